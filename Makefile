@@ -1,0 +1,54 @@
+# make demo: figures from a fresh clone. make test, make lint: what CI runs. make lock: renew the pinned packages.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# One thread a job: Snakemake runs as many jobs as there are cores.
+export OMP_NUM_THREADS := 1
+
+.PHONY: demo test lint format lock reference clean
+
+demo: .venv/installed
+	$(BIN)/snakemake --cores all
+	@echo "Figures: results/pilot/quick/figures/   Tables: results/pilot/quick/tables/   What they mean: results/README.md"
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+# The packages are installed with their hashes checked; the repository itself is linked in, without its own copy.
+.venv/installed: envs/requirements.txt pyproject.toml
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r $<
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/installed-dev: envs/requirements-dev.txt .venv/installed
+	$(BIN)/pip install --quiet --require-hashes -r $<
+	touch $@
+
+# Locks hold versions and hashes for Linux and macOS, and no index address.
+lock:
+	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
+	cd envs && ../.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+		requirements-dev.in -o requirements-dev.txt
+	cd envs && ../.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+		requirements.in -c requirements-dev.txt -o requirements.txt
+	rm -rf .venv-lock
+	$(PYTHON) envs/conda.py
+
+# The key reference in config/README.md, from the schemas and the plug-ins.
+reference: .venv/installed-dev
+	$(BIN)/python -m fedscape.study.reference
+
+clean:
+	rm -rf .venv .snakemake

@@ -1,0 +1,81 @@
+"""What the script of every rule does before and after its one call: log, threads, settings, clear errors."""
+
+import hashlib
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from fedscape.errors import FedscapeError
+from fedscape.study.settings import decode
+
+_READ_SIZE = 1 << 20  # bytes hashed at a time
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a script needs beside the paths that it names itself."""
+
+    settings: dict  # as the study's stage put them together
+    identity: dict  # identifying columns that the job's wildcards know
+    fingerprint: str  # of settings, code and inputs: a resume folder is valid for one fingerprint
+    device: str  # "cuda" where there is a GPU, else "cpu"
+
+    def identities(self, runs: list[dict]) -> list[dict]:
+        """The identifying columns of each run that the settings list by its names."""
+        return [{"study": self.identity["study"], "scale": self.identity["scale"], **run} for run in runs]
+
+    def shared_identity(self, runs: list[dict]) -> dict:
+        """The identifying columns of rows that belong to all runs: `*` where these differ."""
+        first, *others = self.identities(runs)
+        return {
+            key: value if all(one[key] == value for one in others) else "*" for key, value in first.items()
+        }
+
+
+@contextmanager
+def job(snakemake) -> Iterator[Job]:
+    """Run a script's call: output into the job's log, no more threads than granted, bad input as one line."""
+    with Path(snakemake.log[0]).open("w", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
+        logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
+        try:
+            with threadpool_limits(snakemake.threads):
+                yield Job(
+                    settings=decode(snakemake.params.settings),
+                    identity=_identity(snakemake.wildcards),
+                    fingerprint=_fingerprint(snakemake.params.settings, snakemake.input),
+                    device=_device(snakemake.threads),
+                )
+        except FedscapeError as error:
+            print(f"fedscape: {error}", file=log)
+            print(f"fedscape: {error}", file=sys.__stderr__)
+            sys.exit(1)
+
+
+def _identity(wildcards) -> dict:
+    columns = ("study", "scale", "dataset", "model", "partition", "init", "method", "seed")
+    identity = {column: wildcards.get(column, "*") for column in columns}
+    return {**identity, "seed": identity["seed"] if identity["seed"] == "*" else int(identity["seed"])}
+
+
+def _device(threads: int) -> str:
+    # Only where the script has imported it already: tables and figures do without torch.
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return "cpu"
+    torch.set_num_threads(threads)
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _fingerprint(settings: list[str], inputs: list[str]) -> str:
+    """Prepared arrays are left out: their checksums stand in dataset.json."""
+    digest = hashlib.sha256("\n".join(settings).encode())
+    for path in sorted(path for path in inputs if not path.endswith(".npy")):
+        with Path(path).open("rb") as file:
+            while block := file.read(_READ_SIZE):
+                digest.update(block)
+    return digest.hexdigest()[:16]
