@@ -1,0 +1,1 @@
+"""Data sets as memory-mapped arrays, and their partitions over clients."""

@@ -1,0 +1,102 @@
+"""Any folder of class folders of images, for example Tiny-ImageNet at 32 x 32.
+
+``<folder>/<class>/**/<image>``: classes in sorted order, images converted to RGB and resized to a square by
+box averaging without keeping the aspect ratio, as the downsampled ImageNet was (Chrabaszcz et al., arXiv
+1707.08819). The test images are a fixed stratified draw.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fedscape.data.holdout import held_out
+from fedscape.data.storage import BLOCK, Images, Raw
+from fedscape.errors import FedscapeError
+from fedscape.streams import stream
+
+SPLIT_SEED = 0  # the test images belong to the data set, not to a run's seed
+SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the images are and what becomes of them."""
+
+    folder: str  # folder of class folders, relative to data_root or absolute
+    size: int = 32  # pixels; height and width of the prepared images
+    test_fraction: float = 0.1  # share of each class that becomes the test set
+
+    def __post_init__(self):
+        if not self.folder:
+            raise ValueError("folder must name a folder of class folders, got ''")
+        if self.size < 1:
+            raise ValueError(f"size must be >= 1, got {self.size}")
+        if not 0 < self.test_fraction < 1:
+            raise ValueError(f"test_fraction must be > 0 and < 1, got {self.test_fraction}")
+
+
+def load(settings: Settings, data_root: Path, name: str) -> Raw:
+    """List the images below ``data_root/settings.folder``; they are decoded block by block while written.
+
+    The md5 in `sources` is of the sorted list of paths and file sizes, so that no image is read twice.
+    """
+    folder = data_root / settings.folder
+    if not folder.is_dir():
+        raise FedscapeError(
+            f"{name}: folder {folder} not found; place it there, or set data_root or the data set's `folder`"
+        )
+    class_folders = sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+    if not class_folders:
+        raise FedscapeError(f"{name}: {folder} holds no class folders (<class>/<image>)")
+    files: list[Path] = []
+    labels: list[int] = []
+    for label, class_folder in enumerate(class_folders):
+        found = sorted(path for path in class_folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        if not found:
+            raise FedscapeError(f"{name}: {class_folder} holds no image ({', '.join(sorted(SUFFIXES))})")
+        files += found
+        labels += [label] * len(found)
+
+    all_labels = np.asarray(labels, dtype=np.int64)
+    test = held_out(all_labels, settings.test_fraction, stream(SPLIT_SEED, "image-folder"))
+    if not test.any():
+        raise FedscapeError(
+            f"{name}: test_fraction {settings.test_fraction} of the {len(files)} images in {folder}, "
+            "rounded per class, leaves no test image; raise it"
+        )
+    listing = "".join(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n" for path in files)
+    return Raw(
+        classes=tuple(path.name for path in class_folders),
+        train_images=_images([files[i] for i in np.flatnonzero(~test)], settings.size, name),
+        train_labels=all_labels[~test],
+        test_images=_images([files[i] for i in np.flatnonzero(test)], settings.size, name),
+        test_labels=all_labels[test],
+        sources={settings.folder: hashlib.md5(listing.encode()).hexdigest()},
+    )
+
+
+def _images(files: Sequence[Path], size: int, name: str) -> Images:
+    def blocks() -> Iterator[np.ndarray]:
+        for start in range(0, len(files), BLOCK):
+            yield np.stack([_decode(path, size, name) for path in files[start : start + BLOCK]])
+
+    return Images(len(files), (3, size, size), blocks)
+
+
+def _decode(path: Path, size: int, name: str) -> np.ndarray:
+    """One image as uint8 [3, size, size]."""
+    try:
+        with Image.open(path) as image:
+            colours = image.convert("RGB")
+    except Exception as error:  # Pillow's decoders raise whatever they stumble over
+        reason = " ".join(str(error).split())
+        raise FedscapeError(f"{name}: cannot read image {path} ({reason}); replace or remove it") from error
+    if colours.size != (size, size):
+        colours = colours.resize((size, size), Image.Resampling.BOX)
+    return np.asarray(colours).transpose(2, 0, 1)

@@ -1,0 +1,138 @@
+"""Which samples a run trains, validates and tests on, and which client has which."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fedscape import plugins
+from fedscape.data.storage import Dataset, open_dataset
+from fedscape.errors import FedscapeError
+from fedscape.files import atomic, write_csv
+from fedscape.streams import stream
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Sorted int64 indices into a data set's train arrays (`test`: into its test arrays)."""
+
+    train: np.ndarray  # [n] the train set; the same for all partitions of one seed
+    validation: np.ndarray  # [v] held out of it, possibly empty
+    test: np.ndarray  # [t]
+    clients: tuple[np.ndarray, ...]  # per client, disjoint; together within `train`, not always all of it
+
+
+def make_partition(
+    dataset_folder: str | Path,
+    scheme: str,
+    clients: int | None,
+    settings: dict,
+    seed: int,
+    partition_seed: int,
+    images: int | None,
+    test_images: int | None,
+    validation: float,
+    identity: dict,
+    npz: str | Path,
+    csv: str | Path,
+) -> None:
+    """Draw a partition and write it (`npz`) with its table of client x class counts (`csv`).
+
+    scheme, settings: plug-in ``data/partitions/<scheme>.py`` and the values of its `Settings`.
+    clients: how many; None only where the data set brings its own.
+    seed: the run's, for what all partitions share: images, validation and test images.
+    partition_seed: for the split itself; another one gives another partition of the same train set.
+    images, test_images: how many of the data set's images are used; None means all.
+    validation: share of the used train images, 0 <= validation < 1, that is held out.
+    identity: identity columns of the csv; model, init and method become `*`.
+    Raises FedscapeError: more images or clients than there are, an empty client, no draw within the bounds.
+    """
+    dataset = open_dataset(dataset_folder)
+    where = f"partition {identity['partition']} ({scheme}) of {dataset.name}"
+    try:
+        train, validation_set = _train_and_validation(len(dataset.train_labels), images, validation, seed)
+        test = np.sort(_drawn(len(dataset.test_labels), test_images, "test_images", seed))
+        plugin = plugins.load("data.partitions", scheme)
+        natural = dataset.train_clients[train] if len(dataset.train_clients) else dataset.train_clients
+        positions = plugin.split(
+            dataset.train_labels[train],
+            clients,
+            plugin.Settings(**settings),
+            stream(partition_seed, "partition"),
+            natural,
+        )
+        for client, part in enumerate(positions):
+            if len(part) == 0:
+                raise FedscapeError(f"client {client} of {len(positions)} got no sample; use fewer clients")
+    except FedscapeError as error:
+        raise FedscapeError(f"{where}: {error}") from error
+
+    parts = [train[part] for part in positions]
+    with atomic(npz) as temporary, temporary.open("wb") as file:  # a path, np.savez would rename
+        np.savez(
+            file,
+            train=train,
+            validation=validation_set,
+            test=test,
+            indices=np.concatenate(parts),
+            offsets=np.cumsum([0, *map(len, parts)]),
+        )
+    write_csv(csv, _class_counts(dataset, parts, identity), sort_by=["client", "class"])
+
+
+def open_partition(npz: str | Path) -> Partition:
+    """Read a partition; a missing or truncated file is named."""
+    try:
+        # opened here, because np.load leaves a file open that it finds broken
+        with Path(npz).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            offsets = arrays["offsets"]
+            return Partition(
+                train=arrays["train"],
+                validation=arrays["validation"],
+                test=arrays["test"],
+                clients=tuple(np.split(arrays["indices"], offsets[1:-1])),
+            )
+    except FileNotFoundError as error:
+        raise FedscapeError(f"{npz}: partition not found") from error
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise FedscapeError(
+            f"{npz}: not a whole partition file ({error}); delete the file to make it again"
+        ) from error
+
+
+def _drawn(available: int, wanted: int | None, key: str, seed: int) -> np.ndarray:
+    """`wanted` of `available` indices (None: all), in the order drawn."""
+    if wanted is not None and not 1 <= wanted <= available:
+        raise FedscapeError(
+            f"{key}: {wanted}, but the data set has {available}; allowed are 1 to {available}"
+        )
+    return stream(seed, key.replace("_", "-")).permutation(available)[:wanted]
+
+
+def _train_and_validation(
+    available: int, images: int | None, validation: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted train and validation indices; neither knows of the partition."""
+    drawn = _drawn(available, images, "images", seed)
+    if not 0 <= validation < 1:
+        raise FedscapeError(f"validation: {validation}; allowed is a share from 0 to below 1")
+    held_out = round(validation * len(drawn))
+    if held_out == len(drawn):
+        raise FedscapeError(f"validation: {validation} of {len(drawn)} images leaves none to train on")
+    return np.sort(drawn[held_out:]), np.sort(drawn[:held_out])
+
+
+def _class_counts(dataset: Dataset, parts: list[np.ndarray], identity: dict) -> pd.DataFrame:
+    """A row per client and class, zeros included."""
+    classes = len(dataset.classes)
+    counts = [np.bincount(dataset.train_labels[part], minlength=classes) for part in parts]
+    frame = pd.DataFrame(
+        {**identity, "model": "*", "init": "*", "method": "*"}, index=range(len(parts) * classes)
+    )
+    frame["client"] = np.repeat(np.arange(len(parts)), classes)
+    frame["class"] = np.tile(np.arange(classes), len(parts))
+    frame["class_name"] = list(dataset.classes) * len(parts)
+    frame["samples"] = np.concatenate(counts)
+    return frame

@@ -1,0 +1,1 @@
+"""One file per scheme: `Settings` and `split(labels, clients, settings, rng, natural)`."""

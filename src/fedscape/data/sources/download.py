@@ -1,0 +1,60 @@
+"""Published files: found, fetched where the machine may, and checked by md5 before they are read."""
+
+import hashlib
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from fedscape.errors import FedscapeError
+
+PATIENCE = 20  # seconds without a byte; torchvision sets no limit and would hang behind a silent firewall
+
+
+def checked_md5(name: str, path: Path, wanted: str, content: bytes | None = None) -> str:
+    """The md5 of `path` (of `content` where it was unpacked in memory); a wrong one is refused by name."""
+    if content is None:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "md5").hexdigest()
+    else:
+        found = hashlib.md5(content).hexdigest()
+    if found != wanted:
+        raise FedscapeError(
+            f"{name}: {path} is truncated or wrong: md5 wanted {wanted}, found {found}; "
+            "delete it and get it again"
+        )
+    return found
+
+
+def fetch(
+    name: str,
+    missing: Callable[[], list[Path]],
+    download: Callable[[], object],
+    archives: dict[Path, str],
+    advice: str,
+) -> None:
+    """Download where files are missing; any failure is one line: which file, where looked for, how to get it.
+
+    missing: lists the files that are not there (asked again after the download).
+    download: tries to bring them.
+    archives: files that an earlier, broken download may have left, with the md5 they should have.
+    advice: what a user without internet on this machine does.
+    """
+    if not missing():
+        return
+    failure: object = "nothing came"
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        download()
+    except Exception as error:  # sockets, HTTP, gzip, tar, disk: the user's way out is the same for all
+        failure = error
+    finally:
+        socket.setdefaulttimeout(patience)
+    absent = missing()
+    if not absent:
+        return  # whole or not: the md5s, checked next, will tell
+    for archive, wanted in archives.items():
+        if archive.is_file():
+            checked_md5(name, archive, wanted)
+    reason = " ".join(str(failure).split())  # torchvision's reasons may have several lines
+    raise FedscapeError(f"{name}: {absent[0]} not found and the download failed ({reason}); {advice}")
