@@ -1,0 +1,136 @@
+"""Analyses and figures of a study: which runs each one takes, in which groups."""
+
+from fedscape.errors import FedscapeError
+from fedscape.study.catalog import plugin_settings
+from fedscape.study.grid import Run, grouped, matches
+from fedscape.study.study import Analysis, Figure
+from fedscape.study.types import unknown
+
+# Defaults of the settings that an analysis has beside its runs; the schema explains them.
+_DEFAULTS = {
+    "planes": {"grid": 21, "margin": 0.3, "samples": None, "batch_norm": "keep"},
+    "connectivity": {"kind": None, "points": 21, "samples": None, "batch_norm": "recalibrate"},
+    "curvature": {"kind": None, "rounds": ["last"], "top": 1, "samples": None},
+    "drift": {},
+}
+_SELECTION = ("runs", "from", "to", "each", "seeds")
+_SOURCES = ("plane", "connectivity", "table", "partitions")
+
+
+def build_analyses(
+    content: dict, runs: tuple[Run, ...], selected, where: str
+) -> dict[str, dict[str, Analysis]]:
+    """Every entry of the four analysis sections, by section and name.
+
+    selected: checks a `where` and writes it out. Raises FedscapeError if an entry takes no run, or
+    would put models of different shapes together.
+    """
+    sections: dict[str, dict[str, Analysis]] = {section: {} for section in _DEFAULTS}
+    for section, defaults in _DEFAULTS.items():
+        for name, entry in content.get(section, {}).items():
+            place = f"{where}: {section}.{name}"
+            members = (
+                _pairs(entry, runs, selected, place)
+                if section == "connectivity"
+                else _chosen(entry, runs, selected, place)
+            )
+            groups = _groups(entry, members, section == "connectivity", place)
+            settings = {**defaults, **{key: value for key, value in entry.items() if key in defaults}}
+            if section == "planes":
+                own = {
+                    key: value for key, value in entry.items() if key not in (*defaults, *_SELECTION, "kind")
+                }
+                settings["plane"] = plugin_settings("plane", entry["kind"], own, place)
+                settings["grid"] = (
+                    settings["grid"] if isinstance(settings["grid"], list) else [settings["grid"]] * 2
+                )
+                settings["margin"] = float(settings["margin"])
+            if section == "connectivity" and settings["points"] % 2 == 0:
+                raise FedscapeError(
+                    f"{place}.points: got {settings['points']}, must be odd (the middle is one of them)"
+                )
+            sections[section][name] = Analysis(settings, groups)
+    return sections
+
+
+def build_figures(
+    content: dict, analyses: dict, runs: tuple[Run, ...], selected, where: str
+) -> dict[str, Figure]:
+    """Every figure, with its one source and the groups that it draws."""
+    figures = {}
+    for name, entry in content.get("figures", {}).items():
+        place = f"{where}: figures.{name}"
+        sources = [key for key in _SOURCES if key in entry]
+        if len(sources) != 1:
+            raise FedscapeError(
+                f"{place}: name one source, one of {', '.join(_SOURCES)}; got {', '.join(sources) or 'none'}"
+            )
+        source = sources[0]
+        chosen = selected(entry.get("where", {}), f"{place}.where")
+        groups: tuple[str, ...] = ()
+        if source in ("plane", "connectivity"):
+            known = analyses["planes" if source == "plane" else source]
+            if entry[source] not in known:
+                raise FedscapeError(f"{place}.{source}: {unknown('name', entry[source], known)}")
+            groups = tuple(
+                group for group, members in known[entry[source]].groups.items() if _any_match(members, chosen)
+            )
+        if source == "partitions":
+            drawn = dict.fromkeys(run.partition for run in runs)
+            for one in entry[source]:
+                if one not in drawn:
+                    raise FedscapeError(f"{place}.partitions: {unknown('partition', one, drawn)}")
+        if (source in ("plane", "connectivity") and not groups) or not any(
+            matches(run, chosen) for run in runs
+        ):
+            raise FedscapeError(f"{place}.where: selects no run")
+        own = {key: value for key, value in entry.items() if key not in ("kind", "title", "where", *_SOURCES)}
+        kind = plugin_settings("figure", entry["kind"], own, place)
+        figures[name] = Figure(kind, entry.get("title", ""), source, entry[source], chosen, groups)
+    return figures
+
+
+def _chosen(entry: dict, runs: tuple[Run, ...], selected, place: str) -> list[Run]:
+    choices = [selected(one, f"{place}.runs[{i}]") for i, one in enumerate(entry.get("runs", [{}]))]
+    chosen = [run for run in runs if any(matches(run, where) for where in choices)]
+    if not chosen:
+        raise FedscapeError(f"{place}.runs: selects no run of this scale")
+    return chosen
+
+
+def _pairs(entry: dict, runs: tuple[Run, ...], selected, place: str) -> list[tuple[Run, Run]]:
+    """Pairs of different runs that share data set, model, `each`, and the seed unless `seeds: together`."""
+    ends = [
+        [run for run in runs if matches(run, selected(entry[end], f"{place}.{end}"))]
+        for end in ("from", "to")
+    ]
+    together = entry.get("seeds") == "together"
+    shared = ["dataset", "model", *entry.get("each", []), *([] if together else ["seed"])]
+    pairs = [
+        (one, other)
+        for one in ends[0]
+        for other in ends[1]
+        if one != other and all(getattr(one, key) == getattr(other, key) for key in shared)
+    ]
+    if not pairs:
+        raise FedscapeError(f"{place}: no pair of runs of this scale matches `from` and `to`")
+    return pairs
+
+
+def _groups(entry: dict, members: list, pairs: bool, place: str) -> dict[str, tuple]:
+    firsts = {member: member[0] if pairs else member for member in members}
+    groups = grouped(dict.fromkeys(firsts.values()), entry.get("each", []), entry.get("seeds") == "together")
+    result = {name: tuple(m for m in members if firsts[m] in group) for name, group in groups.items()}
+    for name, group in groups.items():
+        models = sorted({run.model for run in group})
+        if len(models) > 1:
+            raise FedscapeError(
+                f"{place}: group {name} holds models of different shape ({', '.join(models)}); "
+                "add `model` to `each`"
+            )
+    return result
+
+
+def _any_match(members: tuple, where: dict) -> bool:
+    runs = [run for member in members for run in (member if isinstance(member, tuple) else (member,))]
+    return any(matches(run, where) for run in runs)

@@ -1,0 +1,63 @@
+"""All study files at all their scales, and the user's settings: what one `snakemake` call knows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedscape.errors import FedscapeError
+from fedscape.study.build import build_study
+from fedscape.study.files import at_scale, check, read_schema, read_yaml
+from fedscape.study.study import Study
+from fedscape.study.types import unknown
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Every study at every scale, checked; and which of them was asked for."""
+
+    studies: dict[tuple[str, str], Study]
+    scale: str
+    study: str
+
+    @property
+    def names(self) -> list[str]:
+        """Studies that have the chosen scale: each is a target by its name."""
+        return [name for name, scale in self.studies if scale == self.scale]
+
+    def get(self, name: str, scale: str | None = None) -> Study:
+        """A study at a scale (the chosen one if None)."""
+        return self.studies[name, scale or self.scale]
+
+    def dataset_settings(self, name: str) -> dict | None:
+        """What a data set is made from; the same in every study, since names are global. None if unknown."""
+        return next((study.datasets[name] for study in self.studies.values() if name in study.datasets), None)
+
+
+def read_campaign(root: Path, config: dict) -> Campaign:
+    """Read and check the user's settings and all study files under `root`, the repository.
+
+    Raises FedscapeError, one line, for the first thing that is wrong in any of them: a slip in a study
+    that nobody asked for today is better found today.
+    """
+    schemas = root / "workflow" / "schemas"
+    check(config, read_schema(schemas / "config.schema.yaml"), "config")
+    study_schema = read_schema(schemas / "study.schema.yaml")
+    scale_schema = {**study_schema, "required": [key for key in study_schema["required"] if key != "scales"]}
+    studies: dict[tuple[str, str], Study] = {}
+    for path in sorted((root / "config" / "studies").glob("*.yaml")):
+        file, name = path.relative_to(root), path.stem
+        if not (name.isascii() and name.isalnum() and name.islower()):
+            raise FedscapeError(f"{file}: a study's name is one word of a-z and 0-9, it names a target")
+        content = read_yaml(path)
+        check(content, study_schema, str(file))
+        for scale in content["scales"]:
+            where = f"{file} (scale {scale})"
+            merged = at_scale(content, scale, file)
+            check(merged, scale_schema, where)
+            studies[name, scale] = build_study(name, scale, merged, config.get("datasets") or {}, where)
+    chosen = config["study"], config["scale"]
+    if chosen not in studies:
+        key, value, allowed = "study", chosen[0], dict.fromkeys(name for name, _ in studies)
+        if value in allowed:
+            key, value, allowed = "scale", chosen[1], [scale for name, scale in studies if name == chosen[0]]
+        raise FedscapeError(f"config: {unknown(key, value, allowed)}")
+    return Campaign(studies, scale=chosen[1], study=chosen[0])

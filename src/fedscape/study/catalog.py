@@ -1,0 +1,82 @@
+"""Plug-ins as the study layer sees them: names, files, and settings read from source, never imported.
+
+Importing an algorithm or a model imports torch, which takes seconds in each of the many processes that
+parse the Snakefile. So a plug-in's `Settings` class alone is compiled from the file's syntax tree.
+"""
+
+import ast
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from fedscape.errors import FedscapeError
+from fedscape.study.types import settings_from, unknown
+
+LIBRARY = Path(__file__).resolve().parent.parent
+
+# What a job's settings call a plug-in, and the package where its file lies.
+PACKAGES = {
+    "dataset": "data.datasets",
+    "partition": "data.partitions",
+    "model": "models",
+    "initial": "federated.initials",
+    "algorithm": "federated.algorithms",
+    "server": "federated.servers",
+    "plane": "landscape.planes",
+    "figure": "figures",
+}
+
+
+@lru_cache
+def names(role: str) -> tuple[str, ...]:
+    """Names of all plug-ins of a role: the modules of its package that define `Settings`."""
+    files = sorted(_folder(role).glob("*.py"))
+    return tuple(path.stem.replace("_", "-") for path in files if _settings_node(path) is not None)
+
+
+def source(role: str, name: str) -> Path:
+    """The file of a plug-in."""
+    return _folder(role) / f"{name.replace('-', '_')}.py"
+
+
+@lru_cache
+def settings_class(role: str, name: str) -> type:
+    """The plug-in's `Settings` dataclass, compiled by itself."""
+    module = ast.Module(body=[_settings_node(source(role, name))], type_ignores=[])
+    namespace = {
+        "dataclass": dataclass,
+        "field": field,
+        "Literal": Literal,
+        "math": math,
+        "__name__": f"{role} {name}",
+    }
+    exec(compile(module, str(source(role, name)), "exec", dont_inherit=True), namespace)
+    return namespace["Settings"]
+
+
+@lru_cache
+def constant(role: str, name: str, constant_name: str) -> object | None:
+    """A literal that the plug-in's module assigns at top level, or None."""
+    for node in ast.parse(source(role, name).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and [getattr(t, "id", None) for t in node.targets] == [constant_name]:
+            return ast.literal_eval(node.value)
+    return None
+
+
+def plugin_settings(role: str, kind: str, values: dict, where: str) -> dict:
+    """`{"kind": kind, ...}` with the plug-in's own settings checked and its defaults filled in."""
+    if kind not in names(role):
+        raise FedscapeError(f"{where}: {unknown(role, kind, names(role))}")
+    return {"kind": kind, **settings_from(settings_class(role, kind), values, where)}
+
+
+def _folder(role: str) -> Path:
+    return LIBRARY.joinpath(*PACKAGES[role].split("."))
+
+
+@lru_cache
+def _settings_node(path: Path) -> ast.ClassDef | None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Settings"), None)

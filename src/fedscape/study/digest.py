@@ -1,0 +1,142 @@
+"""The digest of the code behind a job: its script, its plug-ins, and everything of ours that these import.
+
+Modules are hashed as syntax trees without docstrings, so a comment, a reformatting, a `touch` or another
+module's edit changes nothing, and an edit two imports away does. Plug-ins are imported by name at run
+time, which no reading of the source shows; a job therefore names its own.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from fedscape.study.catalog import LIBRARY
+
+_ROOT = LIBRARY.parent  # the folder on the import path
+
+
+def code_digest(files: Iterable[Path]) -> str:
+    """16 hex digits that stand for the code reachable from `files` (scripts and plug-ins)."""
+    reached: set[Path] = set()
+    waiting = [Path(file).resolve() for file in files]
+    while waiting:
+        file = waiting.pop()
+        if file not in reached:
+            reached.add(file)
+            waiting.extend(_imports(file))
+    # Names relative to the library or bare: the same code in another clone has the same digest.
+    hashes = sorted(f"{_label(file)} {_hash(file)}" for file in reached)
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:16]
+
+
+def _label(file: Path) -> str:
+    return file.relative_to(_ROOT).as_posix() if file.is_relative_to(_ROOT) else file.name
+
+
+@cache
+def _hash(file: Path) -> str:
+    return hashlib.sha256(ast.dump(_tree(file)).encode()).hexdigest()
+
+
+@cache
+def _tree(file: Path) -> ast.Module:
+    """The file's syntax tree without docstrings; comments and layout are not in a tree at all."""
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and _is_text(
+            node.body[:1]
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def _is_text(body: list[ast.stmt]) -> bool:
+    return (
+        bool(body)
+        and isinstance(body[0], ast.Expr)
+        and isinstance(getattr(body[0].value, "value", None), str)
+    )
+
+
+@cache
+def _imports(file: Path) -> tuple[Path, ...]:
+    """Files of our own that `file` imports, anywhere in it, but not where only a type checker looks."""
+    package = _module_name(file).split(".")
+    if file.name != "__init__.py":
+        package = package[:-1]
+    found: list[Path] = []
+    for node in _runtime_nodes(_tree(file)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                found += _module_files(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *(node.module.split(".") if node.module else [])])
+            for alias in node.names:
+                found += _name_files(module, alias.name)
+    return tuple(found)
+
+
+def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+            continue
+        yield child
+        yield from _runtime_nodes(child)
+
+
+def _module_name(file: Path) -> str:
+    if not file.is_relative_to(_ROOT):
+        return file.stem
+    parts = file.relative_to(_ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _find(module: str) -> Path | None:
+    """The file of a module of ours, or None for anybody else's."""
+    if module.split(".")[0] != LIBRARY.name:
+        return None
+    path = _ROOT.joinpath(*module.split("."))
+    for file in (path.with_name(f"{path.name}.py"), path / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
+
+
+def _module_files(module: str) -> list[Path]:
+    """The module's file, and the `__init__` of each package above it that does more than re-export."""
+    parts = module.split(".")
+    above = (_find(".".join(parts[:depth])) for depth in range(1, len(parts)))
+    file = _find(module)
+    return [init for init in above if init and _has_code(init)] + ([file] if file else [])
+
+
+def _name_files(module: str, name: str) -> list[Path]:
+    """Where `from module import name` leads: a submodule, or a name, followed through re-exports."""
+    if _find(f"{module}.{name}"):
+        return _module_files(f"{module}.{name}")
+    file = _find(module)
+    if file is None or file.name != "__init__.py":
+        return _module_files(module)
+    for node in _tree(file).body:
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    origin = node.module or ""
+                    if node.level:
+                        parents = module.split(".")[: len(module.split(".")) - node.level + 1]
+                        origin = ".".join([*parents, *([node.module] if node.module else [])])
+                    return _name_files(origin, alias.name)
+    return _module_files(module)
+
+
+def _has_code(init: Path) -> bool:
+    """Whether a package's `__init__` does more than import and set dunder names."""
+    for node in _tree(init).body:
+        dunder = isinstance(node, ast.Assign) and all(
+            getattr(t, "id", "").startswith("__") for t in node.targets
+        )
+        if not (dunder or isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass))):
+            return True
+    return False

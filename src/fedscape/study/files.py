@@ -1,0 +1,124 @@
+"""Study files and user settings: YAML without surprises, checked against schemas, scales merged in."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+
+from fedscape.errors import FedscapeError
+from fedscape.study.types import shown, unknown
+
+
+def read_yaml(path: Path) -> dict:
+    """A YAML mapping; text that is no YAML, and a key given twice, are refused with their line."""
+    try:
+        with path.open(encoding="utf-8") as stream:
+            content = yaml.load(stream, Loader=_Loader)
+    except FileNotFoundError:
+        raise FedscapeError(f"{path}: no such file") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise FedscapeError(f"{path}:{mark.line + 1 if mark else '?'}: {error.problem}") from None
+    if not isinstance(content, dict):
+        raise FedscapeError(f"{path}: expected keys and values, got {type(content).__name__}")
+    return content
+
+
+@lru_cache
+def read_schema(path: Path) -> dict:
+    """A JSON schema written in YAML."""
+    return read_yaml(path)
+
+
+def check(content: dict, schema: dict, where: str) -> None:
+    """Raise FedscapeError, in one line, for the first place where `content` breaks `schema`."""
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(content), key=lambda error: [str(p) for p in error.path]
+    )
+    if errors:
+        error = errors[0]
+        place = ".".join(str(part) for part in error.absolute_path)
+        raise FedscapeError(f"{where}: {place}{': ' if place else ''}{_message(error)}")
+
+
+def at_scale(content: dict, scale: str, file: Path) -> dict:
+    """The study as it is at a scale: maps merged by name, the rest replaced, `null` entries left out."""
+    change = dict(content["scales"][scale] or {})
+    everywhere = {"methods": change.pop("all_methods", {}), "planes": change.pop("all_planes", {})}
+    study = {key: value for key, value in content.items() if key != "scales"}
+    for section, settings in everywhere.items():
+        study[section] = {
+            name: merged(
+                entry, {key: value for key, value in settings.items() if key not in entry.get("axis", [])}
+            )
+            for name, entry in study.get(section, {}).items()
+        }
+    for section, value in change.items():
+        if section in ("models", "partitions", "inits", "methods"):
+            continue  # new names are fine there: a scale may bring its own
+        for name, entry in value.items() if isinstance(value, dict) else ():
+            if entry is None and name not in study.get(section, {}):
+                raise FedscapeError(
+                    f"{file}: scales.{scale}.{section}: {unknown('name', name, study.get(section, {}))}"
+                )
+    return merged(study, change)
+
+
+def merged(base: Mapping, change: Mapping) -> dict:
+    """`change` over `base`; nested maps merge, `null` takes a nested entry out, the rest replaces."""
+    result = dict(base)
+    for key, value in change.items():
+        if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            kept = merged(result[key], value)
+            result[key] = {name: entry for name, entry in kept.items() if entry is not None}
+        else:
+            result[key] = value
+    return result
+
+
+def _message(error: ValidationError) -> str:
+    value = error.instance
+    if error.validator == "additionalProperties" and isinstance(error.validator_value, bool):
+        known = error.schema.get("properties", {})
+        return unknown("key", next(key for key in value if key not in known), known)
+    if error.validator == "required":
+        return f"key '{next(key for key in error.validator_value if key not in value)}' is missing"
+    if error.validator in ("pattern", "propertyNames"):
+        return f"name '{value}' may hold only a-z, 0-9, '.' and '-', and starts with a letter or digit"
+    if error.validator == "enum":
+        return unknown("value", value, error.validator_value)
+    if error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
+        sign = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}[
+            error.validator
+        ]
+        return f"{shown(value)}, must be {sign} {error.validator_value}"
+    if error.validator == "type":
+        wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        words = {
+            "integer": "a whole number",
+            "number": "a number",
+            "string": "text",
+            "object": "keys and values",
+        }
+        return f"{shown(value)}, expected {' or '.join(words.get(one, f'a {one}') for one in wanted)}"
+    if error.validator == "anyOf":
+        meaning = error.schema.get("description") or (error.parent and error.parent.schema.get("description"))
+        return f"{shown(value)}, not one of the allowed forms" + (f": {meaning}" if meaning else "")
+    return error.message
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which also refuses a key that stands twice in one map."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"key '{key}' stands twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)

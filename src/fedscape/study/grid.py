@@ -1,0 +1,63 @@
+"""The grid of runs: cross products, selections, groups."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, astuple, dataclass
+from itertools import product
+
+KEYS = ("dataset", "model", "partition", "init", "method", "seed")
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One training run, by the names that its settings have in the study file."""
+
+    dataset: str
+    model: str
+    partition: str
+    init: str
+    method: str
+    seed: int
+
+    @property
+    def path(self) -> str:
+        """`{dataset}/{model}/{partition}/{init}/{method}/seed{seed}`."""
+        *names, seed = astuple(self)
+        return "/".join([*names, f"seed{seed}"])
+
+    def identity(self, study: str, scale: str) -> dict:
+        """The identifying columns of this run's rows in every CSV."""
+        return {"study": study, "scale": scale, **asdict(self)}
+
+
+def as_list(value: object) -> list:
+    """A list as it is, anything else as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def crossed(entries: Iterable[Mapping], every: Mapping[str, list]) -> tuple[Run, ...]:
+    """The union of cross products, in the order of first mention; a key left out means every name."""
+    runs = (
+        Run(*values)
+        for entry in entries
+        for values in product(*(as_list(entry.get(key, every[key])) for key in KEYS))
+    )
+    return tuple(dict.fromkeys(runs))
+
+
+def matches(run: Run, where: Mapping[str, object]) -> bool:
+    """Whether each key of `where` names this run's value."""
+    return all(getattr(run, key) in as_list(value) for key, value in where.items())
+
+
+def grouped(runs: Iterable[Run], each: Iterable[str], together: bool) -> dict[str, tuple[Run, ...]]:
+    """Runs by group, groups by name: data set, the values of `each` (`all` if none), and the seed.
+
+    Data sets never mix, seeds only if `together`. A name holds both even where the study has one of
+    each, so that adding a second leaves the first one's files where they are.
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        values = [str(getattr(run, key)) for key in each] or ["all"]
+        name = "_".join([run.dataset, *values, *([] if together else [f"seed{run.seed}"])])
+        groups.setdefault(name, []).append(run)
+    return {name: tuple(members) for name, members in groups.items()}

@@ -1,0 +1,148 @@
+"""What each stage's jobs depend on: the settings that reach a job, and nothing else.
+
+One function a stage, from a study and the job's wildcards to nested settings of builtin types. Paths
+hold names, settings hold values: renaming a partition or changing its alpha are different things.
+A setting that a stage does not list here cannot make it run again, nor change what it does.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+from fedscape.study.catalog import PACKAGES, source
+from fedscape.study.digest import code_digest
+from fedscape.study.settings import encode
+from fedscape.study.study import Study
+
+
+def tracked(stage: str, settings: Mapping[str, object], scripts: Path) -> list[str]:
+    """The one list of strings that a job of `stage` is rerun for: the digest of its code, its settings."""
+    plugins = tuple((role, settings[role]["kind"]) for role in PACKAGES if role in settings)
+    return [f"code={_digest(stage, plugins, scripts)}", *encode(settings)]
+
+
+def partition(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """Settings of one split for one seed."""
+    entry = study.partitions[wildcards["partition"]]
+    seed = int(wildcards["seed"])
+    return {
+        "partition": entry.scheme,
+        "clients": entry.clients,
+        "seed": seed,
+        "partition_seed": seed if entry.seed is None else entry.seed,
+        "images": study.images,
+        "test_images": study.test_images,
+        "validation": study.validation,
+    }
+
+
+def initial(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """Settings of one start. Where it comes from another run, that run's file is an input."""
+    init = study.inits[wildcards["init"]]
+    # Names of other entries lead to input files; the names themselves do not reach the job.
+    start = {key: value for key, value in init.start.items() if key not in ("partition", "method", "init")}
+    return {
+        "initial": start,
+        "model": study.models[wildcards["model"]],
+        "seed": start_seed(study, wildcards["init"], int(wildcards["seed"])),
+    }
+
+
+def train(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """Settings of one run."""
+    method = study.methods[wildcards["method"]]
+    seed = int(wildcards["seed"])
+    return {
+        "model": study.models[wildcards["model"]],
+        "algorithm": method.algorithm,
+        "server": method.server,
+        "training": method.training,
+        "keep_rounds": method.keep_rounds,
+        "client_rounds": method.client_rounds,
+        "seed": seed,
+        "order_seed": seed if method.order_seed is None else method.order_seed,
+    }
+
+
+def plane(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """Settings of one plane through a group of runs."""
+    analysis, runs = _analysis(study.planes, wildcards)
+    settings = {key: analysis.settings[key] for key in ("plane", "samples", "batch_norm")}
+    return {**settings, "model": study.models[runs[0].model], "runs": [asdict(run) for run in runs]}
+
+
+def surface(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """Settings of the loss surface on one plane."""
+    analysis, runs = _analysis(study.planes, wildcards)
+    settings = {key: analysis.settings[key] for key in ("grid", "margin", "samples", "batch_norm")}
+    return {**settings, "model": study.models[runs[0].model], "runs": [asdict(run) for run in runs]}
+
+
+def path(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """Settings of the lines between pairs of final models."""
+    analysis, pairs = _analysis(study.connectivity, wildcards)
+    settings = {key: analysis.settings[key] for key in ("points", "samples", "batch_norm")}
+    pair_names = [[asdict(one), asdict(other)] for one, other in pairs]
+    return {**settings, "model": study.models[pairs[0][0].model], "pairs": pair_names}
+
+
+def hessian(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """Settings of the Hessian's eigenvalues for a group of runs."""
+    analysis, runs = _analysis(study.curvature, wildcards)
+    settings = {key: analysis.settings[key] for key in ("rounds", "top", "samples")}
+    return {**settings, "model": study.models[runs[0].model], "runs": [asdict(run) for run in runs]}
+
+
+def drift(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """Settings of the drift statistics for a group of runs."""
+    _, runs = _analysis(study.drift, wildcards)
+    return {"runs": [asdict(run) for run in runs]}
+
+
+def tables(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """Settings of the tables."""
+    return {"published": study.published}
+
+
+def costs(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """The cost table has no settings."""
+    return {}
+
+
+def figures(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """Settings of one figure."""
+    figure = study.figures[wildcards["figure"]]
+    # One string for the whole of `where`: its keys are column names, not settings.
+    return {"figure": figure.kind, "title": figure.title, "where": sorted(figure.where.items())}
+
+
+STAGES: Mapping[str, Callable[[Study, Mapping[str, str]], dict]] = {
+    "partition": partition,
+    "initial": initial,
+    "train": train,
+    "plane": plane,
+    "surface": surface,
+    "path": path,
+    "hessian": hessian,
+    "drift": drift,
+    "tables": tables,
+    "costs": costs,
+    "figures": figures,
+}
+
+
+def start_seed(study: Study, init: str, seed: int) -> int:
+    """The seed of a start: the run's own, unless the entry pins one."""
+    pinned = study.inits[init].seed
+    return seed if pinned is None else pinned
+
+
+def _analysis(section: Mapping, wildcards: Mapping[str, str]) -> tuple:
+    analysis = section[wildcards["name"]]
+    return analysis, analysis.groups[wildcards["group"]]
+
+
+@cache
+def _digest(stage: str, plugins: tuple[tuple[str, str], ...], scripts: Path) -> str:
+    return code_digest([scripts / f"{stage}.py", *(source(role, kind) for role, kind in plugins)])

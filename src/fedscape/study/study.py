@@ -1,0 +1,92 @@
+"""A study at a scale: typed, checked, with its grid of runs. What the rules ask questions of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fedscape.study.grid import Run
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One way to deal samples to clients; `seed` pins the split for the runs of every seed."""
+
+    scheme: Mapping[str, object]  # the plug-in: kind and its own settings
+    clients: int | None
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class Init:
+    """One start; `seed` pins it for the runs of every seed."""
+
+    start: Mapping[str, object]  # the plug-in: kind and its own settings
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to train."""
+
+    training: Mapping[str, object]  # fields of TrainingSettings
+    algorithm: Mapping[str, object]  # the plug-in: kind and its own settings
+    server: Mapping[str, object]  # the plug-in: kind and its own settings
+    keep_rounds: object  # "all" | {"every": k} | [round, ...]
+    client_rounds: list[int]
+    order_seed: int | None
+    base: str  # the method's name without a grid point
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An entry of `planes`, `connectivity`, `curvature` or `drift`: what to compute for which runs."""
+
+    settings: Mapping[str, object]
+    groups: Mapping[str, tuple]  # group name -> runs, or pairs of runs for connectivity
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: a kind, where its numbers come from, and which runs it shows."""
+
+    kind: Mapping[str, object]  # the plug-in: kind and its own settings
+    title: str
+    source: str  # "plane" | "connectivity" | "table" | "partitions"
+    name: object  # name of the source; a list of names for partitions
+    where: Mapping[str, object]
+    groups: tuple[str, ...]  # groups of the source that it draws, where the source has groups
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that a study file says at one scale."""
+
+    name: str
+    scale: str
+    title: str
+    images: int | None
+    test_images: int | None
+    validation: float
+    datasets: Mapping[str, Mapping[str, object]]  # name -> plug-in settings; proxies of starts included
+    models: Mapping[str, Mapping[str, object]]
+    partitions: Mapping[str, Partition]
+    inits: Mapping[str, Init]
+    methods: Mapping[str, Method]
+    runs: tuple[Run, ...]
+    planes: Mapping[str, Analysis]
+    connectivity: Mapping[str, Analysis]
+    curvature: Mapping[str, Analysis]
+    drift: Mapping[str, Analysis]
+    figures: Mapping[str, Figure]
+    published: list[dict]
+
+    @property
+    def folder(self) -> str:
+        """Where everything of this study at this scale lies."""
+        return f"results/{self.name}/{self.scale}"
+
+    def start_run(self, init: str, dataset: str, model: str, seed: int) -> Run | None:
+        """The run that an `after-round` start continues, or None for other kinds."""
+        start = self.inits[init].start
+        if start["kind"] != "after-round":
+            return None
+        return Run(dataset, model, start["partition"], start["init"], start["method"], seed)

@@ -1,0 +1,102 @@
+"""Check values from YAML against the annotations of a settings dataclass, and spell them canonically."""
+
+import dataclasses
+import re
+import types
+import typing
+from difflib import get_close_matches
+
+from fedscape.errors import FedscapeError
+
+# 1e-1 is text in YAML 1.1, which wants a dot in a number with an exponent.
+_NUMBER_AS_TEXT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def settings_from(cls: type, values: dict, where: str) -> dict:
+    """The fields of dataclass `cls` with `values` filled in: builtin types, one spelling of a number.
+
+    where: file and key, for the message. Raises FedscapeError on an unknown or missing key, a wrong
+    type, or a value that the class refuses.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key in values:
+        if key not in fields:
+            raise FedscapeError(f"{where}: {unknown('key', key, fields)}")
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and name not in values:
+            raise FedscapeError(f"{where}: key '{name}' is missing")
+    checked = {key: typed(value, fields[key].type, f"{where}.{key}") for key, value in values.items()}
+    try:
+        instance = cls(**checked)
+    except (ValueError, TypeError) as error:
+        raise FedscapeError(f"{where}: {error}") from None
+    return {name: _plain(getattr(instance, name)) for name in fields}
+
+
+def typed(value: object, annotation: object, where: str) -> object:
+    """`value` as `annotation` wants it: an int becomes a float where that is asked for."""
+    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not _fits(value, annotation):
+        raise FedscapeError(f"{where}: {shown(value)}, expected {_described(annotation)}")
+    if isinstance(value, list):
+        items = typing.get_args(annotation)
+        return [typed(item, items[0], where) for item in value] if items else value
+    return value
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it, with a hint where YAML read a number as text."""
+    if isinstance(value, str) and _NUMBER_AS_TEXT.fullmatch(value):
+        number = float(value)
+        return f"'{value}' is text (YAML reads 1e-1 as text: write {number!r})"
+    return f"got {value!r}"
+
+
+def unknown(what: str, name: object, allowed) -> str:
+    """`unknown key 'gird'; did you mean 'grid'? allowed: ...`"""
+    names = [str(one) for one in allowed]
+    near = get_close_matches(str(name), names, n=1)
+    hint = f" did you mean '{near[0]}'?" if near else ""
+    return f"unknown {what} '{name}';{hint} allowed: {', '.join(names) or 'none'}"
+
+
+def _fits(value: object, annotation: object) -> bool:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (types.UnionType, typing.Union):
+        return any(_fits(value, one) for one in arguments)
+    if origin is typing.Literal:
+        return any(value == one and type(value) is type(one) for one in arguments)
+    if origin in (list, tuple):
+        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
+    if annotation is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if annotation is None:
+        return value is None
+    return isinstance(value, annotation)
+
+
+def _described(annotation: object) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_described(one) for one in arguments)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(str(one) for one in arguments)
+    if origin in (list, tuple):
+        return f"a list, each {_described(arguments[0])}"
+    names = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "text",
+        type(None): "null",
+        None: "null",
+    }
+    return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _plain(value: object) -> object:
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,92 @@
+"""The digest follows code: imports, re-exports and plug-ins, not comments, layout or anybody's other module."""
+
+import pytest
+
+from fedscape.study import digest
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A small library: script -> a -> package.b (through a re-export) -> c; d stands apart."""
+    library = tmp_path / "src" / "fedscape"
+    (library / "package").mkdir(parents=True)
+    files = {
+        "__init__.py": '__version__ = "1"\n',
+        "a.py": "from fedscape.package import name\n\n\ndef use():\n    return name\n",
+        "package/__init__.py": '"""Package."""\nfrom fedscape.package.b import name\nfrom fedscape.package.other import x\n',
+        "package/b.py": "from . import c\n\nname = c.value\n",
+        "package/c.py": "value = 1\n",
+        "package/other.py": "x = 1\n",
+        "d.py": "y = 1\n",
+    }
+    for path, text in files.items():
+        (library / path).write_text(text)
+    script = tmp_path / "script.py"
+    script.write_text("from fedscape.a import use\n\nuse()\n")
+    monkeypatch.setattr(digest, "LIBRARY", library)
+    monkeypatch.setattr(digest, "_ROOT", library.parent)
+
+    def of(*plugins):
+        for cached in (digest._tree, digest._hash, digest._imports):
+            cached.cache_clear()
+        return digest.code_digest([script, *plugins])
+
+    yield library, script, of
+    for cached in (digest._tree, digest._hash, digest._imports):
+        cached.cache_clear()
+
+
+@pytest.mark.parametrize("file", ["a.py", "package/b.py", "package/c.py"])
+def test_an_edit_any_number_of_imports_away_counts(tree, file):
+    library, _, of = tree
+    before, original = of(), (library / file).read_text()
+    (library / file).write_text(original + "\nmore = 2\n")
+    assert of() != before
+    (library / file).write_text(original)
+    assert of() == before
+
+
+@pytest.mark.parametrize("file", ["d.py", "package/other.py", "__init__.py"])
+def test_other_modules_behind_the_same_package_do_not_count(tree, file):
+    library, _, of = tree
+    before = of()
+    (library / file).write_text('__version__ = "2"\n' if file == "__init__.py" else "changed = True\n")
+    assert of() == before
+
+
+def test_comments_docstrings_and_layout_do_not_count(tree):
+    library, script, of = tree
+    before = of()
+    (library / "package" / "c.py").write_text(
+        '"""Now with a docstring."""\n\n# and a comment\nvalue = (\n    1\n)\n'
+    )
+    (library / "a.py").write_text(
+        'from fedscape.package import name\n\ndef use():\n    """Use it."""\n    return name\n'
+    )
+    script.touch()
+    assert of() == before
+
+
+def test_plugins_are_roots_of_their_own(tree):
+    library, _, of = tree
+    before = of(library / "d.py")
+    assert before != of()
+    (library / "d.py").write_text("y = 2\n")
+    assert of(library / "d.py") != before
+
+
+def test_what_only_a_type_checker_imports_does_not_count(tree):
+    library, _, of = tree
+    text = "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from fedscape.d import y\nvalue = 1\n"
+    (library / "package" / "c.py").write_text(text)
+    before = of()
+    (library / "d.py").write_text("y = 3\n")
+    assert of() == before
+
+
+def test_code_in_a_package_init_counts_for_what_lies_below(tree):
+    library, _, of = tree
+    before = of()
+    init = library / "package" / "__init__.py"
+    init.write_text(init.read_text() + "\nprint('imported')\n")
+    assert of() != before

@@ -1,0 +1,84 @@
+"""Settings as strings: canonical, reversible, and blind to what must not matter."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedscape.errors import FedscapeError
+from fedscape.study.settings import decode, encode
+from fedscape.study.types import settings_from
+
+name = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
+leaf = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**9), 10**9), st.floats(allow_nan=False), st.text(max_size=20)
+)
+value = st.one_of(leaf, st.lists(leaf, max_size=3))
+tree = st.recursive(
+    st.dictionaries(name, value, min_size=1, max_size=4),
+    lambda inner: st.dictionaries(name, st.one_of(value, inner), min_size=1, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(tree)
+def test_decoding_gives_back_what_was_encoded(settings):
+    settings.pop("code", None)  # stands for the digest of the code
+    assert decode(["code=abc", *encode(settings)]) == settings
+
+
+def test_order_of_keys_does_not_matter_and_swapped_values_do():
+    assert encode({"lr": 0.1, "momentum": 0.9}) == encode({"momentum": 0.9, "lr": 0.1})
+    assert encode({"lr": 0.1, "momentum": 0.9}) != encode({"lr": 0.9, "momentum": 0.1})
+    # Snakemake compares sorted values, so the swap must show there too.
+    assert sorted(encode({"a": 1, "b": 2})) != sorted(encode({"a": 2, "b": 1}))
+
+
+@dataclass(frozen=True)
+class Example:
+    rate: float
+    steps: int = 3
+    mode: Literal["fast", "slow"] = "fast"
+    widths: list[int] | None = None
+
+    def __post_init__(self):
+        if self.rate <= 0:
+            raise ValueError(f"rate must be > 0, got {self.rate}")
+
+
+def test_numbers_have_one_spelling_and_defaults_are_written_out():
+    wanted = {"rate": 1.0, "steps": 3, "mode": "fast", "widths": None}
+    assert settings_from(Example, {"rate": 1}, "here") == wanted
+    assert encode(settings_from(Example, {"rate": 1}, "")) == encode(
+        settings_from(Example, {"rate": 1.00}, "")
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "here: key 'rate' is missing"),
+        (
+            {"rate": 1, "step": 2},
+            "here: unknown key 'step'; did you mean 'steps'? allowed: rate, steps, mode, widths",
+        ),
+        (
+            {"rate": "1e-1"},
+            "here.rate: '1e-1' is text (YAML reads 1e-1 as text: write 0.1), expected a number",
+        ),
+        ({"rate": True}, "here.rate: got True, expected a number"),
+        ({"rate": 1, "steps": 2.5}, "here.steps: got 2.5, expected a whole number"),
+        ({"rate": 1, "mode": "medium"}, "here.mode: got 'medium', expected one of fast, slow"),
+        (
+            {"rate": 1, "widths": [1, "2"]},
+            "here.widths: got [1, '2'], expected a list, each a whole number or null",
+        ),
+        ({"rate": -1}, "here: rate must be > 0, got -1.0"),
+    ],
+)
+def test_a_wrong_value_is_one_clear_line(values, message):
+    with pytest.raises(FedscapeError) as error:
+        settings_from(Example, values, "here")
+    assert str(error.value) == message
