@@ -1,0 +1,22 @@
+"""Lines between final models, and the barriers on them."""
+
+
+rule path:
+    """Evaluate the models on the straight lines between pairs of final models."""
+    input:
+        **analysis_input("connectivity", "trajectory.safetensors"),
+    output:
+        path="results/{study}/{scale}/connectivity/{name}/{group}/path.csv",
+        barriers="results/{study}/{scale}/connectivity/{name}/{group}/barriers.csv",
+    log:
+        "results/{study}/{scale}/logs/path/{name}_{group}.log",
+    conda:
+        "../envs/gpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        settings=tracked("path"),
+    script:
+        "../workflow/scripts/path.py"

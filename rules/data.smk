@@ -1,0 +1,42 @@
+"""Raw files -> arrays, once for all studies -> which client holds which sample."""
+
+
+rule dataset:
+    """Prepare a data set: memory-mapped arrays that all jobs share."""
+    output:
+        [f"results/data/{{dataset}}/{file}" for file in DATASET_FILES],
+    log:
+        "results/data/logs/{dataset}.log",
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=dataset_settings,
+        # A function that takes `output` is not compared: moving the raw files makes nothing again.
+        data_root=lambda wildcards, output: config["data_root"],
+    script:
+        "../workflow/scripts/dataset.py"
+
+
+rule partition:
+    """Deal a data set's samples to clients."""
+    input:
+        dataset=lambda wildcards: dataset_files(wildcards.dataset),
+    output:
+        samples="results/{study}/{scale}/partitions/{dataset}/{partition}/seed{seed}.npz",
+        counts="results/{study}/{scale}/partitions/{dataset}/{partition}/seed{seed}.csv",
+    log:
+        "results/{study}/{scale}/logs/partition/{dataset}_{partition}_seed{seed}.log",
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=tracked("partition"),
+    script:
+        "../workflow/scripts/partition.py"

@@ -1,0 +1,31 @@
+"""Figures, drawn from CSVs and nothing else."""
+
+
+localrules:
+    figures,
+
+
+rule figures:
+    """Draw one figure of a study."""
+    input:
+        unpack(figure_source),
+    output:
+        png=report(
+            "results/{study}/{scale}/figures/{figure}.png",
+            category="Figures",
+            caption="../workflow/report/figure.rst",
+            labels={"study": "{study}", "scale": "{scale}", "figure": "{figure}"},
+        ),
+        svg="results/{study}/{scale}/figures/{figure}.svg",
+    log:
+        "results/{study}/{scale}/logs/figures/{figure}.log",
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=tracked("figures"),
+    script:
+        "../workflow/scripts/figures.py"

@@ -1,0 +1,28 @@
+"""Federated training: the one expensive stage."""
+
+
+rule train:
+    """Train one run; keep its global models and, at chosen rounds, its clients' models."""
+    input:
+        dataset=lambda wildcards: dataset_files(wildcards.dataset),
+        partition="results/{study}/{scale}/partitions/{dataset}/{partition}/seed{seed}.npz",
+        initial="results/{study}/{scale}/initial/{dataset}/{model}/{init}/seed{seed}.safetensors",
+    output:
+        trajectory="results/{study}/{scale}/runs/{dataset}/{model}/{partition}/{init}/{method}/seed{seed}/trajectory.safetensors",
+        clients="results/{study}/{scale}/runs/{dataset}/{model}/{partition}/{init}/{method}/seed{seed}/clients.safetensors",
+        final="results/{study}/{scale}/runs/{dataset}/{model}/{partition}/{init}/{method}/seed{seed}/final.safetensors",
+        rounds="results/{study}/{scale}/runs/{dataset}/{model}/{partition}/{init}/{method}/seed{seed}/rounds.csv",
+        timing="results/{study}/{scale}/runs/{dataset}/{model}/{partition}/{init}/{method}/seed{seed}/timing.csv",
+        run="results/{study}/{scale}/runs/{dataset}/{model}/{partition}/{init}/{method}/seed{seed}/run.json",
+    log:
+        "results/{study}/{scale}/logs/train/{dataset}_{model}_{partition}_{init}_{method}_seed{seed}.log",
+    conda:
+        "../envs/gpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=lambda wildcards, attempt: 480 * attempt,
+    params:
+        settings=tracked("train"),
+    script:
+        "../workflow/scripts/train.py"

@@ -1,0 +1,29 @@
+"""Evaluate the models on the straight lines between pairs of final models."""
+
+from pathlib import Path
+
+from fedscape.connectivity.path import evaluate_paths
+from fedscape.job import job
+
+with job(snakemake) as this:
+    model = dict(this.settings["model"])
+    # The rule's trajectories stand in the order in which the pairs first name their runs.
+    runs = list({str(run): run for pair in this.settings["pairs"] for run in pair}.values())
+    evaluate_paths(
+        pairs=[(runs.index(one), runs.index(other)) for one, other in this.settings["pairs"]],
+        runs=this.identities(runs),
+        trajectories=snakemake.input.trajectories,
+        points=this.settings["points"],
+        model=model.pop("kind"),
+        model_settings=model,
+        dataset_folder=Path(snakemake.input.dataset[0]).parent,
+        partition=snakemake.input.partition,
+        connectivity=snakemake.wildcards.name,
+        group=snakemake.wildcards.group,
+        samples=this.settings["samples"],
+        seed=runs[0]["seed"],
+        batch_norm=this.settings["batch_norm"],
+        device=this.device,
+        out_path=snakemake.output.path,
+        out_barriers=snakemake.output.barriers,
+    )

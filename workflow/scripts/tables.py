@@ -1,0 +1,21 @@
+"""Collect all runs of a study into tidy tables."""
+
+from pathlib import Path
+
+from fedscape.job import job
+from fedscape.tables.collect import make_tables
+
+with job(snakemake) as this:
+    make_tables(
+        rounds=[Path(path) for path in snakemake.input.rounds],
+        barriers=[Path(path) for path in snakemake.input.barriers],
+        hessians=[Path(path) for path in snakemake.input.hessians],
+        drifts=[Path(path) for path in snakemake.input.drifts],
+        published=this.settings["published"],
+        runs_csv=Path(snakemake.output.runs),
+        rounds_csv=Path(snakemake.output.rounds),
+        barriers_csv=Path(snakemake.output.barriers),
+        hessian_csv=Path(snakemake.output.hessian),
+        drift_csv=Path(snakemake.output.drift),
+        summary=Path(snakemake.output.summary),
+    )
