@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from fedscape.errors import FedscapeError
 from fedscape.study.settings import decode
 
+IDENTITY = ("study", "scale", "dataset", "model", "partition", "init", "method", "seed")
 _READ_SIZE = 1 << 20  # bytes hashed at a time
 
 
@@ -27,7 +28,8 @@ class Job:
 
     def identities(self, runs: list[dict]) -> list[dict]:
         """The identifying columns of each run that the settings list by its names."""
-        return [{"study": self.identity["study"], "scale": self.identity["scale"], **run} for run in runs]
+        known = {"study": self.identity["study"], "scale": self.identity["scale"]}
+        return [{column: (known | run)[column] for column in IDENTITY} for run in runs]
 
     def shared_identity(self, runs: list[dict]) -> dict:
         """The identifying columns of rows that belong to all runs: `*` where these differ."""
@@ -57,8 +59,7 @@ def job(snakemake) -> Iterator[Job]:
 
 
 def _identity(wildcards) -> dict:
-    columns = ("study", "scale", "dataset", "model", "partition", "init", "method", "seed")
-    identity = {column: wildcards.get(column, "*") for column in columns}
+    identity = {column: wildcards.get(column, "*") for column in IDENTITY}
     return {**identity, "seed": identity["seed"] if identity["seed"] == "*" else int(identity["seed"])}
 
 

@@ -1,0 +1,1 @@
+"""Straight paths between models and the barriers on them."""

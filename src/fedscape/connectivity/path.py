@@ -1,0 +1,99 @@
+"""Stage `path`: loss and error along straight lines between final models, and their barriers."""
+
+import dataclasses
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from fedscape.connectivity.barriers import barrier
+from fedscape.federated.device import prepare_device
+from fedscape.federated.trajectory import Trajectory
+from fedscape.files import write_csv
+from fedscape.models.evaluate import evaluate
+from fedscape.models.subject import BatchNorm, Subject, check_layout, open_subject
+
+OTHER_END = ("partition", "init", "method", "seed")
+"""Identity columns that the two ends of a path may differ in; the other end has them as `to_...`."""
+MEASURES = ("loss", "error")
+
+log = logging.getLogger(__name__)
+
+
+def evaluate_paths(
+    *,
+    pairs: Sequence[tuple[int, int]],
+    runs: Sequence[dict],
+    trajectories: Sequence[str | Path],
+    points: int,
+    model: str,
+    model_settings: dict,
+    dataset_folder: str | Path,
+    partition: str | Path,
+    connectivity: str,
+    group: str,
+    samples: int | None,
+    seed: int,
+    batch_norm: BatchNorm,
+    device: str,
+    out_path: str | Path,
+    out_barriers: str | Path,
+) -> None:
+    """Write the measures along the line from each pair's first final to its second, and the barriers.
+
+    pairs: (from, to) as places in `runs` (identities) and `trajectories` (files). points: on each line, odd,
+    with both ends and the middle. partition: whose train and test samples are used; samples, seed: at most so
+    many train samples, chosen by the seed. connectivity, group: names for the CSVs. batch_norm: `keep` takes
+    the running statistics of the first end all along the line, so its other end is not that end's model.
+    """
+    positions = path_positions(points)
+    subject = open_subject(
+        model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
+    )
+    rows, barriers = [], []
+    for number, (start, end) in enumerate(tqdm(pairs, disable=None)):
+        opened = [Trajectory.open(trajectories[run]) for run in (start, end)]
+        for run, trajectory in zip((start, end), opened, strict=True):
+            check_layout(subject, trajectory.layout, trajectories[run])
+        other = {f"to_{column}": runs[end][column] for column in OTHER_END}
+        names = {**runs[start], **other, "connectivity": connectivity, "group": group}
+        curve = pd.DataFrame(_curve(subject, *opened, positions, batch_norm))
+        rows.append(pd.DataFrame(names, index=curve.index).join(curve))
+        for split, part in curve.groupby("split"):
+            for measure in MEASURES:
+                found = barrier(positions, part[measure].to_numpy())
+                barriers.append({**names, "split": split, "measure": measure, **dataclasses.asdict(found)})
+        log.info("path %d of %d", number + 1, len(pairs))
+    keys = [*runs[0], *(f"to_{column}" for column in OTHER_END), "connectivity", "group", "split"]
+    write_csv(out_path, pd.concat(rows), sort_by=[*keys, "t"])
+    write_csv(out_barriers, pd.DataFrame(barriers), sort_by=[*keys, "measure"])
+
+
+def path_positions(points: int) -> np.ndarray:
+    """Positions [points] from 0 to 1 in equal steps; an odd number, so that 0.5 is one of them."""
+    if points < 3 or points % 2 == 0:
+        raise ValueError(f"points must be odd and >= 3, got {points}")
+    return np.arange(points) / (points - 1)
+
+
+def _curve(
+    subject: Subject, start: Trajectory, end: Trajectory, positions: np.ndarray, batch_norm: BatchNorm
+) -> Iterator[dict]:
+    """Rows of both splits at every position between the two last kept models."""
+    first = start.parameters(start.last).to(subject.device)
+    last = end.parameters(end.last).to(subject.device)
+    buffers = start.buffers(start.last)
+    for t in positions.tolist():
+        # Both ends are exact: 0 times the other one is 0.
+        tensors = subject.tensors((1 - t) * first + t * last, buffers, batch_norm)
+        for split, data in (("train", subject.train), ("test", subject.test)):
+            found = evaluate(subject.module, *tensors, data)
+            yield {
+                "split": split,
+                "t": t,
+                **dataclasses.asdict(found),
+                "batch_norm": subject.policy(batch_norm),
+            }

@@ -1,0 +1,1 @@
+"""How far clients and rounds move."""

@@ -1,0 +1,1 @@
+"""Client rules and aggregation, one file each."""

@@ -1,0 +1,29 @@
+"""The device that trains, set up so that the same run gives the same bits again."""
+
+import os
+
+import torch
+
+from fedscape.errors import FedscapeError
+
+
+def prepare_device(name: str) -> torch.device:
+    """The torch device `name` ("cpu", "cuda", "cuda:1"); a device that is not there is a FedscapeError.
+
+    On CUDA, process-wide: deterministic kernels, so that a resumed run equals an uninterrupted one, and no
+    TF32, so that float32 means float32 on every card.
+    """
+    device = torch.device(name)
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise FedscapeError(f"device {name}: PyTorch sees no CUDA device here; allowed is cpu")
+        # cuBLAS reads this when it starts; without it its results may differ from run to run.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        # Only a warning where an operation has no deterministic kernel: most of these (max pooling without
+        # overlap, for one) still give the same bits. No filling of fresh memory: all of it is written.
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+    return device

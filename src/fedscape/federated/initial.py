@@ -1,0 +1,78 @@
+"""The weights that a run starts from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fedscape.data.storage import Dataset, open_dataset
+from fedscape.errors import FedscapeError
+from fedscape.federated.device import prepare_device
+from fedscape.federated.state import ModelState
+from fedscape.federated.weights import load_weights, write_weights
+from fedscape.models.build import random_model
+from fedscape.plugins import load
+from fedscape.resume import ResumeFolder
+
+INITIAL = "initial.safetensors"
+
+
+@dataclass(frozen=True)
+class InitialContext:
+    """What a kind of start may draw on."""
+
+    model: str
+    model_settings: Mapping[str, object]
+    module: nn.Module  # the model with its random start, on the CPU; a plug-in leaves it as it is
+    data: Dataset  # the data set of the run
+    proxy: Path | None  # folder of the data set that the start names, if it names one
+    trajectory: Path | None  # trajectory of the run that the start continues, if it continues one
+    seed: int
+    device: torch.device
+    folder: ResumeFolder  # for starts that take long: `progress`, `commit`, `stop_requested`
+
+
+def make_initial(
+    *,
+    kind: str,
+    settings: Mapping[str, object],
+    dataset: str | Path,
+    model: str,
+    model_settings: Mapping[str, object],
+    seed: int,
+    device: str,
+    fingerprint: str,
+    out: str | Path,
+    resume: str | Path,
+    proxy: str | Path | None = None,
+    trajectory: str | Path | None = None,
+) -> None:
+    """Make the start `initials/<kind>.py` and write it as a state_dict (.safetensors).
+
+    dataset, proxy: folders of prepared data sets. trajectory: of the run that an `after-round` start
+    continues. fingerprint, resume: as in `train_run`.
+    Raises FedscapeError where the weights do not fit the model or are not finite.
+    """
+    with ResumeFolder(resume, fingerprint) as folder:
+        if not folder.finished:
+            data = open_dataset(dataset)
+            module = random_model(model, dict(model_settings), data.shape, len(data.classes), seed)
+            context = InitialContext(
+                model=model,
+                model_settings=model_settings,
+                module=module,
+                data=data,
+                proxy=Path(proxy) if proxy else None,
+                trajectory=Path(trajectory) if trajectory else None,
+                seed=seed,
+                device=prepare_device(device),
+                folder=folder,
+            )
+            plugin = load("federated.initials", kind)
+            load_weights(module, plugin.weights(plugin.Settings(**settings), context), f"{kind} start")
+            if not ModelState.of(module).is_finite():
+                raise FedscapeError(f"{kind} start: a weight is NaN or infinite")
+            write_weights(folder.folder / INITIAL, module.state_dict())
+        folder.finish({INITIAL: out})

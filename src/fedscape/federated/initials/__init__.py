@@ -1,0 +1,1 @@
+"""Kinds of initial weights, one file each."""

@@ -1,0 +1,36 @@
+"""A start from another run: its global model after a round.
+
+The pilot study's runs "with one IID round" start where a FedAvg run on an IID partition is after round 1.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from fedscape.federated.initial import InitialContext
+from fedscape.federated.trajectory import Trajectory
+from fedscape.federated.weights import check_weights
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which run, and when. The names have led to the run's trajectory before the job starts."""
+
+    partition: str = ""  # name of the run's partition in the study
+    method: str = ""  # name of the run's method in the study
+    init: str = "random"  # name of the run's own start in the study
+    round: int | float | Literal["last"] = 1  # round whose global model is taken; a fraction of all, or last
+
+    def __post_init__(self):
+        if self.round != "last" and self.round < 0:
+            raise ValueError(f"round must be >= 0 or last, got {self.round}")
+
+
+def weights(settings: Settings, context: InitialContext) -> dict[str, Tensor]:
+    """The state_dict to start from. Raises FedscapeError if the round is not kept or the model is another."""
+    trajectory = Trajectory.open(context.trajectory)
+    number = trajectory.last if settings.round == "last" else settings.round
+    parameters, buffers = trajectory.state(number)
+    check_weights(context.module, parameters | buffers, context.trajectory)
+    return parameters | buffers

@@ -1,0 +1,110 @@
+"""The tables of a run: rounds.csv (measures), timing.csv (clock and memory), and facts for run.json."""
+
+import math
+import platform
+import resource
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+import fedscape
+from fedscape.federated.rounds import RoundReport
+from fedscape.files import csv_text
+from fedscape.models.evaluate import Evaluation
+
+SPLITS = ("train", "validation", "test")
+MEGABYTE = 2**20
+# Linux counts the resident size in KiB, macOS in bytes.
+RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+class GrowingTable:
+    """A CSV that grows by a row at a time.
+
+    length: bytes of it that are committed; what lies beyond is removed. `cut_off` says that it has fewer.
+    """
+
+    def __init__(self, path: Path, length: int):
+        self.cut_off = length > (path.stat().st_size if path.exists() else 0)
+        self._file = path.open("ab")
+        if not self.cut_off:
+            self._file.truncate(length)
+        self._first = length == 0
+
+    def add(self, row: Mapping[str, object]) -> int:
+        """Append a row, with the header before the first; returns the table's length in bytes."""
+        self._file.write(csv_text(pd.DataFrame([row]), header=self._first).encode())
+        self._file.flush()
+        self._first = False
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def rounds_row(
+    identity: Mapping[str, object],
+    number: int,
+    report: RoundReport | None = None,
+    evaluations: Mapping[str, Evaluation] | None = None,
+    diverged: bool = False,
+) -> dict[str, object]:
+    """Row of rounds.csv; cells are empty without a report (round 0, a diverged round) or evaluations."""
+    row: dict[str, object] = {
+        **identity,
+        "round": number,
+        "clients": report.clients if report else 0,
+        "samples": report.samples if report else 0,
+        "client_loss": report.client_loss if report else math.nan,
+    }
+    for split in SPLITS:
+        evaluation = (evaluations or {}).get(split)
+        row[f"{split}_loss"] = evaluation.loss if evaluation else math.nan
+        row[f"{split}_accuracy"] = evaluation.accuracy if evaluation else math.nan
+    return {**row, "diverged": diverged}
+
+
+def timing_row(
+    identity: Mapping[str, object],
+    number: int,
+    seconds: float,
+    evaluation_seconds: float,
+    device: torch.device,
+) -> dict[str, object]:
+    """Row of timing.csv: seconds of training and aggregation, of evaluation, and the peak memory so far.
+
+    The peak is PyTorch's on a GPU and the process's resident size on a CPU.
+    """
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(device)
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RESIDENT_UNIT
+    return {
+        **identity,
+        "round": number,
+        "seconds": seconds,
+        "evaluation_seconds": evaluation_seconds,
+        "peak_memory_mb": peak / MEGABYTE,
+    }
+
+
+def machine(device: torch.device) -> dict[str, object]:
+    """Versions and hardware, for run.json."""
+    return {
+        "fedscape": fedscape.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def now() -> str:
+    """The time, ISO 8601 in UTC, for run.json."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

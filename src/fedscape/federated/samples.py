@@ -1,0 +1,45 @@
+"""The samples of a run on the device that trains."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from fedscape.data.partition import open_partition
+from fedscape.data.storage import open_dataset
+from fedscape.federated.state import ModelState
+from fedscape.models.evaluate import Evaluation, EvaluationSet, evaluate
+from fedscape.models.layout import Layout, buffers_of, parameters_of
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images and labels by split, and who owns which."""
+
+    splits: dict[str, EvaluationSet]  # "train", "validation" where some are held out, "test"
+    clients: tuple[np.ndarray, ...]  # per client the positions of its samples in splits["train"], int64
+    shape: tuple[int, int, int]  # channels, height, width
+    classes: int
+
+    @classmethod
+    def open(cls, dataset: str | Path, partition: str | Path, device: torch.device) -> "Samples":
+        """Copy what the partition (.npz) uses of the data set (a folder) to the device, as uint8."""
+        data, parts = open_dataset(dataset), open_partition(partition)
+        indices = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+        splits = {
+            split: EvaluationSet.from_dataset(data, "test" if split == "test" else "train", chosen, device)
+            for split, chosen in indices.items()
+            if len(chosen)
+        }
+        clients = tuple(np.searchsorted(parts.train, owned) for owned in parts.clients)
+        return cls(splits, clients, data.shape, len(data.classes))
+
+    def evaluate(self, module: nn.Module, model: ModelState, layout: Layout) -> dict[str, Evaluation]:
+        """Loss and error of the model on every split."""
+        parameters = parameters_of(model.parameters, layout)
+        buffers = buffers_of(model.buffers, model.counters, layout)
+        return {
+            split: evaluate(module, parameters, buffers, samples) for split, samples in self.splits.items()
+        }

@@ -1,0 +1,136 @@
+"""A run on disk while it grows, in its resume folder: rows are added, then the round is committed."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fedscape.errors import FedscapeError
+from fedscape.federated.lanes import ClientResult
+from fedscape.federated.records import GrowingTable, now
+from fedscape.federated.rounds import GlobalState
+from fedscape.federated.state import ModelState
+from fedscape.federated.trajectory import RowWriter, clients_writer, shorten, trajectory_writer
+from fedscape.federated.weights import read_weights, write_weights
+from fedscape.models.layout import Layout
+from fedscape.resume import ResumeFolder
+
+TRAJECTORY = "trajectory.safetensors"
+CLIENTS = "clients.safetensors"
+ROUNDS = "rounds.csv"
+TIMING = "timing.csv"
+STATE_SLOTS = ("state-0.safetensors", "state-1.safetensors")  # while one is written the other is committed
+SERVER_PREFIX = "server."
+VECTORS = ("parameters", "buffers", "counters")
+
+Row = Mapping[str, object]
+
+
+class RunStore:
+    """The growing files of one run, and its committed round.
+
+    kept, kept_clients: rounds whose global model and whose client models are kept, ascending.
+    participants: clients in a round.
+    state: the global state after the committed round, on the CPU; None if the run starts afresh.
+    """
+
+    def __init__(
+        self,
+        folder: ResumeFolder,
+        layout: Layout,
+        kept: Sequence[int],
+        kept_clients: Sequence[int],
+        participants: int,
+    ):
+        self.folder = folder
+        self.layout, self.participants = layout, participants
+        self.kept, self.kept_clients = list(kept), list(kept_clients)
+        self.state = self._read_state() if folder.progress else None
+        if folder.progress and self.state is None:
+            folder.restart("the saved state cannot be read")
+        self.started = folder.progress.get("started") or now()
+        self._files: list[RowWriter | GrowingTable] = []
+        if self.diverged:
+            return  # nothing grows any more, and the files may have been cut already
+        self._open()
+        models_lost = self.trajectory.made_anew or self.clients.made_anew
+        if folder.progress and (models_lost or self.rounds.cut_off or self.timing.cut_off):
+            folder.restart("a growing file is missing, cut off or another run's")
+            self.state = None
+            self.close()
+            self._open()
+
+    @property
+    def round(self) -> int:
+        """The committed round; -1 before the start is committed."""
+        return self.folder.progress.get("round", -1)
+
+    @property
+    def diverged(self) -> str | None:
+        """Why the run ended before its last round, if it did."""
+        return self.folder.progress.get("diverged")
+
+    def add_client(self, number: int, place: int, result: ClientResult) -> None:
+        """Keep a client's model, if round `number` is one whose clients are kept."""
+        if number in self.kept_clients:
+            row = self.kept_clients.index(number)
+            vectors = dict(zip(VECTORS, result.model.vectors, strict=True))
+            self.clients.write(row, place, clients=np.array(result.client), **vectors)
+
+    def commit(self, number: int, state: GlobalState, rounds_row: Row, timing_row: Row) -> None:
+        """Write round `number` and make it the one from which a next process continues."""
+        if number in self.kept:
+            self._write_model(self.kept.index(number), state)
+        if number in self.kept_clients:
+            self.clients.flush()
+        self._write_state(STATE_SLOTS[number % len(STATE_SLOTS)], state)
+        self._commit(
+            round=number, rounds_bytes=self.rounds.add(rounds_row), timing_bytes=self.timing.add(timing_row)
+        )
+
+    def commit_divergence(self, reason: str, state: GlobalState, rounds_row: Row) -> None:
+        """End the run after the committed round, whose global `state` becomes the last one that is kept."""
+        self._write_model(len(self._kept_to_the_end()) - 1, state)
+        self._commit(diverged=reason, rounds_bytes=self.rounds.add(rounds_row))
+
+    def close(self) -> None:
+        """Close the files, cut to the rounds of the run if it ended early; may be called again."""
+        for file in self._files:
+            file.close()
+        if self.diverged:
+            shorten(self.folder.folder / TRAJECTORY, self._kept_to_the_end())
+            shorten(self.folder.folder / CLIENTS, self._done(self.kept_clients))
+
+    def _done(self, rounds: Sequence[int]) -> list[int]:
+        return [number for number in rounds if number <= self.round]
+
+    def _kept_to_the_end(self) -> list[int]:
+        """Kept rounds of a run that ends with the committed one, which is always kept."""
+        return sorted({*self._done(self.kept), self.round})
+
+    def _open(self) -> None:
+        path, committed = self.folder.folder, self.folder.progress
+        self.trajectory = trajectory_writer(path / TRAJECTORY, self.layout, self.kept)
+        self.clients = clients_writer(path / CLIENTS, self.layout, self.kept_clients, self.participants)
+        self.rounds = GrowingTable(path / ROUNDS, committed.get("rounds_bytes", 0))
+        self.timing = GrowingTable(path / TIMING, committed.get("timing_bytes", 0))
+        self._files = [self.trajectory, self.clients, self.rounds, self.timing]
+
+    def _commit(self, **changes: object) -> None:
+        self.folder.commit({**self.folder.progress, "started": self.started, **changes})
+
+    def _write_model(self, row: int, state: GlobalState) -> None:
+        self.trajectory.write(row, **dict(zip(VECTORS, state.model.vectors, strict=True)))
+        self.trajectory.flush()
+
+    def _write_state(self, name: str, state: GlobalState) -> None:
+        tensors = dict(zip(VECTORS, state.model.vectors, strict=True))
+        tensors |= {SERVER_PREFIX + key: value for key, value in state.server.items()}
+        write_weights(self.folder.folder / name, tensors)
+
+    def _read_state(self) -> GlobalState | None:
+        try:
+            tensors = read_weights(self.folder.folder / STATE_SLOTS[self.round % len(STATE_SLOTS)])
+            model = ModelState(*(tensors.pop(name) for name in VECTORS))
+        except (FedscapeError, KeyError):
+            return None
+        return GlobalState(model, {key.removeprefix(SERVER_PREFIX): value for key, value in tensors.items()})

@@ -1,0 +1,198 @@
+"""One federated run, from its start to the files that the analyses read."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol
+
+from fedscape.errors import FedscapeError
+from fedscape.federated.device import prepare_device
+from fedscape.federated.lanes import ClientResult, Lane, LocalTraining
+from fedscape.federated.participation import participants_per_round
+from fedscape.federated.progress import ProgressDisplay, say
+from fedscape.federated.records import machine, now, rounds_row, timing_row
+from fedscape.federated.rounds import Diverged, Federation, GlobalState, play_round
+from fedscape.federated.samples import Samples
+from fedscape.federated.store import CLIENTS, ROUNDS, TIMING, TRAJECTORY, RunStore
+from fedscape.federated.weights import load_weights, read_weights, write_weights
+from fedscape.files import write_json
+from fedscape.models.build import random_model
+from fedscape.models.evaluate import Evaluation
+from fedscape.plugins import load
+from fedscape.resume import ResumeFolder
+
+FINAL = "final.safetensors"
+RUN = "run.json"
+
+
+class Training(LocalTraining, Protocol):
+    """The settings of a run; `study.training.TrainingSettings` explains each."""
+
+    rounds: int
+    participation: float
+    evaluate_every: int
+
+
+def train_run(
+    *,
+    identity: Mapping[str, object],
+    dataset: str | Path,
+    partition: str | Path,
+    initial: str | Path,
+    model: str,
+    model_settings: Mapping[str, object],
+    algorithm: str,
+    algorithm_settings: Mapping[str, object],
+    server: str,
+    server_settings: Mapping[str, object],
+    training: Training,
+    seed: int,
+    order_seed: int,
+    keep_rounds: str | Mapping[str, int] | Sequence[int],
+    client_rounds: Sequence[int],
+    device: str,
+    fingerprint: str,
+    trajectory: str | Path,
+    clients: str | Path,
+    rounds: str | Path,
+    final: str | Path,
+    timing: str | Path,
+    run: str | Path,
+    resume: str | Path,
+) -> None:
+    """Train one run and write its six files; killed at any moment and called again, it goes on.
+
+    identity: identifying columns of the tables. dataset: folder of a prepared data set. partition: .npz.
+    initial: state_dict (.safetensors) of round 0.
+    seed: of the client draws; order_seed: of the clients' sample orders.
+    keep_rounds: rounds whose global model is kept: "all", {"every": k} or a list; 0 and the last always are.
+    client_rounds: rounds (1 is the first) whose client models are kept as well.
+    fingerprint: digest of all that the run depends on; a folder `resume` of another one is emptied.
+
+    A run whose loss or model turns NaN or infinite ends with the last finite round; the row of the round
+    after it in rounds.csv has `diverged` true and no measures, and all files are written. Raises
+    FedscapeError on bad input, and SystemExit when told to stop (see `fedscape.resume`).
+    """
+    files = {TRAJECTORY: trajectory, CLIENTS: clients, ROUNDS: rounds, FINAL: final, TIMING: timing, RUN: run}
+    with ResumeFolder(resume, fingerprint) as folder:
+        if not folder.finished:
+            samples = Samples.open(dataset, partition, prepare_device(device))
+            module = random_model(model, dict(model_settings), samples.shape, samples.classes, seed)
+            load_weights(module, read_weights(initial), initial)
+            lane = Lane(module, samples.splits["train"], training)
+            for client, positions in enumerate(samples.clients):
+                lane.check(client, len(positions))
+            rule, server_rule = load("federated.algorithms", algorithm), load("federated.servers", server)
+            federation = Federation(
+                lane=lane,
+                clients=samples.clients,
+                participation=training.participation,
+                algorithm=rule,
+                algorithm_settings=rule.Settings(**algorithm_settings),
+                server=server_rule,
+                server_settings=server_rule.Settings(**server_settings),
+                seed=seed,
+                order_seed=order_seed,
+            )
+            store = RunStore(
+                folder=folder,
+                layout=lane.layout,
+                kept=kept_rounds(keep_rounds, training.rounds),
+                kept_clients=sorted(set(client_rounds)),
+                participants=participants_per_round(len(samples.clients), training.participation),
+            )
+            with closing(store):
+                state = _play(federation, samples, training, store, identity)
+            lane.reset(state.model)
+            write_weights(folder.folder / FINAL, lane.module.state_dict())
+            description = {
+                "identity": dict(identity),
+                "model": {"kind": model, **model_settings},
+                "algorithm": {"kind": algorithm, **algorithm_settings},
+                "server": {"kind": server, **server_settings},
+                "training": dict(vars(training)),
+                "seed": seed,
+                "order_seed": order_seed,
+                "clients": len(samples.clients),
+                "samples": sum(map(len, samples.clients)),
+                "parameters": lane.layout.parameter_count,
+                "rounds": store.round,
+                "diverged": store.diverged,
+                "fingerprint": fingerprint,
+                **machine(lane.device),
+                "started": store.started,
+                "ended": now(),
+            }
+            write_json(folder.folder / RUN, description)
+        folder.finish(files)
+
+
+def kept_rounds(keep: str | Mapping[str, int] | Sequence[int], rounds: int) -> list[int]:
+    """Rounds whose global model is kept, ascending; 0 and `rounds` are always among them."""
+    if keep == "all":
+        return list(range(rounds + 1))
+    chosen = range(0, rounds + 1, keep["every"]) if isinstance(keep, Mapping) else keep
+    return sorted({0, *chosen, rounds})
+
+
+def _play(
+    federation: Federation,
+    samples: Samples,
+    training: Training,
+    store: RunStore,
+    identity: Mapping[str, object],
+) -> GlobalState:
+    """Play the rounds that are left; returns the state after the last finite one."""
+    lane, folder = federation.lane, store.folder
+
+    def evaluate_state(state: GlobalState) -> tuple[dict[str, Evaluation], float]:
+        begin = time.perf_counter()
+        evaluations = samples.evaluate(lane.module, state.model, lane.layout)
+        for split, evaluation in evaluations.items():
+            if not math.isfinite(evaluation.loss):
+                raise Diverged(f"the {split} loss of the global model is {evaluation.loss}")
+        return evaluations, time.perf_counter() - begin
+
+    def on_client(place: int, result: ClientResult) -> None:
+        store.add_client(number, place, result)
+        # A signal leaves little time: the round is given up, not played to its end.
+        if folder.signalled:
+            folder.stop(folder.signalled, f"round {store.round}")
+
+    if store.state is None:
+        state = GlobalState(lane.state.clone())
+        try:
+            evaluations, seconds = evaluate_state(state)
+        except Diverged as reason:
+            raise FedscapeError(f"the initial weights are of no use: {reason}") from reason
+        row = rounds_row(identity, 0, evaluations=evaluations)
+        store.commit(0, state, row, timing_row(identity, 0, 0.0, seconds, lane.device))
+    else:
+        state = store.state.to(lane.device)
+        say(f"continuing after round {store.round}")
+    display = ProgressDisplay(training.rounds, store.round)
+    while store.round < training.rounds and not store.diverged:
+        if reason := folder.stop_requested():
+            folder.stop(reason, f"round {store.round}")
+        number, begin = store.round + 1, time.perf_counter()
+        evaluations, evaluation_seconds = {}, 0.0
+        try:
+            following, report = play_round(federation, number, state, on_client)
+            seconds = time.perf_counter() - begin
+            if number % training.evaluate_every == 0 or number == training.rounds:
+                evaluations, evaluation_seconds = evaluate_state(following)
+        except Diverged as reason:
+            message = f"round {number}, {reason}"
+            say(f"diverged: {message}; the run ends with round {store.round}")
+            store.commit_divergence(message, state, rounds_row(identity, number, diverged=True))
+            break
+        state = following
+        row = rounds_row(identity, number, report, evaluations)
+        store.commit(
+            number, state, row, timing_row(identity, number, seconds, evaluation_seconds, lane.device)
+        )
+        display.step(number, row)
+    display.close()
+    return state

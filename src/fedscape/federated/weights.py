@@ -1,0 +1,65 @@
+"""Files of weights: plain state_dicts as safetensors, and PyTorch's own files as input."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from fedscape.errors import FedscapeError
+from fedscape.files import atomic
+
+TORCH_SUFFIXES = (".pt", ".pth")
+SHOWN_NAMES = 3  # of the names that do not match: enough to see what is wrong
+
+
+def write_weights(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a state_dict that any PyTorch user can load, atomically."""
+    # Copies, because a model's tensors are views of one vector and safetensors refuses shared memory.
+    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    with atomic(path) as temporary:
+        # Not save_file: its files are readable by their owner alone, whatever the umask.
+        temporary.write_bytes(save(copies, metadata={"format": "pt"}))
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read a state_dict: .safetensors, or PyTorch's .pt/.pth (tensors only: no code in the file is run)."""
+    path = Path(path)
+    if not path.is_file():
+        raise FedscapeError(f"{path}: no such file of weights")
+    try:
+        if path.suffix not in TORCH_SUFFIXES:
+            return load_file(path)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FedscapeError(f"{path}: not a whole file of weights ({reason})") from error
+    if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise FedscapeError(f"{path}: holds no state_dict (a mapping of names to tensors)")
+    return dict(tensors)
+
+
+def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
+    """Copy a state_dict into the module's own tensors, after `check_weights`."""
+    check_weights(module, tensors, source)
+    module.load_state_dict(dict(tensors))
+
+
+def check_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
+    """Refuse a state_dict that is not one of this model, naming `source` and the first names that differ."""
+    wanted = module.state_dict()
+    for problem, names in (
+        ("lacks", [name for name in wanted if name not in tensors]),
+        ("has unknown", [name for name in tensors if name not in wanted]),
+    ):
+        if names:
+            shown = ", ".join(names[:SHOWN_NAMES]) + (", ..." if len(names) > SHOWN_NAMES else "")
+            counts = f"{len(names)} such names, the model has {len(wanted)}"
+            raise FedscapeError(f"{source}: {problem} {shown} ({counts})")
+    for name, tensor in wanted.items():
+        found, shape = tuple(tensors[name].shape), tuple(tensor.shape)
+        if found != shape:
+            raise FedscapeError(f"{source}: {name} has shape {found}, the model's has {shape}")

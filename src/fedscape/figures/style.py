@@ -1,0 +1,119 @@
+"""The house style: one look for all figures, told apart without colour, the same bytes every time."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from fedscape.files import atomic
+
+DOTS_PER_INCH = 200
+
+RC = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "figure.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "grid.color": "0.88",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "legend.handlelength": 4,  # long enough to tell a dashed line from a dotted one
+    "savefig.dpi": DOTS_PER_INCH,
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "fedscape",  # without it, the identifiers in an SVG are random
+}
+
+# Okabe and Ito's colours for colour-blind readers, without their yellow, which white paper swallows, in an
+# order in which neighbours differ in lightness too.
+COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)), (0, (6, 1, 1, 1, 1, 1)))
+
+HALO = (Stroke(linewidth=2.5, foreground="white"), Normal())  # keeps text readable on a filled surface
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one series is drawn: colour, marker and line style all differ from its neighbours'."""
+
+    colour: str
+    marker: str
+    line: object
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """A look per series, in the order given.
+
+    The three cycles have the lengths 7, 7 and 6, so the first 42 combinations are all different.
+    """
+    return {
+        name: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], LINES[i % len(LINES)])
+        for i, name in enumerate(dict.fromkeys(names))
+    }
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Context to draw and save figures in, whatever the user's matplotlibrc; afterwards all is as it was."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(RC)
+        yield
+
+
+def halo_line(width: float) -> tuple:
+    """A white rim around a line of `width` points, so that it shows on dark and on light ground."""
+    return (Stroke(linewidth=width + 1.6, foreground="white"), Normal())
+
+
+def plain_log_ticks(axis: Axis, dense: bool = False) -> None:
+    """Ticks of a logarithmic axis as plain numbers (0.02, not 2 x 10^-2).
+
+    Powers of ten, and steps between them where those are too few, or if `dense`, on an axis with room for
+    them. To be called once the limits are set.
+    """
+    low, high = sorted(axis.get_view_interval())
+    decades = np.log10(high / low)
+    if decades < 0.5:
+        # Hardly a power of ten in reach, and nearly linear.
+        axis.set_major_locator(MaxNLocator(4))
+        axis.set_minor_locator(NullLocator())
+    else:
+        steps = (1, 2, 5) if dense or decades < 1.2 else (1, 3) if decades < 2 else (1,)
+        axis.set_major_locator(LogLocator(subs=steps))
+        axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=100))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def series_handle(name: str, look: Look, line: bool = True) -> Line2D:
+    """A series in a legend; without `line`, its marker alone."""
+    return Line2D(
+        [], [], color=look.colour, linestyle=look.line if line else "none", marker=look.marker,
+        markerfacecolor="white", label=name,
+    )  # fmt: skip
+
+
+def save(figure: Figure, png: Path, svg: Path) -> None:
+    """Write a figure as PNG (200 dots per inch) and SVG: no clock, no random identifiers, each file whole."""
+    with atomic(png) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    with atomic(svg) as temporary:
+        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": "fedscape"})

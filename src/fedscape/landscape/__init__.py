@@ -1,0 +1,1 @@
+"""Planes through parameter space and the loss surfaces over them."""

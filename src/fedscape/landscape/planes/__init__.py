@@ -1,0 +1,1 @@
+"""Kinds of planes, one file each."""

@@ -1,0 +1,56 @@
+"""Principal directions of a few very long rows, by way of their small Gram matrix.
+
+With rows C [n, P] and n far below P, the right singular vectors are V = C^T U / sqrt(lambda), where U and
+lambda are the eigenpairs of C C^T [n, n]. Everything is float64 and walks the rows by blocks of columns, so
+the rows are never in memory as a whole, and nothing is random (scikit-learn would pick a randomised solver).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedscape.models.blocks import column_blocks
+from fedscape.streams import stream
+
+UNDETERMINED = 1e-12
+"""Share of the largest eigenvalue below which a direction is the rounding of float32 weights, squared."""
+FARTHEST = 1 - 1e-6
+"""Rows this near the largest distance count as equally far, so rounding does not choose among them."""
+
+
+def principal_directions(
+    block: Callable[[int, int], np.ndarray], weights: np.ndarray, columns: int
+) -> tuple[Tensor, tuple[float, float]]:
+    """First two principal directions of weighted rows, and the share of the squared length each explains.
+
+    block: gives the centred rows of columns start to stop, float64 [n, stop - start]. weights: [n], of the
+    squared lengths. Returns orthonormal directions float32 [2, columns]. The first of the rows that lie
+    farthest along a direction has a negative coordinate, so a start is left of its end. A direction that the
+    rows do not determine (two models span a line) is drawn from a fixed stream and explains nothing.
+    """
+    scale = np.sqrt(weights)[:, None]
+    rows = len(weights)
+    gram = np.zeros((rows, rows))
+    for start, stop in column_blocks(rows, columns):
+        part = block(start, stop) * scale
+        gram += part @ part.T
+    values, vectors = np.linalg.eigh(gram)
+    order = np.argsort(values)[::-1][:2]
+    determined = [k for k in order if values[k] > UNDETERMINED * values.max()]
+    directions = np.empty((2, columns))
+    for start, stop in column_blocks(rows, columns):
+        part = block(start, stop) * scale
+        directions[: len(determined), start:stop] = vectors[:, determined].T @ part
+    for axis, k in enumerate(determined):
+        along = vectors[:, k] / scale[:, 0]
+        first = np.argmax(np.abs(along) >= FARTHEST * np.abs(along).max())
+        directions[axis] *= -np.sign(along[first])
+    for axis in range(len(determined), 2):
+        directions[axis] = stream(0, "direction", axis).standard_normal(columns)
+    directions[0] /= np.linalg.norm(directions[0])
+    directions[1] -= (directions[0] @ directions[1]) * directions[0]
+    directions[1] /= np.linalg.norm(directions[1])
+    shares = [values[k] / values.clip(min=0).sum() for k in determined] + [0.0] * (2 - len(determined))
+    return torch.from_numpy(directions.astype(np.float32)), (float(shares[0]), float(shares[1]))

@@ -1,0 +1,34 @@
+"""Models by name: built from plain settings, started from a seed."""
+
+import torch
+from torch import nn
+
+from fedscape.plugins import load
+from fedscape.streams import stream
+
+
+def build_model(name: str, settings: dict, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """The network `models/<name>.py` for images of `shape` (channels, height, width).
+
+    Its weights come from torch's global generator: use `random_model` where they matter.
+    """
+    plugin = load("models", name)
+    return plugin.build(plugin.Settings(**settings), tuple(shape), classes)
+
+
+def random_model(
+    name: str, settings: dict, shape: tuple[int, int, int], classes: int, seed: int
+) -> nn.Module:
+    """The network with weights from the stream `start` of `seed`; torch's own generator is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(stream(seed, "start").integers(2**63)))
+        return build_model(name, settings, shape, classes)
+
+
+def classifier_names(module: nn.Module) -> tuple[str, ...]:
+    """Names of the parameters of the last linear layer, the part that depends on the classes."""
+    layers = [name for name, layer in module.named_modules() if isinstance(layer, nn.Linear)]
+    if not layers:
+        raise ValueError(f"{type(module).__name__} has no linear layer")
+    prefix = f"{layers[-1]}." if layers[-1] else ""
+    return tuple(prefix + name for name, _ in module.get_submodule(layers[-1]).named_parameters())

@@ -1,0 +1,1 @@
+"""Tidy tables of a whole study, put together from its runs' CSVs."""

@@ -1,0 +1,99 @@
+"""Tables of a whole study: the CSVs of its runs one below the other, and one row per run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from fedscape.errors import FedscapeError
+from fedscape.files import read_csv, write_csv, write_text
+from fedscape.tables.columns import IDENTITY, KEYS, MEASURES, QUALITY
+from fedscape.tables.summary import summary_text
+
+
+def make_tables(
+    *,
+    rounds: Sequence[Path],
+    barriers: Sequence[Path],
+    hessians: Sequence[Path],
+    drifts: Sequence[Path],
+    published: Sequence[dict],
+    runs_csv: Path,
+    rounds_csv: Path,
+    barriers_csv: Path,
+    hessian_csv: Path,
+    drift_csv: Path,
+    summary: Path,
+) -> None:
+    """Write the tables of a study.
+
+    rounds, barriers, hessians, drifts: CSVs of its runs and groups; a list may be empty.
+    published: the paper's numbers, `{where: {column: value or list}, measure: a column of runs.csv, value,
+    source}`.
+    runs_csv: one row per run, columns as `run_rows` gives them. summary: the same to read, in Markdown, the
+    published numbers beside ours. The other tables: all rows of their kind.
+    Raises FedscapeError if a file is not whole or lacks a column.
+    """
+    tables = {
+        "rounds": _joined("rounds", rounds),
+        "barriers": _joined("barriers", barriers),
+        "hessian": _joined("hessian", hessians),
+        "drift": _joined("drift", drifts),
+    }
+    outputs = {"rounds": rounds_csv, "barriers": barriers_csv, "hessian": hessian_csv, "drift": drift_csv}
+    for name, table in tables.items():
+        write_csv(outputs[name], table, sort_by=KEYS[name])
+    runs = run_rows(tables["rounds"])
+    write_csv(runs_csv, runs, sort_by=IDENTITY)
+    write_text(summary, summary_text(runs, published))
+
+
+def run_rows(rounds: pd.DataFrame) -> pd.DataFrame:
+    """One row per run from one row per round.
+
+    Columns: identity; rounds (the last one with a finite model); clients and samples (the most of a round:
+    with partial participation not all there are); diverged; loss and accuracy of that last round on each
+    split; best_test_accuracy, best_round (the first, if several) and chosen_on, the column that chose it:
+    validation_accuracy where the run has a validation split, else test_accuracy, which flatters.
+    """
+    rows = [_run_row(run) for _, run in rounds.sort_values("round").groupby(IDENTITY, sort=True)]
+    columns = [
+        *IDENTITY, "rounds", "clients", "samples", "diverged", *QUALITY, "best_test_accuracy", "best_round",
+        "chosen_on",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns).astype({"best_round": "Int64"})
+
+
+def _run_row(run: pd.DataFrame) -> dict:
+    # A run that diverged ends with a row that says so and measures nothing.
+    diverged = run["diverged"].astype("string").str.lower() == "true"
+    last = run[~diverged].iloc[-1]
+    row = {
+        **last[IDENTITY],
+        "rounds": last["round"],
+        "clients": run["clients"].max(),
+        "samples": run["samples"].max(),
+        "diverged": bool(diverged.any()),
+        **last[QUALITY],
+    }
+    for column in ("validation_accuracy", "test_accuracy"):
+        measured = run.dropna(subset=["test_accuracy", column])
+        if len(measured):
+            best = measured.loc[measured[column].idxmax()]
+            chosen = {"best_test_accuracy": best["test_accuracy"], "best_round": best["round"]}
+            return {**row, **chosen, "chosen_on": column}
+    return row
+
+
+def _joined(name: str, paths: Sequence[Path]) -> pd.DataFrame:
+    """All rows of the files; without files or rows, the header."""
+    columns = [*KEYS[name], *MEASURES[name]]
+    frames = []
+    for path in paths:
+        frame = read_csv(path)
+        missing = [column for column in columns if column not in frame]
+        if missing:
+            raise FedscapeError(f"{path}: column {missing[0]} is missing; delete the file to make it again")
+        if len(frame):
+            frames.append(frame)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)

@@ -1,0 +1,26 @@
+"""Columns of the study's tables: what identifies a row, and what it measures."""
+
+IDENTITY = ["study", "scale", "dataset", "model", "partition", "init", "method", "seed"]
+SPLITS = ("train", "validation", "test")
+QUALITY = [f"{split}_{measure}" for split in SPLITS for measure in ("loss", "accuracy")]
+
+# Columns and sort keys of each table. A stage that measures more adds columns on the right; where a study has
+# no such stage, the table has this header and no rows.
+KEYS = {
+    "rounds": [*IDENTITY, "round"],
+    "barriers": [
+        *IDENTITY, "to_partition", "to_init", "to_method", "to_seed", "connectivity", "group", "split",
+        "measure",
+    ],
+    "hessian": [*IDENTITY, "curvature", "group", "round", "index"],
+    "drift": [*IDENTITY, "drift", "group", "round"],
+}  # fmt: skip
+MEASURES = {
+    "rounds": ["clients", "samples", "client_loss", *QUALITY, "diverged"],
+    "barriers": ["sup", "argmax", "midpoint", "from_value", "to_value"],
+    "hessian": ["eigenvalue", "residual", "products", "samples"],
+    "drift": [
+        "step_norm", "distance_start", "distance_end", "clients", "mean_update_norm", "gradient_diversity",
+        "mean_cosine", "minimum_cosine",
+    ],
+}  # fmt: skip

@@ -1,0 +1,113 @@
+"""Barriers: closed forms on curves, and on the straight line through a quadratic."""
+
+import numpy as np
+import pytest
+
+from fedscape.connectivity.barriers import barrier
+from fedscape.connectivity.path import evaluate_paths, path_positions
+from fedscape.files import read_csv
+from tests.unit import bowl
+
+
+def evaluate(tmp_path, arguments, pairs, points=11):
+    out = {"out_path": tmp_path / "path.csv", "out_barriers": tmp_path / "barriers.csv"}
+    evaluate_paths(
+        pairs=pairs, points=points, connectivity="c", group="g", batch_norm="recalibrate", **arguments, **out
+    )
+    return read_csv(out["out_path"]), read_csv(out["out_barriers"])
+
+
+def test_barrier_of_a_bump_on_a_slope():
+    """f(t) = 1 + 2 t + 4 t (1 - t): the chord is 1 + 2 t, the rise at most 1, in the middle."""
+    t = path_positions(21)
+    found = barrier(t, 1 + 2 * t + 4 * t * (1 - t))
+    assert found.sup == pytest.approx(1) and found.argmax == 0.5 and found.midpoint == pytest.approx(1)
+    assert (found.from_value, found.to_value) == (1, 3)
+
+
+def test_the_highest_point_may_be_off_the_middle():
+    t = path_positions(5)
+    found = barrier(t, np.array([0.0, 3.0, 1.0, 0.0, 0.0]))
+    assert (found.sup, found.argmax, found.midpoint) == (3, 0.25, 1)
+
+
+def test_a_convex_curve_has_no_barrier_and_a_negative_midpoint():
+    t = path_positions(21)
+    found = barrier(t, (t - 0.3) ** 2)
+    assert (found.sup, found.argmax) == (0, 0)
+    assert found.midpoint == pytest.approx(-0.25), "t^2 sags by t (1 - t)"
+
+
+def test_a_straight_line_has_none_whatever_the_rounding():
+    t = path_positions(31)
+    found = barrier(t, 0.1 + (0.7 - 0.1) * t)
+    assert found.sup == pytest.approx(0, abs=1e-15) and found.midpoint == pytest.approx(0, abs=1e-15)
+
+
+def test_the_barrier_does_not_depend_on_the_direction():
+    t = path_positions(9)
+    values = np.random.default_rng(0).random(9)
+    forward, backward = barrier(t, values), barrier(t, values[::-1])
+    assert forward.sup == pytest.approx(backward.sup) and forward.midpoint == pytest.approx(backward.midpoint)
+    assert forward.argmax == pytest.approx(1 - backward.argmax)
+
+
+def test_undefined_values_stay_so():
+    t = path_positions(5)
+    assert barrier(t, np.array([0.0, np.inf, 1.0, 0.0, 0.0])).sup == np.inf
+    found = barrier(t, np.array([0.0, 0.0, 1.0, 0.0, np.nan]))
+    assert np.isnan(found.sup) and np.isnan(found.midpoint)
+    assert np.isnan(barrier(t, np.array([np.inf, 0.0, 1.0, 0.0, 0.0])).sup)
+
+
+def test_positions_hold_both_ends_and_the_middle():
+    for points in (3, 21, 31):
+        t = path_positions(points)
+        assert len(t) == points and t[0] == 0 and t[-1] == 1 and t[points // 2] == 0.5
+    for points in (1, 2, 20):
+        with pytest.raises(ValueError, match="odd"):
+            path_positions(points)
+    with pytest.raises(ValueError, match=r"0, 0\.5 and 1"):
+        barrier(np.linspace(0, 1, 4), np.zeros(4))
+
+
+@pytest.mark.parametrize(("direction", "convex"), [(0, True), (5, False)])
+def test_barrier_between_two_points_of_a_quadratic(tmp_path, direction, convex):
+    """Along d, q - chord = -t (1 - t) / 2 * d^T A d, here +-lambda times the squared distance."""
+    axis = bowl.ROTATION[:, direction]
+    ends = [bowl.MINIMUM - 0.8 * axis, bowl.MINIMUM + 1.2 * axis]
+    arguments = bowl.world(tmp_path, [np.array([np.zeros(bowl.SIZE), end]) for end in ends])
+    path, barriers = evaluate(tmp_path, arguments, [(0, 1)])
+    loss = barriers[(barriers["measure"] == "loss") & (barriers["split"] == "train")].iloc[0]
+    middle = -bowl.EIGENVALUES[direction] * 2.0**2 / 8
+    assert (middle < 0) == convex
+    assert loss["midpoint"] == pytest.approx(middle, rel=1e-4)
+    assert loss["sup"] == pytest.approx(max(middle, 0), rel=1e-4)
+    assert loss["argmax"] == (0 if convex else 0.5)
+    assert loss["from_value"] == pytest.approx(bowl.quadratic(ends[0]), rel=1e-5)
+    assert loss["to_value"] == pytest.approx(bowl.quadratic(ends[1]), rel=1e-5)
+    for row in path[path["split"] == "test"].itertuples():
+        expected = bowl.quadratic((1 - row.t) * ends[0] + row.t * ends[1])
+        assert row.loss == pytest.approx(expected, rel=1e-5) and row.error == (expected > bowl.WRONG_ABOVE)
+
+
+def test_tables_of_several_pairs(tmp_path):
+    draw = np.random.default_rng(0)
+    arguments = bowl.world(tmp_path, [0.2 * draw.standard_normal((2, bowl.SIZE)) for _ in range(3)])
+    path, barriers = evaluate(tmp_path, arguments, [(0, 2), (0, 1)], points=5)
+    names = [
+        *bowl.identity(),
+        "to_partition",
+        "to_init",
+        "to_method",
+        "to_seed",
+        "connectivity",
+        "group",
+        "split",
+    ]
+    assert list(path) == [*names, "t", "loss", "loss_se", "error", "error_se", "samples", "batch_norm"]
+    assert list(barriers) == [*names, "measure", "sup", "argmax", "midpoint", "from_value", "to_value"]
+    assert len(path) == 2 * 2 * 5 and len(barriers) == 2 * 2 * 2
+    assert barriers["to_partition"].tolist() == ["p1"] * 4 + ["p2"] * 4, "sorted by the pair's names"
+    assert set(path["batch_norm"]) == {"none"}
+    assert path.groupby("split")["samples"].unique().map(list).to_dict() == {"train": [40], "test": [10]}

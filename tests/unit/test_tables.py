@@ -1,0 +1,177 @@
+"""Tables of a study: every row of every run, one row per run, the paper's numbers beside ours."""
+
+import pandas as pd
+import pytest
+
+from fedscape.errors import FedscapeError
+from fedscape.files import write_csv
+from fedscape.tables.collect import make_tables
+from fedscape.tables.columns import IDENTITY, KEYS, MEASURES
+from fedscape.tables.costs import make_costs
+
+RUN = {
+    "study": "pilot", "scale": "smoke", "dataset": "digits", "model": "convnet", "partition": "iid",
+    "init": "random", "method": "fedavg", "seed": 0,
+}  # fmt: skip
+
+
+def round_row(number, test_accuracy, validation_accuracy=None, diverged=False, **names):
+    measured = not diverged
+    return {
+        **RUN, **names, "round": number, "clients": 10 if number and measured else 0,
+        "samples": 100 if number and measured else 0, "client_loss": 0.5 if number and measured else None,
+        "train_loss": 2.0 - number / 10 if measured else None, "train_accuracy": 0.5 if measured else None,
+        "validation_loss": None, "validation_accuracy": validation_accuracy, "test_loss": 0.25 if measured else None,
+        "test_accuracy": test_accuracy, "diverged": diverged,
+    }  # fmt: skip
+
+
+def rounds_file(folder, name, rows):
+    path = folder / name
+    write_csv(path, pd.DataFrame(rows), KEYS["rounds"])
+    return path
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Make the tables of some files; gives the paths by name."""
+
+    def make(rounds=(), barriers=(), hessians=(), drifts=(), published=()):
+        out = {f"{name}_csv": tmp_path / "out" / f"{name}.csv" for name in ("runs", *KEYS)}
+        out["summary"] = tmp_path / "out" / "runs.md"
+        make_tables(
+            rounds=rounds,
+            barriers=barriers,
+            hessians=hessians,
+            drifts=drifts,
+            published=list(published),
+            **out,
+        )
+        return out
+
+    return make
+
+
+def test_one_row_per_run_with_its_last_and_its_best_round(tables, tmp_path):
+    rows = [round_row(0, 0.1), round_row(1, 0.8), round_row(2, 0.9), round_row(3, 0.9), round_row(4, 0.7)]
+    out = tables([rounds_file(tmp_path, "rounds.csv", rows)])
+    assert out["runs_csv"].read_text() == (
+        "study,scale,dataset,model,partition,init,method,seed,rounds,clients,samples,diverged,"
+        "train_loss,train_accuracy,validation_loss,validation_accuracy,test_loss,test_accuracy,"
+        "best_test_accuracy,best_round,chosen_on\n"
+        "pilot,smoke,digits,convnet,iid,random,fedavg,0,4,10,100,false,1.6,0.5,,,0.25,0.7,0.9,2,test_accuracy\n"
+    )
+
+
+def test_best_round_is_chosen_on_the_validation_split_where_there_is_one(tables, tmp_path):
+    rows = [round_row(0, 0.1, 0.1), round_row(1, 0.6, 0.9), round_row(2, 0.8, 0.7)]
+    (run,) = read(tables([rounds_file(tmp_path, "rounds.csv", rows)])["runs_csv"])
+    assert (run["best_test_accuracy"], run["best_round"], run["chosen_on"]) == (0.6, 1, "validation_accuracy")
+
+
+def test_a_diverged_run_ends_at_its_last_finite_round_and_prints_the_word(tables, tmp_path):
+    rows = [round_row(0, 0.1), round_row(1, 0.3), round_row(2, None, diverged=True)]
+    good = [round_row(0, 0.1, partition="dir0.1"), round_row(1, 0.5, partition="dir0.1")]
+    out = tables([rounds_file(tmp_path, "a.csv", rows), rounds_file(tmp_path, "b.csv", good)])
+    fine, diverged = read(out["runs_csv"])
+    assert (fine["partition"], fine["diverged"]) == ("dir0.1", False)
+    assert (diverged["partition"], diverged["diverged"], diverged["rounds"]) == ("iid", True, 1)
+    assert diverged["test_accuracy"] == 0.3
+    lines = out["summary"].read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith("| iid ")]
+    assert "diverged" in line and "0.3" not in line
+    assert (
+        "study pilot, scale smoke, dataset digits, model convnet, init random, method fedavg, seed 0" in lines
+    )
+
+
+def test_files_are_joined_sorted_and_keep_every_digit(tables, tmp_path):
+    later = rounds_file(tmp_path, "a.csv", [round_row(0, 0.123456789, partition="iid")])
+    first = rounds_file(tmp_path, "b.csv", [round_row(0, 1 / 3, partition="dir0.1", seed=1)])
+    joined = tables([later, first])["rounds_csv"].read_text()
+    header, *rows = first.read_text().splitlines()
+    assert joined.splitlines() == [header, *rows, *later.read_text().splitlines()[1:]]
+
+
+@pytest.mark.parametrize("name", ["barriers", "hessian", "drift"])
+def test_a_stage_that_a_study_lacks_leaves_the_header(tables, tmp_path, name):
+    out = tables([rounds_file(tmp_path, "rounds.csv", [round_row(0, 0.1)])])
+    assert out[f"{name}_csv"].read_text() == ",".join([*KEYS[name], *MEASURES[name]]) + "\n"
+
+
+def test_analysis_files_are_joined(tables, tmp_path):
+    keys = {**RUN, "curvature": "ends", "group": "all"}
+    paths = []
+    for partition in ("iid", "dir0.1"):
+        rows = [
+            {**keys, "partition": partition, "round": r, "index": 1, "eigenvalue": 3.5, "residual": 1e-4, "products": 9,
+             "samples": 64}
+            for r in (2, 0)
+        ]  # fmt: skip
+        paths.append(tmp_path / f"{partition}.csv")
+        write_csv(paths[-1], pd.DataFrame(rows), KEYS["hessian"])
+    rounds = rounds_file(tmp_path, "rounds.csv", [round_row(0, 0.1)])
+    table = read(tables([rounds], hessians=paths)["hessian_csv"])
+    assert [(row["partition"], row["round"]) for row in table] == [
+        ("dir0.1", 0),
+        ("dir0.1", 2),
+        ("iid", 0),
+        ("iid", 2),
+    ]
+
+
+def test_published_numbers_stand_beside_ours(tables, tmp_path):
+    rows = [round_row(1, accuracy, seed=seed) for seed, accuracy in enumerate((0.5, 0.6))]
+    rows += [round_row(0, 0.2, seed=2), round_row(1, None, seed=2, diverged=True)]
+    published = [
+        {"where": {"partition": ["iid"]}, "measure": "test_accuracy", "value": 0.7, "source": "Table 1"},
+        {"where": {"partition": "dir0.1"}, "measure": "test_accuracy", "value": 0.4, "source": "Table 2"},
+        {"where": {"seed": [2]}, "measure": "test_accuracy", "value": 0.7, "source": "Table 3"},
+    ]
+    text = tables([rounds_file(tmp_path, "rounds.csv", rows)], published=published)["summary"].read_text()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    assert ["partition iid", "test_accuracy", "Table 1", "0.7000", "0.5500 (mean of 2, 1 diverged)"] in cells
+    assert ["partition dir0.1", "test_accuracy", "Table 2", "0.4000", "no run"] in cells
+    assert ["seed 2", "test_accuracy", "Table 3", "0.7000", "diverged"] in cells
+
+
+def test_the_summary_is_a_whole_table(tables, tmp_path):
+    rows = [round_row(1, 0.5, partition=partition) for partition in ("iid", "dir0.1")]
+    text = tables([rounds_file(tmp_path, "rounds.csv", rows)])["summary"].read_text()
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert (
+        len(table) == 4
+        and len({len(line) for line in table}) == 1
+        and len({line.count("|") for line in table}) == 1
+    )
+
+
+def test_a_column_that_is_missing_is_named_with_its_file(tables, tmp_path):
+    path = tmp_path / "rounds.csv"
+    write_csv(path, pd.DataFrame([round_row(0, 0.1)]).drop(columns="test_loss"), KEYS["rounds"])
+    with pytest.raises(FedscapeError, match=r"rounds\.csv: column test_loss is missing") as error:
+        tables([path])
+    assert "\n" not in str(error.value)
+
+
+def test_costs_add_up_rounds_and_leave_the_start_out_of_the_median(tmp_path):
+    timing = pd.DataFrame(
+        {
+            **RUN,
+            "round": number,
+            "seconds": seconds,
+            "evaluation_seconds": 0.5,
+            "peak_memory_mb": 100 + number,
+        }
+        for number, seconds in enumerate((0.0, 2.0, 4.0, 3.0))
+    )
+    write_csv(tmp_path / "timing.csv", timing, ["round"])
+    make_costs(timings=[tmp_path / "timing.csv"], out=tmp_path / "costs.csv")
+    assert (tmp_path / "costs.csv").read_text().splitlines() == [
+        ",".join([*IDENTITY, "rounds,seconds,evaluation_seconds,median_round_seconds,peak_memory_mb"]),
+        "pilot,smoke,digits,convnet,iid,random,fedavg,0,3,11,2,3.5,103",
+    ]
+
+
+def read(path):
+    return pd.read_csv(path).to_dict("records")

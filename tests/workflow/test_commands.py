@@ -1,0 +1,103 @@
+"""What a user types, from a clone."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+
+IDENTITY = ["study", "scale", "dataset", "model", "partition", "init", "method", "seed"]
+
+
+def test_a_second_call_has_nothing_to_do(made):
+    assert "Nothing to be done" in made.snakemake("--cores", "all").stdout
+
+
+def test_everything_the_readme_promises_is_there(made):
+    folder = made.folder / "results" / "pilot" / "quick"
+    figures = {path.stem for path in (folder / "figures").glob("*.png")}
+    assert figures == {path.stem for path in (folder / "figures").glob("*.svg")}
+    assert {"figure-1", "figure-3a", "figure-3c", "accuracy", "loss", "partitions"} <= figures
+    for table in ("runs", "rounds", "barriers", "hessian", "drift"):
+        frame = pd.read_csv(folder / "tables" / f"{table}.csv")
+        assert list(frame.columns[: len(IDENTITY)]) == IDENTITY
+        assert len(frame) > 0
+    assert not list(folder.rglob("resume")), "a finished job leaves no resume folder"
+    assert not list(folder.rglob("*.tmp"))
+
+
+def test_the_demo_learns_something(made):
+    """Not a claim of the paper: digits are easy, so every run must end far above chance (0.1)."""
+    runs = pd.read_csv(made.folder / "results/pilot/quick/tables/runs.csv")
+    assert (runs["test_accuracy"] > 0.5).all()
+    assert not runs["diverged"].any()
+
+
+def test_a_final_model_is_a_plain_state_dict(made):
+    run = made.folder / "results/pilot/quick/runs/digits/convnet/iid/random/fedavg/seed0"
+    state = load_file(run / "final.safetensors")
+    assert (
+        sum(tensor.numel() for tensor in state.values())
+        == json.loads((run / "run.json").read_text())["parameters"]
+    )
+
+
+def test_the_paper_scale_lists_all_its_jobs(made):
+    jobs = made.pending("pilot", "--config", "scale=paper")
+    assert len(jobs["train"]) == 24
+    assert {
+        "dataset",
+        "partition",
+        "initial",
+        "plane",
+        "surface",
+        "path",
+        "hessian",
+        "drift",
+        "tables",
+        "figures",
+    } <= set(jobs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--list"], "Train one run"),
+        (["--rulegraph"], "digraph"),
+        (["-n", "--profile", "slurm", "--config", "scale=paper"], "train"),
+    ],
+)
+def test_commands_work_from_the_clone(made, arguments, expected):
+    assert expected in made.snakemake(*arguments).stdout
+
+
+def test_a_report_holds_the_figures(made):
+    made.snakemake("--report", "report.html")
+    assert "figure-3a" in (made.folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--config", "scale=papr"],
+            "fedscape: config: unknown value 'papr'; did you mean 'paper'?|unknown scale 'papr'",
+        ),
+        (["--config", "sclae=paper"], "fedscape: config: unknown key 'sclae'; did you mean 'scale'?"),
+    ],
+)
+def test_a_slip_is_one_line_at_a_dry_run(made, arguments, message):
+    done = made.snakemake("-n", *arguments, check=False)
+    assert done.returncode != 0
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    assert len(lines) == 1, done.stdout
+    assert re.search(message, lines[0])
+
+
+def test_an_unknown_run_is_named(made):
+    wanted = "results/pilot/quick/runs/digits/convnet/nowhere/random/fedavg/seed0/final.safetensors"
+    done = made.snakemake("-n", wanted, check=False)
+    assert done.returncode != 0
+    assert "no 'nowhere' in this study" in done.stdout
+    assert "Traceback" not in done.stdout
