@@ -10,6 +10,12 @@ import pandas as pd
 
 from fedscape.errors import FedscapeError
 
+# Columns that hold names: `0.1` or `1e3` there is text.
+_NAMES = (
+    *("study", "scale", "dataset", "model", "partition", "init", "method", "group"),
+    *("to_partition", "to_init", "to_method", "plane", "connectivity", "curvature", "drift"),
+)
+
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
@@ -19,9 +25,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        with open(temporary, "rb") as written:
+        with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -60,8 +66,7 @@ def write_csv(path: str | Path, frame: pd.DataFrame, sort_by: Sequence[str]) -> 
 
 def read_csv(path: str | Path) -> pd.DataFrame:
     """Read one of our CSVs; names such as `0.1` in identifying columns stay text."""
-    text = dict.fromkeys(("model", "partition", "init", "method", "group", "scale"), "string")
     try:
-        return pd.read_csv(path, dtype=text, float_precision="round_trip")
+        return pd.read_csv(path, dtype=dict.fromkeys(_NAMES, "string"))
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise FedscapeError(f"{path}: not a whole CSV ({error}); delete the file to make it again") from error

@@ -53,6 +53,7 @@ class ResumeFolder:
 
     def __enter__(self) -> "ResumeFolder":
         self._lock = _locked(self.folder)
+        self._remove_waste()
         try:
             self._read_progress()
         except BaseException:
@@ -118,9 +119,18 @@ class ResumeFolder:
         self._write_progress()
         for name, path in outputs.items():
             _put(self.folder / name, Path(path))
-        waste = self.folder.with_name(f".{self.folder.name}.{os.getpid()}.removed")
-        self.folder.rename(waste)
-        shutil.rmtree(waste)
+        self._remove_waste()
+        self.folder.rename(self._waste)
+        self._remove_waste()
+
+    @property
+    def _waste(self) -> Path:
+        """What the folder is called while it is removed."""
+        return self.folder.with_name(f".{self.folder.name}.removed")
+
+    def _remove_waste(self) -> None:
+        # A process killed while it removed its folder leaves a rest, which the next one may be removing too.
+        shutil.rmtree(self._waste, ignore_errors=True)
 
     def _catch(self, number: int, frame: object) -> None:
         self.signalled = signal.Signals(number).name
@@ -169,6 +179,9 @@ def _locked(folder: Path) -> int:
     """Descriptor of the folder's lock file, locked; it unlocks when closed, also by the process's death."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / LOCK).exists() and any(folder.iterdir()):
+            # It would be emptied: never do that to a folder that somebody else has filled.
+            raise FedscapeError(f"{folder}: not a resume folder; name one that is new or empty")
         try:
             lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
         except FileNotFoundError:
@@ -198,7 +211,8 @@ def _put(source: Path, target: Path) -> None:
     """Make `target` the file `source`, at once and with the present time (it may have waited for long)."""
     os.utime(source)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    # Always the same name, so that a killed process's link is found and does not keep its blocks for ever.
+    temporary = target.with_name(f".{target.name}.new")
     temporary.unlink(missing_ok=True)
     try:
         os.link(source, temporary)

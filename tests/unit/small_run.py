@@ -89,7 +89,7 @@ def prepare(folder: Path, model: str = MODEL, sizes: tuple[int, ...] = CLIENT_SI
 
 
 def run_once(
-    folder: Path, model: str = MODEL, out: str = "out", keep_rounds="all", **changes
+    folder: Path, model: str = MODEL, out: str = "out", keep_rounds="all", device: str = "cpu", **changes
 ) -> dict[str, Path]:
     """Train on what `prepare` has made; `changes` are training settings. Returns the outputs' paths."""
     outputs = {name: folder / out / file for name, file in OUTPUTS.items()}
@@ -109,7 +109,7 @@ def run_once(
         order_seed=5,
         keep_rounds=keep_rounds,
         client_rounds=[1, 3],
-        device="cpu",
+        device=device,
         fingerprint="test",
         resume=folder / out / "resume",
         **outputs,

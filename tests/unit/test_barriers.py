@@ -1,12 +1,12 @@
 """Barriers: closed forms on curves, and on the straight line through a quadratic."""
 
+import bowl
 import numpy as np
 import pytest
 
 from fedscape.connectivity.barriers import barrier
 from fedscape.connectivity.path import evaluate_paths, path_positions
 from fedscape.files import read_csv
-from tests.unit import bowl
 
 
 def evaluate(tmp_path, arguments, pairs, points=11):

@@ -1,12 +1,12 @@
 """Drift: distances and the agreement of client updates in closed form."""
 
+import bowl
 import numpy as np
 import pytest
 
 from fedscape.drift.updates import agreement, evaluate_drift
 from fedscape.files import read_csv
 from fedscape.models import blocks
-from tests.unit import bowl
 
 
 def evaluate(tmp_path, trajectories):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from small_run import CLASSES, SHAPE
 from torch import nn
 from torch.func import grad
 from torch.nn.functional import cross_entropy
@@ -18,11 +19,10 @@ from fedscape.federated.participation import participants
 from fedscape.federated.rounds import Federation, GlobalState, play_round
 from fedscape.federated.servers import average
 from fedscape.federated.state import ModelState
-from fedscape.federated.train import kept_rounds
+from fedscape.federated.train import kept_client_rounds, kept_rounds
 from fedscape.models.build import random_model
 from fedscape.models.evaluate import EvaluationSet, normalise
 from fedscape.study.training import TrainingSettings
-from tests.unit.small_run import CLASSES, SHAPE
 
 SAMPLES = 23
 TRAINING = TrainingSettings(rounds=1, local_epochs=3, batch_size=5, lr=0.05)
@@ -167,7 +167,8 @@ def test_batch_norm_statistics_are_averaged_by_samples_and_counters_are_the_larg
 def test_the_order_of_clients_does_not_matter():
     data = images_and_labels()
     owned = {3: np.arange(0, 6), 5: np.arange(6, 17), 8: np.arange(17, SAMPLES)}
-    lane = Lane(network("resnet20"), data, TRAINING)
+    # With momentum, a client that found another's optimiser would show.
+    lane = Lane(network("resnet20"), data, replace(TRAINING, momentum=0.9))
     start = lane.state.clone()
 
     def objective(parameters, images, labels):
@@ -251,3 +252,8 @@ def test_kept_rounds():
     assert kept_rounds("all", 3) == [0, 1, 2, 3]
     assert kept_rounds({"every": 3}, 7) == [0, 3, 6, 7]
     assert kept_rounds([2, 5], 7) == [0, 2, 5, 7]
+    with pytest.raises(FedscapeError, match="keep_rounds: no round 8; allowed are 0 to 7"):
+        kept_rounds([8], 7)
+    assert kept_client_rounds([5, 1], 7) == [1, 5]
+    with pytest.raises(FedscapeError, match="client_rounds: no round 0; allowed are 1 to 7"):
+        kept_client_rounds([0, 3], 7)

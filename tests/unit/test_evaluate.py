@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import bowl
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,6 @@ from fedscape.models.build import random_model
 from fedscape.models.evaluate import EvaluationSet, evaluate, normalise, recalibrated
 from fedscape.models.layout import buffers_of, flatten, layout_of, parameters_of
 from fedscape.models.subject import chosen_samples, open_subject
-from tests.unit import bowl
 
 SHAPE = (2, 8, 8)
 

@@ -10,8 +10,8 @@ from fedscape.errors import FedscapeError
 from fedscape.figures import contour, curves, interpolation, partitions
 from fedscape.figures.draw import draw_figure, selected
 from fedscape.figures.labels import pair_labels, panel_titles, run_labels
-from fedscape.figures.plane import SURFACE_COLOURS
-from fedscape.figures.style import looks
+from fedscape.figures.plane import SURFACE_COLOURS, loss_scale
+from fedscape.figures.style import log_steps, looks
 from fedscape.files import write_csv
 
 RUN = {
@@ -202,6 +202,20 @@ class TestLabels:
         assert all(len({getattr(look, part) for look in first}) == 5 for part in ("colour", "marker", "line"))
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "most", "steps"),
+    [
+        (0.015, 3, 12, [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2]),
+        (0.015, 3, 5, [0.03, 0.1, 0.3, 1, 3]),
+        (0.015, 3, 3, [0.1, 1]),
+        (1e-6, 1, 3, [1e-6, 1e-4, 1e-2, 1]),
+        (0.6, 0.9, 5, []),
+    ],
+)
+def test_log_steps_are_round_and_not_too_many(low, high, most, steps):
+    assert np.allclose(log_steps(low, high, most), steps)
+
+
 class TestContour:
     def draw(self, surface=None, markers=None, **settings):
         frames = {
@@ -276,7 +290,15 @@ class TestContour:
         panels = [axes for axes in figure.axes if axes.get_title()]
         assert [axes.get_title() for axes in panels] == ["random", "pretrained"]
         norms = {(axes.collections[0].norm.vmin, axes.collections[0].norm.vmax) for axes in panels}
-        assert norms == {(0.1, surface["loss"].max())}
+        assert norms == {(0.1, 10 * markers["loss"].max())}
+
+    def test_the_scale_ends_where_asked_or_before_astronomic_losses(self):
+        surface, markers = surface_frame(), markers_frame()
+        surface.loc[0, "loss"] = 1e9
+        assert loss_scale(surface, markers, None).vmax == 10 * markers["loss"].max()
+        assert loss_scale(surface, markers.assign(loss=0.2), None).vmax == 10
+        assert loss_scale(surface_frame(nx=2, lowest=(0, 0)), markers, None).vmax == 10.1
+        assert loss_scale(surface, markers, 7.0).vmax == 7
 
     def test_a_group_without_surface_is_named(self):
         with pytest.raises(FedscapeError, match="group other has markers, but no rows in surface"):

@@ -2,6 +2,7 @@
 
 import warnings
 
+import bowl
 import numpy as np
 import pytest
 import torch
@@ -17,7 +18,6 @@ from fedscape.errors import FedscapeError
 from fedscape.files import read_csv
 from fedscape.models.evaluate import EvaluationSet, normalise
 from fedscape.models.layout import buffers_of, flatten, layout_of, parameters_of
-from tests.unit import bowl
 
 
 @pytest.fixture(scope="module")

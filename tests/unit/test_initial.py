@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from small_run import CLASSES, SHAPE, prepare, run_once, write_noise
 from torch.nn.functional import cross_entropy
 
 from fedscape.data.storage import open_dataset
@@ -14,7 +15,6 @@ from fedscape.models.build import classifier_names, random_model
 from fedscape.models.evaluate import EvaluationSet, normalise
 from fedscape.resume import ResumeFolder
 from fedscape.streams import stream
-from tests.unit.small_run import CLASSES, SHAPE, prepare, run_once, write_noise
 
 MODEL = "resnet20"
 PRETRAINED = {"dataset": "proxy", "epochs": 3, "batch_size": 8, "lr": 0.05, "weight_decay": 1e-3}

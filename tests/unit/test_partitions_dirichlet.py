@@ -95,13 +95,26 @@ def test_pure_priors_that_fit_give_pure_clients():
     assert np.array_equal(drawn, 40 * np.eye(5))
 
 
-def test_a_class_that_all_ask_for_is_shared_without_regard_to_the_client_number():
+def test_clients_are_filled_one_after_another():
     priors = np.tile([1.0, 0.0, 0.0], (10, 1))
     drawn = draw_classes(priors, np.array([105, 300, 600]), 100, stream(1, "partition"))
-    assert set(drawn[:, 0]) <= {10, 11}  # 105 samples in passes over 10 clients
-    assert drawn[:, 0].sum() == 105
-    rest = drawn[:, 1:]  # no mass left: what remains, by its frequencies, 1 to 2
-    assert np.abs(rest[:, 0] - 30).max() < 5 * np.sqrt(90 * 2 / 9)
+    assert drawn[:, 0].tolist() == [100, 5, 0, 0, 0, 0, 0, 0, 0, 0]
+
+
+def test_what_the_clients_get_is_as_skewed_as_what_their_priors_ask_for():
+    """Mean total-variation distance from the global classes, the pilot study's setting: it grows as alpha falls."""
+    counts = np.full(10, 500)
+    realised = []
+    for alpha in (1.0, 0.5, 0.1):
+        asked, got = [], []
+        for seed in range(10):
+            priors = stream(seed, "priors").dirichlet(alpha * counts / counts.sum(), size=10)
+            drawn = draw_classes(priors, counts, 500, stream(seed, "partition"))
+            asked.append(np.abs(priors - 0.1).sum(axis=1).mean() / 2)
+            got.append(np.abs(drawn / 500 - 0.1).sum(axis=1).mean() / 2)
+        assert np.mean(got) == pytest.approx(np.mean(asked), abs=0.05)
+        realised.append(np.mean(got))
+    assert realised == sorted(realised)
 
 
 def test_priors_are_renormalised_over_the_classes_that_are_left():

@@ -1,5 +1,6 @@
 """Planes: principal directions against a float64 SVD, projections against least squares, markers' losses."""
 
+import bowl
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,6 @@ from fedscape.landscape.principal import principal_directions
 from fedscape.landscape.projection import Plane, open_plane, save_plane
 from fedscape.models import blocks
 from fedscape.models.layout import Layout
-from tests.unit import bowl
 
 
 def walk(seed, kept, size=bowl.SIZE, scale=1.0):

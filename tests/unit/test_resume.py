@@ -121,6 +121,13 @@ def test_finish_killed_anywhere_is_finished_by_the_next(tmp_path, monkeypatch, k
     assert not (tmp_path / "resume").exists()
 
 
+def test_a_folder_that_is_none_is_not_emptied(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years")
+    with pytest.raises(FedscapeError, match="not a resume folder"), ResumeFolder(tmp_path, "x"):
+        pass
+    assert (tmp_path / "thesis.tex").read_text() == "years"
+
+
 def test_a_finished_folder_that_lost_a_file_starts_afresh(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt), ResumeFolder(tmp_path / "resume", "x") as folder:

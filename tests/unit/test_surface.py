@@ -1,8 +1,10 @@
 """Surfaces: a quadratic known in closed form, grids, resuming after a stop."""
 
+import bowl
 import numpy as np
 import pytest
 import torch
+from test_planes import make, walk
 
 from fedscape.files import read_csv
 from fedscape.landscape import surface
@@ -13,8 +15,6 @@ from fedscape.models.evaluate import recalibrated
 from fedscape.models.layout import flatten, layout_of, parameters_of
 from fedscape.models.subject import open_subject
 from fedscape.resume import ResumeFolder
-from tests.unit import bowl
-from tests.unit.test_planes import make, walk
 
 
 def evaluate(tmp_path, name="surface.csv", grid=(5, 3), **changes):

@@ -9,7 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_run
 import torch
+from small_run import (
+    CLASSES,
+    CLIENT_SIZES,
+    IDENTITY,
+    REPEATABLE,
+    SHAPE,
+    TRAINING,
+    prepare,
+    run_once,
+)
 
 import fedscape
 from fedscape.data.storage import open_dataset
@@ -22,17 +33,6 @@ from fedscape.files import read_csv
 from fedscape.models.build import random_model
 from fedscape.models.evaluate import EvaluationSet, evaluate
 from fedscape.resume import ResumeFolder
-from tests.unit import small_run
-from tests.unit.small_run import (
-    CLASSES,
-    CLIENT_SIZES,
-    IDENTITY,
-    REPEATABLE,
-    SHAPE,
-    TRAINING,
-    prepare,
-    run_once,
-)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_processes_killed_at_any_write_give_the_same_bytes(folder, whole):
     assert contents({name: folder / "out" / file for name, file in small_run.OUTPUTS.items()}) == contents(
         whole
     )
-    assert not (folder / "out" / "resume").exists()
+    assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(small_run.OUTPUTS.values())
 
 
 @pytest.mark.parametrize("where", ["aggregate", "loss"])
@@ -281,3 +281,11 @@ def test_a_start_that_is_not_finite_is_refused(folder):
     write_weights(folder / "initial.safetensors", tensors)
     with pytest.raises(FedscapeError, match="initial weights are of no use: the train loss"):
         run_once(folder)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_same_bytes_again_and_the_cpus_numbers(folder, whole):
+    one, other = (run_once(folder, out=out, device="cuda") for out in ("one", "other"))
+    assert contents(one) == contents(other)
+    on_gpu, on_cpu = Trajectory.open(one["trajectory"]), Trajectory.open(whole["trajectory"])
+    torch.testing.assert_close(on_gpu.parameters(1), on_cpu.parameters(1), rtol=0, atol=1e-3)

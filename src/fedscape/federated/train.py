@@ -100,7 +100,7 @@ def train_run(
                 folder=folder,
                 layout=lane.layout,
                 kept=kept_rounds(keep_rounds, training.rounds),
-                kept_clients=sorted(set(client_rounds)),
+                kept_clients=kept_client_rounds(client_rounds, training.rounds),
                 participants=participants_per_round(len(samples.clients), training.participation),
             )
             with closing(store):
@@ -134,7 +134,19 @@ def kept_rounds(keep: str | Mapping[str, int] | Sequence[int], rounds: int) -> l
     if keep == "all":
         return list(range(rounds + 1))
     chosen = range(0, rounds + 1, keep["every"]) if isinstance(keep, Mapping) else keep
-    return sorted({0, *chosen, rounds})
+    return _checked({0, *chosen, rounds}, 0, rounds, "keep_rounds")
+
+
+def kept_client_rounds(chosen: Sequence[int], rounds: int) -> list[int]:
+    """Rounds whose client models are kept, ascending."""
+    return _checked(set(chosen), 1, rounds, "client_rounds")
+
+
+def _checked(chosen: set[int], first: int, last: int, key: str) -> list[int]:
+    for number in chosen:
+        if not first <= number <= last:
+            raise FedscapeError(f"{key}: no round {number}; allowed are {first} to {last}")
+    return sorted(chosen)
 
 
 def _play(

@@ -32,7 +32,7 @@ class Settings:
     """What a contour figure shows beside surface and models."""
 
     directions: str = "principal direction"  # what spans the plane, in the words of the axis labels
-    highest_loss: float | None = None  # loss above which the colour stays the same; none: highest there is
+    highest_loss: float | None = None  # above it one colour; none: 10 times the worst model, at least 10
     marked_rounds: int = 10  # rounds that get a marker along a trajectory, at most; its line has all
     truth: bool = True  # small panels that compare true loss and loss at the projection
 
@@ -53,7 +53,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Figure:
             raise FedscapeError(f"group {group} has markers, but no rows in surface")
     markers = markers.assign(run=run_labels(markers, within=["group"]))
     styles = looks(markers["run"])
-    norm = loss_scale(pd.concat(surfaces.values()), markers, settings.highest_loss)
+    drawn = pd.concat(surfaces.values())
+    norm = loss_scale(drawn, markers, settings.highest_loss)
 
     figure, cells, bar = _layout(list(surfaces.values()), settings.truth)
     for (cell, below), (group, title) in zip(cells, titles.items(), strict=True):
@@ -65,11 +66,15 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Figure:
             compare = compare_rounds if here["run"].duplicated().any() else compare_runs
             compare(*(figure.add_subplot(below[side]) for side in (0, 1)), here, styles)
     bar_axes = figure.add_subplot(bar)
+    above = np.isfinite(drawn["loss"]) & (drawn["loss"] > norm.vmax)
     figure.colorbar(
-        ScalarMappable(norm, SURFACE_COLOURS), cax=bar_axes, label="loss (training data of all clients)"
+        ScalarMappable(norm, SURFACE_COLOURS),
+        cax=bar_axes,
+        label="loss (training data of all clients)",
+        extend="max" if above.any() else "neither",
     )
-    plain_log_ticks(bar_axes.yaxis, dense=True)
-    handles = legend_handles(markers, pd.concat(surfaces.values()), styles)
+    plain_log_ticks(bar_axes.yaxis, most=12)
+    handles = legend_handles(markers, drawn, styles)
     # About one column of the legend per 1.3 inches: longer lines would not fit.
     figure.legend(handles=handles, loc="outside lower center", ncols=max(2, int(figure.get_figwidth() / 1.3)))
     return figure

@@ -66,7 +66,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if settings.log:
         panels[0].set_yscale("log")
-        plain_log_ticks(panels[0].yaxis, dense=True)
+        plain_log_ticks(panels[0].yaxis, most=9)
     elif measure.endswith("accuracy"):
         panels[0].yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     handles = [series_handle(run, look) for run, look in styles.items()]

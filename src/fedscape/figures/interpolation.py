@@ -72,7 +72,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Figure:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, title=heading, title_fontsize=8)
     if settings.log:
         panels[0].set_yscale("log")
-        plain_log_ticks(panels[0].yaxis, dense=True)
+        plain_log_ticks(panels[0].yaxis, most=9)
     elif settings.measure == "error":
         panels[0].yaxis.set_major_formatter(PercentFormatter(1))
     return figure

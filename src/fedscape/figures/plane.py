@@ -10,10 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm, to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import LogLocator
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.style import HALO, Look, halo_line, series_handle
+from fedscape.figures.style import HALO, Look, halo_line, log_steps, series_handle
 
 # Cividis (perceptually uniform, alike for colour-blind readers, monotone in grey) with some white in it, so
 # that the runs' lines stand out from all of it.
@@ -32,15 +31,19 @@ START, END = "h", "*"  # markers of a trajectory's ends; no run has these
 def loss_scale(surface: pd.DataFrame, markers: pd.DataFrame, highest: float | None) -> LogNorm:
     """One logarithmic colour scale for all surfaces and for the markers' true losses.
 
-    highest: loss at which the scale ends; None: the highest there is.
+    highest: loss at which the scale ends. None: the highest there is, but no more than ten times that of the
+    worst model (or of a loss of 1): far from all models a loss can be astronomic, and its colours would be
+    all that one sees.
     """
     losses = np.concatenate([surface["loss"], markers["loss"]]).astype(float)
     losses = losses[np.isfinite(losses)]
     if not losses.size:
         raise FedscapeError("no finite loss, neither on the surface nor of a model")
     low = max(losses.min(), SMALLEST_LOSS)
-    high = losses.max() if highest is None else highest
-    return LogNorm(low, max(high, 1.01 * low), clip=True)  # a flat surface needs a scale of some width
+    if highest is None:
+        models = markers["loss"].to_numpy(dtype=float)
+        highest = min(losses.max(), 10 * np.max(models[np.isfinite(models)], initial=1.0))
+    return LogNorm(low, max(highest, 1.01 * low), clip=True)  # a flat surface needs a scale of some width
 
 
 def draw_surface(axes: Axes, surface: pd.DataFrame, norm: LogNorm, directions: str) -> None:
@@ -59,7 +62,7 @@ def draw_surface(axes: Axes, surface: pd.DataFrame, norm: LogNorm, directions: s
     shown = np.ma.masked_invalid(loss)
     shown = np.ma.clip(shown, norm.vmin, norm.vmax)
     axes.contourf(x, y, shown, np.geomspace(norm.vmin, norm.vmax, BANDS + 1), norm=norm, cmap=SURFACE_COLOURS)
-    steps = LogLocator(subs=(1, 2, 5)).tick_values(norm.vmin, norm.vmax)
+    steps = log_steps(norm.vmin, norm.vmax, most=12)
     steps = steps[(steps > shown.min()) & (steps < shown.max())]
     if steps.size:
         tones = ["white" if norm(step) < 0.5 else "black" for step in steps]

@@ -11,7 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from fedscape.files import atomic
 
@@ -83,22 +83,26 @@ def halo_line(width: float) -> tuple:
     return (Stroke(linewidth=width + 1.6, foreground="white"), Normal())
 
 
-def plain_log_ticks(axis: Axis, dense: bool = False) -> None:
-    """Ticks of a logarithmic axis as plain numbers (0.02, not 2 x 10^-2).
+def log_steps(low: float, high: float, most: int) -> np.ndarray:
+    """Round numbers between `low` and `high` (> 0), evenly spread over their decades, about `most` at most.
 
-    Powers of ten, and steps between them where those are too few, or if `dense`, on an axis with room for
-    them. To be called once the limits are set.
+    1-2-5 steps, 1-3 steps, powers of ten, or every second, third, ... of these: the finest that fit.
     """
-    low, high = sorted(axis.get_view_interval())
     decades = np.log10(high / low)
-    if decades < 0.5:
-        # Hardly a power of ten in reach, and nearly linear.
-        axis.set_major_locator(MaxNLocator(4))
-        axis.set_minor_locator(NullLocator())
-    else:
-        steps = (1, 2, 5) if dense or decades < 1.2 else (1, 3) if decades < 2 else (1,)
-        axis.set_major_locator(LogLocator(subs=steps))
-        axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=100))
+    powers = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    factors = next((one for one in ((1, 2, 5), (1, 3)) if decades * len(one) <= most), (1,))
+    stride = max(1, int(np.ceil(decades / most)))
+    steps = np.outer(10.0 ** powers[powers % stride == 0], factors).ravel()
+    return steps[(steps >= low) & (steps <= high)]
+
+
+def plain_log_ticks(axis: Axis, most: int) -> None:
+    """About `most` ticks on a logarithmic axis, as plain numbers (0.02, not 2 x 10^-2); set limits first."""
+    low, high = sorted(axis.get_view_interval())
+    steps = log_steps(low, high, most)
+    # Between two powers of ten there may be hardly a step, but such an axis is nearly linear.
+    axis.set_major_locator(FixedLocator(steps) if len(steps) > 1 else MaxNLocator(min(most, 4)))
+    axis.set_minor_locator(FixedLocator(log_steps(low, high, 12)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 

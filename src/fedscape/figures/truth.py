@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fedscape.figures.style import Look, plain_log_ticks
 
@@ -27,8 +27,8 @@ def compare_rounds(losses: Axes, residuals: Axes, markers: pd.DataFrame, styles:
         ends = both.min() / 1.2, both.max() * 1.2
         losses.plot(ends, ends, color="0.5", linewidth=0.8)
         losses.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
-        plain_log_ticks(losses.xaxis)
-        plain_log_ticks(losses.yaxis)
+        plain_log_ticks(losses.xaxis, most=4)
+        plain_log_ticks(losses.yaxis, most=4)
     words = {"transform": losses.transAxes, "fontsize": SMALL - 1, "color": "0.35"}
     losses.text(0.03, 0.95, "shown too high", va="top", **words)
     losses.text(0.98, 0.05, "shown too low", ha="right", **words)
@@ -38,6 +38,7 @@ def compare_rounds(losses: Axes, residuals: Axes, markers: pd.DataFrame, styles:
         residuals.plot(rows["round"], rows["residual"], color=look.colour, linestyle=look.line, linewidth=1.2)
     losses.set(xlabel="true loss", ylabel="loss at projection")
     residuals.set(xlabel="round", ylabel=OFF_PLANE.replace(" (", "\n("), ylim=(0, 1))
+    residuals.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     residuals.yaxis.set_major_formatter(PercentFormatter(1))
     _small(losses, residuals)
 
@@ -55,7 +56,7 @@ def compare_runs(losses: Axes, residuals: Axes, markers: pd.DataFrame, styles: M
     positive = markers[["loss", "loss_at_projection"]].to_numpy(dtype=float)
     if (positive[np.isfinite(positive)] > 0).any():
         losses.set_xscale("log")
-        plain_log_ticks(losses.xaxis)
+        plain_log_ticks(losses.xaxis, most=4)
     losses.set(
         xlabel="loss: true (filled), at projection (hollow)",
         yticks=range(len(markers)),
