@@ -6,6 +6,7 @@ import pytest
 
 from fedscape.connectivity.barriers import barrier
 from fedscape.connectivity.path import evaluate_paths, path_positions
+from fedscape.federated.trajectory import shorten
 from fedscape.files import read_csv
 
 
@@ -111,3 +112,14 @@ def test_tables_of_several_pairs(tmp_path):
     assert barriers["to_partition"].tolist() == ["p1"] * 4 + ["p2"] * 4, "sorted by the pair's names"
     assert set(path["batch_norm"]) == {"none"}
     assert path.groupby("split")["samples"].unique().map(list).to_dict() == {"train": [40], "test": [10]}
+
+
+def test_pairs_with_a_diverged_run_are_left_out(tmp_path):
+    draw = np.random.default_rng(0)
+    arguments = bowl.world(tmp_path, [0.2 * draw.standard_normal((3, bowl.SIZE)) for _ in range(3)])
+    shorten(arguments["trajectories"][2], rounds=[0, 1])
+    path, barriers = evaluate(tmp_path, arguments, [(0, 2), (0, 1)], points=3)
+    assert set(path["to_partition"]) == set(barriers["to_partition"]) == {"p1"}
+    columns = list(path), list(barriers)
+    path, barriers = evaluate(tmp_path, arguments, [(0, 2)], points=3)
+    assert (list(path), list(barriers)) == columns and path.empty and barriers.empty

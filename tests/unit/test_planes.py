@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fedscape.errors import FedscapeError
-from fedscape.federated.trajectory import Trajectory
+from fedscape.federated.trajectory import Trajectory, shorten
 from fedscape.files import read_csv
 from fedscape.landscape.plane import make_plane
 from fedscape.landscape.planes import finals, trajectory
@@ -163,3 +163,17 @@ def test_plane_file_round_trip_and_a_cut_off_file(tmp_path):
 def test_models_of_another_kind_are_named(tmp_path):
     with pytest.raises(FedscapeError, match=r"run0.*6 parameters"):
         make(tmp_path, [walk(0, 3)], model="convnet")
+
+
+def test_a_diverged_run_is_left_out_with_a_note(tmp_path, caplog):
+    given = bowl.world(tmp_path, [walk(seed, 4) for seed in range(3)])
+    out = {"out_plane": tmp_path / "plane.safetensors", "out_markers": tmp_path / "markers.csv"}
+    names = {"kind": "trajectory", "settings": {}, "plane": "p", "group": "g", "batch_norm": "keep"}
+    shorten(given["trajectories"][0], rounds=[0, 1])
+    make_plane(**given, **names, **out)
+    assert set(read_csv(out["out_markers"])["partition"]) == {"p1", "p2"}
+    assert "diverged and is left out" in caplog.text
+    for path in given["trajectories"][1:]:
+        shorten(path, rounds=[0, 1])
+    with pytest.raises(FedscapeError, match="all its runs diverged"):
+        make_plane(**given, **names, **out)

@@ -87,7 +87,7 @@ REFUSED = {
         "partitions.dir0.1.clients: 60000 clients, but cifar10 has 50000 training samples",
     ),
     "more images than there are": (
-        ("images: 5000", "images: 70000"),
+        ("images: 4000", "images: 70000"),
         "(scale small): images: got 70000, but cifar10 has 50000",
     ),
     "round past the end": (
@@ -112,7 +112,10 @@ REFUSED = {
         "holds models of different shape (convnet, resnet20); add `model` to `each`",
     ),
     "selection without runs": (
-        ("where: {init: iid-round}", "where: {init: iid-round, model: resnet20}"),
+        (
+            "where: {init: iid-round, partition: &order",
+            "where: {init: iid-round, model: resnet20, partition: &order",
+        ),
         "figures.figure-1.where: selects no run",
     ),
     "two sources": (
@@ -122,6 +125,10 @@ REFUSED = {
     "circle of starts": (
         ("kind: after-round, init: random", "kind: after-round, init: iid-round"),
         "starts go round in a circle: iid-round -> iid-round",
+    ),
+    "start from a round that is not kept": (
+        ("    client_rounds: [1, 0.3, last]", "    keep_rounds: {every: 5}"),
+        "inits.iid-round.round: round 1 is not among the keep_rounds of fedavg",
     ),
     "no YAML": (("seeds: [0]", "seeds: [0"), "pilot.yaml:"),
 }
@@ -159,13 +166,19 @@ def test_runs_are_cross_products_and_start_sources_are_added(campaign):
     convnet = [run for run in paper.runs if run.model == "convnet" and run.init == "random"]
     assert [run.partition for run in convnet] == ["iid", "iid-b", "dir1.0", "dir0.5", "dir0.1"]
     assert len(paper.runs) == 2 * 5 * 2 + 4
-    only_late = (
-        "partition: [iid, iid-b, dir1.0, dir0.5, dir0.1], init: [random, pretrained]",
-        "partition: dir0.1, init: iid-round",
-    )
     # What an after-round start continues is trained even where no entry asks for it.
-    runs = campaign(only_late, ("client_rounds", "client_rounds")).get("pilot", "paper").runs
-    assert Run("cifar10", "convnet", "iid", "random", "fedavg", 0) in runs
+    entry = "{model: convnet, partition: [iid, dir1.0, dir0.5, dir0.1], init: iid-round, method: fedavg}"
+    with_source = "{model: convnet, partition: dir0.1, init: late, method: fedavg}"
+    late = "  late: {kind: after-round, init: random, partition: dir0.3, method: fedavg, round: last}\n"
+    third = "  dir0.3: {scheme: dirichlet, clients: 10, alpha: 0.3}\n"
+    edits = (
+        (entry, f"{entry}\n  - {with_source}"),
+        ("  iid-round:", f"{late}  iid-round:"),
+        ("  dir0.1:", f"{third}  dir0.1:"),
+    )
+    runs = campaign(*edits).get("pilot", "paper").runs
+    assert Run("cifar10", "convnet", "dir0.3", "random", "fedavg", 0) in runs
+    assert len(runs) == len(paper.runs) + 2
 
 
 def test_a_scale_merges_maps_replaces_lists_and_leaves_out_null(campaign):
@@ -184,7 +197,10 @@ def test_all_methods_leaves_an_axis_alone(campaign):
         "    client_rounds: [1, 0.3, last]\n    axis: [local_epochs]",
     )
     assert campaign(axis).get("pilot", "quick").methods["fedavg"].training["local_epochs"] == 5
-    named = ("all_methods: {rounds: 15, local_epochs: 2}", "methods: {fedavg: {rounds: 15, local_epochs: 3}}")
+    named = (
+        "all_methods: {rounds: 20, local_epochs: 2, lr: 0.05}",
+        "methods: {fedavg: {rounds: 20, local_epochs: 3}}",
+    )
     assert campaign(axis, named).get("pilot", "quick").methods["fedavg"].training["local_epochs"] == 3
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 STUDY = "config/studies/pilot.yaml"
-QUICK = "    all_methods: {rounds: 15, local_epochs: 2}"
+QUICK = "    all_methods: {rounds: 20, local_epochs: 2, lr: 0.05}"
 PARTITIONS = ("iid", "iid-b", "dir1.0", "dir0.5", "dir0.1")
 INITS = ("random", "pretrained", "iid-round")
 
@@ -38,7 +38,7 @@ ON_PLANES = ("figure-1", "figure-1-random", "figure-3a", "figure-5a")
 ON_PATHS = ("figure-3c", "figure-5c")
 ON_TABLES = ("accuracy", "loss")
 PATHS = {f"connectivity/finals/{group(init)}/path.csv" for init in ("random", "pretrained")}
-HESSIANS = {"curvature/start-and-end/digits_convnet_seed0/hessian.csv"}
+HESSIANS = {f"curvature/start-and-end/{group(init)}/hessian.csv" for init in INITS}
 DRIFT = {"drift/updates/digits_convnet_seed0/drift.csv"}
 TABLES = {"tables": {"tables/runs.csv"}, "costs": {"tables/costs.csv"}}
 LOOKED_AT = {
@@ -57,14 +57,14 @@ NOTHING: dict[str, set[str]] = {}
 EDITS = {
     "a method's lr": (
         STUDY,
-        "    lr: 0.01\n",
-        "    lr: 0.02\n",
+        "lr: 0.05}",
+        "lr: 0.06}",
         {"train": trained(*PARTITIONS), "initial": SHARED_ROUND, **LOOKED_AT},
     ),
     "swapped values of two settings": (
         STUDY,
-        "{rounds: 15, local_epochs: 2}",
-        "{rounds: 2, local_epochs: 15}",
+        "{rounds: 20, local_epochs: 2,",
+        "{rounds: 2, local_epochs: 20,",
         {"train": trained(*PARTITIONS), "initial": SHARED_ROUND, **LOOKED_AT},
     ),
     "a partition's alpha": (
@@ -88,7 +88,7 @@ EDITS = {
             "plane": {job for job in LOOKED_AT["plane"] if "pretrained" not in job},
             "surface": {job for job in LOOKED_AT["surface"] if "pretrained" not in job},
             "path": {job for job in PATHS if "pretrained" not in job},
-            "hessian": HESSIANS,
+            "hessian": {job for job in HESSIANS if "pretrained" not in job},
             "drift": DRIFT,
             **TABLES,
             "figures": drawn("figure-1", "figure-1-random", "figure-3a", "figure-3c", *ON_TABLES),
@@ -104,7 +104,7 @@ EDITS = {
             "plane": {job for job in LOOKED_AT["plane"] if "pretrained" in job},
             "surface": {job for job in LOOKED_AT["surface"] if "pretrained" in job},
             "path": {job for job in PATHS if "pretrained" in job},
-            "hessian": HESSIANS,
+            "hessian": {job for job in HESSIANS if "pretrained" in job},
             "drift": DRIFT,
             **TABLES,
             "figures": drawn("figure-5a", "figure-5c", *ON_TABLES),
@@ -156,10 +156,10 @@ EDITS = {
         "  other: {algorithm: fedavg, rounds: 3}\n\nruns:",
         NOTHING,
     ),
-    "a number's spelling": (STUDY, "    lr: 0.01\n", "    lr: 1.0e-2\n", NOTHING),
-    "the order of keys": (STUDY, QUICK, "    all_methods: {local_epochs: 2, rounds: 15}", NOTHING),
+    "a number's spelling": (STUDY, "lr: 0.05}", "lr: 5.0e-2}", NOTHING),
+    "the order of keys": (STUDY, QUICK, "    all_methods: {lr: 0.05, local_epochs: 2, rounds: 20}", NOTHING),
     "a comment in a study": (STUDY, "runs:\n", "# which runs\nruns:\n", NOTHING),
-    "another scale": (STUDY, "    images: 5000\n", "    images: 4000\n", NOTHING),
+    "another scale": (STUDY, "    images: 4000\n", "    images: 3000\n", NOTHING),
     "where raw data lie": ("config/config.yaml", "data_root: data ", "data_root: elsewhere ", NOTHING),
     "a comment in the engine": (
         "src/fedscape/federated/lanes.py",

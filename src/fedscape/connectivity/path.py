@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from fedscape.connectivity.barriers import barrier
+from fedscape.connectivity.barriers import Barrier, barrier
 from fedscape.federated.device import prepare_device
 from fedscape.federated.trajectory import Trajectory
 from fedscape.files import write_csv
-from fedscape.models.evaluate import evaluate
+from fedscape.models.evaluate import Evaluation, evaluate
 from fedscape.models.subject import BatchNorm, Subject, check_layout, open_subject
 
 OTHER_END = ("partition", "init", "method", "seed")
@@ -48,6 +48,7 @@ def evaluate_paths(
     with both ends and the middle. partition: whose train and test samples are used; samples, seed: at most so
     many train samples, chosen by the seed. connectivity, group: names for the CSVs. batch_norm: `keep` takes
     the running statistics of the first end all along the line, so its other end is not that end's model.
+    A pair with a run that diverged is left out, with a note.
     """
     positions = path_positions(points)
     subject = open_subject(
@@ -58,6 +59,10 @@ def evaluate_paths(
         opened = [Trajectory.open(trajectories[run]) for run in (start, end)]
         for run, trajectory in zip((start, end), opened, strict=True):
             check_layout(subject, trajectory.layout, trajectories[run])
+        diverged = [trajectory for trajectory in opened if trajectory.diverged]
+        if diverged:
+            log.warning("%s: the run diverged and its path is left out", diverged[0].path)
+            continue
         other = {f"to_{column}": runs[end][column] for column in OTHER_END}
         names = {**runs[start], **other, "connectivity": connectivity, "group": group}
         curve = pd.DataFrame(_curve(subject, *opened, positions, batch_norm))
@@ -68,8 +73,12 @@ def evaluate_paths(
                 barriers.append({**names, "split": split, "measure": measure, **dataclasses.asdict(found)})
         log.info("path %d of %d", number + 1, len(pairs))
     keys = [*runs[0], *(f"to_{column}" for column in OTHER_END), "connectivity", "group", "split"]
-    write_csv(out_path, pd.concat(rows), sort_by=[*keys, "t"])
-    write_csv(out_barriers, pd.DataFrame(barriers), sort_by=[*keys, "measure"])
+    empty = pd.DataFrame(
+        columns=[*keys, "t", *(field.name for field in dataclasses.fields(Evaluation)), "batch_norm"]
+    )
+    write_csv(out_path, pd.concat(rows) if rows else empty, sort_by=[*keys, "t"])
+    columns = [*keys, "measure", *(field.name for field in dataclasses.fields(Barrier))]
+    write_csv(out_barriers, pd.DataFrame(barriers, columns=columns), sort_by=[*keys, "measure"])
 
 
 def path_positions(points: int) -> np.ndarray:

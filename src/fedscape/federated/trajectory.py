@@ -85,9 +85,10 @@ def clients_writer(path: Path, layout: Layout, rounds: Sequence[int], participan
 
 
 def shorten(path: Path, rounds: Sequence[int]) -> None:
-    """End a file early: keep one row for each of `rounds`, atomically; does nothing if it has just these.
+    """End a diverged run's file early, atomically: keep one row for each of `rounds`, and say so in it.
 
-    The rows are the first ones of the file; a row may be given another round than it was made for.
+    The rows are the first ones of the file; a row may be given another round than it was made for. Does
+    nothing to a file that has just these rounds.
     """
     with safe_open(path, framework="numpy") as file:
         metadata = file.metadata()
@@ -99,7 +100,7 @@ def shorten(path: Path, rounds: Sequence[int]) -> None:
     shapes = _ordered(shapes)
     offsets, _ = _header(shapes, metadata)
     shorter = {name: (dtype, (len(rounds), *shape[1:])) for name, (dtype, shape) in shapes.items()}
-    _, header = _header(shorter, {**metadata, "rounds": kept})
+    _, header = _header(shorter, {**metadata, "rounds": kept, "diverged": "true"})
     with atomic(path) as temporary, temporary.open("wb") as copy, path.open("rb") as whole:
         copy.write(header)
         for name, shape in shorter.items():
@@ -120,7 +121,7 @@ class _Rows:
             raise FedscapeError(f"{path}: no such file")
         try:
             self._file = safe_open(self.path, framework="numpy")
-            metadata = self._file.metadata() or {}
+            self._metadata = metadata = self._file.metadata() or {}
             if metadata.get("kind") != self.kind:
                 raise ValueError(f"metadata kind is {metadata.get('kind')}, not {self.kind}")
             self.layout = Layout.from_json(metadata["layout"])
@@ -159,6 +160,11 @@ class Trajectory(_Rows):
     def last(self) -> int:
         """The last kept round."""
         return self.rounds[-1]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the run ended early, because its loss or its model was no longer finite."""
+        return self._metadata.get("diverged") == "true"
 
     def parameters(self, number: int) -> Tensor:
         """Global parameters after round `number`: float32 [P]."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fedscape.errors import FedscapeError
 from fedscape.federated.device import prepare_device
 from fedscape.federated.trajectory import Trajectory
 from fedscape.files import write_csv
@@ -41,15 +42,22 @@ def make_plane(
     trajectories, runs: files and identities in the same order, the reference run first. partition: whose
     train samples the losses are measured on; samples, seed: at most so many of them, chosen by the seed.
     plane, group: names for the CSV. Each marker has its coordinates, residual, the model's own loss and error
-    (with its own buffers) and those at its projection (with `batch_norm`, as on the surface).
+    (with its own buffers) and those at its projection (with `batch_norm`, as on the surface). Runs that
+    diverged are left out, with a note; FedscapeError if none is left.
     """
     plugin = load("landscape.planes", kind)
     subject = open_subject(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
     opened = [Trajectory.open(path) for path in trajectories]
-    for path, trajectory in zip(trajectories, opened, strict=True):
-        check_layout(subject, trajectory.layout, path)
+    for trajectory in opened:
+        check_layout(subject, trajectory.layout, trajectory.path)
+        if trajectory.diverged:
+            log.warning("%s: the run diverged and is left out of plane %s", trajectory.path, plane)
+    runs = [run for run, trajectory in zip(runs, opened, strict=True) if not trajectory.diverged]
+    opened = [trajectory for trajectory in opened if not trajectory.diverged]
+    if not opened:
+        raise FedscapeError(f"plane {plane}, group {group}: all its runs diverged; use a smaller lr")
     made = plugin.plane(opened, plugin.Settings(**settings))
     marked = [
         {

@@ -123,7 +123,12 @@ def _init(entry: dict, methods: dict[str, Method], where: str) -> Init:
     if start["kind"] == "after-round":
         if start["method"] not in methods:
             raise FedscapeError(f"{where}.method: {unknown('method', start['method'], methods)}")
-        start["round"] = moment(start["round"], methods[start["method"]].training["rounds"], f"{where}.round")
+        source = methods[start["method"]]
+        start["round"] = moment(start["round"], source.training["rounds"], f"{where}.round")
+        if not source.keeps(start["round"]):
+            raise FedscapeError(
+                f"{where}.round: round {start['round']} is not among the keep_rounds of {start['method']}"
+            )
     return Init(start, entry.get("seed"))
 
 

@@ -35,6 +35,13 @@ class Method:
     order_seed: int | None
     base: str  # the method's name without a grid point
 
+    def keeps(self, number: int) -> bool:
+        """Whether the global model after round `number` is kept."""
+        if number in (0, self.training["rounds"]) or self.keep_rounds == "all":
+            return True
+        keep = self.keep_rounds
+        return number % keep["every"] == 0 if isinstance(keep, Mapping) else number in keep
+
 
 @dataclass(frozen=True)
 class Analysis:
