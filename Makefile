@@ -27,6 +27,7 @@ format: .venv/installed-dev
 
 # The packages are installed with their hashes checked; the repository itself is linked in, without its own copy.
 .venv/installed: envs/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("fedscape needs Python 3.11 or newer, for example: make PYTHON=python3.12")'
 	test -d .venv || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --require-hashes -r $<
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .

@@ -31,7 +31,7 @@ rule all:
     """The study that config/config.yaml names, at the scale that it names."""
     default_target: True
     input:
-        targets(CAMPAIGN.study),
+        paths.targets(CAMPAIGN.get(CAMPAIGN.study)),
 
 
 for study in CAMPAIGN.names:
@@ -41,7 +41,7 @@ for study in CAMPAIGN.names:
         name:
             study
         input:
-            targets(study),
+            paths.targets(CAMPAIGN.get(study)),
 
 
 include: "rules/data.smk"

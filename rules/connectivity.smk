@@ -4,7 +4,7 @@
 rule path:
     """Evaluate the models on the straight lines between pairs of final models."""
     input:
-        **analysis_input("connectivity", "trajectory.safetensors"),
+        **analysis_input("connectivity", trajectories="trajectory.safetensors"),
     output:
         path="results/{study}/{scale}/connectivity/{name}/{group}/path.csv",
         barriers="results/{study}/{scale}/connectivity/{name}/{group}/barriers.csv",

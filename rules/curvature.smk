@@ -4,7 +4,7 @@
 rule hessian:
     """Measure the largest eigenvalues of the Hessian at checkpoints of a group of runs."""
     input:
-        **analysis_input("curvature", "trajectory.safetensors"),
+        **analysis_input("curvature", trajectories="trajectory.safetensors"),
     output:
         "results/{study}/{scale}/curvature/{name}/{group}/hessian.csv",
     log:

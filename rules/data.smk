@@ -1,10 +1,15 @@
 """Raw files -> arrays, once for all studies -> which client holds which sample."""
 
 
+localrules:
+    dataset,
+    partition,
+
+
 rule dataset:
     """Prepare a data set: memory-mapped arrays that all jobs share."""
     output:
-        [f"results/data/{{dataset}}/{file}" for file in DATASET_FILES],
+        paths.dataset_files("{dataset}"),
     log:
         "results/data/logs/{dataset}.log",
     conda:
@@ -14,7 +19,7 @@ rule dataset:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=dataset_settings,
+        settings=tracked("dataset"),
         # A function that takes `output` is not compared: moving the raw files makes nothing again.
         data_root=lambda wildcards, output: config["data_root"],
     script:
@@ -24,7 +29,7 @@ rule dataset:
 rule partition:
     """Deal a data set's samples to clients."""
     input:
-        dataset=lambda wildcards: dataset_files(wildcards.dataset),
+        dataset=dataset_files,
     output:
         samples="results/{study}/{scale}/partitions/{dataset}/{partition}/seed{seed}.npz",
         counts="results/{study}/{scale}/partitions/{dataset}/{partition}/seed{seed}.csv",

@@ -4,8 +4,7 @@
 rule drift:
     """Measure update norms, distances and the agreement of clients for a group of runs."""
     input:
-        trajectories=analysis_input("drift", "trajectory.safetensors")["trajectories"],
-        clients=analysis_input("drift", "clients.safetensors")["trajectories"],
+        **analysis_input("drift", trajectories="trajectory.safetensors", clients="clients.safetensors"),
     output:
         "results/{study}/{scale}/drift/{name}/{group}/drift.csv",
     log:

@@ -8,7 +8,7 @@ localrules:
 rule figures:
     """Draw one figure of a study."""
     input:
-        unpack(figure_source),
+        unpack(figure_files),
     output:
         png=report(
             "results/{study}/{scale}/figures/{figure}.png",

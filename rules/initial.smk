@@ -4,9 +4,9 @@
 rule initial:
     """Make the weights that a run starts from."""
     input:
-        dataset=lambda wildcards: dataset_files(wildcards.dataset),
-        proxy=gently(start_proxy),
-        source=gently(start_source),
+        dataset=dataset_files,
+        proxy=start_proxy,
+        source=start_source,
     output:
         "results/{study}/{scale}/initial/{dataset}/{model}/{init}/seed{seed}.safetensors",
     log:

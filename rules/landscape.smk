@@ -4,7 +4,7 @@
 rule plane:
     """Lay a plane through the models of a group of runs, and mark them on it."""
     input:
-        **analysis_input("planes", "trajectory.safetensors"),
+        **analysis_input("planes", trajectories="trajectory.safetensors"),
     output:
         plane="results/{study}/{scale}/planes/{name}/{group}/plane.safetensors",
         markers="results/{study}/{scale}/planes/{name}/{group}/markers.csv",
@@ -25,8 +25,7 @@ rule plane:
 rule surface:
     """Evaluate the loss on a grid over a plane."""
     input:
-        dataset=analysis_input("planes", "")["dataset"],
-        partition=analysis_input("planes", "")["partition"],
+        **analysis_input("planes"),
         plane="results/{study}/{scale}/planes/{name}/{group}/plane.safetensors",
         markers="results/{study}/{scale}/planes/{name}/{group}/markers.csv",
     output:

@@ -9,12 +9,10 @@ localrules:
 rule tables:
     """Collect all runs of a study into tidy tables."""
     input:
-        rounds=gently(
-            lambda wildcards: run_files(study_of(wildcards), study_of(wildcards).runs, "rounds.csv")
-        ),
-        barriers=gently(lambda wildcards: group_files(study_of(wildcards), "connectivity", "barriers.csv")),
-        hessians=gently(lambda wildcards: group_files(study_of(wildcards), "curvature", "hessian.csv")),
-        drifts=gently(lambda wildcards: group_files(study_of(wildcards), "drift", "drift.csv")),
+        rounds=all_runs("rounds.csv"),
+        barriers=all_groups("connectivity", "barriers.csv"),
+        hessians=all_groups("curvature", "hessian.csv"),
+        drifts=all_groups("drift", "drift.csv"),
     output:
         runs="results/{study}/{scale}/tables/runs.csv",
         summary=report(
@@ -43,7 +41,7 @@ rule tables:
 rule costs:
     """Collect what the runs of a study cost: seconds and memory."""
     input:
-        gently(lambda wildcards: run_files(study_of(wildcards), study_of(wildcards).runs, "timing.csv")),
+        all_runs("timing.csv"),
     output:
         "results/{study}/{scale}/tables/costs.csv",
     log:

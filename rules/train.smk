@@ -4,7 +4,7 @@
 rule train:
     """Train one run; keep its global models and, at chosen rounds, its clients' models."""
     input:
-        dataset=lambda wildcards: dataset_files(wildcards.dataset),
+        dataset=dataset_files,
         partition="results/{study}/{scale}/partitions/{dataset}/{partition}/seed{seed}.npz",
         initial="results/{study}/{scale}/initial/{dataset}/{model}/{init}/seed{seed}.safetensors",
     output:

@@ -4,7 +4,7 @@ from itertools import product
 
 from fedscape.errors import FedscapeError
 from fedscape.study.analyses import build_analyses, build_figures
-from fedscape.study.catalog import constant, names, plugin_settings, settings_class
+from fedscape.study.catalog import constant, names, plugin_settings, required, settings_class
 from fedscape.study.grid import Run, as_list, crossed
 from fedscape.study.study import Init, Method, Partition, Study
 from fedscape.study.training import TrainingSettings
@@ -13,14 +13,14 @@ from fedscape.study.types import settings_from, shown, unknown
 _METHOD_KEYS = ("algorithm", "server", "keep_rounds", "client_rounds", "order_seed", "grid", "axis")
 
 
-def build_study(name: str, scale: str, content: dict, own_datasets: dict, where: str) -> Study:
+def build_study(name: str, scale: str, content: dict, known: dict[str, dict], where: str) -> Study:
     """The study `name` at `scale`.
 
     content: the study file merged with its scale, already checked against the schema.
-    own_datasets: the user's `datasets`. where: file and scale, for messages.
+    known: settings of all data sets. where: file and scale, for messages.
     Raises FedscapeError for the first unknown name or impossible value.
     """
-    datasets = {one: _dataset(one, own_datasets, f"{where}: datasets") for one in content["datasets"]}
+    datasets = {one: _dataset(one, known, f"{where}: datasets") for one in content["datasets"]}
     models = {
         key: plugin_settings(
             "model", entry.get("kind", key), _without(entry, "kind"), f"{where}: models.{key}"
@@ -59,7 +59,7 @@ def build_study(name: str, scale: str, content: dict, own_datasets: dict, where:
     for init in {run.init for run in runs}:
         proxy = inits[init].start.get("dataset")
         if proxy is not None:
-            datasets[proxy] = _dataset(proxy, own_datasets, f"{where}: inits.{init}.dataset")
+            datasets[proxy] = _dataset(proxy, known, f"{where}: inits.{init}.dataset")
     _check_sizes(runs, datasets, partitions, content, where)
     analyses = build_analyses(content, runs, selected, where)
     for entry, analysis in analyses["curvature"].items():
@@ -99,14 +99,21 @@ def _without(entry: dict, *keys: str) -> dict:
     return {key: value for key, value in entry.items() if key not in keys}
 
 
-def _dataset(name: str, own: dict, where: str) -> dict:
-    if name in own:
-        return plugin_settings(
-            "dataset", own[name]["kind"], _without(own[name], "kind"), f"config: datasets.{name}"
+def known_datasets(own: dict) -> dict[str, dict]:
+    """Settings of every data set by name: the kinds that need none, and the user's own entries."""
+    built_in = [kind for kind in names("dataset") if not required("dataset", kind)]
+    datasets = {kind: plugin_settings("dataset", kind, {}, kind) for kind in built_in}
+    for name, entry in own.items():
+        datasets[name] = plugin_settings(
+            "dataset", entry["kind"], _without(entry, "kind"), f"config: datasets.{name}"
         )
-    if name not in names("dataset"):
-        raise FedscapeError(f"{where}: {unknown('data set', name, [*names('dataset'), *own])}")
-    return plugin_settings("dataset", name, {}, where)
+    return datasets
+
+
+def _dataset(name: str, known: dict, where: str) -> dict:
+    if name not in known:
+        raise FedscapeError(f"{where}: {unknown('data set', name, known)}")
+    return known[name]
 
 
 def _partition(entry: dict, where: str) -> Partition:

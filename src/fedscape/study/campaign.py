@@ -1,10 +1,11 @@
 """All study files at all their scales, and the user's settings: what one `snakemake` call knows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedscape.errors import FedscapeError
-from fedscape.study.build import build_study
+from fedscape.study.build import build_study, known_datasets
 from fedscape.study.files import at_scale, check, read_schema, read_yaml
 from fedscape.study.study import Study
 from fedscape.study.types import unknown
@@ -17,6 +18,7 @@ class Campaign:
     studies: dict[tuple[str, str], Study]
     scale: str
     study: str
+    datasets: dict[str, Mapping[str, object]]  # all that can be prepared, whether a study uses them or not
 
     @property
     def names(self) -> list[str]:
@@ -26,10 +28,6 @@ class Campaign:
     def get(self, name: str, scale: str | None = None) -> Study:
         """A study at a scale (the chosen one if None)."""
         return self.studies[name, scale or self.scale]
-
-    def dataset_settings(self, name: str) -> dict | None:
-        """What a data set is made from; the same in every study, since names are global. None if unknown."""
-        return next((study.datasets[name] for study in self.studies.values() if name in study.datasets), None)
 
 
 def read_campaign(root: Path, config: dict) -> Campaign:
@@ -42,6 +40,7 @@ def read_campaign(root: Path, config: dict) -> Campaign:
     check(config, read_schema(schemas / "config.schema.yaml"), "config")
     study_schema = read_schema(schemas / "study.schema.yaml")
     scale_schema = {**study_schema, "required": [key for key in study_schema["required"] if key != "scales"]}
+    datasets = known_datasets(config.get("datasets") or {})
     studies: dict[tuple[str, str], Study] = {}
     for path in sorted((root / "config" / "studies").glob("*.yaml")):
         file, name = path.relative_to(root), path.stem
@@ -53,11 +52,11 @@ def read_campaign(root: Path, config: dict) -> Campaign:
             where = f"{file} (scale {scale})"
             merged = at_scale(content, scale, file)
             check(merged, scale_schema, where)
-            studies[name, scale] = build_study(name, scale, merged, config.get("datasets") or {}, where)
+            studies[name, scale] = build_study(name, scale, merged, datasets, where)
     chosen = config["study"], config["scale"]
     if chosen not in studies:
         key, value, allowed = "study", chosen[0], dict.fromkeys(name for name, _ in studies)
         if value in allowed:
             key, value, allowed = "scale", chosen[1], [scale for name, scale in studies if name == chosen[0]]
         raise FedscapeError(f"config: {unknown(key, value, allowed)}")
-    return Campaign(studies, scale=chosen[1], study=chosen[0])
+    return Campaign(studies, chosen[1], chosen[0], datasets)

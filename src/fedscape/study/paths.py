@@ -1,0 +1,95 @@
+"""Where files lie. Names of a study go into paths, so a path says what is in the file."""
+
+from collections.abc import Iterable
+
+from fedscape.study.grid import Run
+from fedscape.study.stages import start_seed
+from fedscape.study.study import Study
+
+DATASET_FILES = (
+    "dataset.json",
+    "train-images.npy",
+    "train-labels.npy",
+    "train-clients.npy",
+    "test-images.npy",
+    "test-labels.npy",
+)
+
+
+def dataset_files(dataset: str) -> list[str]:
+    """The prepared arrays of a data set, shared by all studies; the first is in the folder of all."""
+    return [f"results/data/{dataset}/{file}" for file in DATASET_FILES]
+
+
+def partition_file(study: Study, run: Run, ending: str = "npz") -> str:
+    """Which samples each client holds in a run (npz), or how many of each class (csv)."""
+    return f"{study.folder}/partitions/{run.dataset}/{run.partition}/seed{run.seed}.{ending}"
+
+
+def run_files(study: Study, runs: Iterable[Run], file: str) -> list[str]:
+    """One file of each run."""
+    return [f"{study.folder}/runs/{run.path}/{file}" for run in runs]
+
+
+def group_files(
+    study: Study, section: str, file: str, name: str | None = None, groups: Iterable[str] | None = None
+) -> list[str]:
+    """One file of each group of an analysis, or of all analyses of a section (`planes`, `drift`, ...)."""
+    return [
+        f"{study.folder}/{section}/{one}/{group}/{file}"
+        for one, analysis in getattr(study, section).items()
+        if name in (None, one)
+        for group in (analysis.groups if groups is None else groups)
+    ]
+
+
+def analysed_runs(study: Study, section: str, name: str, group: str) -> list[Run]:
+    """The runs of a group, each once; of pairs, in the order in which these name them."""
+    members = getattr(study, section)[name].groups[group]
+    ends = [run for member in members for run in (member if isinstance(member, tuple) else (member,))]
+    return list(dict.fromkeys(ends))
+
+
+def start_proxy(study: Study, init: str) -> list[str]:
+    """The data set that a start is pre-trained on, if it is."""
+    proxy = study.inits[init].start.get("dataset")
+    return dataset_files(proxy) if proxy else []
+
+
+def start_source(study: Study, init: str, dataset: str, model: str, seed: int) -> list[str]:
+    """The user's file or another run's trajectory that a start is taken from, if it is."""
+    start = study.inits[init].start
+    if start["kind"] == "checkpoint":
+        return [start["file"]]
+    run = study.start_run(init, dataset, model, start_seed(study, init, seed))
+    return run_files(study, [run], "trajectory.safetensors") if run else []
+
+
+def figure_files(study: Study, figure: str) -> dict[str, list[str]]:
+    """The CSVs that a figure is drawn from, by what they hold."""
+    drawn = study.figures[figure]
+    for source, section, files in (
+        ("plane", "planes", ("surface", "markers")),
+        ("connectivity", "connectivity", ("path", "barriers")),
+    ):
+        if drawn.source == source:
+            return {
+                file: group_files(study, section, f"{file}.csv", drawn.name, drawn.groups) for file in files
+            }
+    if drawn.source == "table":
+        return {drawn.name: [f"{study.folder}/tables/{drawn.name}.csv"]}
+    counts = [partition_file(study, run, "csv") for run in study.runs if run.partition in drawn.name]
+    return {"partitions": list(dict.fromkeys(counts))}
+
+
+def targets(study: Study) -> list[str]:
+    """Everything that a study makes: its figures and tables, and surfaces that no figure draws."""
+    return [
+        *(
+            f"{study.folder}/figures/{figure}.{ending}"
+            for figure in study.figures
+            for ending in ("png", "svg")
+        ),
+        *(f"{study.folder}/tables/{table}" for table in ("runs.csv", "runs.md", "costs.csv")),
+        *group_files(study, "planes", "surface.csv"),
+    ]
