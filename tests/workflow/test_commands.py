@@ -1,7 +1,6 @@
 """What a user types, from a clone."""
 
 import json
-import re
 
 import pandas as pd
 import pytest
@@ -27,10 +26,11 @@ def test_everything_the_readme_promises_is_there(made):
     assert not list(folder.rglob("*.tmp"))
 
 
-def test_the_demo_learns_something(made):
-    """Not a claim of the paper: digits are easy, so every run must end far above chance (0.1)."""
+def test_the_demo_learns(made):
+    """No claim of the paper: digits are easy, so IID runs must end far above chance, and the others above it."""
     runs = pd.read_csv(made.folder / "results/pilot/quick/tables/runs.csv")
-    assert (runs["test_accuracy"] > 0.5).all()
+    assert (runs.loc[runs["partition"].isin(["iid", "iid-b"]), "test_accuracy"] > 0.9).all()
+    assert (runs["test_accuracy"] > 0.1).all()
     assert not runs["diverged"].any()
 
 
@@ -82,7 +82,7 @@ def test_a_report_holds_the_figures(made):
     [
         (
             ["--config", "scale=papr"],
-            "fedscape: config: unknown value 'papr'; did you mean 'paper'?|unknown scale 'papr'",
+            "fedscape: config: unknown scale 'papr'; did you mean 'paper'?",
         ),
         (["--config", "sclae=paper"], "fedscape: config: unknown key 'sclae'; did you mean 'scale'?"),
     ],
@@ -90,9 +90,10 @@ def test_a_report_holds_the_figures(made):
 def test_a_slip_is_one_line_at_a_dry_run(made, arguments, message):
     done = made.snakemake("-n", *arguments, check=False)
     assert done.returncode != 0
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
-    assert len(lines) == 1, done.stdout
-    assert re.search(message, lines[0])
+    # Snakemake announces its profile and configuration first.
+    assert done.stdout.splitlines()[-1].startswith(message)
+    assert done.stdout.count("fedscape:") == 1
+    assert "Traceback" not in done.stdout
 
 
 def test_an_unknown_run_is_named(made):

@@ -37,7 +37,7 @@ def drawn(*names: str) -> set[str]:
 ON_PLANES = ("figure-1", "figure-1-random", "figure-3a", "figure-5a")
 ON_PATHS = ("figure-3c", "figure-5c")
 ON_TABLES = ("accuracy", "loss")
-PATHS = {f"connectivity/finals/{group(init)}/path.csv" for init in ("random", "pretrained")}
+PATHS = {f"connectivity/finals/{group(init)}/path.csv" for init in INITS}
 HESSIANS = {f"curvature/start-and-end/{group(init)}/hessian.csv" for init in INITS}
 DRIFT = {"drift/updates/digits_convnet_seed0/drift.csv"}
 TABLES = {"tables": {"tables/runs.csv"}, "costs": {"tables/costs.csv"}}
