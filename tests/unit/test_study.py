@@ -198,7 +198,7 @@ def test_all_methods_leaves_an_axis_alone(campaign):
     )
     assert campaign(axis).get("pilot", "quick").methods["fedavg"].training["local_epochs"] == 5
     named = (
-        "all_methods: {rounds: 20, local_epochs: 2, lr: 0.05}",
+        "all_methods: {rounds: 20, local_epochs: 3, lr: 0.03}",
         "methods: {fedavg: {rounds: 20, local_epochs: 3}}",
     )
     assert campaign(axis, named).get("pilot", "quick").methods["fedavg"].training["local_epochs"] == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 STUDY = "config/studies/pilot.yaml"
-QUICK = "    all_methods: {rounds: 20, local_epochs: 2, lr: 0.05}"
+QUICK = "    all_methods: {rounds: 20, local_epochs: 3, lr: 0.03}"
 PARTITIONS = ("iid", "iid-b", "dir1.0", "dir0.5", "dir0.1")
 INITS = ("random", "pretrained", "iid-round")
 
@@ -57,14 +57,14 @@ NOTHING: dict[str, set[str]] = {}
 EDITS = {
     "a method's lr": (
         STUDY,
-        "lr: 0.05}",
+        "lr: 0.03}",
         "lr: 0.06}",
         {"train": trained(*PARTITIONS), "initial": SHARED_ROUND, **LOOKED_AT},
     ),
     "swapped values of two settings": (
         STUDY,
-        "{rounds: 20, local_epochs: 2,",
-        "{rounds: 2, local_epochs: 20,",
+        "{rounds: 20, local_epochs: 3,",
+        "{rounds: 3, local_epochs: 20,",
         {"train": trained(*PARTITIONS), "initial": SHARED_ROUND, **LOOKED_AT},
     ),
     "a partition's alpha": (
@@ -156,8 +156,8 @@ EDITS = {
         "  other: {algorithm: fedavg, rounds: 3}\n\nruns:",
         NOTHING,
     ),
-    "a number's spelling": (STUDY, "lr: 0.05}", "lr: 5.0e-2}", NOTHING),
-    "the order of keys": (STUDY, QUICK, "    all_methods: {lr: 0.05, local_epochs: 2, rounds: 20}", NOTHING),
+    "a number's spelling": (STUDY, "lr: 0.03}", "lr: 3.0e-2}", NOTHING),
+    "the order of keys": (STUDY, QUICK, "    all_methods: {lr: 0.03, local_epochs: 3, rounds: 20}", NOTHING),
     "a comment in a study": (STUDY, "runs:\n", "# which runs\nruns:\n", NOTHING),
     "another scale": (STUDY, "    images: 4000\n", "    images: 3000\n", NOTHING),
     "where raw data lie": ("config/config.yaml", "data_root: data ", "data_root: elsewhere ", NOTHING),

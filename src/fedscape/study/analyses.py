@@ -3,7 +3,9 @@
 from fedscape.errors import FedscapeError
 from fedscape.study.catalog import plugin_settings
 from fedscape.study.grid import Run, grouped, matches
-from fedscape.study.study import Analysis, Figure
+from fedscape.study.methods import moment
+from fedscape.study.selection import Names
+from fedscape.study.study import Analysis, Figure, Method
 from fedscape.study.types import unknown
 
 # Defaults of the settings that an analysis has beside its runs; the schema explains them.
@@ -18,21 +20,21 @@ _SOURCES = ("plane", "connectivity", "table", "partitions")
 
 
 def build_analyses(
-    content: dict, runs: tuple[Run, ...], selected, where: str
+    content: dict, runs: tuple[Run, ...], names: Names, methods: dict[str, Method], where: str
 ) -> dict[str, dict[str, Analysis]]:
     """Every entry of the four analysis sections, by section and name.
 
-    selected: checks a `where` and writes it out. Raises FedscapeError if an entry takes no run, or
-    would put models of different shapes together.
+    Raises FedscapeError if an entry takes no run, would put models of different shapes together, or
+    asks for a round that a run does not have.
     """
     sections: dict[str, dict[str, Analysis]] = {section: {} for section in _DEFAULTS}
     for section, defaults in _DEFAULTS.items():
         for name, entry in content.get(section, {}).items():
             place = f"{where}: {section}.{name}"
             members = (
-                _pairs(entry, runs, selected, place)
+                _pairs(entry, runs, names, place)
                 if section == "connectivity"
-                else _chosen(entry, runs, selected, place)
+                else _chosen(entry, runs, names, place)
             )
             groups = _groups(entry, members, section == "connectivity", place)
             settings = {**defaults, **{key: value for key, value in entry.items() if key in defaults}}
@@ -49,12 +51,15 @@ def build_analyses(
                 raise FedscapeError(
                     f"{place}.points: got {settings['points']}, must be odd (the middle is one of them)"
                 )
+            for run in members if section == "curvature" else ():
+                for value in settings["rounds"]:
+                    moment(value, methods[run.method].training["rounds"], f"{place}.rounds")
             sections[section][name] = Analysis(settings, groups)
     return sections
 
 
 def build_figures(
-    content: dict, analyses: dict, runs: tuple[Run, ...], selected, where: str
+    content: dict, analyses: dict, runs: tuple[Run, ...], names: Names, where: str
 ) -> dict[str, Figure]:
     """Every figure, with its one source and the groups that it draws."""
     figures = {}
@@ -66,7 +71,7 @@ def build_figures(
                 f"{place}: name one source, one of {', '.join(_SOURCES)}; got {', '.join(sources) or 'none'}"
             )
         source = sources[0]
-        chosen = selected(entry.get("where", {}), f"{place}.where")
+        chosen = names.selected(entry.get("where", {}), f"{place}.where")
         groups: tuple[str, ...] = ()
         if source in ("plane", "connectivity"):
             known = analyses["planes" if source == "plane" else source]
@@ -90,18 +95,18 @@ def build_figures(
     return figures
 
 
-def _chosen(entry: dict, runs: tuple[Run, ...], selected, place: str) -> list[Run]:
-    choices = [selected(one, f"{place}.runs[{i}]") for i, one in enumerate(entry.get("runs", [{}]))]
+def _chosen(entry: dict, runs: tuple[Run, ...], names: Names, place: str) -> list[Run]:
+    choices = [names.selected(one, f"{place}.runs[{i}]") for i, one in enumerate(entry.get("runs", [{}]))]
     chosen = [run for run in runs if any(matches(run, where) for where in choices)]
     if not chosen:
         raise FedscapeError(f"{place}.runs: selects no run of this scale")
     return chosen
 
 
-def _pairs(entry: dict, runs: tuple[Run, ...], selected, place: str) -> list[tuple[Run, Run]]:
+def _pairs(entry: dict, runs: tuple[Run, ...], names: Names, place: str) -> list[tuple[Run, Run]]:
     """Pairs of different runs that share data set, model, `each`, and the seed unless `seeds: together`."""
     ends = [
-        [run for run in runs if matches(run, selected(entry[end], f"{place}.{end}"))]
+        [run for run in runs if matches(run, names.selected(entry[end], f"{place}.{end}"))]
         for end in ("from", "to")
     ]
     together = entry.get("seeds") == "together"

@@ -1,0 +1,62 @@
+"""Methods of a study: common training settings, an algorithm, a server rule, and what a run keeps."""
+
+from itertools import product
+
+from fedscape.errors import FedscapeError
+from fedscape.study.catalog import names, plugin_settings, settings_class
+from fedscape.study.study import Method
+from fedscape.study.training import TrainingSettings
+from fedscape.study.types import settings_from, unknown
+
+_OWN_KEYS = ("algorithm", "server", "keep_rounds", "client_rounds", "order_seed", "grid", "axis")
+
+
+def build_methods(name: str, entry: dict, where: str) -> dict[str, Method]:
+    """The method, or one for each point of its `grid`, named `name.g1`, `name.g2`, ..."""
+    grid = entry.get("grid")
+    if not grid:
+        return {name: _method(name, entry, where)}
+    methods = {}
+    for number, point in enumerate(product(*grid.values()), start=1):
+        settings = {**entry, **dict(zip(grid, point, strict=True))}
+        methods[f"{name}.g{number}"] = _method(name, settings, f"{where} (grid point {number})")
+    return methods
+
+
+def moment(value: object, rounds: int, where: str) -> int:
+    """A round given as a number, a fraction of all rounds, or `last`."""
+    if value == "last":
+        return rounds
+    number = max(1, round(value * rounds)) if isinstance(value, float) else value
+    if not 0 <= number <= rounds:
+        raise FedscapeError(f"{where}: round {number} is past the end, the method has {rounds} rounds")
+    return number
+
+
+def _method(name: str, entry: dict, where: str) -> Method:
+    kind = entry.get("algorithm", name)
+    if kind not in names("algorithm"):
+        raise FedscapeError(f"{where}.algorithm: {unknown('algorithm', kind, names('algorithm'))}")
+    common = set(TrainingSettings.__dataclass_fields__)
+    own = set(settings_class("algorithm", kind).__dataclass_fields__)
+    known = [*sorted(common), *_OWN_KEYS, *sorted(own)]
+    for key in entry:
+        if key not in known:
+            raise FedscapeError(f"{where}: {unknown('key', key, known)}")
+    training = settings_from(TrainingSettings, {key: entry[key] for key in entry if key in common}, where)
+    server = entry.get("server", "average")
+    server = dict(server) if isinstance(server, dict) else {"kind": server}
+    rounds, keep = training["rounds"], entry.get("keep_rounds", "all")
+
+    def chosen(key: str) -> list[int]:
+        return sorted({moment(value, rounds, f"{where}.{key}") for value in entry.get(key, [])})
+
+    return Method(
+        training=training,
+        algorithm=plugin_settings("algorithm", kind, {key: entry[key] for key in entry if key in own}, where),
+        server=plugin_settings("server", server.pop("kind"), server, f"{where}.server"),
+        keep_rounds=chosen("keep_rounds") if isinstance(keep, list) else keep,
+        client_rounds=[number for number in chosen("client_rounds") if number],
+        order_seed=entry.get("order_seed"),
+        base=name,
+    )

@@ -1,0 +1,42 @@
+"""Selections of runs by name: `where` in an analysis or a figure, and each entry of `runs`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fedscape.errors import FedscapeError
+from fedscape.study.grid import as_list
+from fedscape.study.study import Method
+from fedscape.study.types import unknown
+
+
+@dataclass(frozen=True)
+class Names:
+    """Every name that a study defines, by the key that selects it."""
+
+    every: Mapping[str, list]  # key -> names (seeds for `seed`)
+    points: Mapping[str, list[str]]  # method as the study names it -> its grid points
+
+    @classmethod
+    def of(cls, content: dict, methods: Mapping[str, Method]) -> "Names":
+        """The names of a study's content; methods are known by their grid points."""
+        points: dict[str, list[str]] = {}
+        for name, method in methods.items():
+            points.setdefault(method.base, []).append(name)
+        sections = {"model": "models", "partition": "partitions", "init": "inits"}
+        every = {key: list(content[section]) for key, section in sections.items()}
+        every |= {"dataset": content["datasets"], "method": list(methods), "seed": content.get("seeds", [0])}
+        return cls(every, points)
+
+    def selected(self, where: Mapping[str, object], place: str) -> dict[str, list]:
+        """A selection with lists for single values and grids written out; an unknown name is refused.
+
+        Seeds are no names: one that no run has selects nothing.
+        """
+        chosen = {key: as_list(value) for key, value in where.items()}
+        if "method" in chosen:
+            chosen["method"] = [point for one in chosen["method"] for point in self.points.get(one, [one])]
+        for key, values in chosen.items():
+            for value in values:
+                if key != "seed" and value not in self.every[key]:
+                    raise FedscapeError(f"{place}.{key}: {unknown(key, value, self.every[key])}")
+        return chosen
