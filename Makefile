@@ -28,7 +28,7 @@ format: .venv/installed-dev
 # The packages are installed with their hashes checked; the repository itself is linked in, without its own copy.
 .venv/installed: envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("fedscape needs Python 3.11 or newer, for example: make PYTHON=python3.12")'
-	test -d .venv || $(PYTHON) -m venv .venv
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv || { echo "no venv module: on Debian, apt-get install python3-venv"; exit 1; }
 	$(BIN)/pip install --quiet --require-hashes -r $<
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
@@ -51,5 +51,6 @@ lock:
 reference: .venv/installed-dev
 	$(BIN)/python -m fedscape.study.reference
 
+# Not .snakemake: without its records Snakemake cannot tell which results are out of date.
 clean:
-	rm -rf .venv .snakemake
+	rm -rf .venv

@@ -53,7 +53,3 @@ include: "rules/curvature.smk"
 include: "rules/drift.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
-
-
-onsuccess:
-    print(where_things_are())

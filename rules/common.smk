@@ -114,12 +114,3 @@ def figure_files(wildcards):
         return paths.figure_files(study_of(wildcards), wildcards.figure)
     except KeyError as error:
         return {"unknown": f"(no {error} in this study)"}
-
-
-def where_things_are():
-    """The last lines of a run: where to look."""
-    made = [
-        study.folder for study in map(CAMPAIGN.get, CAMPAIGN.names) if Path(study.folder, "tables").is_dir()
-    ]
-    places = [f"Figures: {folder}/figures/   Tables: {folder}/tables/" for folder in made]
-    return "\n".join([*places, "What the files mean: results/README.md"])

@@ -1,5 +1,6 @@
 """Files that are either whole or not there: temporary name, fsync, rename."""
 
+import io
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from fedscape.errors import FedscapeError
 
 # Columns that hold names: `0.1` or `1e3` there is text.
 _NAMES = (
-    *("study", "scale", "dataset", "model", "partition", "init", "method", "group"),
+    *("study", "scale", "dataset", "model", "partition", "init", "method", "group", "class_name"),
     *("to_partition", "to_init", "to_method", "plane", "connectivity", "curvature", "drift"),
 )
 
@@ -66,7 +67,12 @@ def write_csv(path: str | Path, frame: pd.DataFrame, sort_by: Sequence[str]) -> 
 
 def read_csv(path: str | Path) -> pd.DataFrame:
     """Read one of our CSVs; names such as `0.1` in identifying columns stay text."""
+    text = Path(path).read_text(encoding="utf-8")
+    if not text.endswith("\n"):
+        raise FedscapeError(f"{path}: cut off; delete the file to make it again")
     try:
-        return pd.read_csv(path, dtype=dict.fromkeys(_NAMES, "string"))
+        # Only an empty cell is missing: a class may be called `NA`, a partition `null`.
+        names = dict.fromkeys(_NAMES, "string")
+        return pd.read_csv(io.StringIO(text), dtype=names, keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise FedscapeError(f"{path}: not a whole CSV ({error}); delete the file to make it again") from error

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -23,8 +24,22 @@ class Job:
 
     settings: dict  # as the study's stage put them together
     identity: dict  # identifying columns that the job's wildcards know
-    fingerprint: str  # of settings, code and inputs: a resume folder is valid for one fingerprint
     device: str  # "cuda" where there is a GPU, else "cpu"
+    depends_on: tuple[list[str], list[str]]  # tracked strings, input files
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of settings, code and inputs: a resume folder is valid for one fingerprint.
+
+        Prepared arrays are left out: their checksums stand in dataset.json.
+        """
+        strings, files = self.depends_on
+        digest = hashlib.sha256("\n".join(strings).encode())
+        for path in sorted(path for path in files if not path.endswith(".npy")):
+            with Path(path).open("rb") as file:
+                while block := file.read(_READ_SIZE):
+                    digest.update(block)
+        return digest.hexdigest()[:16]
 
     def identities(self, runs: list[dict]) -> list[dict]:
         """The identifying columns of each run that the settings list by its names."""
@@ -49,13 +64,19 @@ def job(snakemake) -> Iterator[Job]:
                 yield Job(
                     settings=decode(snakemake.params.settings),
                     identity=_identity(snakemake.wildcards),
-                    fingerprint=_fingerprint(snakemake.params.settings, snakemake.input),
                     device=_device(snakemake.threads),
+                    depends_on=(list(snakemake.params.settings), list(snakemake.input)),
                 )
         except FedscapeError as error:
             print(f"fedscape: {error}", file=log)
             print(f"fedscape: {error}", file=sys.__stderr__)
             sys.exit(1)
+        except SystemExit as reason:  # a job that was told to stop says how to go on
+            print(reason, file=log)
+            raise
+        except Exception:
+            traceback.print_exc(file=log)
+            raise
 
 
 def _identity(wildcards) -> dict:
@@ -70,13 +91,3 @@ def _device(threads: int) -> str:
         return "cpu"
     torch.set_num_threads(threads)
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _fingerprint(settings: list[str], inputs: list[str]) -> str:
-    """Prepared arrays are left out: their checksums stand in dataset.json."""
-    digest = hashlib.sha256("\n".join(settings).encode())
-    for path in sorted(path for path in inputs if not path.endswith(".npy")):
-        with Path(path).open("rb") as file:
-            while block := file.read(_READ_SIZE):
-                digest.update(block)
-    return digest.hexdigest()[:16]

@@ -38,6 +38,7 @@ def surface_frame(nx=7, ny=4, lowest=(6, 0), **names):
                     "x": i,
                     "y": 10 + j / 2,
                     "loss": loss,
+                    "samples": 1500,
                 }
             )
     return pd.DataFrame(rows)

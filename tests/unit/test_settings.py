@@ -66,7 +66,7 @@ def test_numbers_have_one_spelling_and_defaults_are_written_out():
         ),
         (
             {"rate": "1e-1"},
-            "here.rate: '1e-1' is text (YAML reads 1e-1 as text: write 0.1), expected a number",
+            "here.rate: '1e-1' is text (write 0.1; YAML reads numbers in quotes and 1e-1 as text), expected a number",
         ),
         ({"rate": True}, "here.rate: got True, expected a number"),
         ({"rate": 1, "steps": 2.5}, "here.steps: got 2.5, expected a whole number"),

@@ -75,7 +75,7 @@ REFUSED = {
     ),
     "number read as text": (
         ("lr: 0.01\n", "lr: 1e-2\n"),
-        "methods.fedavg.lr: '1e-2' is text (YAML reads 1e-1 as text: write 0.01), expected a number",
+        "methods.fedavg.lr: '1e-2' is text (write 0.01; YAML reads numbers in quotes and 1e-1 as text), expected a number",
     ),
     "impossible alpha": (("alpha: 0.5}", "alpha: 0}"), "partitions.dir0.5: alpha must be"),
     "impossible participation": (
@@ -126,6 +126,43 @@ REFUSED = {
         ("kind: after-round, init: random", "kind: after-round, init: iid-round"),
         "starts go round in a circle: iid-round -> iid-round",
     ),
+    "a fraction for a whole number": (
+        ("clients: 10, alpha: 0.1", "clients: 10.0, alpha: 0.1"),
+        "partitions.dir0.1.clients: got 10.0, expected a whole number",
+    ),
+    "no finite number": (("lr: 0.01\n", "lr: .nan\n"), ".nan is no finite number"),
+    "a seed that is text": (
+        ("init: iid-round, method: fedavg}\n\n", "init: iid-round, method: fedavg, seed: abc}\n\n"),
+        "runs.1.seed: got 'abc', not one of the allowed forms: a seed or a list of seeds",
+    ),
+    "a seed that no run has": (
+        ("init: iid-round, method: fedavg}\n\n", "init: iid-round, method: fedavg, seed: 7}\n\n"),
+        "runs[1].seed: unknown seed '7'; allowed: 0",
+    ),
+    "a figure from the wrong source": (
+        ("    table: rounds\n", "    plane: finals\n"),
+        "figures.accuracy: kind curves is drawn from table, got plane",
+    ),
+    "a grid over what is no setting": (
+        ("    lr: 0.01\n", "    lr: 0.01\n    grid: {client_rounds: [[1], [2]]}\n"),
+        "methods.fedavg.grid: 'client_rounds' cannot vary in a grid",
+    ),
+    "an unknown axis": (
+        ("    lr: 0.01\n", "    lr: 0.01\n    axis: [local_epoch]\n"),
+        "methods.fedavg.axis: unknown key 'local_epoch'; did you mean 'local_epochs'?",
+    ),
+    "an entry left out that is not there": (
+        ("    models: {resnet20: null}", "    models: {resnet21: null}"),
+        "scales.small.models: unknown name 'resnet21'; did you mean 'resnet20'?",
+    ),
+    "a file of weights that is not there": (
+        ("{kind: random}", "{kind: checkpoint, file: nowhere.pt}"),
+        "inits.random.file: nowhere.pt not found",
+    ),
+    "a moment that is none": (
+        ("client_rounds: [1, 0.3, last]", "client_rounds: [first]"),
+        "got 'first', not one of the allowed forms: a round, a fraction of all rounds such as 0.3, or `last`",
+    ),
     "start from a round that is not kept": (
         ("    client_rounds: [1, 0.3, last]", "    keep_rounds: {every: 5}"),
         "inits.iid-round.round: round 1 is not among the keep_rounds of fedavg",
@@ -147,9 +184,9 @@ def test_bad_input_is_refused_in_one_line(campaign, case):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scale": "huge"}, "config: unknown scale 'huge'; allowed: paper, small, quick, smoke"),
-        ({"study": "pilots"}, "config: unknown study 'pilots'; did you mean 'pilot'?"),
-        ({"speed": 3}, "config: unknown key 'speed'"),
+        ({"scale": "huge"}, "--config: scale: unknown scale 'huge'; allowed: paper, small, quick, smoke"),
+        ({"study": "pilots"}, "--config: study: unknown study 'pilots'; did you mean 'pilot'?"),
+        ({"speed": 3}, "--config: unknown key 'speed'"),
         ({"datasets": {"mine": {"kind": "image-folder"}}}, "datasets.mine"),
     ],
 )
@@ -179,6 +216,30 @@ def test_runs_are_cross_products_and_start_sources_are_added(campaign):
     runs = campaign(*edits).get("pilot", "paper").runs
     assert Run("cifar10", "convnet", "dir0.3", "random", "fedavg", 0) in runs
     assert len(runs) == len(paper.runs) + 2
+
+
+def test_settings_for_all_reach_entries_that_only_the_scale_has_and_yield_to_their_names(campaign):
+    extra = "    all_planes: {grid: 21}\n    planes: {extra: {kind: finals, each: [model, init]}, finals: {grid: 9}}\n"
+    planes = (
+        campaign(("    all_planes: {grid: 21}\n", extra.replace("21", "23"))).get("pilot", "quick").planes
+    )
+    grids = {name: plane.settings["grid"] for name, plane in planes.items()}
+    assert grids == {"trajectories": [23, 23], "finals": [9, 9], "extra": [23, 23]}
+
+
+def test_client_rounds_keep_the_model_that_they_start_from(campaign):
+    thinned = (
+        "    client_rounds: [1, 0.3, last]",
+        "    keep_rounds: [1, 0.5]\n    client_rounds: [1, 0.3]",
+    )
+    assert campaign(thinned).get("pilot", "paper").methods["fedavg"].keep_rounds == [0, 1, 29, 50, 100]
+
+
+def test_yaml_merge_keys_work(campaign):
+    merge = ("  dir0.5: {scheme: dirichlet, clients: 10, alpha: 0.5}", "  dir0.5: {<<: *base, alpha: 0.5}")
+    anchor = ("  dir1.0: {scheme", "  dir1.0: &base {scheme")
+    partition = campaign(merge, anchor).get("pilot", "quick").partitions["dir0.5"]
+    assert (partition.scheme["alpha"], partition.clients) == (0.5, 10)
 
 
 def test_a_scale_merges_maps_replaces_lists_and_leaves_out_null(campaign):

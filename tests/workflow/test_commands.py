@@ -82,9 +82,12 @@ def test_a_report_holds_the_figures(made):
     [
         (
             ["--config", "scale=papr"],
-            "fedscape: config: unknown scale 'papr'; did you mean 'paper'?",
+            "fedscape: config/config.yaml or --config: scale: unknown scale 'papr'; did you mean 'paper'?",
         ),
-        (["--config", "sclae=paper"], "fedscape: config: unknown key 'sclae'; did you mean 'scale'?"),
+        (
+            ["--config", "sclae=paper"],
+            "fedscape: config/config.yaml or --config: unknown key 'sclae'; did you mean 'scale'?",
+        ),
     ],
 )
 def test_a_slip_is_one_line_at_a_dry_run(made, arguments, message):

@@ -150,6 +150,30 @@ EDITS = {
         "title: Accuracy of",
         {"figures": drawn("accuracy")},
     ),
+    "an added run": (
+        STUDY,
+        "[iid, dir1.0, dir0.5, dir0.1], init: iid-round, method: fedavg}\n    connectivity: {finals: {points: 21}}",
+        "[iid, iid-b, dir1.0, dir0.5, dir0.1], init: iid-round, method: fedavg}\n    connectivity: {finals: {points: 21}}",
+        {
+            "train": {"runs/digits/convnet/iid-b/iid-round/fedavg/seed0/trajectory.safetensors"},
+            "path": {f"connectivity/finals/{group('iid-round')}/path.csv"},
+            "drift": DRIFT,
+            **TABLES,
+            "figures": drawn(*ON_TABLES),
+        },
+    ),
+    "an added figure": (
+        STUDY,
+        "figures:\n  figure-1:",
+        "figures:\n  more: {kind: curves, table: drift, measure: distance_start, where: {init: random}}\n  figure-1:",
+        {"figures": drawn("more")},
+    ),
+    "a version number": (
+        "src/fedscape/__init__.py",
+        "__version__ =",
+        '__version__ = "9"\n__version__ =',
+        NOTHING,
+    ),
     "a method that no run uses": (
         STUDY,
         "\nruns:",

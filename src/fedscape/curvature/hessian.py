@@ -13,7 +13,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fedscape.curvature.product import HessianProduct
-from fedscape.errors import FedscapeError
 from fedscape.federated.device import prepare_device
 from fedscape.federated.trajectory import Trajectory
 from fedscape.files import write_csv
@@ -61,7 +60,7 @@ def evaluate_hessians(
     rounds: as in `chosen_rounds`. partition: whose train samples the loss is the mean over; samples, seed: at
     most so many of them, the same in every product. The network is in eval mode with the model's own running
     statistics. curvature, group: names for the CSV. `products` counts all Hessian-vector products of a model,
-    those for the residuals included.
+    those for the residuals included. Where none are found, the row has empty cells and the log says why.
     """
     subject = open_subject(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
@@ -82,7 +81,10 @@ def evaluate_hessians(
             try:
                 pairs = top_eigenpairs(product, subject.layout.parameter_count, top, seed, subject.device)
             except ArpackError as error:
-                raise FedscapeError(f"{path}: round {number}: no eigenvalues found ({error})") from error
+                # One model without eigenvalues (a Hessian of NaN or of zeros) must not take the others along.
+                log.warning("%s: round %d: no eigenvalues found (%s)", path, number, error)
+                undefined = np.full(top, np.nan)
+                pairs = Eigenpairs(undefined, undefined, np.empty((top, 0)))
             log.info("%s: round %d: largest eigenvalue %.4g", path, number, pairs.values[0])
             rows += [
                 {

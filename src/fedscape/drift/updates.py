@@ -21,7 +21,7 @@ from fedscape.models.blocks import column_blocks
 
 @dataclass(frozen=True)
 class Movement:
-    """L2 distances of one kept round's global model from the kept round before, the first and the last."""
+    """L2 distances of one kept round's global model from the round before, the first and the last kept."""
 
     round: int
     step_norm: float
@@ -52,7 +52,7 @@ def evaluate_drift(
     """Write per run and kept round the distances of the global model and the agreement of the clients.
 
     runs, trajectories, client_models: identities and files in the same order. drift, group: names for the
-    CSV. Distances are L2 norms of parameters: from the kept round before (`step_norm`, empty for the first),
+    CSV. Distances are L2 norms of parameters: from the round before (`step_norm`, empty if it was not kept),
     from the first and from the last kept round. Client columns are empty where the round's client models, or
     the global model just before it, were not kept.
     """
@@ -87,6 +87,7 @@ def movements(trajectory: Trajectory) -> list[Movement]:
             squares[measure] += np.square(rows - origin).sum(axis=1)
     norms = np.sqrt(squares)
     norms[0, 0] = np.nan
+    norms[0, 1:][np.diff(trajectory.rounds) > 1] = np.nan  # the round before was not kept
     return [Movement(*values) for values in zip(trajectory.rounds, *norms.tolist(), strict=True)]
 
 

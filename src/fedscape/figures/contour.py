@@ -26,6 +26,8 @@ LABEL_WIDTH, LABEL_HEIGHT = 0.75, 0.75  # inches that a panel's labels take from
 TRUTH_HEIGHT = 1.7  # inches of the small panels
 TALLEST, FLATTEST = 1.5, 0.5  # height over width of a panel: thinner boxes get white margins
 
+SOURCES = ("plane",)  # what a study file may draw it from
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -70,7 +72,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Figure:
     figure.colorbar(
         ScalarMappable(norm, SURFACE_COLOURS),
         cax=bar_axes,
-        label="loss (training data of all clients)",
+        label=f"loss ({drawn['samples'].max():,} training samples)",
         extend="max" if above.any() else "neither",
     )
     plain_log_ticks(bar_axes.yaxis, most=12)

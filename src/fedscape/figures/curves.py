@@ -25,6 +25,8 @@ from fedscape.tables.columns import IDENTITY
 
 MARKED = 8  # rounds of a line that get a marker, at most
 
+SOURCES = ("table",)  # what a study file may draw it from
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -20,8 +20,10 @@ from fedscape.figures.labels import pair_labels, panel_titles
 from fedscape.figures.panels import panel_grid
 from fedscape.figures.style import looks, plain_log_ticks
 
-SAMPLES = {"train": "training data of all clients", "test": "test data"}
+SAMPLES = {"train": "training samples", "test": "test samples"}
 MARKED = 7  # points of a path that get a marker, its ends among them
+
+SOURCES = ("connectivity",)  # what a study file may draw it from
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from fedscape.tables.columns import IDENTITY
 
 # Axis labels of the columns whose name alone does not say enough; other columns are spelled with spaces.
 AXES = {
-    "train_loss": "loss (training data of all clients)",
+    "train_loss": "loss (training set)",
     "train_accuracy": "training accuracy (%)",
     "validation_accuracy": "validation accuracy (%)",
     "test_accuracy": "test accuracy (%)",
     "client_loss": "clients' loss during training",
-    "step_norm": "L2 length of the round's step",
+    "step_norm": "L2 distance from the round before",
     "distance_start": "L2 distance from the start",
     "distance_end": "L2 distance from the end",
     "mean_update_norm": "mean L2 length of client updates",

@@ -26,6 +26,8 @@ MOST_VECTOR_CELLS = (
 )
 MOST_NAMED = 20  # classes that are named on the axis
 
+SOURCES = ("partitions",)  # what a study file may draw it from
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from fedscape.errors import FedscapeError
@@ -71,7 +71,8 @@ def save_plane(path: str | Path, plane: Plane) -> None:
     # One entry, because safetensors writes several in no fixed order.
     metadata = {"plane": json.dumps({"layout": plane.layout.to_json(), "explained": plane.explained})}
     with atomic(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+        # Not save_file: its files are readable by their owner alone, whatever the umask.
+        temporary.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata))
 
 
 def open_plane(path: str | Path) -> Plane:

@@ -1,7 +1,8 @@
 """Analyses and figures of a study: which runs each one takes, in which groups."""
 
 from fedscape.errors import FedscapeError
-from fedscape.study.catalog import plugin_settings
+from fedscape.study.catalog import constant, plugin_settings
+from fedscape.study.catalog import names as kinds
 from fedscape.study.grid import Run, grouped, matches
 from fedscape.study.methods import moment
 from fedscape.study.selection import Names
@@ -36,7 +37,8 @@ def build_analyses(
                 if section == "connectivity"
                 else _chosen(entry, runs, names, place)
             )
-            groups = _groups(entry, members, section == "connectivity", place)
+            subset = bool(content.get("images") or content.get("validation"))
+            groups = _groups(entry, members, section == "connectivity", subset, place)
             settings = {**defaults, **{key: value for key, value in entry.items() if key in defaults}}
             if section == "planes":
                 own = {
@@ -53,7 +55,11 @@ def build_analyses(
                 )
             for run in members if section == "curvature" else ():
                 for value in settings["rounds"]:
-                    moment(value, methods[run.method].training["rounds"], f"{place}.rounds")
+                    method = methods[run.method]
+                    number = moment(value, method.training["rounds"], f"{place}.rounds")
+                    if not method.keeps(number):
+                        message = f"round {number} is not among the keep_rounds of {run.method}"
+                        raise FedscapeError(f"{place}.rounds: {message}")
             sections[section][name] = Analysis(settings, groups)
     return sections
 
@@ -71,6 +77,10 @@ def build_figures(
                 f"{place}: name one source, one of {', '.join(_SOURCES)}; got {', '.join(sources) or 'none'}"
             )
         source = sources[0]
+        kind = entry["kind"]
+        allowed = constant("figure", kind, "SOURCES") if kind in kinds("figure") else _SOURCES
+        if source not in allowed:
+            raise FedscapeError(f"{place}: kind {kind} is drawn from {' or '.join(allowed)}, got {source}")
         chosen = names.selected(entry.get("where", {}), f"{place}.where")
         groups: tuple[str, ...] = ()
         if source in ("plane", "connectivity"):
@@ -122,11 +132,16 @@ def _pairs(entry: dict, runs: tuple[Run, ...], names: Names, place: str) -> list
     return pairs
 
 
-def _groups(entry: dict, members: list, pairs: bool, place: str) -> dict[str, tuple]:
+def _groups(entry: dict, members: list, pairs: bool, subset: bool, place: str) -> dict[str, tuple]:
     firsts = {member: member[0] if pairs else member for member in members}
     groups = grouped(dict.fromkeys(firsts.values()), entry.get("each", []), entry.get("seeds") == "together")
     result = {name: tuple(m for m in members if firsts[m] in group) for name, group in groups.items()}
     for name, group in groups.items():
+        if subset and len({run.seed for run in group}) > 1:
+            raise FedscapeError(
+                f"{place}: seeds: together needs the whole training set; with `images` or `validation` each "
+                "seed draws its own"
+            )
         models = sorted({run.model for run in group})
         if len(models) > 1:
             raise FedscapeError(

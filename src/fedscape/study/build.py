@@ -26,7 +26,12 @@ def build_study(name: str, scale: str, content: dict, known: dict[str, dict], wh
     datasets = {one: _dataset(one, known, f"{where}: datasets") for one in content["datasets"]}
     models = built("models", _model)
     partitions = built("partitions", _partition)
-    methods = {key: one for points in built("methods", build_methods).values() for key, one in points.items()}
+    methods: dict[str, Method] = {}
+    for base, points in built("methods", build_methods).items():
+        for key in points:
+            if key != base and key in content["methods"]:
+                raise FedscapeError(f"{where}: methods.{key}: the grid of {base} makes a method of this name")
+        methods |= points
     inits = built("inits", lambda _, entry, place: _init(entry, methods, place))
     all_names = Names.of(content, methods)
     entries = [all_names.selected(one, f"{where}: runs[{i}]") for i, one in enumerate(content["runs"])]
@@ -96,11 +101,13 @@ def _init(entry: dict, methods: dict[str, Method], where: str) -> Init:
         if start["method"] not in methods:
             raise FedscapeError(f"{where}.method: {unknown('method', start['method'], methods)}")
         source = methods[start["method"]]
-        start["round"] = moment(start["round"], source.training["rounds"], f"{where}.round")
-        if not source.keeps(start["round"]):
+        number = moment(start["round"], source.training["rounds"], f"{where}.round")
+        if not source.keeps(number):
             raise FedscapeError(
-                f"{where}.round: round {start['round']} is not among the keep_rounds of {start['method']}"
+                f"{where}.round: round {number} is not among the keep_rounds of {start['method']}"
             )
+        # `last` stays: of a run that diverges it is the last finite round.
+        start["round"] = start["round"] if start["round"] == "last" else number
     return Init(start, entry.get("seed"))
 
 
@@ -147,7 +154,7 @@ def _check_sizes(
                 raise FedscapeError(f"{where}: {key}: {shown(wanted)}, but {dataset} has {available}")
             if key == "images" and available is not None:
                 samples = (wanted or available) - round((wanted or available) * content.get("validation", 0))
-                for name in {run.partition for run in runs}:
+                for name in {run.partition for run in runs if run.dataset == dataset}:
                     clients = partitions[name].clients or 0
                     if clients > samples:
                         raise FedscapeError(

@@ -7,8 +7,12 @@ from pathlib import Path
 from fedscape.errors import FedscapeError
 from fedscape.study.build import build_study, known_datasets
 from fedscape.study.files import at_scale, check, read_schema, read_yaml
+from fedscape.study.stages import STAGES
 from fedscape.study.study import Study
 from fedscape.study.types import unknown
+
+CONFIG = "config/config.yaml or --config"  # where the user's settings come from
+RULES = ("all", "dataset", *STAGES)  # names that a target cannot have
 
 
 @dataclass(frozen=True)
@@ -37,15 +41,17 @@ def read_campaign(root: Path, config: dict) -> Campaign:
     that nobody asked for today is better found today.
     """
     schemas = root / "workflow" / "schemas"
-    check(config, read_schema(schemas / "config.schema.yaml"), "config")
+    check(config, read_schema(schemas / "config.schema.yaml"), CONFIG)
     study_schema = read_schema(schemas / "study.schema.yaml")
     scale_schema = {**study_schema, "required": [key for key in study_schema["required"] if key != "scales"]}
     datasets = known_datasets(config.get("datasets") or {})
     studies: dict[tuple[str, str], Study] = {}
-    for path in sorted((root / "config" / "studies").glob("*.yaml")):
+    for path in sorted((root / "config" / "studies").glob("[!.]*.yaml")):
         file, name = path.relative_to(root), path.stem
-        if not (name.isascii() and name.isalnum() and name.islower()):
-            raise FedscapeError(f"{file}: a study's name is one word of a-z and 0-9, it names a target")
+        if not (name.isascii() and name.isalnum() and name.islower()) or name in RULES:
+            raise FedscapeError(
+                f"{file}: a study's name is one word of a-z and 0-9 that names no rule ({', '.join(RULES)})"
+            )
         content = read_yaml(path)
         check(content, study_schema, str(file))
         for scale in content["scales"]:
@@ -58,5 +64,18 @@ def read_campaign(root: Path, config: dict) -> Campaign:
         key, value, allowed = "study", chosen[0], dict.fromkeys(name for name, _ in studies)
         if value in allowed:
             key, value, allowed = "scale", chosen[1], [scale for name, scale in studies if name == chosen[0]]
-        raise FedscapeError(f"config: {unknown(key, value, allowed)}")
+        raise FedscapeError(f"{CONFIG}: {key}: {unknown(key, value, allowed)}")
+    for (name, scale), study in studies.items():
+        if scale == chosen[1]:
+            _check_files(study, f"config/studies/{name}.yaml")
     return Campaign(studies, chosen[1], chosen[0], datasets)
+
+
+def _check_files(study: Study, where: str) -> None:
+    """Refuse a start from a file that is not there: Snakemake would quietly keep what an older one gave."""
+    for name in {run.init for run in study.runs}:
+        file = study.inits[name].start.get("file")
+        if file is not None and not Path(file).is_file():
+            raise FedscapeError(
+                f"{where}: inits.{name}.file: {file} not found (looked for it in {Path.cwd()})"
+            )

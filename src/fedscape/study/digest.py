@@ -36,27 +36,43 @@ def _label(file: Path) -> str:
 
 @cache
 def _hash(file: Path) -> str:
-    return hashlib.sha256(ast.dump(_tree(file)).encode()).hexdigest()
+    return hashlib.sha256(_spelled(_tree(file)).encode()).hexdigest()
+
+
+def _spelled(node: object) -> str:
+    """A syntax tree as text, without what is empty: versions of Python differ in their empty fields."""
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
+        return f"{type(node).__name__}({','.join(f'{name}={_spelled(value)}' for name, value in fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(map(_spelled, node))}]"
+    return repr(node)
 
 
 @cache
 def _tree(file: Path) -> ast.Module:
-    """The file's syntax tree without docstrings; comments and layout are not in a tree at all."""
+    """The file's syntax tree without docstrings and a module's dunder names (a new version is no new code).
+
+    Comments and layout are not in a tree at all.
+    """
     tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    tree.body = [node for node in tree.body if not _is_dunder(node)]
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and _is_text(
-            node.body[:1]
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
+        for block in ("body", "orelse", "finalbody"):
+            statements = getattr(node, block, None)
+            if isinstance(statements, list) and any(map(_is_text, statements)):
+                kept = [statement for statement in statements if not _is_text(statement)]
+                setattr(node, block, kept or [ast.Pass()])
     return tree
 
 
-def _is_text(body: list[ast.stmt]) -> bool:
-    return (
-        bool(body)
-        and isinstance(body[0], ast.Expr)
-        and isinstance(getattr(body[0].value, "value", None), str)
-    )
+def _is_text(node: ast.AST) -> bool:
+    """A string that stands alone: a docstring, of whatever."""
+    return isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str)
+
+
+def _is_dunder(node: ast.AST) -> bool:
+    return isinstance(node, ast.Assign) and all(getattr(t, "id", "").startswith("__") for t in node.targets)
 
 
 @cache
@@ -132,11 +148,5 @@ def _name_files(module: str, name: str) -> list[Path]:
 
 
 def _has_code(init: Path) -> bool:
-    """Whether a package's `__init__` does more than import and set dunder names."""
-    for node in _tree(init).body:
-        dunder = isinstance(node, ast.Assign) and all(
-            getattr(t, "id", "").startswith("__") for t in node.targets
-        )
-        if not (dunder or isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass))):
-            return True
-    return False
+    """Whether a package's `__init__` does more than import."""
+    return any(not isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass)) for node in _tree(init).body)

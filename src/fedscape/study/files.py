@@ -1,11 +1,12 @@
 """Study files and user settings: YAML without surprises, checked against schemas, scales merged in."""
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator, ValidationError, validators
 
 from fedscape.errors import FedscapeError
 from fedscape.study.types import shown, unknown
@@ -21,6 +22,8 @@ def read_yaml(path: Path) -> dict:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise FedscapeError(f"{path}:{mark.line + 1 if mark else '?'}: {error.problem}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FedscapeError(f"{path}: no YAML text in UTF-8 ({str(error).splitlines()[0]})") from None
     if not isinstance(content, dict):
         raise FedscapeError(f"{path}: expected keys and values, got {type(content).__name__}")
     return content
@@ -34,9 +37,7 @@ def read_schema(path: Path) -> dict:
 
 def check(content: dict, schema: dict, where: str) -> None:
     """Raise FedscapeError, in one line, for the first place where `content` breaks `schema`."""
-    errors = sorted(
-        Draft202012Validator(schema).iter_errors(content), key=lambda error: [str(p) for p in error.path]
-    )
+    errors = sorted(_Validator(schema).iter_errors(content), key=lambda error: [str(p) for p in error.path])
     if errors:
         error = errors[0]
         place = ".".join(str(part) for part in error.absolute_path)
@@ -48,21 +49,19 @@ def at_scale(content: dict, scale: str, file: Path) -> dict:
     change = dict(content["scales"][scale] or {})
     everywhere = {"methods": change.pop("all_methods", {}), "planes": change.pop("all_planes", {})}
     study = {key: value for key, value in content.items() if key != "scales"}
+    for section, entries in change.items():
+        known = study.get(section, {})
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            if entry is None and name not in known:
+                raise FedscapeError(f"{file}: scales.{scale}.{section}: {unknown('name', name, known)}")
     for section, settings in everywhere.items():
-        study[section] = {
-            name: merged(
-                entry, {key: value for key, value in settings.items() if key not in entry.get("axis", [])}
-            )
-            for name, entry in study.get(section, {}).items()
-        }
-    for section, value in change.items():
-        if section in ("models", "partitions", "inits", "methods"):
-            continue  # new names are fine there: a scale may bring its own
-        for name, entry in value.items() if isinstance(value, dict) else ():
-            if entry is None and name not in study.get(section, {}):
-                raise FedscapeError(
-                    f"{file}: scales.{scale}.{section}: {unknown('name', name, study.get(section, {}))}"
-                )
+        # Below what the scale says of an entry by its name, and on entries that only the scale has.
+        known = study.get(section, {})
+        study[section] = {}
+        for name in dict.fromkeys([*known, *change.get(section, {})]):
+            entry = known.get(name, {})
+            axis = entry.get("axis", [])
+            study[section][name] = merged(entry, {key: settings[key] for key in settings if key not in axis})
     return merged(study, change)
 
 
@@ -101,6 +100,7 @@ def _message(error: ValidationError) -> str:
             "number": "a number",
             "string": "text",
             "object": "keys and values",
+            "array": "a list",
         }
         return f"{shown(value)}, expected {' or '.join(words.get(one, f'a {one}') for one in wanted)}"
     if error.validator == "anyOf":
@@ -115,6 +115,10 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *base` may stand beside keys of the base
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key must be text", problem_mark=key_node.start_mark)
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.MarkedYAMLError(
@@ -122,3 +126,20 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_float(self, node):
+        value = super().construct_yaml_float(node)
+        if not math.isfinite(value):
+            raise yaml.MarkedYAMLError(
+                problem=f"{node.value} is no finite number", problem_mark=node.start_mark
+            )
+        return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
+
+# JSON Schema takes 1.0 for an integer; names, paths and tracked settings do not.
+_Validator = validators.extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int),
+)

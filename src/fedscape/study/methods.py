@@ -16,6 +16,9 @@ def build_methods(name: str, entry: dict, where: str) -> dict[str, Method]:
     grid = entry.get("grid")
     if not grid:
         return {name: _method(name, entry, where)}
+    for key in grid:
+        if key in _OWN_KEYS:
+            raise FedscapeError(f"{where}.grid: '{key}' cannot vary in a grid; settings of training can")
     methods = {}
     for number, point in enumerate(product(*grid.values()), start=1):
         settings = {**entry, **dict(zip(grid, point, strict=True))}
@@ -43,6 +46,9 @@ def _method(name: str, entry: dict, where: str) -> Method:
     for key in entry:
         if key not in known:
             raise FedscapeError(f"{where}: {unknown('key', key, known)}")
+    for key in entry.get("axis", []):
+        if key not in known:
+            raise FedscapeError(f"{where}.axis: {unknown('key', key, known)}")
     training = settings_from(TrainingSettings, {key: entry[key] for key in entry if key in common}, where)
     server = entry.get("server", "average")
     server = dict(server) if isinstance(server, dict) else {"kind": server}
@@ -51,12 +57,17 @@ def _method(name: str, entry: dict, where: str) -> Method:
     def chosen(key: str) -> list[int]:
         return sorted({moment(value, rounds, f"{where}.{key}") for value in entry.get(key, [])})
 
+    client_rounds = [number for number in chosen("client_rounds") if number]
+    if keep != "all":
+        # A client's update is measured from the global model of the round before: that one is kept too.
+        kept = range(0, rounds + 1, keep["every"]) if isinstance(keep, dict) else chosen("keep_rounds")
+        keep = sorted({0, *kept, *(number - 1 for number in client_rounds), rounds})
     return Method(
         training=training,
         algorithm=plugin_settings("algorithm", kind, {key: entry[key] for key in entry if key in own}, where),
         server=plugin_settings("server", server.pop("kind"), server, f"{where}.server"),
-        keep_rounds=chosen("keep_rounds") if isinstance(keep, list) else keep,
-        client_rounds=[number for number in chosen("client_rounds") if number],
+        keep_rounds=keep,
+        client_rounds=client_rounds,
         order_seed=entry.get("order_seed"),
         base=name,
     )

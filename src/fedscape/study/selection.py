@@ -28,15 +28,12 @@ class Names:
         return cls(every, points)
 
     def selected(self, where: Mapping[str, object], place: str) -> dict[str, list]:
-        """A selection with lists for single values and grids written out; an unknown name is refused.
-
-        Seeds are no names: one that no run has selects nothing.
-        """
+        """A selection with lists for single values and grids written out; an unknown name is refused."""
         chosen = {key: as_list(value) for key, value in where.items()}
         if "method" in chosen:
             chosen["method"] = [point for one in chosen["method"] for point in self.points.get(one, [one])]
         for key, values in chosen.items():
             for value in values:
-                if key != "seed" and value not in self.every[key]:
+                if value not in self.every[key]:
                     raise FedscapeError(f"{place}.{key}: {unknown(key, value, self.every[key])}")
         return chosen

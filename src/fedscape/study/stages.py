@@ -40,8 +40,11 @@ def partition(study: Study, wildcards: Mapping[str, str]) -> dict:
 def initial(study: Study, wildcards: Mapping[str, str]) -> dict:
     """Settings of one start. Where it comes from another run, that run's file is an input."""
     init = study.inits[wildcards["init"]]
-    # Names of other entries lead to input files; the names themselves do not reach the job.
-    start = {key: value for key, value in init.start.items() if key not in ("partition", "method", "init")}
+    start = dict(init.start)
+    if start["kind"] == "after-round":
+        # These name the run whose trajectory is an input; the names themselves do not reach the job.
+        for key in ("partition", "method", "init"):
+            del start[key]
     return {
         "initial": start,
         "model": study.models[wildcards["model"]],

@@ -30,17 +30,14 @@ class Method:
     training: Mapping[str, object]  # fields of TrainingSettings
     algorithm: Mapping[str, object]  # the plug-in: kind and its own settings
     server: Mapping[str, object]  # the plug-in: kind and its own settings
-    keep_rounds: object  # "all" | {"every": k} | [round, ...]
+    keep_rounds: object  # "all", or the rounds
     client_rounds: list[int]
     order_seed: int | None
     base: str  # the method's name without a grid point
 
     def keeps(self, number: int) -> bool:
         """Whether the global model after round `number` is kept."""
-        if number in (0, self.training["rounds"]) or self.keep_rounds == "all":
-            return True
-        keep = self.keep_rounds
-        return number % keep["every"] == 0 if isinstance(keep, Mapping) else number in keep
+        return self.keep_rounds == "all" or number in self.keep_rounds
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,8 @@ def shown(value: object) -> str:
     """A value as a message quotes it, with a hint where YAML read a number as text."""
     if isinstance(value, str) and _NUMBER_AS_TEXT.fullmatch(value):
         number = float(value)
-        return f"'{value}' is text (YAML reads 1e-1 as text: write {number!r})"
+        spelled = int(number) if number.is_integer() else number
+        return f"'{value}' is text (write {spelled!r}; YAML reads numbers in quotes and 1e-1 as text)"
     return f"got {value!r}"
 
 

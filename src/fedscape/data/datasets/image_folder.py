@@ -93,6 +93,8 @@ def _decode(path: Path, size: int, name: str) -> np.ndarray:
     """One image as uint8 [3, size, size]."""
     try:
         with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"mode {image.mode}: more than 8 bits a channel would be clipped")
             colours = image.convert("RGB")
     except Exception as error:  # Pillow's decoders raise whatever they stumble over
         reason = " ".join(str(error).split())
