@@ -44,7 +44,8 @@ def draw_figure(
         except FedscapeError as error:
             raise FedscapeError(f"figure {png}: {error}") from error
         if title:
-            figure.suptitle(fill(title, int(figure.get_figwidth() * LETTERS_PER_INCH)))
+            width = int(figure.get_figwidth() * LETTERS_PER_INCH)
+            figure.suptitle(fill(title, width, break_on_hyphens=False))
         save(figure, png, svg)
 
 

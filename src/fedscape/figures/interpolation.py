@@ -59,14 +59,16 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Figure:
                 markevery=marked, markerfacecolor="white",
                 label=f"{start} \N{RIGHTWARDS ARROW} {end}{barrier}",
             )  # fmt: skip
-            axes.plot(
-                t[[0, -1]],
-                values[[0, -1]],
-                color=look.colour,
-                linestyle="none",
-                marker=look.marker,
-                markersize=7,
-            )
+            for place, model in ((0, start), (-1, end)):
+                own = styles[model]
+                axes.plot(
+                    t[place],
+                    values[place],
+                    color=own.colour,
+                    linestyle="none",
+                    marker=own.marker,
+                    markersize=7,
+                )
         axes.grid(True, axis="y")
         heading = (
             "from \N{RIGHTWARDS ARROW} to (highest rise above the line between the ends)" if sup else None
