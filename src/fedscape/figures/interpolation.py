@@ -51,7 +51,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Figure:
     for axes, group in zip(panels, titles, strict=True):
         for (start, end), rows in path[path["group"] == group].groupby(["start", "end"], sort=False):
             rows, look = rows.sort_values("t"), styles[end]
-            marked = np.linspace(0, len(rows) - 1, MARKED).round().astype(int).tolist()
+            marked = np.linspace(0, len(rows) - 1, MARKED).round().astype(int).tolist()[1:]
             t, values = rows["t"].to_numpy(), rows[settings.measure].to_numpy(dtype=float)
             barrier = f" ({sup[group, start, end]:+.3g})" if (group, start, end) in sup else ""
             axes.plot(
@@ -59,16 +59,11 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Figure:
                 markevery=marked, markerfacecolor="white",
                 label=f"{start} \N{RIGHTWARDS ARROW} {end}{barrier}",
             )  # fmt: skip
-            for place, model in ((0, start), (-1, end)):
-                own = styles[model]
-                axes.plot(
-                    t[place],
-                    values[place],
-                    color=own.colour,
-                    linestyle="none",
-                    marker=own.marker,
-                    markersize=7,
-                )
+            # A path looks like the model it leads to; where several begin, one neutral dot.
+            axes.plot(
+                t[-1], values[-1], linestyle="none", color=look.colour, marker=look.marker, markersize=7
+            )
+            axes.plot(t[0], values[0], linestyle="none", color="black", marker="o", markersize=5)
         axes.grid(True, axis="y")
         heading = (
             "from \N{RIGHTWARDS ARROW} to (highest rise above the line between the ends)" if sup else None
