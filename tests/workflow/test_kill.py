@@ -24,8 +24,10 @@ def test_a_killed_training_job_carries_on_with_the_same_bits(made):
     log = made.folder / "results/pilot/quick/logs/train/digits_convnet_dir0.1_random_fedavg_seed0.log"
     try:
         deadline = time.monotonic() + PATIENCE
-        while "round 3/" not in log.read_text() or not (folder / "resume").is_dir():
-            assert driver.poll() is None and time.monotonic() < deadline, log.read_text()
+        # The log of the run before is gone as soon as there is a resume folder.
+        while not (folder / "resume").is_dir() or "round 3/" not in log.read_text():
+            assert driver.poll() is None, "the job ended before it could be killed"
+            assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
     finally:
         os.killpg(driver.pid, signal.SIGKILL)  # Snakemake and the job, without a last word
@@ -36,3 +38,4 @@ def test_a_killed_training_job_carries_on_with_the_same_bits(made):
     assert "continuing after round" in log.read_text()
     assert {name: (folder / name).read_bytes() for name in COMPARED} == before
     assert not (folder / "resume").exists()
+    made.snakemake("--cores", "1")  # the cost table follows the run's new timing.csv
