@@ -2,9 +2,8 @@
 
 from fedscape.errors import FedscapeError
 from fedscape.study.catalog import constant, plugin_settings
-from fedscape.study.catalog import names as kinds
-from fedscape.study.grid import Run, grouped, matches
-from fedscape.study.methods import moment
+from fedscape.study.grid import Run, grouped, matches, runs_of
+from fedscape.study.methods import kept_moment
 from fedscape.study.selection import Names
 from fedscape.study.study import Analysis, Figure, Method
 from fedscape.study.types import unknown
@@ -55,11 +54,7 @@ def build_analyses(
                 )
             for run in members if section == "curvature" else ():
                 for value in settings["rounds"]:
-                    method = methods[run.method]
-                    number = moment(value, method.training["rounds"], f"{place}.rounds")
-                    if not method.keeps(number):
-                        message = f"round {number} is not among the keep_rounds of {run.method}"
-                        raise FedscapeError(f"{place}.rounds: {message}")
+                    kept_moment(value, run.method, methods, f"{place}.rounds")
             sections[section][name] = Analysis(settings, groups)
     return sections
 
@@ -77,10 +72,12 @@ def build_figures(
                 f"{place}: name one source, one of {', '.join(_SOURCES)}; got {', '.join(sources) or 'none'}"
             )
         source = sources[0]
-        kind = entry["kind"]
-        allowed = constant("figure", kind, "SOURCES") if kind in kinds("figure") else _SOURCES
+        own = {key: value for key, value in entry.items() if key not in ("kind", "title", "where", *_SOURCES)}
+        kind = plugin_settings("figure", entry["kind"], own, place)
+        allowed = constant("figure", entry["kind"], "SOURCES")
         if source not in allowed:
-            raise FedscapeError(f"{place}: kind {kind} is drawn from {' or '.join(allowed)}, got {source}")
+            origins = " or ".join(allowed)
+            raise FedscapeError(f"{place}: kind {entry['kind']} is drawn from {origins}, got {source}")
         chosen = names.selected(entry.get("where", {}), f"{place}.where")
         groups: tuple[str, ...] = ()
         if source in ("plane", "connectivity"):
@@ -99,8 +96,6 @@ def build_figures(
             matches(run, chosen) for run in runs
         ):
             raise FedscapeError(f"{place}.where: selects no run")
-        own = {key: value for key, value in entry.items() if key not in ("kind", "title", "where", *_SOURCES)}
-        kind = plugin_settings("figure", entry["kind"], own, place)
         figures[name] = Figure(kind, entry.get("title", ""), source, entry[source], chosen, groups)
     return figures
 
@@ -152,5 +147,4 @@ def _groups(entry: dict, members: list, pairs: bool, subset: bool, place: str) -
 
 
 def _any_match(members: tuple, where: dict) -> bool:
-    runs = [run for member in members for run in (member if isinstance(member, tuple) else (member,))]
-    return any(matches(run, where) for run in runs)
+    return any(matches(run, where) for run in runs_of(members))

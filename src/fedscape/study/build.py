@@ -2,12 +2,12 @@
 
 from fedscape.errors import FedscapeError
 from fedscape.study.analyses import build_analyses, build_figures
-from fedscape.study.catalog import constant, names, plugin_settings, required
+from fedscape.study.catalog import constant, names, plugin_settings, settings_class
 from fedscape.study.grid import Run, crossed
-from fedscape.study.methods import build_methods, moment
+from fedscape.study.methods import build_methods, kept_moment
 from fedscape.study.selection import Names
 from fedscape.study.study import Init, Method, Partition, Study
-from fedscape.study.types import shown, unknown
+from fedscape.study.types import required_fields, shown, unknown
 
 
 def build_study(name: str, scale: str, content: dict, known: dict[str, dict], where: str) -> Study:
@@ -67,7 +67,7 @@ def build_study(name: str, scale: str, content: dict, known: dict[str, dict], wh
 
 def known_datasets(own: dict) -> dict[str, dict]:
     """Settings of every data set by name: the kinds that need none, and the user's own entries."""
-    built_in = [kind for kind in names("dataset") if not required("dataset", kind)]
+    built_in = [kind for kind in names("dataset") if not required_fields(settings_class("dataset", kind))]
     datasets = {kind: plugin_settings("dataset", kind, {}, kind) for kind in built_in}
     for name, entry in own.items():
         datasets[name] = plugin_settings(
@@ -100,12 +100,7 @@ def _init(entry: dict, methods: dict[str, Method], where: str) -> Init:
     if start["kind"] == "after-round":
         if start["method"] not in methods:
             raise FedscapeError(f"{where}.method: {unknown('method', start['method'], methods)}")
-        source = methods[start["method"]]
-        number = moment(start["round"], source.training["rounds"], f"{where}.round")
-        if not source.keeps(number):
-            raise FedscapeError(
-                f"{where}.round: round {number} is not among the keep_rounds of {start['method']}"
-            )
+        number = kept_moment(start["round"], start["method"], methods, f"{where}.round")
         # `last` stays: of a run that diverges it is the last finite round.
         start["round"] = start["round"] if start["round"] == "last" else number
     return Init(start, entry.get("seed"))

@@ -5,9 +5,8 @@ parse the Snakefile. So a plug-in's `Settings` class alone is compiled from the 
 """
 
 import ast
-import dataclasses
 import math
-from dataclasses import MISSING, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -64,12 +63,6 @@ def constant(role: str, name: str, constant_name: str) -> object | None:
         if isinstance(node, ast.Assign) and [getattr(t, "id", None) for t in node.targets] == [constant_name]:
             return ast.literal_eval(node.value)
     return None
-
-
-def required(role: str, name: str) -> list[str]:
-    """The plug-in's settings that have no default."""
-    every = dataclasses.fields(settings_class(role, name))
-    return [one.name for one in every if one.default is MISSING and one.default_factory is MISSING]
 
 
 def plugin_settings(role: str, kind: str, values: dict, where: str) -> dict:

@@ -87,11 +87,16 @@ def _imports(file: Path) -> tuple[Path, ...]:
             for alias in node.names:
                 found += _module_files(alias.name)
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *(node.module.split(".") if node.module else [])])
+            module = _origin(node, package)
             for alias in node.names:
                 found += _name_files(module, alias.name)
     return tuple(found)
+
+
+def _origin(node: ast.ImportFrom, package: list[str]) -> str:
+    """The full name of the module in `from module import ...`, which may be relative to `package`."""
+    base = package[: len(package) - node.level + 1] if node.level else []
+    return ".".join([*base, *([node.module] if node.module else [])])
 
 
 def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
@@ -139,11 +144,7 @@ def _name_files(module: str, name: str) -> list[Path]:
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
-                    origin = node.module or ""
-                    if node.level:
-                        parents = module.split(".")[: len(module.split(".")) - node.level + 1]
-                        origin = ".".join([*parents, *([node.module] if node.module else [])])
-                    return _name_files(origin, alias.name)
+                    return _name_files(_origin(node, module.split(".")), alias.name)
     return _module_files(module)
 
 

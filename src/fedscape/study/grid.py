@@ -61,3 +61,9 @@ def grouped(runs: Iterable[Run], each: Iterable[str], together: bool) -> dict[st
         name = "_".join([run.dataset, *values, *([] if together else [f"seed{run.seed}"])])
         groups.setdefault(name, []).append(run)
     return {name: tuple(members) for name, members in groups.items()}
+
+
+def runs_of(members: Iterable[Run | tuple[Run, Run]]) -> list[Run]:
+    """The runs of a group of runs or of pairs, each once, in the order in which they are first named."""
+    ends = (run for member in members for run in (member if isinstance(member, tuple) else (member,)))
+    return list(dict.fromkeys(ends))

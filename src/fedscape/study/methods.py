@@ -36,6 +36,14 @@ def moment(value: object, rounds: int, where: str) -> int:
     return number
 
 
+def kept_moment(value: object, method: str, methods: dict[str, Method], where: str) -> int:
+    """As `moment`, of a round whose global model the method must keep."""
+    number = moment(value, methods[method].training["rounds"], where)
+    if not methods[method].keeps(number):
+        raise FedscapeError(f"{where}: round {number} is not among the keep_rounds of {method}")
+    return number
+
+
 def _method(name: str, entry: dict, where: str) -> Method:
     kind = entry.get("algorithm", name)
     if kind not in names("algorithm"):

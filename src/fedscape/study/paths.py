@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from fedscape.study.grid import Run
+from fedscape.study.grid import Run, runs_of
 from fedscape.study.stages import start_seed
 from fedscape.study.study import Study
 
@@ -45,9 +45,7 @@ def group_files(
 
 def analysed_runs(study: Study, section: str, name: str, group: str) -> list[Run]:
     """The runs of a group, each once; of pairs, in the order in which these name them."""
-    members = getattr(study, section)[name].groups[group]
-    ends = [run for member in members for run in (member if isinstance(member, tuple) else (member,))]
-    return list(dict.fromkeys(ends))
+    return runs_of(getattr(study, section)[name].groups[group])
 
 
 def start_proxy(study: Study, init: str) -> list[str]:

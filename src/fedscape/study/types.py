@@ -22,9 +22,8 @@ def settings_from(cls: type, values: dict, where: str) -> dict:
     for key in values:
         if key not in fields:
             raise FedscapeError(f"{where}: {unknown('key', key, fields)}")
-    for name, field in fields.items():
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and name not in values:
+    for name in required_fields(cls):
+        if name not in values:
             raise FedscapeError(f"{where}: key '{name}' is missing")
     checked = {key: typed(value, fields[key].type, f"{where}.{key}") for key, value in values.items()}
     try:
@@ -32,6 +31,14 @@ def settings_from(cls: type, values: dict, where: str) -> dict:
     except (ValueError, TypeError) as error:
         raise FedscapeError(f"{where}: {error}") from None
     return {name: _plain(getattr(instance, name)) for name in fields}
+
+
+def required_fields(cls: type) -> list[str]:
+    """Fields of a dataclass that have no default."""
+    none = dataclasses.MISSING
+    return [
+        one.name for one in dataclasses.fields(cls) if one.default is none and one.default_factory is none
+    ]
 
 
 def typed(value: object, annotation: object, where: str) -> object:
