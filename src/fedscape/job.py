@@ -4,7 +4,7 @@ import hashlib
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +33,15 @@ class Job:
 
         Prepared arrays are left out: their checksums stand in dataset.json.
         """
-        strings, files = self.depends_on
+        return self.fingerprint_without()
+
+    def fingerprint_without(self, settings: Sequence[str] = (), files: Sequence[str] = ()) -> str:
+        """As `fingerprint`, for work that some settings and some input files (by name) do not change."""
+        strings, paths = self.depends_on
+        strings = [string for string in strings if string.partition("=")[0] not in settings]
+        paths = [path for path in paths if Path(path).name not in files]
         digest = hashlib.sha256("\n".join(strings).encode())
-        for path in sorted(path for path in files if not path.endswith(".npy")):
+        for path in sorted(path for path in paths if not path.endswith(".npy")):
             with Path(path).open("rb") as file:
                 while block := file.read(_READ_SIZE):
                     digest.update(block)

@@ -89,7 +89,13 @@ def prepare(folder: Path, model: str = MODEL, sizes: tuple[int, ...] = CLIENT_SI
 
 
 def run_once(
-    folder: Path, model: str = MODEL, out: str = "out", keep_rounds="all", device: str = "cpu", **changes
+    folder: Path,
+    model: str = MODEL,
+    out: str = "out",
+    keep_rounds="all",
+    device: str = "cpu",
+    client_paths: bool = True,
+    **changes,
 ) -> dict[str, Path]:
     """Train on what `prepare` has made; `changes` are training settings. Returns the outputs' paths."""
     outputs = {name: folder / out / file for name, file in OUTPUTS.items()}
@@ -109,6 +115,7 @@ def run_once(
         order_seed=5,
         keep_rounds=keep_rounds,
         client_rounds=[1, 3],
+        client_paths=client_paths,
         device=device,
         fingerprint="test",
         resume=folder / out / "resume",

@@ -1,6 +1,7 @@
 """Evaluation against one plain PyTorch pass; recalibration against a pass in train mode."""
 
 import dataclasses
+from dataclasses import replace
 
 import bowl
 import numpy as np
@@ -11,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from fedscape.data.storage import open_dataset
 from fedscape.models.build import random_model
-from fedscape.models.evaluate import EvaluationSet, evaluate, normalise, recalibrated
+from fedscape.models.evaluate import EvaluationSet, evaluate, evaluate_groups, normalise, recalibrated
 from fedscape.models.layout import buffers_of, flatten, layout_of, parameters_of
 from fedscape.models.subject import chosen_samples, open_subject
 
@@ -42,6 +43,29 @@ def resnet(seed=0):
     with torch.no_grad():
         network(torch.randn(16, *SHAPE, generator=torch.Generator().manual_seed(0)))
     return network
+
+
+def test_groups_of_one_pass_equal_passes_of_their_own():
+    data, network = samples(), resnet()
+    groups = torch.arange(53) % 4 - 1  # a quarter of the samples is in no group; group 3 is empty
+    together, *found = evaluate_groups(network, *tensors(network), data, groups, count=4)
+    assert dataclasses.astuple(together) == pytest.approx(
+        dataclasses.astuple(evaluate(network, *tensors(network), data)), rel=1e-12
+    )
+    assert [one.samples for one in found] == [13, 13, 13, 0]
+    for group, one in enumerate(found[:3]):
+        rows = groups == group
+        own = replace(data, images=data.images[rows], labels=data.labels[rows])
+        expected = evaluate(network, *tensors(network), own)
+        assert dataclasses.astuple(one) == pytest.approx(dataclasses.astuple(expected), rel=1e-6)
+    assert np.isnan([found[3].loss, found[3].error]).all()
+
+
+def test_half_precision_is_near_and_not_equal():
+    data, network = samples(), resnet()
+    exact, half = (evaluate(network, *tensors(network), data, precision) for precision in ("fp32", "bf16"))
+    assert half.loss == pytest.approx(exact.loss, rel=0.03)
+    assert half.loss != exact.loss
 
 
 def test_evaluation_is_one_plain_pass():

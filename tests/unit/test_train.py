@@ -85,6 +85,17 @@ def test_client_models_average_to_the_next_global_model(whole):
         np.testing.assert_allclose(trajectory.parameters(number).numpy(), mean, rtol=0, atol=1e-6)
 
 
+def test_a_clients_path_is_what_fewer_epochs_give(folder, whole):
+    shorter = run_once(folder, out="shorter", local_epochs=1)
+    paths, ends = ClientModels.open(whole["clients"]), ClientModels.open(shorter["clients"])
+    assert (paths.path_points, ends.path_points) == (TRAINING.local_epochs - 1, 0)
+    # Round 1 starts from the same model with the same draws: its path passes through the shorter run's ends.
+    assert torch.equal(paths.path_parameters(1)[:, 0], ends.parameters(1))
+    for name, buffer in ends.buffers(1, 2).items():
+        assert torch.equal(paths.path_buffers(1, 2, 0)[name], buffer)
+    assert not torch.equal(paths.path_parameters(3)[:, 0], paths.parameters(3))
+
+
 def test_rounds_table_says_what_the_models_do(whole):
     table = read_csv(whole["rounds"])
     assert list(table.columns) == [

@@ -26,6 +26,7 @@ with job(snakemake) as this:
         order_seed=this.settings["order_seed"],
         keep_rounds=this.settings["keep_rounds"],
         client_rounds=this.settings["client_rounds"],
+        client_paths=this.settings["client_paths"],
         device=this.device,
         fingerprint=this.fingerprint,
         trajectory=snakemake.output.trajectory,

@@ -45,6 +45,7 @@ class ClientTask:
     client: int
     positions: np.ndarray  # int64 [n]: the client's samples, as positions in the lane's images
     order: np.random.Generator  # draws the order of the samples, epoch by epoch
+    keep_path: bool = False  # whether the result has the models between the epochs
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class ClientResult:
     samples: int  # samples the client has, its weight in the average
     loss: float  # mean of the objective over the samples of all local steps, each before its step
     model: ModelState
+    path: tuple[ModelState, ...] = ()  # copies of the model after each epoch but the last, if asked for
 
 
 def order_stream(order_seed: int, round_number: int, client: int) -> np.random.Generator:
@@ -190,9 +192,10 @@ class Lane:
         for task in tasks:
             self.reset(start)
             samples = len(task.positions)
-            total = sum(
-                self.epoch(task.positions[task.order.permutation(samples)], objective)
-                for _ in range(self.training.local_epochs)
-            )
+            total, path = 0.0, []
+            for epoch in range(self.training.local_epochs):
+                if task.keep_path and epoch:
+                    path.append(self.state.clone())
+                total = total + self.epoch(task.positions[task.order.permutation(samples)], objective)
             loss = float(total) / (self.used_samples(samples) * self.training.local_epochs)
-            yield ClientResult(task.client, samples, loss, self.state)
+            yield ClientResult(task.client, samples, loss, self.state, tuple(path))

@@ -71,11 +71,13 @@ def play_round(
     number: int,
     state: GlobalState,
     on_client: Callable[[int, ClientResult], None],
+    keep_paths: bool = False,
 ) -> tuple[GlobalState, RoundReport]:
     """Play round `number` (1 is the first) from `state`; neither `state` nor its tensors change.
 
     on_client: called with every result and its place among the round's clients (ascending numbers), while
         the result's model is valid.
+    keep_paths: whether results have the client's models between its epochs.
     Raises Diverged, with the client in its message.
     """
     lane = federation.lane
@@ -88,7 +90,12 @@ def play_round(
 
     drawn = participants(federation.seed, number, len(federation.clients), federation.participation)
     tasks = [
-        ClientTask(client, federation.clients[client], order_stream(federation.order_seed, number, client))
+        ClientTask(
+            client,
+            federation.clients[client],
+            order_stream(federation.order_seed, number, client),
+            keep_paths,
+        )
         for client in drawn.tolist()
     ]
     mean, samples, loss_sum = WeightedMean(state.model), 0, 0.0

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 
 from fedscape.errors import FedscapeError
 from fedscape.federated.lanes import ClientResult
 from fedscape.federated.records import GrowingTable, now
 from fedscape.federated.rounds import GlobalState
 from fedscape.federated.state import ModelState
-from fedscape.federated.trajectory import RowWriter, clients_writer, shorten, trajectory_writer
+from fedscape.federated.trajectory import PATH_PREFIX, RowWriter, clients_writer, shorten, trajectory_writer
 from fedscape.federated.weights import read_weights, write_weights
 from fedscape.models.layout import Layout
 from fedscape.resume import ResumeFolder
@@ -30,6 +31,7 @@ class RunStore:
 
     kept, kept_clients: rounds whose global model and whose client models are kept, ascending.
     participants: clients in a round.
+    path_points: models on the way that are kept of each such client; 0 for none.
     state: the global state after the committed round, on the CPU; None if the run starts afresh.
     """
 
@@ -40,9 +42,10 @@ class RunStore:
         kept: Sequence[int],
         kept_clients: Sequence[int],
         participants: int,
+        path_points: int = 0,
     ):
         self.folder = folder
-        self.layout, self.participants = layout, participants
+        self.layout, self.participants, self.path_points = layout, participants, path_points
         self.kept, self.kept_clients = list(kept), list(kept_clients)
         self.state = self._read_state() if folder.progress else None
         if folder.progress and self.state is None:
@@ -69,11 +72,21 @@ class RunStore:
         """Why the run ended before its last round, if it did."""
         return self.folder.progress.get("diverged")
 
+    def keeps_paths(self, number: int) -> bool:
+        """Whether the clients' ways through round `number` are kept."""
+        return self.path_points > 0 and number in self.kept_clients
+
     def add_client(self, number: int, place: int, result: ClientResult) -> None:
         """Keep a client's model, if round `number` is one whose clients are kept."""
         if number in self.kept_clients:
             row = self.kept_clients.index(number)
             vectors = dict(zip(VECTORS, result.model.vectors, strict=True))
+            if self.path_points:
+                on_the_way = zip(*(state.vectors for state in result.path), strict=True)
+                vectors |= {
+                    PATH_PREFIX + name: torch.stack(points)
+                    for name, points in zip(VECTORS, on_the_way, strict=True)
+                }
             self.clients.write(row, place, clients=np.array(result.client), **vectors)
 
     def commit(self, number: int, state: GlobalState, rounds_row: Row, timing_row: Row) -> None:
@@ -110,7 +123,9 @@ class RunStore:
     def _open(self) -> None:
         path, committed = self.folder.folder, self.folder.progress
         self.trajectory = trajectory_writer(path / TRAJECTORY, self.layout, self.kept)
-        self.clients = clients_writer(path / CLIENTS, self.layout, self.kept_clients, self.participants)
+        self.clients = clients_writer(
+            path / CLIENTS, self.layout, self.kept_clients, self.participants, self.path_points
+        )
         self.rounds = GrowingTable(path / ROUNDS, committed.get("rounds_bytes", 0))
         self.timing = GrowingTable(path / TIMING, committed.get("timing_bytes", 0))
         self._files = [self.trajectory, self.clients, self.rounds, self.timing]

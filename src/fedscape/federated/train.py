@@ -52,6 +52,7 @@ def train_run(
     order_seed: int,
     keep_rounds: str | Mapping[str, int] | Sequence[int],
     client_rounds: Sequence[int],
+    client_paths: bool,
     device: str,
     fingerprint: str,
     trajectory: str | Path,
@@ -68,7 +69,8 @@ def train_run(
     initial: state_dict (.safetensors) of round 0.
     seed: of the client draws; order_seed: of the clients' sample orders.
     keep_rounds: rounds whose global model is kept: "all", {"every": k} or a list; 0 and the last always are.
-    client_rounds: rounds (1 is the first) whose client models are kept as well.
+    client_rounds: rounds (1 is the first) whose client models are kept as well; client_paths: also those
+        models' states after each local epoch but the last.
     fingerprint: digest of all that the run depends on; a folder `resume` of another one is emptied.
 
     A run whose loss or model turns NaN or infinite ends with the last finite round; the row of the round
@@ -102,6 +104,7 @@ def train_run(
                 kept=kept_rounds(keep_rounds, training.rounds),
                 kept_clients=kept_client_rounds(client_rounds, training.rounds),
                 participants=participants_per_round(len(samples.clients), training.participation),
+                path_points=training.local_epochs - 1 if client_paths else 0,
             )
             with closing(store):
                 state = _play(federation, samples, training, store, identity)
@@ -191,7 +194,7 @@ def _play(
         number, begin = store.round + 1, time.perf_counter()
         evaluations, evaluation_seconds = {}, 0.0
         try:
-            following, report = play_round(federation, number, state, on_client)
+            following, report = play_round(federation, number, state, on_client, store.keeps_paths(number))
             seconds = time.perf_counter() - begin
             if number % training.evaluate_every == 0 or number == training.rounds:
                 evaluations, evaluation_seconds = evaluate_state(following)

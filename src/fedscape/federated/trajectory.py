@@ -3,7 +3,9 @@
 Both are ordinary safetensors files: three tensors, `parameters` float32, `buffers` float32 and
 `counters` int64, whose last axis is a model flattened as `models.layout` says. The first axis is the
 kept round; the clients' file has the participant between the two and a tensor `clients` with their
-numbers. The metadata holds the layout and the round numbers as JSON.
+numbers. Where a method keeps clients' paths, it also has `path_parameters`, `path_buffers` and
+`path_counters`, with the point on the way as third axis. The metadata holds the layout and the round
+numbers as JSON.
 
 A file is made at full length and filled row by row. The caller commits a row elsewhere (the resume
 folder's progress) after `flush`, so a kill leaves at worst a row that is written once more. Rows go
@@ -27,6 +29,7 @@ from fedscape.models.layout import Layout, buffers_of, parameters_of
 
 HEADER_ALIGNMENT = 8  # bytes: the header is padded to the widest type, so no row straddles a word
 LENGTH_BYTES = 8  # a safetensors file opens with the header's length, little-endian
+PATH_PREFIX = "path_"  # of the tensors that hold clients' models between their local epochs
 COPY_BYTES = 64 * 2**20  # a shortened copy passes through memory in pieces of this size
 Shapes = Mapping[str, tuple[str, tuple[int, ...]]]  # name -> key of DTYPES, shape
 DTYPES = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
@@ -77,10 +80,18 @@ def trajectory_writer(path: Path, layout: Layout, rounds: Sequence[int]) -> RowW
     return RowWriter(path, _model_shapes(layout, (len(rounds),)), _metadata("trajectory", layout, rounds))
 
 
-def clients_writer(path: Path, layout: Layout, rounds: Sequence[int], participants: int) -> RowWriter:
-    """Writer of `clients.safetensors`: row i holds the `participants` client models of `rounds[i]`."""
+def clients_writer(
+    path: Path, layout: Layout, rounds: Sequence[int], participants: int, path_points: int = 0
+) -> RowWriter:
+    """Writer of `clients.safetensors`: row i holds the `participants` client models of `rounds[i]`.
+
+    path_points: models that are kept of each client's way there, before the one it hands back.
+    """
     rows = (len(rounds), participants)
     shapes = {"clients": ("I64", rows), **_model_shapes(layout, rows)}
+    if path_points:
+        on_the_way = _model_shapes(layout, (*rows, path_points))
+        shapes |= {PATH_PREFIX + name: shape for name, shape in on_the_way.items()}
     return RowWriter(path, shapes, _metadata("clients", layout, rounds))
 
 
@@ -199,6 +210,21 @@ class ClientModels(_Rows):
     def clients(self, number: int) -> np.ndarray:
         """Numbers of the clients that took part in round `number`: int64 [participants], ascending."""
         return self._row("clients", number).numpy()
+
+    @cached_property
+    def path_points(self) -> int:
+        """Models kept of each client's way, before the one it hands back; 0 where none are."""
+        name = f"{PATH_PREFIX}parameters"
+        return self._file.get_slice(name).get_shape()[2] if name in self._file.keys() else 0  # noqa: SIM118
+
+    def path_parameters(self, number: int) -> Tensor:
+        """Parameters between local epochs, first to last: float32 [participants, path_points, P]."""
+        return self._row(f"{PATH_PREFIX}parameters", number)
+
+    def path_buffers(self, number: int, place: int, point: int) -> dict[str, Tensor]:
+        """Buffers by name of the client at `place` in `clients(number)`, at a point of its way (0: first)."""
+        floats, integers = (self._row(PATH_PREFIX + name, number) for name in ("buffers", "counters"))
+        return buffers_of(floats[place, point], integers[place, point], self.layout)
 
     def parameters(self, number: int) -> Tensor:
         """Client parameters of round `number`: float32 [participants, P], in the order of `clients`."""

@@ -8,7 +8,16 @@ from fedscape.study.study import Method
 from fedscape.study.training import TrainingSettings
 from fedscape.study.types import settings_from, unknown
 
-_OWN_KEYS = ("algorithm", "server", "keep_rounds", "client_rounds", "order_seed", "grid", "axis")
+_OWN_KEYS = (
+    "algorithm",
+    "server",
+    "keep_rounds",
+    "client_rounds",
+    "client_paths",
+    "order_seed",
+    "grid",
+    "axis",
+)
 
 
 def build_methods(name: str, entry: dict, where: str) -> dict[str, Method]:
@@ -76,6 +85,7 @@ def _method(name: str, entry: dict, where: str) -> Method:
         server=plugin_settings("server", server.pop("kind"), server, f"{where}.server"),
         keep_rounds=keep,
         client_rounds=client_rounds,
+        client_paths=entry.get("client_paths", False),
         order_seed=entry.get("order_seed"),
         base=name,
     )

@@ -63,6 +63,7 @@ def train(study: Study, wildcards: Mapping[str, str]) -> dict:
         "training": method.training,
         "keep_rounds": method.keep_rounds,
         "client_rounds": method.client_rounds,
+        "client_paths": method.client_paths,
         "seed": seed,
         "order_seed": seed if method.order_seed is None else method.order_seed,
     }

@@ -32,6 +32,7 @@ class Method:
     server: Mapping[str, object]  # the plug-in: kind and its own settings
     keep_rounds: object  # "all", or the rounds
     client_rounds: list[int]
+    client_paths: bool  # whether the clients' ways through these rounds are kept too
     order_seed: int | None
     base: str  # the method's name without a grid point
 
