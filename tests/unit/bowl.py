@@ -94,30 +94,54 @@ def write_images(folder: Path, train: int, test: int, shape=(1, 4, 4)) -> None:
     write_dataset(folder, "noise", "noise", Raw(("a", "b"), images[0], labels[0], images[1], labels[1]))
 
 
-def write_partition(path: Path, train: np.ndarray, test: np.ndarray) -> None:
+def write_partition(path: Path, train: np.ndarray, test: np.ndarray, clients: int = 1) -> None:
+    """Clients of equal sizes (but for one sample), one after the other."""
     none = np.zeros(0, dtype=np.int64)
-    np.savez(path, train=train, validation=none, test=test, indices=train, offsets=np.array([0, len(train)]))
+    offsets = np.linspace(0, len(train), clients + 1).astype(np.int64)
+    np.savez(path, train=train, validation=none, test=test, indices=train, offsets=offsets)
 
 
-def write_models(path: Path, module: nn.Module, rows: np.ndarray, clients: np.ndarray | None = None) -> None:
-    """A trajectory of `rows` [kept, P] with the module's buffers, and `clients` [rounds, n, P] beside it."""
+def write_models(
+    path: Path,
+    module: nn.Module,
+    rows: np.ndarray,
+    clients: np.ndarray | None = None,
+    paths: np.ndarray | None = None,
+    buffers: np.ndarray | None = None,
+) -> None:
+    """A trajectory of `rows` [kept, P] and `clients` [rounds, n, P] beside it, from round 1 on.
+
+    paths: models of the clients' ways there [rounds, n, points, P]. buffers: float buffers of `rows`
+    [kept, B]; without them, and for clients, those of the module.
+    """
     layout = layout_of(module)
     path.parent.mkdir(parents=True, exist_ok=True)
     named = dict(module.named_buffers())
     floats = torch.cat([torch.empty(0), *(named[name].reshape(-1) for name, _ in layout.buffers)])
     counters = torch.tensor([named[name].item() for name, _ in layout.counters], dtype=torch.int64)
+    buffers = np.tile(floats, (len(rows), 1)) if buffers is None else buffers
     writer = trajectory_writer(path, layout, range(len(rows)))
     for number, row in enumerate(rows):
-        writer.write(number, parameters=np.float32(row), buffers=floats, counters=counters)
+        vectors = {"parameters": np.float32(row), "buffers": np.float32(buffers[number])}
+        writer.write(number, **vectors, counters=counters)
     writer.close()
     clients = np.zeros((0, 0, layout.parameter_count)) if clients is None else clients
+    paths = np.zeros((*clients.shape[:2], 0, layout.parameter_count)) if paths is None else paths
+    points = paths.shape[2]
     writer = clients_writer(
-        path.with_name("clients.safetensors"), layout, range(1, len(clients) + 1), clients.shape[1]
+        path.with_name("clients.safetensors"), layout, range(1, len(clients) + 1), clients.shape[1], points
     )
     for number, models in enumerate(clients):
         writer.write(number, clients=np.arange(len(models)))
         for place, row in enumerate(models):
-            writer.write(number, place, parameters=np.float32(row))
+            vectors = {"parameters": np.float32(row), "buffers": floats, "counters": counters}
+            if points:
+                vectors |= {
+                    "path_parameters": np.float32(paths[number, place]),
+                    "path_buffers": np.tile(floats, (points, 1)),
+                    "path_counters": np.tile(counters, (points, 1)),
+                }
+            writer.write(number, place, **vectors)
     writer.close()
 
 

@@ -1,20 +1,22 @@
 """Barriers: closed forms on curves, and on the straight line through a quadratic."""
 
 import bowl
+import normed
 import numpy as np
 import pytest
 
 from fedscape.connectivity.barriers import barrier
 from fedscape.connectivity.path import evaluate_paths, path_positions
-from fedscape.federated.trajectory import shorten
+from fedscape.federated.trajectory import Trajectory, shorten
 from fedscape.files import read_csv
+from fedscape.models.evaluate import evaluate as plain
+from fedscape.models.subject import open_subject
 
 
-def evaluate(tmp_path, arguments, pairs, points=11):
+def evaluate(tmp_path, arguments, pairs, points=11, batch_norm="recalibrate"):
     out = {"out_path": tmp_path / "path.csv", "out_barriers": tmp_path / "barriers.csv"}
-    evaluate_paths(
-        pairs=pairs, points=points, connectivity="c", group="g", batch_norm="recalibrate", **arguments, **out
-    )
+    names = {"connectivity": "c", "group": "g"}
+    evaluate_paths(pairs=pairs, points=points, batch_norm=batch_norm, **names, **arguments, **out)
     return read_csv(out["out_path"]), read_csv(out["out_barriers"])
 
 
@@ -123,3 +125,24 @@ def test_pairs_with_a_diverged_run_are_left_out(tmp_path):
     columns = list(path), list(barriers)
     path, barriers = evaluate(tmp_path, arguments, [(0, 2)], points=3)
     assert (list(path), list(barriers)) == columns and path.empty and barriers.empty
+
+
+def test_statistics_along_a_path_by_policy(tmp_path):
+    """Interpolated ones are exact at both ends; those that are kept belong to the first end alone."""
+    given = normed.world(tmp_path, 2)
+    given = {key: value for key, value in given.items() if key not in ("clients", "batch_norm")}
+    subject = open_subject("normed", {}, tmp_path / "data", tmp_path / "partition.npz", None, 0, "cpu")
+    ends = [Trajectory.open(path).state(normed.ROUNDS - 1) for path in given["trajectories"]]
+    start, end = (parameters | buffers for parameters, buffers in ends)
+    middle = {name: (tensor + end[name]) / 2 for name, tensor in start.items()}
+
+    def loss(tensors):
+        return plain(subject.module, tensors, {}, subject.train).loss
+
+    path, _ = evaluate(tmp_path, given, [(0, 1)], points=3, batch_norm="interpolate")
+    assert set(path["batch_norm"]) == {"interpolate"}
+    along = path[path["split"] == "train"]["loss"].tolist()
+    assert along == pytest.approx([loss(start), loss(middle), loss(end)], rel=1e-5)
+    path, _ = evaluate(tmp_path, given, [(0, 1)], points=3, batch_norm="keep")
+    kept = path[path["split"] == "train"]["loss"].tolist()
+    assert kept[0] == along[0] and abs(kept[2] / along[2] - 1) > 1e-3

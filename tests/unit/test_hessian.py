@@ -11,11 +11,11 @@ from torch import nn
 from torch.func import functional_call, hessian
 from torch.nn.functional import cross_entropy
 
-from fedscape.curvature import hessian as stage
-from fedscape.curvature.hessian import chosen_rounds, evaluate_hessians, top_eigenpairs
-from fedscape.curvature.product import HessianProduct
+from fedscape.curvature.hessian import chosen_rounds, evaluate_hessians
 from fedscape.files import read_csv
+from fedscape.models import hessian as products
 from fedscape.models.evaluate import EvaluationSet, normalise
+from fedscape.models.hessian import HessianProduct, top_eigenpairs
 from fedscape.models.layout import buffers_of, flatten, layout_of, parameters_of
 
 
@@ -121,7 +121,7 @@ def test_eigenvalues_of_a_quadratic_are_the_same_everywhere(tmp_path):
 
 
 def test_a_model_without_eigenvalues_does_not_take_the_others_along(tmp_path, monkeypatch, caplog):
-    eigsh, calls = stage.eigsh, []
+    eigsh, calls = products.eigsh, []
 
     def fail_once(*args, **kwargs):
         calls.append(1)
@@ -129,7 +129,7 @@ def test_a_model_without_eigenvalues_does_not_take_the_others_along(tmp_path, mo
             raise ArpackNoConvergence("no convergence", np.empty(0), np.empty((0, 0)))
         return eigsh(*args, **kwargs)
 
-    monkeypatch.setattr(stage, "eigsh", fail_once)
+    monkeypatch.setattr(products, "eigsh", fail_once)
     found = evaluate(tmp_path, [np.zeros((2, bowl.SIZE))] * 2)
     assert found["eigenvalue"].isna().tolist() == [True, True, False, False]
     assert "trajectory.safetensors: round 1: no eigenvalues found" in caplog.text

@@ -16,6 +16,7 @@ with job(snakemake) as this:
         dataset_folder=Path(snakemake.input.dataset[0]).parent,
         partition=snakemake.input.partition,
         trajectories=snakemake.input.trajectories,
+        clients=snakemake.input.clients,
         runs=this.identities(this.settings["runs"]),
         plane=snakemake.wildcards.name,
         group=snakemake.wildcards.group,

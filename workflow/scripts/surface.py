@@ -12,6 +12,9 @@ with job(snakemake) as this:
         markers_file=snakemake.input.markers,
         grid=this.settings["grid"],
         margin=this.settings["margin"],
+        coarse=this.settings["coarse"],
+        client_losses=this.settings["client_losses"],
+        precision=this.settings["precision"],
         model=model.pop("kind"),
         model_settings=model,
         dataset_folder=Path(snakemake.input.dataset[0]).parent,
@@ -23,7 +26,12 @@ with job(snakemake) as this:
         seed=this.settings["runs"][0]["seed"],
         batch_norm=this.settings["batch_norm"],
         device=this.device,
+        parts=snakemake.input.parts,
         resume_folder=Path(snakemake.output[0]).with_name("resume"),
-        fingerprint=this.fingerprint,
+        # What decides which points are wanted does not change what they are.
+        fingerprint=this.fingerprint_without(
+            settings=("grid", "margin", "coarse", "parts"),
+            files=("markers.csv", *(Path(part).name for part in snakemake.input.parts)),
+        ),
         out=snakemake.output[0],
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 from tqdm import tqdm
 
 from fedscape.connectivity.barriers import Barrier, barrier
@@ -47,7 +48,8 @@ def evaluate_paths(
     pairs: (from, to) as places in `runs` (identities) and `trajectories` (files). points: on each line, odd,
     with both ends and the middle. partition: whose train and test samples are used; samples, seed: at most so
     many train samples, chosen by the seed. connectivity, group: names for the CSVs. batch_norm: `keep` takes
-    the running statistics of the first end all along the line, so its other end is not that end's model.
+    the running statistics of the first end all along the line, so its other end is not that end's model;
+    `interpolate` mixes both ends' as it does their parameters.
     A pair with a run that diverged is left out, with a note.
     """
     positions = path_positions(points)
@@ -94,9 +96,10 @@ def _curve(
     """Rows of both splits at every position between the two last kept models."""
     first = start.parameters(start.last).to(subject.device)
     last = end.parameters(end.last).to(subject.device)
-    buffers = start.buffers(start.last)
+    ends = start.buffers(start.last), end.buffers(end.last)
     for t in positions.tolist():
         # Both ends are exact: 0 times the other one is 0.
+        buffers = _mixed(*ends, t) if batch_norm == "interpolate" else ends[0]
         tensors = subject.tensors((1 - t) * first + t * last, buffers, batch_norm)
         for split, data in (("train", subject.train), ("test", subject.test)):
             found = evaluate(subject.module, *tensors, data)
@@ -106,3 +109,11 @@ def _curve(
                 **dataclasses.asdict(found),
                 "batch_norm": subject.policy(batch_norm),
             }
+
+
+def _mixed(first: dict[str, Tensor], last: dict[str, Tensor], t: float) -> dict[str, Tensor]:
+    """Float buffers a share t of the way from the first to the last; counters are the first one's."""
+    return {
+        name: (1 - t) * tensor + t * last[name] if tensor.is_floating_point() else tensor
+        for name, tensor in first.items()
+    }

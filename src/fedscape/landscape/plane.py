@@ -5,15 +5,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from tqdm import tqdm
 
-from fedscape.errors import FedscapeError
 from fedscape.federated.device import prepare_device
-from fedscape.federated.trajectory import Trajectory
+from fedscape.federated.trajectory import ClientModels, Trajectory
 from fedscape.files import write_csv
-from fedscape.landscape.projection import Plane, save_plane
-from fedscape.models.evaluate import evaluate
-from fedscape.models.subject import BatchNorm, Subject, check_layout, open_subject
+from fedscape.landscape.distances import DISTANCES, reference_distances
+from fedscape.landscape.markers import MEASURES, measured
+from fedscape.landscape.material import Material
+from fedscape.landscape.projection import save_plane
+from fedscape.models.subject import BatchNorm, check_layout, open_subject
 from fedscape.plugins import load
+
+MODEL = ("round", "role", "client", "point")
+"""Columns that say which model of a run a marker is."""
+ABOUT_PLANE = ("explained_x", "explained_y", "curvature_x", "curvature_y", "axes", "batch_norm", "samples")
+"""Columns that are the same in all rows of a plane."""
+DIVERGED = "diverged"  # role of the one row of a run that is not on the plane
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +35,7 @@ def make_plane(
     dataset_folder: str | Path,
     partition: str | Path,
     trajectories: Sequence[str | Path],
+    clients: Sequence[str | Path],
     runs: Sequence[dict],
     plane: str,
     group: str,
@@ -39,60 +48,61 @@ def make_plane(
 ) -> None:
     """Write the plane `landscape/planes/<kind>.py` of a group of runs, and a CSV of its markers.
 
-    trajectories, runs: files and identities in the same order, the reference run first. partition: whose
-    train samples the losses are measured on; samples, seed: at most so many of them, chosen by the seed.
-    plane, group: names for the CSV. Each marker has its coordinates, residual, the model's own loss and error
-    (with its own buffers) and those at its projection (with `batch_norm`, as on the surface). Runs that
-    diverged are left out, with a note; FedscapeError if none is left.
+    trajectories, runs: files and identities in the same order, the reference run first; clients: the runs'
+    files of client models in that order, or none where the kind does not need them. partition: whose train
+    samples the losses are measured on; samples, seed: at most so many of them, chosen by the seed. plane,
+    group: names for the CSV. batch_norm: that of the surface; `landscape.markers` says what each marker has.
+    A run that diverged is left out, with a note and a row of role `diverged` at its last kept round, without
+    measures; if all have, the group has no plane.
     """
     plugin = load("landscape.planes", kind)
+    chosen = plugin.Settings(**settings)
     subject = open_subject(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
     opened = [Trajectory.open(path) for path in trajectories]
-    for trajectory in opened:
-        check_layout(subject, trajectory.layout, trajectory.path)
+    owned = [ClientModels.open(path) for path in clients]
+    for file in (*opened, *owned):
+        check_layout(subject, file.layout, file.path)
+    finite = [run for run, trajectory in enumerate(opened) if not trajectory.diverged]
+    material = Material(
+        subject=subject,
+        trajectories=[opened[run] for run in finite],
+        clients=[owned[run] for run in finite] if owned else [],
+        seed=seed,
+    )
+    named = {"plane": plane, "group": group}
+    rows = []
+    for run, trajectory in zip(runs, opened, strict=True):
         if trajectory.diverged:
             log.warning("%s: the run diverged and is left out of plane %s", trajectory.path, plane)
-    runs = [run for run, trajectory in zip(runs, opened, strict=True) if not trajectory.diverged]
-    opened = [trajectory for trajectory in opened if not trajectory.diverged]
-    if not opened:
-        raise FedscapeError(f"plane {plane}, group {group}: all its runs diverged; use a smaller lr")
-    made = plugin.plane(opened, plugin.Settings(**settings))
-    marked = [
-        {
-            **runs[run],
-            "plane": plane,
-            "group": group,
-            **_marker(subject, made.to(subject.device), opened[run], number, batch_norm),
-        }
-        for run, number in plugin.marks(opened)
-    ]
-    frame = pd.DataFrame(marked)
-    frame[["explained_x", "explained_y"]] = made.explained
+            rows.append({**run, **named, "round": trajectory.last, "role": DIVERGED})
+    made = None
+    if finite:
+        made = plugin.plane(material, chosen)
+        marks = plugin.marks(material, chosen)
+        measures = tqdm(
+            measured(material, made.to(subject.device), batch_norm, marks), total=len(marks), disable=None
+        )
+        distances = reference_distances(marks, material.trajectories, [runs[run]["seed"] for run in finite])
+        for mark, values, far in zip(marks, measures, distances, strict=True):
+            model_names = {name: getattr(mark, name) for name in MODEL}
+            rows.append({**runs[finite[mark.run]], **named, **model_names, **values, **far})
+    else:
+        log.warning("plane %s, group %s: all its runs diverged, so it has no plane", plane, group)
     save_plane(out_plane, made)
-    write_csv(out_markers, frame, sort_by=[*runs[0], "plane", "group", "round"])
+    frame = pd.DataFrame(rows, columns=[*runs[0], *named, *MODEL, *MEASURES, *DISTANCES, *ABOUT_PLANE])
+    numbers = dict.fromkeys([*MEASURES, *DISTANCES], float)
+    frame = frame.astype({"client": "Int64", "point": "Int64", **numbers})
+    frame[list(ABOUT_PLANE)] = [
+        *_pair(made and made.explained),
+        *_pair(made and made.curvature),
+        plugin.AXES,
+        subject.policy(batch_norm),
+        len(subject.train.labels),
+    ]
+    write_csv(out_markers, frame, sort_by=[*runs[0], *named, *MODEL])
 
 
-def _marker(
-    subject: Subject, plane: Plane, trajectory: Trajectory, number: int, batch_norm: BatchNorm
-) -> dict:
-    """Measures of the model after round `number`."""
-    vector = trajectory.parameters(number).to(subject.device)
-    x, y, residual = plane.project(vector)
-    true = evaluate(
-        subject.module, *subject.tensors(vector, trajectory.buffers(number), "keep"), subject.train
-    )
-    projected = evaluate(
-        subject.module, *subject.tensors(plane.at(x, y), plane.buffers, batch_norm), subject.train
-    )
-    return {
-        "round": number,
-        "x": x,
-        "y": y,
-        "residual": residual,
-        "loss": true.loss,
-        "loss_at_projection": projected.loss,
-        "error": true.error,
-        "error_at_projection": projected.error,
-    }
+def _pair(values: tuple[float, float] | None) -> tuple[float | None, float | None]:
+    return (None, None) if values is None else values

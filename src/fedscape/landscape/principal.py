@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fedscape.landscape.projection import Plane
 from fedscape.models.blocks import column_blocks
+from fedscape.models.layout import Layout
 from fedscape.streams import stream
 
 UNDETERMINED = 1e-12
@@ -20,15 +22,44 @@ FARTHEST = 1 - 1e-6
 """Rows this near the largest distance count as equally far, so rounding does not choose among them."""
 
 
+def principal_plane(
+    *,
+    layout: Layout,
+    block: Callable[[int, int], np.ndarray],
+    weights: np.ndarray,
+    buffers: np.ndarray,
+    centre: Tensor,
+    floats: Tensor,
+    counters: Tensor,
+) -> Plane:
+    """The plane through `centre` of the principal directions of several models.
+
+    block, weights: as in `principal_directions`. buffers: the models' float buffers, centred as their
+    parameters are, float64 [n, B]. centre [P], floats [B], counters [C]: the centre and its buffers.
+    """
+    directions, explained, mixture = principal_directions(block, weights, layout.parameter_count)
+    return Plane(
+        layout=layout,
+        centre=centre,
+        directions=directions,
+        floats=floats,
+        counters=counters,
+        buffer_directions=torch.from_numpy((mixture @ buffers).astype(np.float32)),
+        axes="principal",
+        explained=explained,
+    )
+
+
 def principal_directions(
     block: Callable[[int, int], np.ndarray], weights: np.ndarray, columns: int
-) -> tuple[Tensor, tuple[float, float]]:
+) -> tuple[Tensor, tuple[float, float], np.ndarray]:
     """First two principal directions of weighted rows, and the share of the squared length each explains.
 
     block: gives the centred rows of columns start to stop, float64 [n, stop - start]. weights: [n], of the
-    squared lengths. Returns orthonormal directions float32 [2, columns]. The first of the rows that lie
-    farthest along a direction has a negative coordinate, so a start is left of its end. A direction that the
-    rows do not determine (two models span a line) is drawn from a fixed stream and explains nothing.
+    squared lengths. Returns orthonormal directions float32 [2, columns], the shares, and the mixture float64
+    [2, n] of the centred rows that each direction is. The first of the rows that lie farthest along a
+    direction has a negative coordinate, so a start is left of its end. A direction that the rows do not
+    determine (two models span a line) is drawn from a fixed stream, explains nothing and mixes nothing.
     """
     scale = np.sqrt(weights)[:, None]
     rows = len(weights)
@@ -39,7 +70,8 @@ def principal_directions(
     values, vectors = np.linalg.eigh(gram)
     order = np.argsort(values)[::-1][:2]
     determined = [k for k in order if values[k] > UNDETERMINED * values.max()]
-    directions = np.empty((2, columns))
+    directions, mixture = np.empty((2, columns)), np.zeros((2, rows))
+    mixture[: len(determined)] = vectors[:, determined].T * scale[:, 0]
     for start, stop in column_blocks(rows, columns):
         part = block(start, stop) * scale
         directions[: len(determined), start:stop] = vectors[:, determined].T @ part
@@ -47,10 +79,16 @@ def principal_directions(
         along = vectors[:, k] / scale[:, 0]
         first = np.argmax(np.abs(along) >= FARTHEST * np.abs(along).max())
         directions[axis] *= -np.sign(along[first])
+        mixture[axis] *= -np.sign(along[first])
     for axis in range(len(determined), 2):
         directions[axis] = stream(0, "direction", axis).standard_normal(columns)
-    directions[0] /= np.linalg.norm(directions[0])
-    directions[1] -= (directions[0] @ directions[1]) * directions[0]
+    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
+    directions /= lengths
+    mixture /= lengths
+    # Orthogonal but for rounding, unless the second one was drawn.
+    overlap = directions[0] @ directions[1]
+    directions[1] -= overlap * directions[0]
     directions[1] /= np.linalg.norm(directions[1])
     shares = [values[k] / values.clip(min=0).sum() for k in determined] + [0.0] * (2 - len(determined))
-    return torch.from_numpy(directions.astype(np.float32)), (float(shares[0]), float(shares[1]))
+    explained = float(shares[0]), float(shares[1])
+    return torch.from_numpy(directions.astype(np.float32)), explained, mixture

@@ -1,103 +1,157 @@
-"""Stage `surface`: loss and error on a grid over a plane, resumable point by point."""
+"""Stages `surface` and `surface_part`: loss and error on a grid over a plane."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from fedscape.federated.device import prepare_device
-from fedscape.files import read_csv, write_csv
-from fedscape.landscape.projection import open_plane
-from fedscape.models.evaluate import evaluate
-from fedscape.models.subject import BatchNorm, check_layout, open_subject
+from fedscape.files import csv_text, write_text
+from fedscape.landscape.points import MEASURES, POINTS, Points, complete, save_points, saved_points
+from fedscape.landscape.refine import beside_undefined, checked, filled_errors, filled_losses, on_nodes, worst
+from fedscape.landscape.survey import Survey, open_survey
 from fedscape.resume import ResumeFolder
 
-MEASURES = ("loss", "loss_se", "error", "error_se")
 TABLE = "surface.csv"
-
-log = logging.getLogger(__name__)
+LOSS, ERROR = MEASURES.index("loss"), MEASURES.index("error")
+COLUMNS = (
+    *("plane", "group", "client", "i", "j", "x", "y", *MEASURES, "samples", "batch_norm", "precision"),
+    *("interpolated", "interpolation_error", "axes"),
+)
 
 
 def evaluate_surface(
     *,
-    plane_file: str | Path,
-    markers_file: str | Path,
-    grid: int | Sequence[int],
-    margin: float,
-    model: str,
-    model_settings: dict,
-    dataset_folder: str | Path,
-    partition: str | Path,
     identity: dict,
     plane: str,
     group: str,
-    samples: int | None,
-    seed: int,
-    batch_norm: BatchNorm,
-    device: str,
+    parts: Sequence[str | Path] = (),
     resume_folder: str | Path,
     fingerprint: str,
     out: str | Path,
+    **survey,
 ) -> None:
-    """Write `surface.csv`: one row per grid point (i, j) at (x, y), i along x.
+    """Write `surface.csv`: one row per grid point (i, j) at (x, y), i along x, and per client if asked for.
 
-    grid: points per side, or (along x, along y). margin: added around the markers' bounding box, as a share
-    of its larger side. identity: of the group, `*` where its runs differ; plane, group: names for the CSV.
-    samples, seed: as in `make_plane`. resume_folder: holds the points made so far while the job runs;
-    fingerprint: of all that decides them, so that others are not continued.
+    survey: the keywords of `open_survey`. identity: of the group, `*` where its runs differ; plane, group:
+    names for the CSV. parts: files of `evaluate_part`, whose points need not be evaluated here.
+    resume_folder: holds the points made so far while the job runs; they stay beside `out` in `points.npz`.
+    fingerprint: of all that decides a point's measures, without the grid, the box and the parts.
+
+    Rows without a client are of all samples together. With `coarse` > 1 the points between the nodes are
+    filled (`refine.py`) and say so; their `interpolation_error` is the largest relative error of the loss
+    at the points that were evaluated to check it. Where all runs diverged the table has no rows.
     """
-    subject = open_subject(
-        model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
-    )
-    opened = open_plane(plane_file)
-    check_layout(subject, opened.layout, plane_file)
-    opened = opened.to(subject.device)
-    markers = read_csv(markers_file)
-    xs, ys = grid_axes(markers["x"].to_numpy(), markers["y"].to_numpy(), grid, margin)
-    points = [(i, j, x, y) for i, x in enumerate(xs.tolist()) for j, y in enumerate(ys.tolist())]
+    opened = open_survey(**survey)
     with ResumeFolder(resume_folder, fingerprint) as resume:
-        done: list[list[float]] = resume.progress.get("points", [])
-        for i, j, x, y in tqdm(points[len(done) :], total=len(points), initial=len(done), disable=None):
-            tensors = subject.tensors(opened.at(x, y), opened.buffers, batch_norm)
-            evaluation = evaluate(subject.module, *tensors, subject.train)
-            done.append([getattr(evaluation, measure) for measure in MEASURES])
-            reason = resume.stop_requested()
-            if j == len(ys) - 1 or reason:
-                resume.commit({"points": done})
-                log.info("column %d of %d", i + 1, len(xs))
-            if reason and len(done) < len(points):
-                resume.stop(reason, f"point {len(done)} of {len(points)}")
-        frame = pd.DataFrame(points, columns=["i", "j", "x", "y"])
-        frame[list(MEASURES)] = np.array(done)
-        frame["samples"] = len(subject.train.labels)
-        frame["batch_norm"] = subject.policy(batch_norm)
-        named = pd.DataFrame({**identity, "plane": plane, "group": group}, index=frame.index)
-        write_csv(resume.folder / TABLE, named.join(frame), sort_by=["i", "j"])
-        resume.finish({TABLE: out})
+        rows = pd.DataFrame(columns=COLUMNS)
+        outputs = {TABLE: out}
+        if opened is not None:
+            kept = Path(out).with_name(POINTS)
+            points = _known(opened, fingerprint, [kept, *parts, resume.folder / POINTS])
+            complete(points, opened.columns(), opened.measure, resume)
+            rows = _refined(opened, points, resume).assign(plane=plane, group=group)
+            save_points(resume.folder / POINTS, points, fingerprint)
+            outputs = {POINTS: kept, TABLE: out}
+        table = pd.DataFrame(identity, index=rows.index).join(rows[list(COLUMNS)])
+        # In the order in which they were made, because sorting puts an empty client last.
+        write_text(resume.folder / TABLE, csv_text(table))
+        resume.finish(outputs)
 
 
-def grid_axes(
-    x: np.ndarray, y: np.ndarray, grid: int | Sequence[int], margin: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates of a grid's columns [nx] and rows [ny], around markers at (x, y).
+def evaluate_part(
+    *,
+    part: int,
+    parts: int,
+    kept: str | Path,
+    resume_folder: str | Path,
+    fingerprint: str,
+    out: str | Path,
+    **survey,
+) -> None:
+    """Write the points of every `parts`-th column of nodes, beginning with the `part`-th (from 1).
 
-    The grid covers the markers' bounding box and `margin` times its larger side on every side of it. Its step
-    is the same along both axes (they have the same unit), so the shorter side is extended about its middle.
+    The columns are interleaved, so that all parts go through the dear and the cheap regions alike. kept: the
+    `points.npz` of a surface that was made before, if there is one. Others as in `evaluate_surface`, with
+    which the fingerprint is shared.
     """
-    counts = [grid, grid] if isinstance(grid, int) else list(grid)
-    if len(counts) != 2 or min(counts) < 2:
-        raise ValueError(f"grid must be a number >= 2 or two of them, got {grid}")
-    sides = [np.ptp(x), np.ptp(y)]
-    # Markers that all coincide leave the size open: one unit of parameter distance.
-    larger = max(sides) or 1.0
-    step = max((side + 2 * margin * larger) / (n - 1) for side, n in zip(sides, counts, strict=True))
-    if step == 0:
-        step = larger / (max(counts) - 1)
-    middles = [(values.min() + values.max()) / 2 for values in (x, y)]
-    along_x, along_y = (
-        middle + step * (np.arange(n) - (n - 1) / 2) for middle, n in zip(middles, counts, strict=True)
+    opened = open_survey(**survey)
+    with ResumeFolder(resume_folder, fingerprint) as resume:
+        points: Points = {}
+        if opened is not None:
+            columns = opened.columns()[part - 1 :: parts]
+            known = _known(opened, fingerprint, [kept, resume.folder / POINTS])
+            points = {place: known[place] for column in columns for place in column if place in known}
+            complete(points, columns, opened.measure, resume)
+        save_points(resume.folder / POINTS, points, fingerprint)
+        resume.finish({POINTS: out})
+
+
+def _known(survey: Survey, fingerprint: str, files: Sequence[str | Path]) -> Points:
+    """The points of several files together."""
+    points: Points = {}
+    for file in files:
+        points |= saved_points(file, fingerprint, len(survey.sizes))
+    return points
+
+
+def _refined(survey: Survey, points: Points, resume: ResumeFolder) -> pd.DataFrame:
+    """The rows of all points, from the nodes and further points that are evaluated here."""
+    coarse, shape = survey.coarse, (len(survey.xs), len(survey.ys))
+    nodes = on_nodes(shape, coarse)
+    values = np.full((*shape, len(survey.sizes), len(MEASURES)), np.nan)
+    _put(values, survey, points, nodes)
+    at_nodes = values[::coarse, ::coarse]
+    present = np.array(survey.sizes) > 0
+    node_losses = at_nodes[:, :, present, LOSS]
+    evaluated = nodes | beside_undefined(node_losses, coarse)
+    checks = checked(~evaluated, node_losses, coarse, survey.seed)
+    complete(points, _columns(survey, (evaluated | checks) & ~nodes), survey.measure, resume)
+    _put(values, survey, points, evaluated | checks)
+    interpolated = ~(evaluated | checks)
+    errors = np.full(len(survey.sizes), np.nan)
+    for group in np.flatnonzero(present) if interpolated.any() else ():
+        losses = filled_losses(at_nodes[:, :, group, LOSS], coarse)
+        errors[group] = worst(losses[checks], values[checks, group, LOSS])
+        values[interpolated, group, LOSS] = losses[interpolated]
+        fractions = filled_errors(at_nodes[:, :, group, ERROR], coarse)
+        values[interpolated, group, ERROR] = fractions[interpolated]
+    return pd.concat(
+        [_rows(survey, group, values, interpolated, errors[group]) for group in range(len(survey.sizes))],
+        ignore_index=True,
     )
-    return along_x, along_y
+
+
+def _columns(survey: Survey, chosen: np.ndarray) -> list[list[tuple[float, float]]]:
+    """Places of the chosen points, bool [nx, ny], column by column; columns without one are left out."""
+    return [
+        [(x, y) for y in survey.ys[column].tolist()]
+        for x, column in zip(survey.xs.tolist(), chosen, strict=True)
+        if column.any()
+    ]
+
+
+def _put(values: np.ndarray, survey: Survey, points: Points, chosen: np.ndarray) -> None:
+    """Write the measures of the chosen points, bool [nx, ny], into `values` [nx, ny, groups, MEASURES]."""
+    for i, j in np.argwhere(chosen):
+        values[i, j] = points[float(survey.xs[i]), float(survey.ys[j])]
+
+
+def _rows(
+    survey: Survey, group: int, values: np.ndarray, interpolated: np.ndarray, error: float
+) -> pd.DataFrame:
+    """The rows of one group of samples: 0 for all of them, then client by client."""
+    i, j = (index.ravel() for index in np.indices(interpolated.shape))
+    filled = interpolated.ravel()
+    measures = values[:, :, group].reshape(-1, len(MEASURES))
+    frame = pd.DataFrame({"i": i, "j": j, "x": survey.xs[i], "y": survey.ys[j]})
+    frame["client"] = pd.array([group - 1 if group else None] * len(frame), dtype="Int64")
+    frame[list(MEASURES)] = measures
+    return frame.assign(
+        samples=survey.sizes[group],
+        batch_norm=survey.subject.policy(survey.batch_norm),
+        precision=survey.precision,
+        interpolated=filled,
+        interpolation_error=np.where(filled, error, np.nan),
+        axes=survey.plane.axes,
+    )

@@ -1,5 +1,6 @@
 """What every analysis looks at: one network and the fixed samples on which it is evaluated."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,17 +17,24 @@ from fedscape.models.evaluate import EvaluationSet, has_batch_statistics, recali
 from fedscape.models.layout import Layout, layout_of, parameters_of
 from fedscape.streams import stream
 
-BatchNorm = Literal["keep", "recalibrate"]
+BatchNorm = Literal["keep", "interpolate", "recalibrate"]
+"""Which running statistics a model has that nobody trained: those of one model nearby, the same mixture of
+several models' as its parameters are, or statistics measured anew."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network, whose own weights do not matter, with samples of the train and the test set."""
+    """A network, whose own weights do not matter, with samples of the train and the test set.
+
+    owners: int64 [n], which of the partition's `clients` clients has each train sample; -1 for none.
+    """
 
     module: nn.Module
     layout: Layout
     train: EvaluationSet
     test: EvaluationSet
+    owners: Tensor
+    clients: int
     device: torch.device
 
     def policy(self, batch_norm: BatchNorm) -> str:
@@ -38,8 +46,8 @@ class Subject:
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Named parameters and buffers on the device of a model that nobody trained, such as a mixture.
 
-        vector: its parameters [P]. buffers: those of a model nearby, which `keep` takes as they are;
-        `recalibrate` measures the statistics afresh on the train samples.
+        vector: its parameters [P]. buffers: those of a model nearby (`keep`) or a mixture that the caller
+        made (`interpolate`), taken as they are; `recalibrate` measures them afresh on the train samples.
         """
         parameters = parameters_of(vector.to(self.device), self.layout)
         buffers = {name: tensor.to(self.device) for name, tensor in buffers.items()}
@@ -72,6 +80,8 @@ def open_subject(
         layout=layout_of(module),
         train=EvaluationSet.from_dataset(dataset, "train", train, device),
         test=EvaluationSet.from_dataset(dataset, "test", chosen.test, device),
+        owners=torch.from_numpy(sample_owners(train, chosen.clients)).to(device),
+        clients=len(chosen.clients),
         device=device,
     )
 
@@ -81,6 +91,15 @@ def chosen_samples(indices: np.ndarray, samples: int | None, seed: int) -> np.nd
     if samples is None or samples >= len(indices):
         return indices
     return np.sort(stream(seed, "samples").permutation(indices)[:samples])
+
+
+def sample_owners(samples: np.ndarray, clients: Sequence[np.ndarray]) -> np.ndarray:
+    """Which client has each of the `samples` [n], from the disjoint samples of every client; -1 for none."""
+    largest = max(indices.max(initial=-1) for indices in (samples, *clients))
+    owners = np.full(largest + 1, -1, dtype=np.int64)
+    for client, indices in enumerate(clients):
+        owners[indices] = client
+    return owners[samples]
 
 
 def check_layout(subject: Subject, layout: Layout, path: str | Path) -> None:

@@ -5,16 +5,19 @@ plane cannot hold them all: the residuals say how far each one lies off it. The 
 the finals' buffers, as averaging the models would make them; counters are the first run's.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from fedscape.federated.trajectory import Trajectory
-from fedscape.landscape.principal import principal_directions
+from fedscape.landscape.material import Mark, Material
+from fedscape.landscape.principal import principal_plane
 from fedscape.landscape.projection import Plane
-from fedscape.models.layout import flatten
+
+AXES = "principal"
+FEWEST_RUNS = 2
+MOST_RUNS = None
+CLIENTS = False
+THROUGH_MODELS = True
 
 
 @dataclass(frozen=True)
@@ -22,30 +25,28 @@ class Settings:
     """The plane has no settings."""
 
 
-def marks(trajectories: Sequence[Trajectory]) -> list[tuple[int, int]]:
-    """The models to mark, as (run, round): the last kept round of every run."""
-    return [(run, trajectory.last) for run, trajectory in enumerate(trajectories)]
+def marks(material: Material, settings: Settings) -> list[Mark]:
+    """The last kept round of every run."""
+    return material.finals()
 
 
-def plane(trajectories: Sequence[Trajectory], settings: Settings) -> Plane:
+def plane(material: Material, settings: Settings) -> Plane:
     """The plane of the final models."""
-    layout = trajectories[0].layout
-    states = [one.state(one.last) for one in trajectories]
-    vectors = [flatten({**parameters, **buffers}, layout) for parameters, buffers in states]
-    parameters, floats, counters = zip(*vectors, strict=True)
-    weights = np.full(len(trajectories), 1 / len(trajectories))
-    stacked = torch.stack(parameters)
+    models = marks(material, settings)
+    parameters, floats, counters = material.stacked(models)
+    floats = floats.double()
+    weights = np.full(len(models), 1 / len(models))
 
     def block(start: int, stop: int) -> np.ndarray:
-        rows = stacked[:, start:stop].double().numpy()
+        rows = parameters[:, start:stop].double().numpy()
         return rows - weights @ rows
 
-    directions, explained = principal_directions(block, weights, layout.parameter_count)
-    return Plane(
-        layout=layout,
-        centre=stacked.double().mean(dim=0).float(),
-        directions=directions,
-        floats=torch.stack(floats).double().mean(dim=0).float(),
+    return principal_plane(
+        layout=material.layout,
+        block=block,
+        weights=weights,
+        buffers=(floats - floats.mean(dim=0)).numpy(),
+        centre=parameters.double().mean(dim=0).float(),
+        floats=floats.mean(dim=0).float(),
         counters=counters[0],
-        explained=explained,
     )

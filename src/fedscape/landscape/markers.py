@@ -1,0 +1,73 @@
+"""What a marker on a plane says about its model, beside where it lies: the truth next to the picture."""
+
+from collections.abc import Iterable, Iterator
+
+from torch import Tensor
+
+from fedscape.landscape.material import Mark, Material
+from fedscape.landscape.projection import Plane
+from fedscape.models.evaluate import Evaluation, evaluate, evaluate_groups
+from fedscape.models.subject import BatchNorm, Subject
+
+MEASURES = (
+    *("x", "y", "residual"),
+    *("loss", "loss_under_policy", "loss_at_projection", "error", "error_at_projection"),
+    *("own_loss", "own_loss_at_start"),
+)
+"""x, y, residual: as in `Plane.project`. loss, error: of the model itself, with its own buffers.
+loss_under_policy: of its own parameters with the buffers that the surface has there, so that it differs from
+`loss` by the batch-norm policy alone, and from loss_at_projection by the projection alone. Those at the
+projection are of the plane's point below the model. own_loss: of a client's model on that client's samples;
+own_loss_at_start: of the model that it started from. None where a measure means nothing."""
+
+
+def measured(
+    material: Material, plane: Plane, batch_norm: BatchNorm, marks: Iterable[Mark]
+) -> Iterator[dict[str, float | None]]:
+    """For each model the values of MEASURES; the plane lies on the subject's device."""
+    subject = material.subject
+    starts: dict[Mark, list[Evaluation]] = {}
+    for mark in marks:
+        parameters, buffers = material.state(mark)
+        parameters = parameters.to(subject.device)
+        x, y, residual = plane.project(parameters)
+        around = plane.buffers_at(x, y, batch_norm)
+        projected = _evaluated(subject, plane.at(x, y), around, batch_norm)
+        own, own_at_start = None, None
+        if mark.client is None:
+            true = _evaluated(subject, parameters, buffers, "keep")
+        else:
+            start = Mark(mark.run, mark.round - 1)
+            if start not in starts:
+                starts[start] = _evaluated_by_client(subject, *material.state(start))
+            true, *by_client = _evaluated_by_client(subject, parameters, buffers)
+            own, own_at_start = by_client[mark.client].loss, starts[start][1 + mark.client].loss
+        under_policy = true
+        if subject.policy(batch_norm) != "none":
+            under_policy = _evaluated(subject, parameters, around, batch_norm)
+        yield {
+            "x": x,
+            "y": y,
+            "residual": residual,
+            "loss": true.loss,
+            "loss_under_policy": under_policy.loss,
+            "loss_at_projection": projected.loss,
+            "error": true.error,
+            "error_at_projection": projected.error,
+            "own_loss": own,
+            "own_loss_at_start": own_at_start,
+        }
+
+
+def _evaluated(
+    subject: Subject, parameters: Tensor, buffers: dict[str, Tensor], batch_norm: BatchNorm
+) -> Evaluation:
+    return evaluate(subject.module, *subject.tensors(parameters, buffers, batch_norm), subject.train)
+
+
+def _evaluated_by_client(
+    subject: Subject, parameters: Tensor, buffers: dict[str, Tensor]
+) -> list[Evaluation]:
+    """A model with its own buffers on all samples, and then on those of each client."""
+    tensors = subject.tensors(parameters, buffers, "keep")
+    return evaluate_groups(subject.module, *tensors, subject.train, subject.owners, subject.clients)

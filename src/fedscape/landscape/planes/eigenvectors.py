@@ -1,0 +1,70 @@
+"""The two directions in which the loss around one model is most strongly curved upwards.
+
+Eigenvectors of the two algebraically largest eigenvalues of the Hessian of the train loss on the evaluated
+samples, of unit length, as in figure 1 of Mendieta et al. (Local Learning Matters: Rethinking Data
+Heterogeneity in Federated Learning, 2022). The network is in eval mode with the model's own running
+statistics, so with batch_norm `keep` the surface's second derivatives at the centre are the eigenvalues.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from scipy.sparse.linalg import ArpackError
+
+from fedscape.errors import FedscapeError
+from fedscape.landscape.material import Mark, Material
+from fedscape.landscape.projection import Plane
+from fedscape.models.hessian import HessianProduct, top_eigenpairs
+
+AXES = "eigenvectors"
+FEWEST_RUNS = 1
+MOST_RUNS = 1
+CLIENTS = False
+THROUGH_MODELS = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Around which model, and how far."""
+
+    round: int | float | Literal["last"] = "last"  # a number, a share of all rounds, or the last one
+    radius: float = 1.0  # L2 distance of parameters; Mendieta et al. draw -1 to 1
+
+    def __post_init__(self):
+        if not (math.isfinite(self.radius) and self.radius > 0):
+            raise ValueError(f"radius: got {self.radius}, must be positive and finite")
+
+
+def marks(material: Material, settings: Settings) -> list[Mark]:
+    """The model in the centre."""
+    return [material.model(settings.round)]
+
+
+def plane(material: Material, settings: Settings) -> Plane:
+    """The plane of the top two eigenvectors; FedscapeError where the Hessian has none."""
+    (mark,) = marks(material, settings)
+    subject = material.subject
+    centre, buffers = material.state(mark)
+    product = HessianProduct.of(subject, centre, buffers)
+    try:
+        pairs = top_eigenpairs(product, len(centre), 2, material.seed, subject.device)
+    except ArpackError as error:
+        path = material.trajectories[0].path
+        raise FedscapeError(f"{path}: round {mark.round}: no eigenvectors found ({error})") from error
+    vectors = torch.from_numpy(pairs.vectors)
+    # An eigenvector's sign is free: its largest entry is positive.
+    largest = vectors.gather(1, vectors.abs().argmax(dim=1, keepdim=True))
+    floats, counters = material.buffer_vectors(mark)
+    return Plane(
+        layout=subject.layout,
+        centre=centre,
+        directions=(vectors * largest.sign()).float(),
+        floats=floats,
+        counters=counters,
+        buffer_directions=torch.zeros(2, len(floats)),
+        axes=AXES,
+        box=(-settings.radius, settings.radius, -settings.radius, settings.radius),
+        curvature=(float(pairs.values[0]), float(pairs.values[1])),
+    )

@@ -1,0 +1,82 @@
+"""Two random directions around one model, scaled filter by filter to its weights.
+
+Li et al. (Visualizing the Loss Landscape of Neural Nets, 2018, section 4): Gaussian directions d in which
+each filter d_f is given the length of the model's filter, d_f * ||w_f|| / ||d_f||. A filter is a row of the
+first axis: one output channel of a convolution, one output of a linear layer. So the picture stays the same
+if filters are scaled and those after them undo it, each by one factor, or if batch norm does. Biases and norm
+layers have no filters: they stay as they are, as in the paper's plots, or (`ignore: none`) move along
+themselves, as in the authors' code. The two directions are not made orthogonal, as theirs are not;
+coordinates are multiples of them, no distances.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from fedscape.landscape.material import Mark, Material
+from fedscape.landscape.projection import Plane
+from fedscape.models.layout import Layout, parameters_of
+from fedscape.streams import stream
+
+AXES = "random"
+FEWEST_RUNS = 1
+MOST_RUNS = 1
+CLIENTS = False
+THROUGH_MODELS = False
+TINY = 1e-10  # added to lengths that are divided by, as in the authors' code
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Around which model, how far, and what the directions leave alone."""
+
+    round: int | float | Literal["last"] = "last"  # a number, a share of all rounds, or the last one
+    ignore: Literal["vectors", "none"] = "vectors"  # vectors: biases and norm layers do not move
+    radius: float = 1.0  # in multiples of the directions; the paper draws -1 to 1
+
+    def __post_init__(self):
+        if not (math.isfinite(self.radius) and self.radius > 0):
+            raise ValueError(f"radius: got {self.radius}, must be positive and finite")
+
+
+def marks(material: Material, settings: Settings) -> list[Mark]:
+    """The model in the centre."""
+    return [material.model(settings.round)]
+
+
+def plane(material: Material, settings: Settings) -> Plane:
+    """The plane of two directions drawn from the stream `direction` of the material's seed."""
+    (mark,) = marks(material, settings)
+    centre = material.parameters(mark)
+    floats, counters = material.buffer_vectors(mark)
+    return Plane(
+        layout=material.layout,
+        centre=centre,
+        directions=torch.stack(
+            [filter_normalised(centre, material.layout, material.seed, k, settings.ignore) for k in range(2)]
+        ),
+        floats=floats,
+        counters=counters,
+        buffer_directions=torch.zeros(2, len(floats)),
+        axes=AXES,
+        box=(-settings.radius, settings.radius, -settings.radius, settings.radius),
+    )
+
+
+def filter_normalised(centre: Tensor, layout: Layout, seed: int, number: int, ignore: str) -> Tensor:
+    """Random direction `number` of a seed, scaled to the model at `centre` [P]: float32 [P]."""
+    direction = torch.from_numpy(stream(seed, "direction", number).standard_normal(len(centre)))
+    weights = parameters_of(centre.double(), layout)
+    for name, drawn in parameters_of(direction, layout).items():
+        weight = weights[name]
+        if drawn.ndim > 1:
+            wanted, length = (torch.linalg.vector_norm(one.flatten(1), dim=1) for one in (weight, drawn))
+            drawn *= (wanted / (length + TINY)).view(-1, *[1] * (drawn.ndim - 1))
+        elif ignore == "vectors":
+            drawn.zero_()
+        else:
+            drawn.copy_(weight)
+    return direction.float()

@@ -1,0 +1,94 @@
+"""A fine surface from a coarse one: which points have to be evaluated, and how the others are filled.
+
+Every k-th point along both axes is a node. The others come from a bicubic spline through the nodes: in the
+logarithm of the loss, which spans orders of magnitude on a landscape, and in the error as it is. A few of
+them are evaluated all the same, to say how far off the fill is.
+"""
+
+import numpy as np
+from scipy.interpolate import RectBivariateSpline
+from scipy.ndimage import distance_transform_edt, maximum_filter
+
+from fedscape.streams import stream
+
+CHECKS = 24
+"""Filled points that are evaluated: half at random, half where the fill is most likely to be wrong."""
+CHECKED_SHARE = 0.25
+"""Most of the filled points that are checked: on a small grid 24 would leave nothing to fill."""
+DEGREE = 3
+
+
+def on_nodes(shape: tuple[int, int], coarse: int) -> np.ndarray:
+    """Which points of a grid [nx, ny] are nodes, bool [nx, ny]."""
+    nodes = np.zeros(shape, dtype=bool)
+    nodes[::coarse, ::coarse] = True
+    return nodes
+
+
+def beside_undefined(losses: np.ndarray, coarse: int) -> np.ndarray:
+    """Points in cells, edges included, of which a corner has no finite logarithm of a loss; bool [nx, ny].
+
+    losses: at the nodes, [mx, my, groups].
+    """
+    undefined = np.zeros([(count - 1) * coarse + 1 for count in losses.shape[:2]], dtype=np.uint8)
+    undefined[::coarse, ::coarse] = ~np.isfinite(_log(losses)).all(axis=2)
+    # A cell reaches `coarse` points from each of its corners.
+    return maximum_filter(undefined, size=2 * coarse + 1, mode="constant").astype(bool)
+
+
+def checked(filled: np.ndarray, losses: np.ndarray, coarse: int, seed: int) -> np.ndarray:
+    """Which of the points `filled`, bool [nx, ny], are evaluated to check the fill; bool [nx, ny].
+
+    losses: at the nodes, [mx, my, groups]. Half are those where a bilinear fill differs most from the bicubic
+    one, group by group in turn: on a sharp valley's floor, which random points would miss and the fill with
+    them. The others are drawn by the stream `checks` of the seed.
+    """
+    candidates = np.flatnonzero(filled)
+    number = min(CHECKS, int(np.ceil(CHECKED_SHARE * len(candidates))))
+    doubts = [
+        np.abs(_spline(group, coarse) - _spline(group, coarse, degree=1))[filled]
+        for group in np.moveaxis(_log(losses), 2, 0)
+    ]
+    doubtful = candidates[np.argsort(-np.array(doubts), axis=1, kind="stable").T.ravel()]
+    first = list(dict.fromkeys(doubtful))[: number // 2]
+    drawn = stream(seed, "checks").permutation(np.setdiff1d(candidates, first))
+    chosen = np.zeros(filled.shape, dtype=bool)
+    chosen.flat[[*first, *drawn[: number - len(first)]]] = True
+    return chosen
+
+
+def filled_losses(losses: np.ndarray, coarse: int) -> np.ndarray:
+    """Losses [nx, ny] of all points from those at the nodes [mx, my], bicubic in their logarithm."""
+    return np.exp(_spline(_log(losses), coarse))
+
+
+def filled_errors(errors: np.ndarray, coarse: int) -> np.ndarray:
+    """Errors [nx, ny], fractions, of all points from those at the nodes [mx, my]."""
+    return _spline(errors, coarse).clip(0, 1)
+
+
+def worst(filled: np.ndarray, true: np.ndarray) -> float:
+    """Largest relative error of filled losses; infinite where the truth is not finite, NaN for none."""
+    if not len(true):
+        return np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.abs(filled - true) / true
+    return float(np.where(np.isfinite(relative), relative, np.inf).max())
+
+
+def _log(losses: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(losses)
+
+
+def _spline(values: np.ndarray, coarse: int, degree: int = DEGREE) -> np.ndarray:
+    """A spline through the nodes [mx, my] at all points [nx, ny]; of lower degree where nodes are few."""
+    undefined = ~np.isfinite(values)
+    if undefined.all():
+        return np.full([(count - 1) * coarse + 1 for count in values.shape], np.nan)
+    # A spline takes numbers only. No point is filled beside these, so that they count far off and little.
+    nearest = distance_transform_edt(undefined, return_distances=False, return_indices=True)
+    nodes = [np.arange(count) * coarse for count in values.shape]
+    degrees = [min(degree, count - 1) for count in values.shape]
+    spline = RectBivariateSpline(*nodes, values[tuple(nearest)], kx=degrees[0], ky=degrees[1], s=0)
+    return spline(*(np.arange(axis[-1] + 1) for axis in nodes))
