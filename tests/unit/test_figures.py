@@ -3,78 +3,23 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PathCollection, QuadMesh
-from matplotlib.patches import Rectangle
+from figure_frames import (
+    RUN,
+    barriers_frame,
+    diverged_row,
+    markers_frame,
+    path_frame,
+    round_frames,
+    surface_frame,
+)
+from matplotlib.collections import QuadMesh
 
 from fedscape.errors import FedscapeError
-from fedscape.figures import contour, curves, interpolation, partitions
+from fedscape.figures import curves, partitions
 from fedscape.figures.draw import draw_figure, selected
 from fedscape.figures.labels import pair_labels, panel_titles, run_labels
-from fedscape.figures.plane import SURFACE_COLOURS, loss_scale
-from fedscape.figures.style import log_steps, looks
+from fedscape.figures.style import log_steps, looks, save
 from fedscape.files import write_csv
-
-RUN = {
-    "study": "pilot", "scale": "smoke", "dataset": "digits", "model": "convnet", "partition": "iid",
-    "init": "random", "method": "fedavg", "seed": 0,
-}  # fmt: skip
-PLANE = {"plane": "one", "group": "all"}
-
-
-def surface_frame(nx=7, ny=4, lowest=(6, 0), **names):
-    """A bowl on a grid of 7 x 4 points with its lowest point in a corner; x in [0, 6], y in [10, 11.5]."""
-    rows = []
-    for i in range(nx):
-        for j in range(ny):
-            loss = 0.1 + (i - lowest[0]) ** 2 + (j - lowest[1]) ** 2
-            rows.append(
-                {
-                    **RUN,
-                    "partition": "*",
-                    **PLANE,
-                    **names,
-                    "i": i,
-                    "j": j,
-                    "x": i,
-                    "y": 10 + j / 2,
-                    "loss": loss,
-                    "samples": 1500,
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def markers_frame(partitions=("iid", "dir0.1"), rounds=range(4), **names):
-    rows = []
-    for place, partition in enumerate(partitions):
-        for number in rounds:
-            loss = 2.0 / (1 + number) + place
-            rows.append(
-                {**RUN, **PLANE, "partition": partition, **names, "round": number, "x": 1.0 + number, "y": 10.2 + place / 2,
-                 "residual": 0.2, "loss": loss, "loss_at_projection": 0.9 * loss}
-            )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def path_frame(**names):
-    rows = []
-    for start in ("iid", "iid-b"):
-        for end in ("dir1.0", "dir0.1"):
-            for split in ("train", "test"):
-                for t in np.linspace(0, 1, 5):
-                    rows.append(
-                        {**RUN, "partition": start, "to_partition": end, "to_init": "random", "to_method": "fedavg",
-                         "to_seed": 0, "connectivity": "finals", "group": "all", **names, "split": split, "t": t,
-                         "loss": t + t * (1 - t) + (split == "test"), "error": 0.1 * t}
-                    )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def barriers_frame():
-    ends = path_frame().query("t == 0").drop(columns=["t", "loss", "error"])
-    return pd.concat(
-        [ends.assign(measure=measure, sup=sup) for measure, sup in (("loss", 0.25), ("error", 0.125))]
-    )
 
 
 def rounds_frame(seeds=(0,), partitions=("iid", "dir0.1"), inits=("random",), rounds=6):
@@ -95,15 +40,21 @@ def partition_frame(partition="iid", clients=4, classes=3):
     return pd.DataFrame(rows)
 
 
+ALPHA = "\N{GREEK SMALL LETTER ALPHA} = 0.1"
+LABELS = [
+    {"label": "IID", "where": {"partition": ["iid", "iid-50"]}},
+    {"label": ALPHA, "where": {"partition": "dir0.1"}},
+]
 KINDS = {
     "contour": ({}, {"surface": surface_frame(), "markers": markers_frame()}),
+    "local": ({}, round_frames()),
     "interpolation": ({}, {"path": path_frame(), "barriers": barriers_frame()}),
     "curves": ({"measure": "test_accuracy"}, {"rounds": rounds_frame(seeds=(0, 1))}),
     "partitions": ({}, {"partitions": pd.concat([partition_frame("iid"), partition_frame("dir0.1")])}),
 }
 
 
-def drawn(tmp_path, kind, settings, frames, where=None, name="figure", title="A title"):
+def drawn(tmp_path, kind, settings, frames, where=None, name="figure", title="A title", labels=()):
     """Write the frames as CSVs and draw them; gives the bytes of PNG and SVG."""
     files = {}
     for key, frame in frames.items():
@@ -111,7 +62,7 @@ def drawn(tmp_path, kind, settings, frames, where=None, name="figure", title="A 
         write_csv(files[key][0], frame, list(RUN))
     png, svg = tmp_path / f"{name}.png", tmp_path / f"{name}.svg"
     draw_figure(
-        kind=kind, settings=settings, title=title, frames=files, where=where or {}, png=png, svg=svg
+        kind=kind, settings=settings, title=title, frames=files, where=where or {}, labels=labels, png=png, svg=svg
     )  # fmt: skip
     return png.read_bytes(), svg.read_bytes()
 
@@ -149,9 +100,26 @@ def test_no_rows_is_one_line_with_the_where(tmp_path):
     assert not list(tmp_path.glob("*.png"))
 
 
-def test_a_long_title_stays_inside(tmp_path):
+def test_a_long_title_stays_inside(tmp_path, monkeypatch):
     title = "Loss between the final models of runs with clients whose data differ, and of those alike " * 2
+    seen = []
+    monkeypatch.setattr(
+        "fedscape.figures.draw.save", lambda figure, *files: (save(figure, *files), seen.append(figure))
+    )
     drawn(tmp_path, "interpolation", *KINDS["interpolation"], title=title)
+    (figure,) = seen
+    (text,) = [text for text in figure.texts if text.get_text() == figure.get_suptitle()]
+    assert text.get_text().split() == title.split()
+    whole, extent = figure.bbox.extents, text.get_window_extent().extents
+    assert (extent[:2] >= whole[:2]).all() and (extent[2:] <= whole[2:]).all()
+
+
+def test_a_surface_without_rows_is_drawn_where_all_runs_diverged(tmp_path):
+    frames = {"surface": surface_frame().iloc[:0], "markers": diverged_row()}
+    assert drawn(tmp_path, "contour", {}, frames)
+    assert drawn(tmp_path, "local", {}, frames)
+    with pytest.raises(FedscapeError, match="no rows in markers"):
+        drawn(tmp_path, "contour", {}, frames, where={"partition": "dir0.1"})
 
 
 class TestSelected:
@@ -170,12 +138,12 @@ class TestSelected:
         assert list(dict.fromkeys(frame["partition"])) == ["c", "a"]
         assert list(frame["round"]) == [*range(6), *range(6)]
 
-    def test_a_pair_stays_if_either_end_is_asked_for(self):
-        ends = selected(path_frame(), {"partition": ["iid-b"]})
-        assert set(ends["partition"]) == {"iid-b"}
-        ends = selected(path_frame(), {"partition": ["dir0.1"]})
-        assert set(ends["partition"]) == {"iid", "iid-b"} and set(ends["to_partition"]) == {"dir0.1"}
-        assert selected(path_frame(), {"partition": ["dir0.1"], "init": "pretrained"}).empty
+    def test_a_pair_stays_if_both_ends_are_asked_for(self):
+        ends = selected(path_frame(), {"partition": ["iid-b", "dir0.1"]})
+        assert set(ends["partition"]) == {"iid-b"} and set(ends["to_partition"]) == {"dir0.1"}
+        assert selected(path_frame(), {"partition": ["dir0.1"]}).empty
+        assert len(selected(path_frame(), {"init": "random"})) == len(path_frame())
+        assert selected(path_frame(to_init="pretrained"), {"init": "random"}).empty
 
 
 class TestLabels:
@@ -196,6 +164,45 @@ class TestLabels:
         start, end = pair_labels(path_frame())
         assert set(start) == {"iid", "iid-b"} and set(end) == {"dir1.0", "dir0.1"}
 
+    def test_a_study_names_its_runs(self):
+        frame = rounds_frame(seeds=(0, 1))
+        columns = ["partition", "init", "method"]
+        assert set(run_labels(frame, columns, labels=LABELS)) == {"IID", ALPHA}
+        assert set(run_labels(rounds_frame(partitions=["iid"]), labels=LABELS)) == {"IID"}
+        # The first entry that fits counts; a run that none fits keeps its own name.
+        first = [{"label": "all", "where": {"partition": ["iid", "dir0.1"], "method": "other"}}, LABELS[0]]
+        assert set(run_labels(frame, columns, labels=first)) == {"IID", "dir0.1"}
+
+    def test_names_that_do_not_tell_runs_apart_are_not_used(self):
+        both = rounds_frame(inits=("random", "pretrained"))
+        assert set(run_labels(both, labels=LABELS)) == {
+            "iid, random", "iid, pretrained", "dir0.1, random", "dir0.1, pretrained",
+        }  # fmt: skip
+        # Panel by panel: the second has one of the two inits only.
+        two = pd.concat([both.assign(panel="a"), rounds_frame().assign(panel="b")])
+        assert set(run_labels(two, within=["panel"], labels=LABELS)[two["panel"] == "b"]) == {
+            "IID",
+            ALPHA,
+        }
+
+    def test_no_name_of_a_run_fits_a_row_for_several(self):
+        labels = [{"label": "longer", "where": {"method": ["fedavg"]}}, *LABELS]
+        frame = partition_frame("iid")
+        assert set(run_labels(frame, labels=labels)) == {"IID"}
+
+    def test_panels_have_the_names_of_what_their_runs_share(self):
+        frame = pd.concat(
+            [markers_frame([p], group=f"x_{p}", method=m) for p in ("iid", "dir0.1") for m in ("a", "b")]
+        )
+        by_method = [{"label": "method a", "where": {"method": "a"}}, *LABELS]
+        assert panel_titles(frame, "group", by_method) == {"x_iid": "IID", "x_dir0.1": ALPHA}
+        more = pd.concat([frame, markers_frame(["iid"], group="x_other", init="other")])
+        assert panel_titles(more, "group", LABELS)["x_other"] == "IID, other"
+
+    def test_ends_that_differ_in_their_seed_alone_are_told_apart(self):
+        start, end = pair_labels(path_frame(to_partition="iid", to_seed=1).query("partition == 'iid'"))
+        assert set(start) == {"iid"} and set(end) == {"iid, other seed"}
+
     def test_looks_differ_in_colour_and_marker_and_line(self):
         names = [f"run {i}" for i in range(42)]
         assert len(set(looks(names).values())) == 42
@@ -210,151 +217,12 @@ class TestLabels:
         (0.015, 3, 5, [0.03, 0.1, 0.3, 1, 3]),
         (0.015, 3, 3, [0.1, 1]),
         (1e-6, 1, 3, [1e-6, 1e-4, 1e-2, 1]),
-        (0.6, 0.9, 5, []),
+        (0.6, 0.9, 5, [0.6, 0.8]),
+        (1, 3.4, 12, [1, 1.2, 1.5, 2, 2.5, 3]),
     ],
 )
 def test_log_steps_are_round_and_not_too_many(low, high, most, steps):
     assert np.allclose(log_steps(low, high, most), steps)
-
-
-class TestContour:
-    def draw(self, surface=None, markers=None, **settings):
-        frames = {
-            "surface": surface_frame() if surface is None else surface,
-            "markers": markers_frame() if markers is None else markers,
-        }
-        return contour.draw(frames, contour.Settings(**settings))
-
-    @pytest.mark.parametrize("corner", [(0, 0), (6, 0), (0, 3), (6, 3)])
-    def test_the_lowest_loss_is_in_the_corner_where_it_is(self, corner):
-        """On a grid with nx != ny: reading it transposed would fail, or put the minimum elsewhere."""
-        axes = self.draw(surface_frame(lowest=corner)).axes[0]
-        bands = axes.collections[0]
-        lowest = next(path.vertices for path in bands.get_paths() if len(path.vertices))
-        x, y = corner[0], 10 + corner[1] / 2
-        assert np.isclose(lowest, (x, y)).all(axis=1).any()
-        assert np.abs(lowest - (x, y)).max() < 1.5
-        assert axes.get_xlim() == (0, 6) and axes.get_ylim() == (10, 11.5)
-        assert axes.get_aspect() == 1
-
-    def test_markers_are_filled_with_their_true_loss(self):
-        figure = self.draw(markers=markers_frame(["iid", "dir0.1"], rounds=[3]))
-        axes, norm = figure.axes[0], figure.axes[0].collections[0].norm
-        fills = [c.get_facecolor()[0] for c in axes.collections if isinstance(c, PathCollection)][1::2]
-        losses = markers_frame(["iid", "dir0.1"], rounds=[3])["loss"]
-        assert np.allclose(fills, [SURFACE_COLOURS(norm(loss)) for loss in losses])
-
-    def test_a_trajectory_is_a_line_through_all_its_rounds_in_order(self):
-        markers = markers_frame(["iid"], rounds=range(40)).sample(frac=1, random_state=0)
-        axes = self.draw(markers=markers, marked_rounds=5).axes[0]
-        (line,) = axes.lines
-        assert list(line.get_xdata()) == [1.0 + number for number in range(40)]
-        points = [c.get_offsets() for c in axes.collections if isinstance(c, PathCollection)]
-        assert sum(map(len, points)) == 2 * 5  # each with its white rim
-
-    def test_final_models_are_named_beside_their_marker(self):
-        axes = self.draw(markers=markers_frame(rounds=[3])).axes[0]
-        assert not axes.lines
-        assert {"iid", "dir0.1"} <= {text.get_text() for text in axes.texts}
-
-    @pytest.mark.parametrize("value", [np.nan, np.inf])
-    def test_ground_without_finite_loss_is_hatched(self, value):
-        surface = surface_frame()
-        surface.loc[surface["i"] < 2, "loss"] = value
-        figure = self.draw(surface)
-        (patch,) = [p for p in figure.axes[0].patches if isinstance(p, Rectangle)]
-        assert patch.get_hatch()
-        drawn_x = np.concatenate([path.vertices[:, 0] for path in figure.axes[0].collections[0].get_paths()])
-        assert drawn_x.min() >= 2
-        assert "loss not finite" in {text.get_text() for text in figure.legends[0].get_texts()}
-        assert not self.draw().axes[0].patches
-
-    def test_a_model_without_finite_loss_and_a_flat_surface_draw(self):
-        markers = markers_frame()
-        markers.loc[1, ["loss", "loss_at_projection"]] = np.nan
-        self.draw(surface_frame().assign(loss=0.5), markers).savefig("/dev/null", format="png")
-
-    def test_nothing_finite_is_an_error(self):
-        with pytest.raises(FedscapeError, match="no finite loss"):
-            self.draw(surface_frame().assign(loss=np.nan), markers_frame().assign(loss=np.nan))
-
-    def test_panels_share_one_scale(self):
-        groups = ("x_random", "x_pretrained")
-        surface = pd.concat(
-            [
-                surface_frame(group=g).assign(loss=lambda f, k=k: f["loss"] * 10**k)
-                for k, g in enumerate(groups)
-            ]
-        )
-        markers = pd.concat([markers_frame(group=g, init=g[2:]) for g in groups])
-        figure = self.draw(surface, markers, truth=False)
-        panels = [axes for axes in figure.axes if axes.get_title()]
-        assert [axes.get_title() for axes in panels] == ["random", "pretrained"]
-        norms = {(axes.collections[0].norm.vmin, axes.collections[0].norm.vmax) for axes in panels}
-        assert norms == {(0.1, 10 * markers["loss"].max())}
-
-    def test_the_scale_ends_where_asked_or_before_astronomic_losses(self):
-        surface, markers = surface_frame(), markers_frame()
-        surface.loc[0, "loss"] = 1e9
-        assert loss_scale(surface, markers, None).vmax == 10 * markers["loss"].max()
-        assert loss_scale(surface, markers.assign(loss=0.2), None).vmax == 10
-        assert loss_scale(surface_frame(nx=2, lowest=(0, 0)), markers, None).vmax == 10.1
-        assert loss_scale(surface, markers, 7.0).vmax == 7
-
-    def test_a_group_without_surface_is_named(self):
-        with pytest.raises(FedscapeError, match="group other has markers, but no rows in surface"):
-            self.draw(markers=pd.concat([markers_frame(), markers_frame(group="other")]))
-
-    def test_truth_panels_show_true_loss_shown_loss_and_residual(self):
-        _, losses, residuals, *_ = self.draw(markers=markers_frame(["iid"])).axes
-        shown = losses.lines[1]
-        assert np.allclose(shown.get_ydata(), 0.9 * np.asarray(shown.get_xdata()))
-        assert np.allclose(residuals.lines[0].get_ydata(), 0.2)
-        assert len(self.draw(truth=False).axes) == 2  # surface and colour bar
-
-    def test_settings_refuse_what_cannot_be(self):
-        with pytest.raises(ValueError, match="marked_rounds must be at least 2"):
-            contour.Settings(marked_rounds=1)
-        with pytest.raises(ValueError, match="highest_loss must be > 0"):
-            contour.Settings(highest_loss=0.0)
-
-
-class TestInterpolation:
-    def draw(self, frames=None, **settings):
-        frames = frames or {"path": path_frame(), "barriers": barriers_frame()}
-        return interpolation.draw(frames, interpolation.Settings(**settings))
-
-    def test_one_line_per_pair_of_the_split_with_its_barrier(self):
-        axes = self.draw(split="test", measure="loss").axes[0]
-        t = np.linspace(0, 1, 5)
-        lines = [line for line in axes.lines if line.get_linestyle() != "None"]
-        assert len(lines) == 4
-        assert all(np.allclose(line.get_ydata(), t + t * (1 - t) + 1) for line in lines)
-        names = [text.get_text() for text in axes.get_legend().get_texts()]
-        assert names[0] == "iid \N{RIGHTWARDS ARROW} dir1.0 (+0.25)" and len(names) == 4
-
-    def test_colour_tells_the_end_and_line_style_the_start(self):
-        lines = {line.get_label().split(" (")[0]: line for line in self.draw().axes[0].lines}
-        look = {pair.replace(" \N{RIGHTWARDS ARROW}", ""): line for pair, line in lines.items()}
-        assert (
-            look["iid dir0.1"].get_color()
-            == look["iid-b dir0.1"].get_color()
-            != look["iid dir1.0"].get_color()
-        )
-        assert (
-            look["iid dir0.1"].get_linestyle()
-            == look["iid dir1.0"].get_linestyle()
-            != look["iid-b dir1.0"].get_linestyle()
-        )
-
-    def test_without_barriers_and_on_a_log_axis(self):
-        figure = self.draw({"path": path_frame()}, log=True)
-        assert figure.axes[0].get_yscale() == "log"
-        assert figure.axes[0].get_legend().get_texts()[0].get_text() == "iid \N{RIGHTWARDS ARROW} dir1.0"
-
-    def test_a_split_that_was_not_measured_is_an_error(self):
-        with pytest.raises(FedscapeError, match="no rows with split test"):
-            self.draw({"path": path_frame().query("split == 'train'")}, split="test")
 
 
 class TestCurves:

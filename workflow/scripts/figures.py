@@ -13,6 +13,7 @@ with job(snakemake) as this:
         title=this.settings["title"],
         frames={name: [Path(path) for path in paths] for name, paths in snakemake.input.items()},
         where=dict(this.settings["where"]),
+        labels=this.settings["labels"],
         png=Path(snakemake.output.png),
         svg=Path(snakemake.output.svg),
     )

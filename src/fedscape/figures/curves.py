@@ -6,7 +6,7 @@ drawn where all seeds have a value: once one has diverged, the mean of the other
 where that is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,7 +39,7 @@ class Settings:
     log: bool = False  # logarithmic vertical axis
 
 
-def draw(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Figure:
+def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure. Raises FedscapeError for a column that is not there or has no values."""
     ((name, frame),) = frames.items()
     measure = settings.measure
@@ -50,13 +50,13 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Figure:
         raise FedscapeError(f"measure {measure}: the column has no finite value in the rows drawn")
     within = [settings.panels] if settings.panels else []
     names = [column for column in (*IDENTITY, "index") if column != "seed"]
-    frame = frame.assign(run=run_labels(frame, names, within))
+    frame = frame.assign(run=run_labels(frame, names, within, labels))
     if frame.duplicated([*within, "run", "seed", "round"]).any():
         raise FedscapeError(
             f"measure {measure}: {name} has several rows for one run and round; narrow `where`"
         )
     styles = looks(frame["run"])
-    titles = panel_titles(frame, settings.panels) if settings.panels else {None: ""}
+    titles = panel_titles(frame, settings.panels, labels) if settings.panels else {None: ""}
     figure, panels = panel_grid(
         list(titles.values()), (4.6 if len(titles) == 1 else 3.6, 3.2), "round", axis_label(measure)
     )

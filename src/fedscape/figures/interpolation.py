@@ -3,25 +3,29 @@
 Frames: `path` (path.csv) and, where given, `barriers` (barriers.csv), whose `sup` then stands in the legend:
 how far the path rises, at most, above the straight line between the values at its ends. One panel per group
 of pairs. Colour and marker tell the model where a path ends, the line style the one where it begins, so that
-pairs from two starts that agree are seen to agree.
+pairs from two starts that agree are seen to agree. Pairs that differ only in their seeds are one line, their
+mean, in a band from the smallest to the largest; groups that differ only in their seed share a panel.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import pair_labels, panel_titles
-from fedscape.figures.panels import panel_grid
-from fedscape.figures.style import looks, plain_log_ticks
+from fedscape.figures.panels import legend_columns, panel_grid
+from fedscape.figures.style import Look, looks, plain_log_ticks
+from fedscape.tables.columns import IDENTITY
 
 SAMPLES = {"train": "training samples", "test": "test samples"}
 MARKED = 7  # points of a path that get a marker, its ends among them
+PANEL = 4.6, 4.2  # inches
 
 SOURCES = ("connectivity",)  # what a study file may draw it from
 
@@ -35,40 +39,31 @@ class Settings:
     log: bool = False  # logarithmic vertical axis
 
 
-def draw(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Figure:
+def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure. Raises FedscapeError where the split was not measured."""
-    path = _named(frames["path"], settings)
-    sup = _sup(_named(frames["barriers"], settings), settings.measure) if "barriers" in frames else {}
+    path = _named(frames["path"], settings, labels)
+    sup = _sup(frames["barriers"], path, settings.measure) if "barriers" in frames else {}
     # One list for both ends: a model keeps its place in it, whichever end it is.
     styles = looks([*path["start"], *path["end"]])
-    titles = panel_titles(path, "group")
+    titles = panel_titles(path.assign(seed=0), "panel", labels)
     figure, panels = panel_grid(
         list(titles.values()),
-        (4.6, 4.2),
+        PANEL,
         "interpolation coefficient (0: first model, 1: second)",
         f"{settings.measure} ({SAMPLES[settings.split]})",
     )
-    for axes, group in zip(panels, titles, strict=True):
-        for (start, end), rows in path[path["group"] == group].groupby(["start", "end"], sort=False):
-            rows, look = rows.sort_values("t"), styles[end]
-            marked = np.linspace(0, len(rows) - 1, MARKED).round().astype(int).tolist()[1:]
-            t, values = rows["t"].to_numpy(), rows[settings.measure].to_numpy(dtype=float)
-            barrier = f" ({sup[group, start, end]:+.3g})" if (group, start, end) in sup else ""
-            axes.plot(
-                t, values, color=look.colour, linestyle=styles[start].line, marker=look.marker,
-                markevery=marked, markerfacecolor="white",
-                label=f"{start} \N{RIGHTWARDS ARROW} {end}{barrier}",
-            )  # fmt: skip
-            # A path looks like the model it leads to; where several begin, one neutral dot.
-            axes.plot(
-                t[-1], values[-1], linestyle="none", color=look.colour, marker=look.marker, markersize=7
-            )
-            axes.plot(t[0], values[0], linestyle="none", color="black", marker="o", markersize=5)
+    several = bool(path.duplicated(["panel", "start", "end", "t"]).any())
+    for axes, panel in zip(panels, titles, strict=True):
+        for (start, end), rows in path[path["panel"] == panel].groupby(["start", "end"], sort=False):
+            barrier = f" ({sup[panel, start, end]:+.3g})" if (panel, start, end) in sup else ""
+            name = f"{start} \N{RIGHTWARDS ARROW} {end}{barrier}"
+            _draw_pair(axes, rows, settings.measure, styles[end], styles[start].line, name)
         axes.grid(True, axis="y")
-        heading = (
-            "from \N{RIGHTWARDS ARROW} to (highest rise above the line between the ends)" if sup else None
-        )
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, title=heading, title_fontsize=8)
+        names = axes.get_legend_handles_labels()[1]
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=min(2, legend_columns(names, PANEL[0])),
+            title=_heading(bool(sup), several), title_fontsize=8,
+        )  # fmt: skip
     if settings.log:
         panels[0].set_yscale("log")
         plain_log_ticks(panels[0].yaxis, most=9)
@@ -77,16 +72,60 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Figure:
     return figure
 
 
-def _named(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    """The rows of the split, with the names of the two models in `start` and `end`."""
+def _draw_pair(axes: Axes, rows: pd.DataFrame, measure: str, look: Look, line: object, name: str) -> None:
+    """The line between two models; of several seeds, the mean where all have a value, in their range."""
+    seeds = rows.pivot(index="t", columns=["seed", "to_seed"], values=measure).astype(float)
+    t, mean = seeds.index.to_numpy(), seeds.mean(axis=1, skipna=False).to_numpy()
+    marked = np.linspace(0, len(t) - 1, MARKED).round().astype(int).tolist()[1:]
+    axes.plot(
+        t, mean, color=look.colour, linestyle=line, marker=look.marker, markevery=marked,
+        markerfacecolor="white", label=name,
+    )  # fmt: skip
+    if seeds.shape[1] > 1:
+        axes.fill_between(t, seeds.min(axis=1), seeds.max(axis=1), color=look.colour, alpha=0.15, linewidth=0)
+    # A path looks like the model it leads to; where several begin, one neutral dot.
+    axes.plot(t[-1], mean[-1], linestyle="none", color=look.colour, marker=look.marker, markersize=7)
+    axes.plot(t[0], mean[0], linestyle="none", color="black", marker="o", markersize=5)
+
+
+def _heading(barriers: bool, several: bool) -> str | None:
+    words = [
+        "highest rise above the line between the ends" if barriers else "",
+        "means over seeds" if several else "",
+    ]
+    told = "; ".join(word for word in words if word)
+    return f"from \N{RIGHTWARDS ARROW} to ({told})" if told else None
+
+
+def _named(frame: pd.DataFrame, settings: Settings, labels: Sequence[Mapping]) -> pd.DataFrame:
+    """The rows of the split, with their panel and the names of the two models in `start` and `end`."""
     frame = frame[frame["split"] == settings.split]
     if frame.empty:
         raise FedscapeError(f"no rows with split {settings.split}")
-    start, end = pair_labels(frame, within=["group"])
+    frame = frame.assign(panel=_panels(frame))
+    start, end = pair_labels(frame, ["panel"], labels)
     return frame.assign(start=start, end=end)
 
 
-def _sup(barriers: pd.DataFrame, measure: str) -> dict[tuple, float]:
-    """(group, start, end) -> barrier."""
-    rows = barriers[barriers["measure"] == measure]
-    return {(row.group, row.start, row.end): row.sup for row in rows.itertuples()}
+def _panels(frame: pd.DataFrame) -> pd.Series:
+    """The first of the groups that differ from each row's own only in their seed: both have a pair in common.
+
+    Not all pairs: with one of the seeds, a run may have diverged.
+    """
+    pairs = [column for column in (*IDENTITY, *(f"to_{one}" for one in IDENTITY)) if column in frame]
+    pairs = [column for column in pairs if column not in ("seed", "to_seed")]
+    panel_of_pair: dict[tuple, str] = {}
+    panels = {}
+    for group, rows in frame.groupby("group", sort=False):
+        members = set(rows[pairs].astype(str).itertuples(index=False, name=None))
+        panels[group] = next((panel_of_pair[pair] for pair in members if pair in panel_of_pair), group)
+        panel_of_pair.update(dict.fromkeys(members, panels[group]))
+    return frame["group"].map(panels)
+
+
+def _sup(barriers: pd.DataFrame, path: pd.DataFrame, measure: str) -> dict[tuple, float]:
+    """(panel, start, end) -> barrier, the mean over seeds. path: from `_named`."""
+    pair = [column for column in barriers if column in path and column not in ("sup", "measure")]
+    named = path[[*pair, "panel", "start", "end"]].drop_duplicates()
+    rows = named.merge(barriers[barriers["measure"] == measure], on=pair)
+    return rows.groupby(["panel", "start", "end"], sort=False)["sup"].mean().to_dict()

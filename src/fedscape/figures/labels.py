@@ -1,6 +1,6 @@
 """Words in figures: what a run is called beside others, what a panel shows, what an axis measures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -39,18 +39,29 @@ def differing(
 
 
 def run_labels(
-    frame: pd.DataFrame, columns: Sequence[str] = IDENTITY, within: Sequence[str] = ()
+    frame: pd.DataFrame,
+    columns: Sequence[str] = IDENTITY,
+    within: Sequence[str] = (),
+    labels: Sequence[Mapping] = (),
 ) -> pd.Series:
-    """A short name for the run of each row: the values of the identity columns that tell the runs apart.
+    """A short name for the run of each row: the study's own, or the values that tell the runs apart.
 
-    Rows of one run alone are named by their partition. within: columns that a panel's title tells already.
+    labels: the study's `[{"label": ..., "where": {column: values}}, ...]`. They are used in each panel where
+    they tell its runs apart; a run that none of them fits keeps its automatic name: the values of the columns
+    that differ. Rows of one run alone are named by their partition.
+    within: columns that a panel's title tells already.
     """
-    return _joined(frame, differing(frame, columns, within) or ["partition"])
+    automatic = _joined(frame, differing(frame, columns, within) or ["partition"])
+    own = _own_names(frame, labels).fillna(automatic)
+    panel = [frame[column] for column in within] or [pd.Series(0, index=frame.index)]
+    apart = automatic.groupby([*panel, own]).transform("nunique") == 1
+    return own.where(apart.groupby(panel).transform("all"), automatic)
 
 
-def panel_titles(frame: pd.DataFrame, panel: str) -> dict[object, str]:
+def panel_titles(frame: pd.DataFrame, panel: str, labels: Sequence[Mapping] = ()) -> dict[object, str]:
     """A title per value of the column `panel`, such as a group: the names its rows share and others have not.
 
+    labels: as in `run_labels`; one that fits all runs of a panel stands for the columns that it is about.
     One panel has no title. The order is that of the rows.
     """
     values = list(dict.fromkeys(frame[panel]))
@@ -59,29 +70,67 @@ def panel_titles(frame: pd.DataFrame, panel: str) -> dict[object, str]:
     inside = differing(frame, within=[panel])
     telling = [column for column in differing(frame) if column not in inside]
     first = frame.drop_duplicates(panel).set_index(panel, drop=False)
-    titles = dict(_joined(first, telling)) if telling else {}
-    if len(set(titles.values())) < len(values):
-        return {value: str(value) for value in values}
-    return {value: titles[value] for value in values}
+    names = [{}]
+    if telling:
+        shared = [one for one in labels if set(one["where"]) <= set(telling)]
+        names = [{value: _title(first.loc[value], telling, shared) for value in values}]
+        names.append(dict(_joined(first, telling)))
+    for titles in names:
+        if len(set(titles.values())) == len(values):
+            return titles
+    return {value: str(value) for value in values}
 
 
-def pair_labels(frame: pd.DataFrame, within: Sequence[str] = ()) -> tuple[pd.Series, pd.Series]:
-    """Short names for both ends of the pair in each row, from the columns in which any two ends differ."""
-    first = frame[[*IDENTITY, *within]]
+def pair_labels(
+    frame: pd.DataFrame, within: Sequence[str] = (), labels: Sequence[Mapping] = ()
+) -> tuple[pd.Series, pd.Series]:
+    """Short names for both ends of the pair in each row, from the columns in which any two ends differ.
+
+    Seeds have no part in the names: pairs that differ in nothing else are one line in a figure. Where nothing
+    else tells an end from the start, it is called `other seed`.
+    """
+    first = frame[[*IDENTITY, *within]].astype(str)
     second = first.assign(
-        **{c: frame[f"to_{c}"].astype(str) for c in IDENTITY if f"to_{c}" in frame},
+        **{column: frame[f"to_{column}"].astype(str) for column in IDENTITY if f"to_{column}" in frame},
     )
-    both = pd.concat([first.astype(str), second.astype(str)], keys=["from", "to"])
-    names = run_labels(both, within=within)
-    return names["from"], names["to"]
+    columns = [column for column in IDENTITY if column != "seed"]
+    both = pd.concat([first, second], keys=["from", "to"])
+    names = run_labels(both, columns, within, labels)
+    start, end = names["from"], names["to"]
+    return start, end.where(start != end, end + ", other seed")
+
+
+def _own_names(frame: pd.DataFrame, labels: Sequence[Mapping]) -> pd.Series:
+    """The first label that fits each row, missing where none does. A `*` is no run, so none fits it."""
+    names = pd.Series(pd.NA, index=frame.index, dtype="string")
+    for one in reversed(labels):
+        fits = pd.Series(True, index=frame.index)
+        for column, values in one["where"].items():
+            fits &= frame[column].astype(str).isin(texts(values)) if column in frame else False
+        names[fits] = one["label"]
+    return names
+
+
+def _title(row: pd.Series, telling: Sequence[str], labels: Sequence[Mapping]) -> str:
+    """The values of the columns `telling`, or the first label that fits in place of those it is about."""
+    own = next((one for one in labels if _own_names(row.to_frame().T, [one]).notna().all()), None)
+    covered = set(own["where"]) if own else set()
+    rest = [_word(row[column], column) for column in telling if column not in covered]
+    return ", ".join([own["label"], *rest] if own else rest)
+
+
+def texts(value: object) -> list[str]:
+    """One value or a list of them, as the texts that cells hold."""
+    return [str(one) for one in value] if isinstance(value, (list, tuple)) else [str(value)]
 
 
 def _joined(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
-    words = [
-        frame[column].astype(str).radd("seed ") if column == "seed" else frame[column].astype(str)
-        for column in columns
-    ]
+    words = [frame[column].map(lambda value, column=column: _word(value, column)) for column in columns]
     label = words[0]
     for word in words[1:]:
         label = label + ", " + word
     return label
+
+
+def _word(value: object, column: str) -> str:
+    return f"seed {value}" if column == "seed" else str(value)

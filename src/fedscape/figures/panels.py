@@ -2,11 +2,20 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 
 PER_ROW = 3
+ONE_SURFACE, SEVERAL_SURFACES = 4.8, 3.5  # width of a surface's panel in inches
+LABEL_WIDTH, LABEL_HEIGHT = 0.8, 0.95  # inches that labels and title take from a panel's width and height
+TRUTH_HEIGHT = 1.7  # inches of the small panels
+BAR_WIDTH = 0.8  # inches for the colour bar with its words
+LEGEND_HANDLE, LEGEND_LETTER, LEGEND_ROW = 0.75, 0.056, 0.18  # inches, at the font size of legends
+TALLEST, FLATTEST = 1.5, 0.5  # height over width of a panel: thinner boxes get white margins
 
 
 def panel_grid(
@@ -18,7 +27,7 @@ def panel_grid(
     """
     columns = min(len(titles), PER_ROW)
     rows = -(-len(titles) // columns)
-    figure = Figure(figsize=(columns * size[0], rows * size[1] + 0.3), layout="constrained")  # 0.3: title
+    figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
     every = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
     for place, axes in enumerate(every):
         if place >= len(titles):
@@ -31,6 +40,55 @@ def panel_grid(
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
-    """One legend for all panels, below them; a column per 1.6 inches, which fits our names."""
-    columns = max(1, int(figure.get_figwidth() / 1.6))
-    figure.legend(handles=list(handles), loc="outside lower center", ncols=min(columns, len(handles)))
+    """One legend for all panels, below them."""
+    columns = legend_columns([handle.get_label() for handle in handles], figure.get_figwidth())
+    figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
+
+
+def legend_columns(names: Sequence[str], width: float) -> int:
+    """The most columns in which a legend of these names fits a width in inches, at least one."""
+    widths = [LEGEND_HANDLE + LEGEND_LETTER * len(name) for name in names]
+    for columns in range(len(names), 1, -1):
+        # A legend is filled column by column, as evenly as it goes.
+        parts = np.array_split(widths, columns)
+        if sum(part.max() for part in parts) <= width:
+            return columns
+    return 1
+
+
+def surface_grid(surfaces: Sequence[pd.DataFrame], truth: bool) -> tuple[Figure, list[tuple], SubplotSpec]:
+    """An empty figure; the cells of each surface's panel and of two below it; that of the colour bar.
+
+    surfaces: rows of one surface each, columns x and y, none where nothing is drawn; the panels are as high
+    as the highest of them. truth: whether each has two small panels below.
+    """
+    columns = min(len(surfaces), PER_ROW)
+    columns = 2 if len(surfaces) == 4 else columns  # two rows of two fill a page better than three and one
+    rows = -(-len(surfaces) // columns)
+    width = ONE_SURFACE if columns == 1 else SEVERAL_SURFACES
+    shapes = [np.ptp(one["y"]) / np.ptp(one["x"]) for one in surfaces if len(one)]
+    shape = float(np.clip(max(shapes, default=1), FLATTEST, TALLEST))
+    heights = [(width - LABEL_WIDTH) * shape + LABEL_HEIGHT, *([TRUTH_HEIGHT] if truth else [])]
+    figure = Figure(figsize=(columns * width + BAR_WIDTH, rows * sum(heights)), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.08)  # inches: labels and titles are stacked closely
+    # Two columns a panel, one for each of the small panels below it.
+    grid = figure.add_gridspec(
+        rows * len(heights),
+        2 * columns + 1,
+        height_ratios=heights * rows,
+        width_ratios=[width / 2] * 2 * columns + [0.14],
+    )
+    cells = []
+    for i in range(len(surfaces)):
+        row, column = divmod(i, columns)
+        row, column = row * len(heights), 2 * column
+        below = (grid[row + 1, column], grid[row + 1, column + 1]) if truth else None
+        cells.append((grid[row, column : column + 2], below))
+    return figure, cells, grid[0, -1] if rows == 1 else grid[:, -1]
+
+
+def surface_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """The legend below surfaces, in a figure that grows by its height."""
+    columns = legend_columns([handle.get_label() for handle in handles], figure.get_figwidth())
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW * (1 + -(-len(handles) // columns)))
+    figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)

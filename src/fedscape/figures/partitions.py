@@ -4,7 +4,7 @@ Frames: `partitions`, the class counts of partitions (partitions/.../seed*.csv).
 samples, by the square root, so that few do not look like none. The bars above are the samples of all classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,10 +36,10 @@ class Settings:
     numbers: bool = True  # the counts themselves, where a panel has room for them
 
 
-def draw(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Figure:
+def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure."""
     counts = frames["partitions"]
-    counts = counts.assign(panel=run_labels(counts))
+    counts = counts.assign(panel=run_labels(counts, labels=labels))
     panels = {name: _table(rows) for name, rows in counts.groupby("panel", sort=False)}
     norm = PowerNorm(0.5, 0, max(table.to_numpy().max() for table in panels.values()))
     totals = max(table.sum().max() for table in panels.values())

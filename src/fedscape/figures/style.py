@@ -46,6 +46,9 @@ COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#5
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)), (0, (6, 1, 1, 1, 1, 1)))
 
+# Round numbers within a decade, from fine to coarse, each evenly spread on a logarithmic axis.
+STEPS = ((1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), (1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3))
+
 HALO = (Stroke(linewidth=2.5, foreground="white"), Normal())  # keeps text readable on a filled surface
 
 
@@ -86,11 +89,11 @@ def halo_line(width: float) -> tuple:
 def log_steps(low: float, high: float, most: int) -> np.ndarray:
     """Round numbers between `low` and `high` (> 0), evenly spread over their decades, about `most` at most.
 
-    1-2-5 steps, 1-3 steps, powers of ten, or every second, third, ... of these: the finest that fit.
+    The finest of STEPS that fit, else powers of ten, or every second, third, ... of these.
     """
     decades = np.log10(high / low)
     powers = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    factors = next((one for one in ((1, 2, 5), (1, 3)) if decades * len(one) <= most), (1,))
+    factors = next((one for one in STEPS if decades * len(one) <= most), (1,))
     stride = max(1, int(np.ceil(decades / most)))
     steps = np.outer(10.0 ** powers[powers % stride == 0], factors).ravel()
     return steps[(steps >= low) & (steps <= high)]

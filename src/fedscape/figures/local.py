@@ -1,0 +1,156 @@
+"""One round of a run, seen from close by: where its clients go, and where their average ends.
+
+Frames: `surface` (surface.csv) and `markers` (markers.csv) of a plane of kind `clients`. One panel per group:
+filled, the loss on all clients' data; as lines, the loss on one client's own; lines of local training from
+the round's start to each client (through the points of its path, where kept) and on to the aggregate.
+All markers are filled with the TRUE loss on all clients' data; the small panels below say how far it is from
+the loss where the plane shows them. One colour scale, and one set of the client's lines, in all panels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from fedscape.errors import FedscapeError
+from fedscape.figures.labels import panel_titles, run_labels
+from fedscape.figures.markers import (
+    EMPTY,
+    common_handles,
+    diverged_names,
+    draw_points,
+    name_points,
+    true_fills,
+)
+from fedscape.figures.own_surface import chosen_surface, client_steps, draw_own
+from fedscape.figures.panels import surface_grid, surface_legend
+from fedscape.figures.style import halo_line
+from fedscape.figures.surface import (
+    colour_bar,
+    draw_surface,
+    global_surfaces,
+    label_axes,
+    loss_scale,
+    say_diverged,
+)
+from fedscape.figures.truth import compare_clients
+
+CHOSEN = "#D55E00"  # the client whose own loss is drawn; all others are black and grey
+OTHERS = "0.2"
+START, CLIENT, AGGREGATE = "^", "o", "*"
+SIZES = {START: 10, CLIENT: 7, AGGREGATE: 15}  # points
+
+SOURCES = ("plane",)  # what a study file may draw it from
+CLIENTS = True  # only planes of one round's clients
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Whose own surface is overlaid, and what stands beside."""
+
+    client: int | None = None  # whose own loss is drawn; none: the one whose lowest point is farthest off
+    highest_loss: float | None = None  # above it one colour; none: 10 times the worst model, at least 10
+    truth: bool = True  # small panels that compare the models' loss and that where they are shown
+
+    def __post_init__(self):
+        if self.client is not None and self.client < 0:
+            raise ValueError(f"client must be at least 0, got {self.client}")
+        if self.highest_loss is not None and not self.highest_loss > 0:
+            raise ValueError(f"highest_loss must be > 0, got {self.highest_loss}")
+
+
+def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
+    """The figure. Raises FedscapeError where there are no clients, or not the one that is asked for."""
+    surface, markers = frames["surface"], frames["markers"]
+    alive = markers[markers["role"] != "diverged"]
+    if len(alive) and not (alive["role"] == "client").any():
+        raise FedscapeError("the plane has no clients; draw planes of kind clients")
+    titles = panel_titles(markers, "group", labels)
+    markers = markers.assign(run=run_labels(markers, within=["group"], labels=labels))
+    surfaces = global_surfaces(surface, markers)
+    own = {group: chosen_surface(surface, surfaces[group], group, settings.client) for group in surfaces}
+    drawn = pd.concat(surfaces.values())
+    norm = loss_scale(drawn, alive, settings.highest_loss)
+    steps = client_steps([one for one in own.values() if one is not None], norm)
+
+    figure, cells, bar = surface_grid(list(surfaces.values()), settings.truth)
+    for (cell, below), (group, title) in zip(cells, titles.items(), strict=True):
+        here = alive[alive["group"] == group]
+        axes = figure.add_subplot(cell)
+        if here.empty:
+            axes.set_title(title)
+            say_diverged(axes, markers.loc[markers["group"] == group, "run"])
+            continue
+        number = here.loc[here["role"] == "client", "round"].iloc[0]
+        axes.set_title(", ".join(word for word in (title, f"round {number}") if word))
+        draw_surface(axes, surfaces[group], norm)
+        label_axes(axes, here)
+        chosen = None if own[group] is None else int(own[group]["client"].iloc[0])
+        if own[group] is not None:
+            draw_own(axes, own[group], steps, CHOSEN)
+        _draw_round(axes, here, chosen, norm)
+        if settings.truth:
+            panels = map(figure.add_subplot, below)
+            compare_clients(*panels, here[here["role"] != "path"], chosen, CHOSEN)
+    if len(drawn):
+        colour_bar(figure.add_subplot(bar), drawn, norm)
+    handles = [] if alive.empty else _legend_handles(alive, any(one is not None for one in own.values()))
+    surface_legend(figure, handles + common_handles(drawn, diverged_names(markers, titles)))
+    return figure
+
+
+def _draw_round(axes: Axes, markers: pd.DataFrame, chosen: int | None, norm: LogNorm) -> None:
+    """Start, clients and aggregate of one round, and the lines between them."""
+    points = {
+        role: rows.set_index("client")[["x", "y"]] for role, rows in markers.groupby("role") if role != "path"
+    }
+    start, aggregate = (points[role].to_numpy()[0] for role in ("start", "aggregate"))
+    for client, end in points["client"].iterrows():
+        own = client == chosen
+        colour, over = (CHOSEN, 0.2) if own else (OTHERS, 0)
+        on_the_way = markers[(markers["role"] == "path") & (markers["client"] == client)]
+        on_the_way = on_the_way.sort_values("point")[["x", "y"]].to_numpy()
+        line = np.vstack([start, on_the_way, end])
+        width = 1.6 if own else 0.9
+        axes.plot(*line.T, color=colour, linewidth=width, path_effects=halo_line(width), zorder=3 + over)
+        axes.plot(*on_the_way.T, ".", color=colour, markersize=4, zorder=3.1 + over)
+        axes.plot(
+            *np.vstack([end, aggregate]).T, color=colour, linewidth=0.6, linestyle=(0, (2, 2)), zorder=2.9
+        )
+        if own:
+            taken = markers[["x", "y"]].to_numpy(float)
+            name_points(axes, [(f"client {client:.0f}", end.to_numpy(), colour)], taken)
+    rims = {"client": OTHERS, "start": "black", "aggregate": "black"}
+    shapes = {"client": CLIENT, "start": START, "aggregate": AGGREGATE}
+    for place, (role, shape) in enumerate(shapes.items()):
+        rows = markers[markers["role"] == role]
+        for rim, some in (
+            (rims[role], rows[rows["client"] != chosen]),
+            (CHOSEN, rows[rows["client"] == chosen]),
+        ):
+            if some.empty:
+                continue
+            size = SIZES[shape] + (2 if rim == CHOSEN else 0)
+            fills = true_fills(some["loss"], norm)
+            draw_points(axes, some[["x", "y"]].to_numpy(), fills, shape, size, rim, zorder=4 + place)
+
+
+def _legend_handles(markers: pd.DataFrame, overlaid: bool) -> list[Artist]:
+    number = "each" if markers["group"].nunique() > 1 else "the"
+    handles = [
+        Line2D([], [], marker=START, markersize=9, label=f"start of {number} round", **EMPTY),
+        Line2D([], [], marker=CLIENT, markersize=7, label="client after local training", **EMPTY),
+        Line2D([], [], marker=AGGREGATE, markersize=12, label="their average", **EMPTY),
+        Line2D([], [], color=OTHERS, linewidth=0.9, label="local training"),
+        Line2D([], [], color=OTHERS, linewidth=0.6, linestyle=(0, (2, 2)), label="averaging"),
+    ]
+    if overlaid:
+        words = "own loss of the named client, cross: lowest"
+        handles.append(Line2D([], [], color=CHOSEN, linewidth=1.0, marker="x", label=words))
+    return handles

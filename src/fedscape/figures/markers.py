@@ -1,0 +1,195 @@
+"""Models on a loss surface: each a marker filled with its true loss."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, to_rgba
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from fedscape.figures.style import HALO, Look, halo_line, series_handle
+from fedscape.figures.surface import HATCHING, NOT_FINITE, SURFACE_COLOURS
+
+RIM = 1.4  # points
+START, END = "h", "*"  # markers of a trajectory's ends; no run has these
+ROUND, FINAL, FIRST, LAST = 5.5, 11, 10, 14  # sizes in points: a round between, a final model alone, the ends
+OF_SEED = 0.5  # size of one seed's marker beside that of their mean
+NAME_LETTER, NAME_HEIGHT, NAME_OFFSET = 0.075, 0.14, 0.1  # inches: of a name's letters; from its marker
+EMPTY = {"color": "none", "markerfacecolor": "white", "markeredgecolor": "black", "markeredgewidth": RIM}
+
+
+def draw_models(
+    axes: Axes, markers: pd.DataFrame, styles: Mapping[str, Look], norm: LogNorm, marked: int
+) -> None:
+    """The models of each run: a line along its rounds, or one marker with the run's name beside it.
+
+    markers: columns run, seed, round, x, y, loss. marked: rounds of a line that get a marker. A run of
+    several seeds is the mean of each round over them, large, and each seed by itself, small. A mean is no
+    model: its fill is the mean of their losses.
+    """
+    names = []
+    for run, rows in markers.groupby("run", sort=False):
+        look = styles[run]
+        seeds = [one.sort_values("round") for _, one in rows.groupby("seed")]
+        main = seeds[0] if len(seeds) == 1 else mean_of_seeds(rows)
+        for one in seeds if len(seeds) > 1 else ():
+            _draw_seed(axes, one, main, look, norm)
+        points, fills = main[["x", "y"]].to_numpy(), true_fills(main["loss"], norm)
+        if len(main) == 1:
+            draw_points(axes, points, fills, look.marker, FINAL, look.colour, zorder=5)
+            names.append((run, points[0], "black"))
+        elif len(main):
+            axes.plot(
+                *points.T, color=look.colour, linestyle=look.line, path_effects=halo_line(1.6), zorder=3
+            )
+            _arrow(axes, points, look.colour)
+            inner = np.unique(np.linspace(0, len(main) - 1, marked).round().astype(int))[1:-1]
+            draw_points(
+                axes, points[inner], [fills[i] for i in inner], look.marker, ROUND, look.colour, zorder=4
+            )
+            draw_points(axes, points[:1], fills[:1], START, FIRST, "black", zorder=5)
+            draw_points(axes, points[-1:], fills[-1:], END, LAST, look.colour, zorder=6)
+    name_points(axes, names, markers[["x", "y"]].to_numpy(float))
+
+
+def mean_of_seeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """The mean of x, y and loss of the rounds that all seeds have; the loss is missing where one is."""
+    seeds = rows["seed"].nunique()
+    rounds = rows.groupby("round")
+    mean = rounds[["x", "y"]].mean()
+    mean["loss"] = rounds["loss"].apply(lambda losses: losses.mean(skipna=False))
+    return mean[rounds["seed"].nunique() == seeds].reset_index()
+
+
+def _draw_seed(axes: Axes, rows: pd.DataFrame, mean: pd.DataFrame, look: Look, norm: LogNorm) -> None:
+    """One of several seeds: a thin line with a small end, or a small marker tied to the mean of them all."""
+    points, fills = rows[["x", "y"]].to_numpy(), true_fills(rows["loss"], norm)
+    alone = len(rows) == 1
+    line = np.concatenate([mean[["x", "y"]].to_numpy()[-1:], points]) if alone else points
+    axes.plot(
+        *line.T, color=look.colour, linestyle="-", linewidth=0.7,
+        path_effects=halo_line(0.7), zorder=2.8,
+    )  # fmt: skip
+    marker, size = (look.marker, FINAL) if alone else (END, LAST)
+    draw_points(axes, points[-1:], fills[-1:], marker, OF_SEED * size, look.colour, zorder=4, rim_width=0.9)
+
+
+def legend_handles(
+    markers: pd.DataFrame, surface: pd.DataFrame, styles: Mapping[str, Look], titles: Mapping[object, str]
+) -> list[Artist]:
+    """The runs, what the markers mean, the hatching where there is any, and the runs that diverged."""
+    gone = markers["role"] == "diverged"
+    alive = markers[~gone]
+    along = bool(alive.duplicated(["group", "run", "seed"]).any())
+    handles: list[Artist] = [
+        series_handle(run, styles[run], line=along) for run in dict.fromkeys(alive["run"])
+    ]
+    if along:
+        handles.append(Line2D([], [], marker=START, markersize=9, label="start", **EMPTY))
+        handles.append(Line2D([], [], marker=END, markersize=12, label="last round", **EMPTY))
+    if (alive.groupby(["group", "run"])["seed"].nunique() > 1).any():
+        words = "thin: one seed each, thick: mean" if along else "small: one seed each, large: mean"
+        handles.append(Line2D([], [], color="black", linewidth=2 if along else 0.7, label=words))
+    return handles + common_handles(surface, diverged_names(markers, titles))
+
+
+def common_handles(surface: pd.DataFrame, diverged: Sequence[str]) -> list[Artist]:
+    """What every figure of a surface explains: fills, hatching, runs that are not there."""
+    handles: list[Artist] = []
+    losses = surface["loss"].astype(float)
+    if len(losses):
+        filled = {**EMPTY, "markerfacecolor": SURFACE_COLOURS(0.6)}
+        handles.append(
+            Line2D([], [], marker="o", markersize=7, label="fill: the model's true loss", **filled)
+        )
+    if not np.isfinite(losses).all():
+        handles.append(Patch(label="loss not finite", **HATCHING))
+    for name in diverged:
+        handles.append(
+            Line2D([], [], color="black", linestyle="none", marker="x", label=f"{name}: diverged, left out")
+        )
+    return handles
+
+
+def diverged_names(markers: pd.DataFrame, titles: Mapping[object, str]) -> list[str]:
+    """The runs that diverged beside others, with their panel and seed where these tell which."""
+    gone = markers["role"] == "diverged"
+    alive = set(markers.loc[~gone, "group"])  # a panel without a run says so itself
+    names = []
+    for row in markers[gone & markers["group"].isin(alive)].itertuples():
+        kin = markers[(markers["group"] == row.group) & (markers["run"] == row.run)]
+        seed = f"seed {row.seed}" if kin["seed"].nunique() > 1 else ""
+        names.append(", ".join(word for word in (titles[row.group], row.run, seed) if word))
+    return names
+
+
+def true_fills(losses: pd.Series, norm: LogNorm) -> list:
+    """The colour of each true loss on the scale of the surface, grey where it is not finite."""
+    return [SURFACE_COLOURS(norm(loss)) if np.isfinite(loss) else to_rgba(NOT_FINITE) for loss in losses]
+
+
+def draw_points(
+    axes: Axes, points: np.ndarray, fills: list, marker: str, size: float, rim: str, zorder: float,
+    rim_width: float = RIM,
+) -> None:  # fmt: skip
+    """Markers of `size` points, filled with their true loss, in a rim of their run's colour, on white."""
+    area = size**2
+    axes.scatter(
+        *points.T,
+        s=area,
+        marker=marker,
+        c="white",
+        edgecolors="white",
+        linewidths=rim_width + 2,
+        zorder=zorder,
+    )
+    axes.scatter(
+        *points.T, s=area, marker=marker, c=fills, edgecolors=rim, linewidths=rim_width, zorder=zorder
+    )
+
+
+def name_points(axes: Axes, names: Sequence[tuple[str, np.ndarray, str]], taken: np.ndarray) -> None:
+    """Names beside their markers, each in the corner that is farthest from other markers and names.
+
+    names: name, point and colour. taken: [points, 2], the markers that a name should not hide.
+    """
+    low, high = (np.array(one) for one in zip(axes.get_xlim(), axes.get_ylim(), strict=True))
+    box = axes.get_window_extent()
+    inches = np.array([box.width, box.height]) / axes.figure.dpi / (high - low)  # per unit; before the layout
+    busy = [((point - low) * inches, np.zeros(2)) for point in taken]  # centres and half sizes
+    for name, point, colour in names:
+        place = (point - low) * inches
+        half = np.array([NAME_LETTER * len(name), NAME_HEIGHT]) / 2
+        others = [one for one in busy if not np.allclose(one[0], place)]
+
+        def room(side: np.ndarray, place=place, half=half, others=others) -> float:
+            """Inches between a name on this side and what is there already, less what would stick out."""
+            centre = place + side * (NAME_OFFSET + half)
+            gaps = [np.linalg.norm(np.maximum(np.abs(o - centre) - half - size, 0)) for o, size in others]
+            outside = np.maximum(0, [half - centre, centre + half - (high - low) * inches]).sum()
+            return min([*gaps, NAME_HEIGHT]) - 10 * outside
+
+        side = max(np.array([[1, 1], [-1, 1], [1, -1], [-1, -1]]), key=room)
+        busy.append((place + side * (NAME_OFFSET + half), half))
+        axes.annotate(
+            name, point, side * NAME_OFFSET * 72, textcoords="offset points", path_effects=HALO, zorder=7,
+            ha="left" if side[0] > 0 else "right", va="bottom" if side[1] > 0 else "top", color=colour,
+        )  # fmt: skip
+
+
+def _arrow(axes: Axes, points: np.ndarray, colour: str) -> None:
+    """An arrow head halfway along the line, by length, that says where the run is going."""
+    lengths = np.r_[0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))]
+    if lengths[-1] == 0:
+        return
+    tail, head = (
+        [np.interp(share * lengths[-1], lengths, coordinates) for coordinates in points.T]
+        for share in (0.45, 0.5)
+    )
+    arrow = axes.annotate(
+        "", head, tail, arrowprops={"arrowstyle": "-|>", "color": colour, "mutation_scale": 14}, zorder=4.5
+    )
+    arrow.arrow_patch.set_path_effects(halo_line(1.0))

@@ -1,0 +1,68 @@
+"""The surface of one client's own loss as lines over that of all clients: whose, and at which losses."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+
+from fedscape.errors import FedscapeError
+from fedscape.figures.style import halo_line, log_steps
+from fedscape.tables.surfaces import SMALLEST_LOSS, lattice
+
+CLIENT_LINES = 14  # lines of the client's own loss over its whole range, at most
+
+
+def chosen_surface(
+    surface: pd.DataFrame, overall: pd.DataFrame, group: str, client: int | None
+) -> pd.DataFrame | None:
+    """The rows of one client's own surface in a group; None where no client of the group has any.
+
+    client: its number, or None for the one whose own lowest point lies farthest from that of all clients
+    together (`overall`). A client without samples has a surface without losses and is not chosen.
+    """
+    rows = surface[(surface["group"] == group) & surface["client"].notna()]
+    rows = rows[np.isfinite(rows["loss"].astype(float))]
+    clients = {int(number): one for number, one in rows.groupby("client")}
+    if client is not None and len(overall):
+        if client not in clients:
+            known = ", ".join(map(str, clients)) or "none: set client_losses for its plane"
+            raise FedscapeError(f"client {client}: no surface of its own in group {group}; clients: {known}")
+    elif clients and np.isfinite(overall["loss"].astype(float)).any():
+        middle = lowest_point(overall)
+        client = max(clients, key=lambda number: np.linalg.norm(lowest_point(clients[number]) - middle))
+    if client not in clients:
+        return None
+    # All rows of it, also those without a finite loss: the lattice is a whole rectangle.
+    return surface[(surface["group"] == group) & (surface["client"] == client)]
+
+
+def lowest_point(surface: pd.DataFrame) -> np.ndarray:
+    """x and y of the grid point with the lowest finite loss."""
+    finite = surface[np.isfinite(surface["loss"])]
+    return finite.loc[finite["loss"].idxmin(), ["x", "y"]].to_numpy(float)
+
+
+def client_steps(surfaces: Sequence[pd.DataFrame], norm: LogNorm) -> np.ndarray:
+    """The losses at which the clients' lines are drawn, the same in all panels."""
+    losses = np.concatenate([[], *(one["loss"] for one in surfaces)])
+    losses = losses[np.isfinite(losses)]
+    if not losses.size:
+        return losses
+    low = max(losses.min(), SMALLEST_LOSS)
+    return log_steps(low, max(norm.vmax, low), CLIENT_LINES)
+
+
+def draw_own(axes: Axes, own: pd.DataFrame, steps: np.ndarray, colour: str) -> None:
+    """Lines of one client's own loss, and a cross at its lowest point."""
+    x, y, loss = lattice(own)
+    loss = np.ma.masked_invalid(loss.T)  # matplotlib wants a row per y
+    steps = steps[(steps > loss.min()) & (steps < loss.max())]
+    if steps.size:
+        lines = axes.contour(x, y, loss, steps, colors=colour, linewidths=1.0, zorder=2)
+        axes.clabel(lines, fmt="%g", fontsize=6.5)
+    axes.plot(
+        *lowest_point(own), linestyle="none", marker="x", color=colour, markersize=7, markeredgewidth=1.8,
+        path_effects=halo_line(1.8), zorder=2.5, clip_on=False,
+    )  # fmt: skip
