@@ -3,6 +3,7 @@
 
 localrules:
     tables,
+    claims,
     costs,
 
 
@@ -36,6 +37,34 @@ rule tables:
         settings=tracked("tables"),
     script:
         "../workflow/scripts/tables.py"
+
+
+rule claims:
+    """Test what the paper claims on the numbers of a study."""
+    input:
+        runs="results/{study}/{scale}/tables/runs.csv",
+        barriers=claimed("barriers"),
+        markers=claimed("markers"),
+        surfaces=claimed("surface"),
+    output:
+        csv="results/{study}/{scale}/tables/claims.csv",
+        page=report(
+            "results/{study}/{scale}/tables/claims.md",
+            category="Tables",
+            caption="../workflow/report/claims.rst",
+        ),
+    log:
+        "results/{study}/{scale}/logs/claims.log",
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=tracked("claims"),
+    script:
+        "../workflow/scripts/claims.py"
 
 
 rule costs:

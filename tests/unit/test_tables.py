@@ -5,8 +5,9 @@ import pytest
 
 from fedscape.errors import FedscapeError
 from fedscape.files import write_csv
+from fedscape.study.grid import Run
 from fedscape.tables.collect import make_tables
-from fedscape.tables.columns import IDENTITY, KEYS, MEASURES
+from fedscape.tables.columns import IDENTITY, KEYS, MEASURES, run_paths
 from fedscape.tables.costs import make_costs
 
 RUN = {
@@ -50,6 +51,16 @@ def tables(tmp_path):
         return out
 
     return make
+
+
+def test_tables_spell_a_run_as_the_study_does():
+    run = Run("digits", "convnet", "iid", "random", "fedavg", 0)
+    other = Run("digits", "convnet", "dir0.1", "pretrained", "fedavg-p0.2", 12)
+    ends = {f"to_{key}": getattr(other, key) for key in ("partition", "init", "method", "seed")}
+    frame = pd.DataFrame([run.identity("pilot", "smoke") | ends])
+    assert run_paths(frame).tolist() == [run.path]
+    assert run_paths(frame, "to_").tolist() == [other.path]
+    assert run_paths(frame.iloc[:0]).tolist() == []
 
 
 def test_one_row_per_run_with_its_last_and_its_best_round(tables, tmp_path):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedscape.errors import FedscapeError
-from fedscape.files import read_csv, write_csv, write_text
+from fedscape.files import write_csv, write_text
 from fedscape.tables.columns import IDENTITY, KEYS, MEASURES, QUALITY
+from fedscape.tables.join import joined
 from fedscape.tables.summary import summary_text
 
 
@@ -34,12 +34,8 @@ def make_tables(
     published numbers beside ours. The other tables: all rows of their kind.
     Raises FedscapeError if a file is not whole or lacks a column.
     """
-    tables = {
-        "rounds": _joined("rounds", rounds),
-        "barriers": _joined("barriers", barriers),
-        "hessian": _joined("hessian", hessians),
-        "drift": _joined("drift", drifts),
-    }
+    files = {"rounds": rounds, "barriers": barriers, "hessian": hessians, "drift": drifts}
+    tables = {name: joined(paths, [*KEYS[name], *MEASURES[name]]) for name, paths in files.items()}
     outputs = {"rounds": rounds_csv, "barriers": barriers_csv, "hessian": hessian_csv, "drift": drift_csv}
     for name, table in tables.items():
         write_csv(outputs[name], table, sort_by=KEYS[name])
@@ -83,17 +79,3 @@ def _run_row(run: pd.DataFrame) -> dict:
             chosen = {"best_test_accuracy": best["test_accuracy"], "best_round": best["round"]}
             return {**row, **chosen, "chosen_on": column}
     return row
-
-
-def _joined(name: str, paths: Sequence[Path]) -> pd.DataFrame:
-    """All rows of the files; without files or rows, the header."""
-    columns = [*KEYS[name], *MEASURES[name]]
-    frames = []
-    for path in paths:
-        frame = read_csv(path)
-        missing = [column for column in columns if column not in frame]
-        if missing:
-            raise FedscapeError(f"{path}: column {missing[0]} is missing; delete the file to make it again")
-        if len(frame):
-            frames.append(frame)
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)

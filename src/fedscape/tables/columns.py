@@ -1,5 +1,7 @@
 """Columns of the study's tables: what identifies a row, and what it measures."""
 
+import pandas as pd
+
 IDENTITY = ["study", "scale", "dataset", "model", "partition", "init", "method", "seed"]
 SPLITS = ("train", "validation", "test")
 QUALITY = [f"{split}_{measure}" for split in SPLITS for measure in ("loss", "accuracy")]
@@ -24,3 +26,13 @@ MEASURES = {
         "mean_cosine", "minimum_cosine",
     ],
 }  # fmt: skip
+
+
+def run_paths(frame: pd.DataFrame, prefix: str = "") -> pd.Series:
+    """The run of each row, spelled as its folder: `digits/convnet/iid/random/fedavg/seed0`.
+
+    frame: columns of IDENTITY. prefix: `to_` for the other end of a pair, which shares data set and model.
+    """
+    names = [f"{prefix}{name}" for name in ("partition", "init", "method")]
+    first, *others = (frame[name].astype(str) for name in ("dataset", "model", *names))
+    return first.str.cat([*others, "seed" + frame[f"{prefix}seed"].astype(str)], sep="/")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from fedscape.tables.columns import IDENTITY
+from fedscape.tables.markdown import markdown_table
 
 SHOWN = {
     "rounds": "rounds",
@@ -46,7 +47,7 @@ def _runs_table(runs: pd.DataFrame, shared: list[str]) -> str:
             DIVERGED if row["diverged"] and name != "rounds" else _number(row[name], name) for name in SHOWN
         ]
         lines.append([*(str(row[name]) for name in names), *numbers])
-    return _table([*names, *SHOWN.values()], lines, texts=len(names))
+    return markdown_table([*names, *SHOWN.values()], lines, texts=len(names))
 
 
 def _published_table(runs: pd.DataFrame, published: Sequence[dict]) -> str:
@@ -60,7 +61,7 @@ def _published_table(runs: pd.DataFrame, published: Sequence[dict]) -> str:
         lines.append(
             [where, measure, entry["source"], _number(entry["value"], measure), _ours(chosen, measure)]
         )
-    return _table(["runs", "measure", "source", "published", "ours"], lines, texts=3)
+    return markdown_table(["runs", "measure", "source", "published", "ours"], lines, texts=3)
 
 
 def _ours(runs: pd.DataFrame, measure: str) -> str:
@@ -97,19 +98,3 @@ def _number(value: object, column: str) -> str:
         if isinstance(value, float)
         else str(value)
     )
-
-
-def _table(header: list[str], lines: list[list[str]], texts: int) -> str:
-    """A GitHub table that also reads as plain text; the columns after the first `texts` are numbers."""
-    widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
-
-    def row(cells: list[str]) -> str:
-        padded = [
-            cell.ljust(width) if i < texts else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return "| " + " | ".join(padded) + " |"
-
-    # Two hyphens at least and a colon on the right side are what GitHub's tables ask for.
-    rule = ["-" * width if i < texts else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
-    return "\n".join([row(header), row(rule), *map(row, lines)])

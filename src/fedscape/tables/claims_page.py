@@ -1,0 +1,92 @@
+"""The claims of a study as a page of Markdown: verdicts first, then what was measured."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fedscape.tables.markdown import markdown_table
+
+_ENTRY = {"planes": "plane", "connectivity": "connection"}
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One claim, tested; all of it in words."""
+
+    claim: str
+    source: str
+    measure: str
+    shared: str  # the names that all cases share
+    cases: list[str]  # the names of each beside these; empty texts where there are none
+    values: list[str]  # of each case
+    expectation: str
+    verdict: str
+
+    @property
+    def row(self) -> dict:
+        """Its columns in claims.csv."""
+        own = "; ".join(filter(None, self.cases))
+        return {
+            "claim": self.claim,
+            "source": self.source,
+            "measure": self.measure,
+            "cases": ": ".join(filter(None, [self.shared, own])),
+            "values": ";".join(self.values),
+            "expectation": self.expectation,
+            "verdict": self.verdict,
+        }
+
+
+def claims_page(
+    tested: Sequence[Tested], study: str, scale: str, seeds: Sequence[int], verdicts: Sequence[str]
+) -> str:
+    """Markdown text.
+
+    seeds: of the runs that were measured. verdicts: all that there are, in the order in which to count them.
+    """
+    found = [one.verdict for one in tested]
+    counted = ", ".join(f"{one}: {found.count(one)}" for one in verdicts if one in found)
+    claims = "claims" if len(tested) > 1 else "claim"
+    lines = [[str(i), one.claim, one.source, one.verdict] for i, one in enumerate(tested, start=1)]
+    return "\n\n".join(
+        [
+            "# The paper's claims, tested on our numbers",
+            f"study {study}, scale {scale}",
+            f"{len(tested)} {claims}; {counted}. {_seed_words(seeds)}",
+            markdown_table(["", "claim", "source", "verdict"], lines, texts=4),
+            "## What was measured",
+            "\n".join(f"{i}. {_measured(one)}" for i, one in enumerate(tested, start=1)),
+            "config/README.md says what each measure is.\n",
+        ]
+    )
+
+
+def measure_words(claim: Mapping, measure: Mapping) -> str:
+    """A measure with its settings and where it was taken, to read."""
+    settings = [f"{key} {value}" for key, value in measure.items() if key != "kind"]
+    where = f" on {_ENTRY[claim['section']]} {claim['name']}" if claim["section"] else ""
+    return f"{measure['kind']}{where}" + (f" ({', '.join(settings)})" if settings else "")
+
+
+def shared_and_own(wheres: Sequence[Mapping]) -> tuple[str, list[str]]:
+    """What all selections share, and what each has beside it, to read."""
+    shared = {key: value for key, value in wheres[0].items() if all(w.get(key) == value for w in wheres)}
+    own = [{key: value for key, value in where.items() if key not in shared} for where in wheres]
+    return _words(shared), [_words(one) for one in own]
+
+
+def _words(where: Mapping) -> str:
+    return ", ".join(f"{key} {'/'.join(map(str, values))}" for key, values in where.items())
+
+
+def _measured(one: Tested) -> str:
+    """The values beside their cases, then what was expected of them."""
+    pairs = zip(one.cases, one.values, strict=True)
+    values = "; ".join(f"{case}: {value}" if case else value for case, value in pairs)
+    of = f", {one.shared}" if one.shared else ""
+    return f"{one.measure}{of}: **{values}**; expected: {one.expectation}"
+
+
+def _seed_words(seeds: Sequence[int]) -> str:
+    if len(seeds) == 1:
+        return f"All values are from one seed ({seeds[0]}): how far they vary from seed to seed is not known."
+    return f"Values are means over {len(seeds)} seeds." if seeds else "None of their runs is there."

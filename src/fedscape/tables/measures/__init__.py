@@ -1,0 +1,1 @@
+"""What claims are measured by: one number per case, from CSVs only."""

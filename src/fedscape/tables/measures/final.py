@@ -1,0 +1,29 @@
+"""A run's result: a column of `tables/runs.csv`, mean over the runs of the case."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+SOURCES = ("runs",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which result."""
+
+    column: Literal[
+        "train_loss",
+        "train_accuracy",
+        "validation_loss",
+        "validation_accuracy",
+        "test_loss",
+        "test_accuracy",
+        "best_test_accuracy",
+    ] = "train_loss"  # of the last round's global model; `train`: the data of all clients together
+
+
+def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
+    """Mean over runs; NaN if one of them was not measured."""
+    return float(frames["runs"][settings.column].mean(skipna=False))

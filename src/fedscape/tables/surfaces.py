@@ -1,0 +1,49 @@
+"""Loss surfaces as arrays, for measures of their shape and for pictures of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+SMALLEST_LOSS = 1e-6  # where a loss reaches zero, its logarithm ends here
+CEILING = 10.0  # the highest loss that is shown, in losses of the worst model
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The loss on a grid."""
+
+    x: np.ndarray  # [nx] coordinates of the columns, in L2 distance of parameters
+    y: np.ndarray  # [ny] of the rows
+    loss: np.ndarray  # [nx, ny], NaN where it is not finite
+
+    @property
+    def steps(self) -> tuple[float, float]:
+        """Distance between two columns, and between two rows."""
+        return tuple(float(axis[-1] - axis[0]) / (len(axis) - 1) for axis in (self.x, self.y))
+
+
+def grids(surface: pd.DataFrame) -> dict[str, Grid]:
+    """The surface of all clients together, for each group in rows of surface.csv."""
+    rows = surface[surface["client"].isna()]
+    return {str(group): _grid(part) for group, part in rows.groupby("group")}
+
+
+def lattice(surface: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x [nx], y [ny] and the loss [nx, ny] of one surface: a row per grid point, columns i, j, x, y, loss."""
+    x, y = (surface.groupby(index)[axis].first().to_numpy(float) for index, axis in (("i", "x"), ("j", "y")))
+    return x, y, surface.pivot(index="i", columns="j", values="loss").to_numpy(dtype=float)
+
+
+def loss_ceiling(markers: pd.DataFrame) -> float:
+    """The loss above which a surface is shown alike: ten times that of the worst model (or a loss of 1).
+
+    Far from all models a loss can be astronomic, and would be all that one sees. markers: column loss.
+    """
+    losses = markers["loss"].to_numpy(dtype=float)
+    return CEILING * np.max(losses[np.isfinite(losses)], initial=1.0)
+
+
+def _grid(rows: pd.DataFrame) -> Grid:
+    x, y, loss = lattice(rows)
+    return Grid(x, y, loss=np.where(np.isfinite(loss), loss, np.nan))

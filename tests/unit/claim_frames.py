@@ -1,0 +1,36 @@
+"""Surfaces and markers as their CSVs have them, and a measure of them."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+
+from fedscape.plugins import load
+
+NAN = math.nan
+DISTANCES = ["distance_to_reference", "distance_to_reference_path", "distance_to_reference_end"]
+
+
+def measured(kind, frames, **settings):
+    plugin = load("tables.measures", kind)
+    return plugin.value(frames, plugin.Settings(**settings))
+
+
+def surface(loss, x=(-1.0, 1.0, 21), y=(-1.0, 1.0, 21), group="g", **columns):
+    """Rows of surface.csv of loss(x, y) on a grid of the given (first, last, points)."""
+    points = [
+        (i, j, float(a), float(b))
+        for (i, a), (j, b) in itertools.product(
+            enumerate(np.linspace(*x).tolist()), enumerate(np.linspace(*y).tolist())
+        )
+    ]
+    frame = pd.DataFrame(points, columns=["i", "j", "x", "y"])
+    frame["loss"] = [loss(a, b) for *_, a, b in points]
+    return frame.assign(client=NAN, plane="p", group=group, **columns)
+
+
+def markers(rows, group="g", run="r"):
+    """Rows of markers.csv, with the columns that a measure may look at."""
+    columns = ["round", "role", "client", "x", "y", "loss", "own_loss", "own_loss_at_start", *DISTANCES]
+    return pd.DataFrame(rows, columns=columns).assign(group=group, run=run)

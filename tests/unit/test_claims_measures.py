@@ -1,0 +1,116 @@
+"""Measures of claims that read markers and tables, and the verdicts on their values."""
+
+import math
+
+import pandas as pd
+import pytest
+from claim_frames import NAN, markers, measured
+
+from fedscape.tables.claims import expectation_words, verdict
+
+
+def test_deviation_at_the_last_round_and_on_average():
+    def run(name, distances):
+        rows = [{"role": "global", "round": i, "distance_to_reference": d} for i, d in enumerate(distances)]
+        return markers(
+            [*reversed(rows), {"role": "start", "round": 9, "distance_to_reference": 99}], run=name
+        )
+
+    frame = pd.concat([run("a", [0, 1, NAN, 5, NAN]), run("b", [0, 3])])
+    assert measured("deviation", {"markers": frame}, to="round") == pytest.approx((5 + 3) / 2)
+    assert measured("deviation", {"markers": frame}, to="round", at="mean") == pytest.approx((2 + 1.5) / 2)
+    assert math.isnan(measured("deviation", {"markers": run("a", [NAN, NAN])}, to="round"))
+    assert math.isnan(measured("deviation", {"markers": frame.iloc[:0]}))
+
+
+def test_deviation_of_a_run_that_only_lags_is_from_the_same_round_and_the_end_not_from_the_path():
+    # The reference goes 0, 1, 2, ..., 4 along a line, the other half as fast.
+    rows = [
+        {
+            "role": "global",
+            "round": i,
+            "distance_to_reference": i / 2,
+            "distance_to_reference_path": 0.0,
+            "distance_to_reference_end": 4 - i / 2,
+        }
+        for i in range(5)
+    ]
+    frames = {"markers": markers(rows)}
+    assert measured("deviation", frames) == measured("deviation", frames, at="mean") == 0
+    assert measured("deviation", frames, to="round", at="mean") == pytest.approx(1)
+    assert measured("deviation", frames, to="end") == pytest.approx(2)
+
+
+def test_local_change():
+    rows = [
+        {"role": "start", "loss": 1.0},
+        {"role": "client", "client": 0, "loss": 1.5, "own_loss_at_start": 2.0, "own_loss": 0.5},
+        {"role": "client", "client": 1, "loss": 2.5, "own_loss_at_start": 1.0, "own_loss": 0.7},
+        {"role": "path", "client": 1, "loss": 9.0, "own_loss_at_start": 9.0, "own_loss": 0.1},
+        {"role": "client", "client": 2, "loss": 2.0},  # has none of the samples
+        {"role": "aggregate", "loss": 0.8},
+    ]
+    frame = markers(rows)
+    assert measured("local-change", {"markers": frame}, statistic="own") == pytest.approx((-1.5 - 0.3) / 2)
+    assert measured("local-change", {"markers": frame}, statistic="global") == pytest.approx(2.0 - 1.0)
+    assert measured("local-change", {"markers": frame}, statistic="aggregate") == pytest.approx(0.8 - 2.0)
+    rows[1] |= {"loss": NAN, "own_loss": NAN}  # a client that diverged
+    for statistic in ("own", "global", "aggregate"):
+        assert math.isnan(measured("local-change", {"markers": markers(rows)}, statistic=statistic))
+    assert math.isnan(measured("local-change", {"markers": markers(rows[:1])}, statistic="own"))
+    assert math.isnan(measured("local-change", {"markers": markers(rows[:2])}, statistic="aggregate"))
+
+
+def test_final_and_barrier():
+    runs = pd.DataFrame({"train_loss": [1.0, 2.0], "test_accuracy": [0.5, NAN]})
+    assert measured("final", {"runs": runs}) == 1.5
+    assert math.isnan(measured("final", {"runs": runs}, column="test_accuracy"))
+    rows = [
+        {"split": split, "measure": of, "sup": height * scale, "midpoint": -height * scale}
+        for split, of, scale in (("train", "loss", 1), ("train", "error", 10), ("test", "loss", 100))
+        for height in (0.5, 0.75, 4)
+    ]
+    frames = {"barriers": pd.DataFrame(rows)}
+    assert measured("barrier", frames) == 1.75
+    assert measured("barrier", frames, statistic="max", split="test") == 400
+    assert measured("barrier", frames, statistic="min", height="midpoint", of="error") == -40
+    assert math.isnan(measured("barrier", {"barriers": pd.DataFrame([*rows, {**rows[0], "sup": NAN}])}))
+    assert math.isnan(measured("barrier", {"barriers": pd.DataFrame(rows)[:0]}))
+
+
+@pytest.mark.parametrize(
+    ("expect", "holds", "fails"),
+    [
+        ({"order": "increasing"}, [1.0, 2.0, 3.0], [1.0, 3.0, 3.0]),
+        ({"order": "decreasing"}, [3.0, 2.0, -1.0], [3.0, 1.0, 2.0]),
+        ({"above": 0}, [0.1, 5.0], [0.1, 0.0]),
+        ({"below": 2}, [1.0, -3.0], [1.0, 2.0]),
+        ({"ratio": {"below": 0.5}}, [4.0, 1.9], [4.0, 2.0]),
+        ({"ratio": {"above": 2}}, [1.0, 2.1], [1.0, 2.0]),
+        ({"agree": 0.2}, [1.0, 0.8, -5.0, -4.5], [1.0, 1.0, 5.0, 3.9]),
+    ],
+)
+def test_each_expectation_has_every_verdict(expect, holds, fails):
+    assert verdict(holds, expect) == "holds"
+    assert verdict(fails, expect) == "does not hold"
+    assert verdict([*holds[:-1], "diverged"], expect) == "not measurable"
+    assert verdict([*holds[:-1], "not measured"], expect) == "not measurable"
+    assert verdict(["not run", *holds[1:-1], "diverged"], expect) == "not run at this scale"
+
+
+def test_a_share_of_nothing_is_not_measurable():
+    assert verdict([0.0, 1.0], {"ratio": {"above": 2}}) == "not measurable"
+    assert verdict([-1.0, 1.0], {"ratio": {"below": 2}}) == "not measurable"
+    assert verdict([1.0, 0.0, 1.0], {"ratio": {"below": 2}}) == "not measurable"
+    assert verdict([1.0, 0.0], {"ratio": {"below": 2}}) == "holds"
+    assert verdict([0.0, 0.0], {"agree": 0.1}) == "not measurable"
+    assert verdict([5.0, 1.0, 0.0, 0.0], {"agree": 0.1}) == "not measurable"
+    assert verdict([0.0, 1.0], {"agree": 0.1}) == "does not hold"
+
+
+def test_a_ratio_is_of_the_last_case_over_each_of_the_others():
+    assert verdict([1.0, 2.0, 5.0], {"ratio": {"above": 2}}) == "holds"
+    assert verdict([1.0, 2.5, 5.0], {"ratio": {"above": 2}}) == "does not hold"
+    assert verdict([2.5, 1.0, 5.0], {"ratio": {"above": 2}}) == "does not hold"
+    assert expectation_words({"ratio": {"above": 2}}, 2) == "second / first above 2"
+    assert expectation_words({"ratio": {"above": 2}}, 3) == "last / each other above 2"

@@ -1,0 +1,195 @@
+"""Claims in a study file: which runs, pairs and groups they are about, and slips."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fedscape.errors import FedscapeError
+from fedscape.study.campaign import read_campaign
+from fedscape.study.catalog import constant, names
+from fedscape.study.settings import decode, encode
+from fedscape.study.stages import STAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDY = """
+title: A study
+datasets: [digits]
+models: {convnet: {}}
+partitions:
+  iid: {scheme: iid, clients: 4}
+  dir1.0: {scheme: dirichlet, clients: 4, alpha: 1.0}
+  dir0.1: {scheme: dirichlet, clients: 4, alpha: 0.1}
+inits: {random: {kind: random}}
+methods: {fedavg: {rounds: 2, client_rounds: [1], grid: {lr: [0.1, 0.2]}}}
+runs: [{}]
+planes:
+  paths: {kind: trajectory, runs: [{method: fedavg.g1}]}
+connectivity:
+  ends: {kind: path, from: {partition: iid}, to: {partition: [dir1.0, dir0.1]}, each: [method]}
+claims:
+  - claim: Less IID, larger loss
+    source: Figure 1
+    measure: final
+    where: {method: fedavg}
+    cases: [{partition: iid}, {partition: dir1.0}, {partition: dir0.1}]
+    expect: {order: increasing}
+  - {claim: Barriers, source: Figure 2, measure: barrier, connectivity: ends, cases: [{partition: [iid, dir0.1]}], expect: {above: 0}}
+  - {claim: Farther, source: Figure 3, measure: deviation, plane: paths, cases: [{partition: dir0.1}], expect: {above: 0}}
+scales:
+  paper: {}
+  smoke:
+    runs: [{partition: [iid, dir1.0]}]
+    planes: {paths: null}
+    connectivity: {ends: {to: {partition: dir1.0}}}
+"""
+
+
+@pytest.fixture
+def campaign(tmp_path):
+    """Read the study above after an edit."""
+    shutil.copytree(ROOT / "workflow" / "schemas", tmp_path / "workflow" / "schemas")
+    file = tmp_path / "config" / "studies" / "pilot.yaml"
+    file.parent.mkdir(parents=True)
+
+    def read(*edits):
+        text = STUDY
+        for old, new in edits:
+            assert old in text
+            text = text.replace(old, new, 1)
+        file.write_text(text)
+        return read_campaign(tmp_path, {"study": "pilot", "scale": "smoke", "data_root": "data"})
+
+    return read
+
+
+def test_cases_are_the_runs_pairs_and_groups_that_match(campaign):
+    losses, barriers, farther = campaign().get("pilot", "paper").claims
+    assert [[(run.partition, run.method) for run in one.runs] for one in losses.cases] == [
+        [(partition, f"fedavg.g{i}") for i in (1, 2)] for partition in ("iid", "dir1.0", "dir0.1")
+    ]
+    (ends,) = barriers.cases
+    assert {run.partition for run in ends.runs} == {"iid", "dir0.1"} and len(ends.runs) == 4
+    assert len(ends.groups) == 2 and (barriers.section, barriers.name) == ("connectivity", "ends")
+    (one,) = farther.cases
+    assert [run.path for run in one.runs] == ["digits/convnet/dir0.1/random/fedavg.g1/seed0"]
+    assert one.groups == ("digits_all_seed0",)
+    # Distances are from the plane's first run: it must not have diverged either.
+    assert {run.partition for run in one.needs} == {"iid", "dir0.1"}
+
+
+def test_the_first_run_of_each_seed_must_not_have_diverged_either(campaign):
+    plane = (
+        "kind: trajectory, runs: [{method: fedavg.g1}]",
+        "kind: trajectory, runs: [{method: fedavg.g1}], seeds: together",
+    )
+    *_, farther = (
+        campaign(("datasets: [digits]\n", "datasets: [digits]\nseeds: [0, 1]\n"), plane)
+        .get("pilot", "paper")
+        .claims
+    )
+    (one,) = farther.cases
+    assert {(run.partition, run.seed) for run in one.needs} == {
+        (name, seed) for name in ("iid", "dir0.1") for seed in (0, 1)
+    }
+
+
+CROSSED = """  - claim: Both
+    source: Figure 4
+    measure: final
+    cases: [{partition: [iid, dir1.0], method: [fedavg.g1, fedavg.g2]}]
+    expect: {above: 0}
+scales:
+"""
+
+
+def test_lists_mean_all_of_their_runs_crossed(campaign):
+    cross = ("scales:\n", CROSSED)
+    (both,) = campaign(cross).get("pilot", "paper").claims[3].cases
+    assert len(both.runs) == 4
+    # Here each partition and each method is there, but not each with each.
+    ragged = [{"partition": "iid"}, {"partition": "dir1.0", "method": "fedavg.g1"}]
+    smoke = ("    runs: [{partition: [iid, dir1.0]}]\n", f"    runs: {ragged}\n")
+    pairs = ("    connectivity: {ends: {to: {partition: dir1.0}}}", "    connectivity: {ends: null}")
+    study = campaign(cross, smoke, pairs)
+    assert [len(study.get("pilot", scale).claims[3].cases[0].runs) for scale in ("paper", "smoke")] == [4, 0]
+
+
+def test_both_ends_of_pairs_count_as_runs_of_a_list(campaign):
+    pairs = (
+        "cases: [{partition: [iid, dir0.1]}]",
+        "cases: [{partition: [iid, dir0.1], method: [fedavg.g1, fedavg.g2]}]",
+    )
+    assert len(campaign(pairs).get("pilot", "paper").claims[1].cases[0].runs) == 4
+    one = (
+        "each: [method]}",
+        "each: [method]}\n  few: {kind: path, from: {partition: iid, method: fedavg.g1}, to: {partition: dir0.1, method: fedavg.g2}}",
+    )
+    none = ("{ends: {to: {partition: dir1.0}}}", "{ends: {to: {partition: dir1.0}}, few: null}")
+    with pytest.raises(FedscapeError, match=r"claims\[1\].cases\[0\]: no scale has all of these runs of few"):
+        campaign(pairs, one, none, ("connectivity: ends", "connectivity: few"))
+
+
+def test_what_a_scale_lacks_is_no_slip(campaign):
+    losses, barriers, farther = campaign().get("pilot").claims
+    assert [len(one.runs) for one in losses.cases] == [2, 2, 0]
+    assert [one.runs for one in (*barriers.cases, *farther.cases)] == [(), ()]
+
+
+def test_settings_survive_the_journey_to_the_job_and_name_every_measure(campaign):
+    study = campaign().get("pilot", "paper")
+    settings = decode(encode(STAGES["claims"](study, {})))
+    assert [one["kind"] for one in settings["measure"]] == ["final", "barrier", "deviation"]
+    (one,) = settings["claims"][2]["cases"]
+    assert one["where"] == {"partition": ["dir0.1"]} and one["groups"] == ["digits_all_seed0"]
+
+
+REFUSED = {
+    "unknown measure": (("measure: final", "measure: finals"), "claims[0]: unknown measure 'finals'; did you mean 'final'?"),
+    "unknown setting": (("measure: final\n", "measure: final\n    colum: test_loss\n"), "claims[0]: unknown key 'colum'; did you mean 'column'?"),
+    "unknown column": (("measure: final\n", "measure: final\n    column: loss\n"), "claims[0].column: got 'loss', expected one of train_loss"),
+    "unknown plane": (("plane: paths", "plane: path"), "claims[2].plane: unknown name 'path'; did you mean 'paths'?"),
+    "unknown connection": (("connectivity: ends", "connectivity: end"), "claims[1].connectivity: unknown name 'end'; did you mean 'ends'?"),
+    "no plane": (("plane: paths, ", ""), "claims[2]: key 'plane' is missing (measure deviation)"),
+    "a plane too many": (("measure: final\n", "measure: final\n    plane: paths\n"), "claims[0]: takes no 'plane' (measure final)"),
+    "unknown partition": (("{partition: dir0.1}]\n", "{partition: dir0.2}]\n"), "claims[0].cases[2].partition: unknown partition 'dir0.2'"),
+    "unknown method": (("where: {method: fedavg}", "where: {method: fedavgg}"), "claims[0].where.method: unknown method 'fedavgg'"),
+    "runs that no scale has": (("where: {method: fedavg}", "where: {method: fedavg, seed: 1}"), "claims[0].where.seed: unknown seed '1'; allowed: 0"),
+    "a pair that is none": (("cases: [{partition: [iid, dir0.1]}]", "cases: [{partition: [dir1.0, dir0.1]}]"), "claims[1].cases[0]: no scale has all of these runs of ends"),
+    "unknown expectation": (("{order: increasing}", "{order: up}"), "claims.0.expect.order: unknown value 'up'"),
+    "two expectations": (("{order: increasing}", "{order: increasing, above: 0}"), "claims.0.expect"),
+    "no expectation": (("    expect: {order: increasing}\n", ""), "claims.0: key 'expect' is missing"),
+    "a number that is text": (("expect: {above: 0}}\n  - {claim: F", "expect: {above: 1e-1}}\n  - {claim: F"), "claims.1.expect.above: '1e-1' is text"),
+    "an order of one": (("expect: {above: 0}}\n  - {claim: F", "expect: {order: increasing}}\n  - {claim: F"), "claims[1].expect.order: needs two cases or more, got 1"),
+    "a ratio of one": (("expect: {above: 0}}\n  - {claim: F", "expect: {ratio: {below: 2}}}\n  - {claim: F"), "claims[1].expect.ratio: needs two cases or more, got 1"),
+    "a key twice": (("where: {method: fedavg}", "where: {method: fedavg, partition: iid}"), "claims[0].cases[0].partition: `where` names partition too; keep one of them"),
+    "a plane of another kind": (("measure: deviation", "measure: off-centre"), "claims[2].plane: kind off-centre does not measure planes of kind trajectory; allowed: clients"),
+    "a plane of clients": (("kind: trajectory, runs: [{method: fedavg.g1}]", "kind: clients, runs: [{partition: dir0.1, method: fedavg.g1}], round: 1"), "claims[2].plane: kind deviation does not measure planes of kind clients; allowed: "),
+    "pairs of three": (("{order: increasing}", "{agree: 0.1}"), "claims[0].expect.agree: compares cases in pairs, got 3"),
+    "no case": (("cases: [{partition: dir0.1}]", "cases: []"), "claims.2.cases"),
+    "unknown key of a case": (("cases: [{partition: dir0.1}]", "cases: [{alpha: 1}]"), "unknown key 'alpha'"),
+    "claims at a scale": (("  smoke:\n", "  smoke:\n    claims: []\n"), "unknown key 'claims'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("slip", REFUSED)
+def test_a_slip_is_refused_in_one_line(campaign, slip):
+    edit, message = REFUSED[slip]
+    with pytest.raises(FedscapeError) as error:
+        campaign(edit)
+    assert message in str(error.value)
+    assert "config/studies/pilot.yaml" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_every_measure_says_what_it_reads():
+    for kind in names("measure"):
+        assert set(constant("measure", kind, "SOURCES")) <= {"runs", "barriers", "markers", "surface"}
+
+
+def test_every_claim_of_the_pilot_study_can_be_tested_at_the_papers_scale():
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    study = read_campaign(ROOT, config).get("pilot", "paper")
+    assert study.claims
+    assert all(one.runs for claim in study.claims for one in claim.cases)

@@ -1,0 +1,181 @@
+"""Measures of claims that look at the shape of a surface, against closed forms."""
+
+import math
+
+import pandas as pd
+import pytest
+from claim_frames import NAN, markers, measured, surface
+
+
+def rough(frame, worst=1.0, statistic="concave"):
+    """Roughness of a surface on which the worst model has this loss."""
+    marked = markers([{"role": "global", "loss": worst}, {"role": "global", "loss": NAN}])
+    return measured("roughness", {"surface": frame, "markers": marked}, statistic=statistic)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.4, 1.2])
+def test_an_even_slope_has_its_own_density_and_no_roughness(turn):
+    a, b = 3 * math.cos(turn), 3 * math.sin(turn)
+    slope = surface(lambda x, y: a * x + b * y + 9, x=(-2, 3, 11), y=(0, 1, 7))
+    box = markers([{"role": "start", "x": 0, "y": 0.2}, {"role": "client", "x": 1, "y": 0.3}])
+    assert measured("density", {"surface": slope, "markers": box}) == pytest.approx(3)
+    assert rough(slope, worst=20) == 0
+    assert math.isnan(rough(slope, statistic="minima"))
+    steep = surface(lambda x, y: math.exp(a * x + b * y - 5), x=(-2, 3, 11), y=(0, 1, 7))
+    assert measured("density", {"surface": steep.assign(loss=0.0), "markers": box}) == 0
+    assert math.isnan(measured("density", {"surface": steep.assign(loss=0.0), "markers": box}, log=True))
+    logarithm = steep.assign(loss=slope["loss"].map(math.exp))
+    assert measured("density", {"surface": logarithm, "markers": box}, log=True) == pytest.approx(3)
+
+
+def test_density_looks_only_where_the_models_are():
+    kinked = surface(lambda x, _: (1.0 if x < 0 else 4.0) * x)
+    for low, high, expected in ((-0.8, -0.2, 1), (0.2, 0.8, 4), (0.31, 0.33, 4)):
+        box = markers([{"role": "client", "x": low, "y": 0}, {"role": "client", "x": high, "y": 0.1}])
+        assert measured("density", {"surface": kinked, "markers": box}) == pytest.approx(expected)
+
+
+def test_density_grows_with_the_steepness_and_with_how_far_the_clients_go():
+    def of(steepness, way):
+        bowl = surface(lambda x, _: steepness * x * x / 2)
+        ends = markers([{"role": "start", "x": 0, "y": 0}, {"role": "client", "x": way, "y": 0.05}])
+        return measured("density", {"surface": bowl, "markers": ends})
+
+    # The mean of |steepness * x| over the cells from -0.1 to 0.4, or 0.8: their ends are touched.
+    assert of(3, 0.35) == pytest.approx(3 * (0.05 + 0.05 + 0.15 + 0.25 + 0.35) / 5)
+    assert of(6, 0.35) == pytest.approx(2 * of(3, 0.35))
+    assert of(3, 0.75) > 1.5 * of(3, 0.35)
+
+
+def test_density_of_several_planes_is_their_mean_each_within_its_own_markers():
+    both = pd.concat(
+        [surface(lambda x, _: 2 * x, group="a"), surface(lambda x, _: (4.0 if x < 0 else 9.0) * x, group="b")]
+    )
+    boxes = pd.concat(
+        [
+            markers([{"role": "start", "x": 0.5, "y": 0}], "a"),
+            markers([{"role": "start", "x": -0.5, "y": 0}], "b"),
+        ]
+    )
+    assert measured("density", {"surface": both, "markers": boxes}) == pytest.approx(3)
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.001, 1.0])
+@pytest.mark.parametrize("points", [11, 41])
+def test_a_convex_surface_is_smooth_however_deep_narrow_or_finely_drawn_it_is(floor, points):
+    grid = {"x": (-1, 1, points), "y": (-1, 1, points + 4)}
+    assert rough(surface(lambda x, y: floor + 5 * x * x + y * y + 2 * x * y, **grid)) == 0
+    assert rough(surface(lambda x, y: floor + math.hypot(x - 0.3, 3 * y), **grid)) == 0
+    assert rough(surface(lambda *_: floor, **grid)) == 0
+
+
+@pytest.mark.parametrize(("along_x", "along_y"), [(1, 0), (0, 3), (1, 1), (2, 3)])
+def test_half_of_a_wave_is_concave(along_x, along_y):
+    wave = surface(
+        lambda x, y: 3 + math.sin(2 * math.pi * along_x * x) + math.sin(2 * math.pi * along_y * y),
+        x=(0, 1, 61), y=(0, 1, 41),
+    )  # fmt: skip
+    assert rough(wave) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("up", "down"), [(1, 1), (2, 1), (5, 2)])
+def test_a_saddle_is_concave_along_one_of_four_directions(up, down):
+    # Second derivatives: 2 up, -2 down, and up - down along each diagonal of a square grid.
+    saddle = surface(lambda x, y: 3 + up * x * x - down * y * y)
+    ends = 19 * 21  # second differences along an axis; along a diagonal 19 * 19
+    concave = 2 * down * ends
+    assert rough(saddle) == pytest.approx(concave / (2 * up * ends + concave + 2 * (up - down) * 19 * 19))
+
+
+def test_what_lies_above_the_ceiling_is_left_out():
+    def walled(x, y):  # convex below a loss of 20, waves above it
+        return 2 + x * x + y * y if x < 0.5 else 30 + math.sin(50 * x * y)
+
+    assert rough(surface(walled), worst=2.0) == 0
+    assert rough(surface(walled), worst=1e-3) == 0, "a loss of 10 at least"
+    assert rough(surface(walled), worst=5.0) > 0.2
+    assert math.isnan(rough(surface(lambda *_: 30.0), worst=2.0))
+
+
+def test_roughness_of_several_planes_is_their_mean_each_under_its_own_ceiling():
+    waves = {"x": (0, 1, 41), "y": (0, 1, 41)}
+    both = pd.concat(
+        [
+            surface(lambda x, _: 50 + math.sin(2 * math.pi * x), group="a", **waves),
+            surface(lambda x, y: 2 + x * x if y < 0.5 else 70, group="b", **waves),
+        ]
+    )
+    marked = pd.concat(
+        [markers([{"role": "global", "loss": 6}], "a"), markers([{"role": "global", "loss": 2}], "b")]
+    )
+    assert measured("roughness", {"surface": both, "markers": marked}) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("along_x", "along_y"), [(1, 1), (3, 2), (2, 5)])
+def test_minima_are_counted(along_x, along_y):
+    hollows = surface(
+        lambda x, y: math.cos(2 * math.pi * along_x * x) + math.cos(2 * math.pi * along_y * y) + 2,
+        x=(0, 1, 61), y=(0, 1, 51),
+    )  # fmt: skip
+    assert rough(hollows, statistic="minima") == along_x * along_y
+
+
+def test_a_minimum_may_be_flat_or_beside_what_is_not_finite_but_not_on_the_border():
+    flat = surface(lambda x, y: max(abs(x) - 0.15, 0) + abs(y), x=(-1, 1, 20))  # two points in the bottom
+    assert rough(flat, statistic="minima") == 1
+    assert math.isnan(rough(surface(lambda x, y: (x - 3) ** 2 + y * y), statistic="minima"))
+    assert math.isnan(rough(surface(lambda *_: 0.0), statistic="minima"))
+    bowl = surface(lambda x, y: x * x + y * y)
+    bowl.loc[(bowl["i"] == 9) & (bowl["j"] == 10), "loss"] = NAN
+    assert rough(bowl, statistic="minima") == 1
+
+
+def test_a_surface_with_holes_is_measured_where_it_is_finite_and_one_without_a_number_is_not():
+    slope = surface(lambda x, y: 2 * x + y + 4)
+    slope.loc[slope["x"] > 0.7, "loss"] = math.inf
+    slope.loc[slope["x"] < -0.7, "loss"] = NAN
+    box = markers([{"role": "aggregate", "x": -1, "y": -1}, {"role": "start", "x": 1, "y": 1}])
+    frames = {"surface": slope, "markers": box}
+    assert measured("density", frames) == pytest.approx(math.sqrt(5))
+    assert measured("roughness", frames) == 0
+    nothing = {"surface": slope.assign(loss=NAN), "markers": box}
+    empty = {"surface": slope.iloc[:0], "markers": box.iloc[:0]}
+    for frames in (nothing, empty):
+        assert all(math.isnan(measured(kind, frames)) for kind in ("density", "roughness", "off-centre"))
+        assert math.isnan(measured("roughness", frames, statistic="minima"))
+
+
+def test_only_the_loss_of_all_clients_counts():
+    own = surface(lambda x, y: 50 * math.sin(9 * x) * y).assign(client=3)
+    both = pd.concat([surface(lambda x, y: 2 * x + 3), own], ignore_index=True)
+    box = markers([{"role": "start", "x": 0, "y": 0}])
+    assert measured("density", {"surface": both, "markers": box}) == pytest.approx(2)
+    assert rough(both) == 0
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.2])
+@pytest.mark.parametrize("centre", [(0.0, 0.0), (0.137, -0.242), (-0.03, 0.56)])
+def test_off_centre_of_a_shifted_and_turned_bowl_finer_than_the_grid(centre, floor):
+    cx, cy = centre
+
+    def bowl(x, y):
+        return floor + 3 * (x - cx) ** 2 + 2 * (y - cy) ** 2 + 1.5 * (x - cx) * (y - cy)
+
+    marked = markers(
+        [{"role": "aggregate", "x": cx + 0.3, "y": cy - 0.4}, {"role": "start", "x": cx, "y": cy + 2}]
+    )
+    frames = {"surface": surface(bowl, x=(-1, 1, 11), y=(-1, 1, 15)), "markers": marked}
+    assert measured("off-centre", frames) == pytest.approx(0.5)
+    assert measured("off-centre", frames, role="start") == pytest.approx(2)
+    assert math.isnan(measured("off-centre", {**frames, "markers": marked.iloc[1:]}))
+
+
+@pytest.mark.parametrize("centre", [(4, 0), (-4, 0), (0, 4), (0.3, -1.2), (1, 1)])
+def test_a_basin_whose_bottom_is_outside_the_picture_has_no_centre(centre):
+    marked = markers([{"role": "aggregate", "x": 0, "y": 0}])
+    outside = surface(lambda x, y: 1 + math.hypot(x - centre[0], y - centre[1]))
+    assert math.isnan(measured("off-centre", {"surface": outside, "markers": marked}))
+    # Nor has a mean over planes of which one lacks it.
+    both = pd.concat([outside, surface(lambda x, y: 1 + x * x + y * y, group="h")])
+    marked = pd.concat([marked, markers([{"role": "aggregate", "x": 0, "y": 0}], "h")])
+    assert math.isnan(measured("off-centre", {"surface": both, "markers": marked}))

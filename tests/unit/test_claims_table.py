@@ -1,0 +1,180 @@
+"""The table of claims: values of their cases, what diverged or is missing, and the page to read."""
+
+import pandas as pd
+import pytest
+from claim_frames import markers, surface
+
+from fedscape.errors import FedscapeError
+from fedscape.files import write_csv
+from fedscape.tables.claims import make_claims
+from fedscape.tables.columns import IDENTITY, KEYS, QUALITY
+
+NAMES = {
+    "study": "pilot", "scale": "smoke", "dataset": "digits", "model": "convnet", "partition": "iid", "init": "random",
+    "method": "fedavg", "seed": 0,
+}  # fmt: skip
+
+
+def path_of(partition, seed=0):
+    return f"digits/convnet/{partition}/random/fedavg/seed{seed}"
+
+
+def case(*partitions, groups=(), needs=(), seeds=(0,), run=True):
+    runs = [path_of(one, seed) for one in partitions for seed in seeds]
+    return {
+        "where": {"init": ["random"], "partition": list(partitions)},
+        "runs": runs if run else [],
+        "groups": list(groups),
+        "needs": [*runs, *map(path_of, needs)],
+    }
+
+
+def claim(cases, expect, section="", name=""):
+    return {"claim": "It, so", "source": "Figure 3a", "section": section, "name": name, "expect": expect, "cases": cases}  # fmt: skip
+
+
+@pytest.fixture
+def tested(tmp_path):
+    """Write CSVs and make the table of some claims; gives its rows and the page."""
+
+    def make(*claims, runs=(), barriers=None, planes=()):
+        rows = [{**NAMES, "diverged": False, **dict.fromkeys([*QUALITY, "best_test_accuracy"], 0.5), **run} for run in runs]  # fmt: skip
+        write_csv(tmp_path / "runs.csv", pd.DataFrame(rows), IDENTITY)
+        files = {"barriers": [], "markers": [], "surfaces": []}
+        if barriers is not None:
+            columns = [*KEYS["barriers"], "sup", "argmax", "midpoint", "from_value", "to_value"]
+            frame = pd.DataFrame([{**NAMES, **row} for row in barriers], columns=columns)
+            write_csv(tmp_path / "barriers.csv", frame, IDENTITY)
+            files["barriers"] = [tmp_path / "barriers.csv"]
+        for i, (marked, grid) in enumerate(planes):
+            write_csv(tmp_path / f"m{i}.csv", marked, ["group"])
+            write_csv(tmp_path / f"s{i}.csv", grid, ["i", "j"])
+            files["markers"].append(tmp_path / f"m{i}.csv")
+            files["surfaces"].append(tmp_path / f"s{i}.csv")
+        make_claims(
+            claims=[one for one, _ in claims],
+            measures=[measure for _, measure in claims],
+            study="pilot",
+            scale="smoke",
+            runs=tmp_path / "runs.csv",
+            **files,
+            out_csv=tmp_path / "claims.csv",
+            out_page=tmp_path / "claims.md",
+        )
+        text = (tmp_path / "claims.csv").read_text()
+        assert text.startswith("study,scale,number,claim,source,measure,cases,values,expectation,verdict\n")
+        return pd.read_csv(tmp_path / "claims.csv", dtype=str).to_dict("records"), (
+            tmp_path / "claims.md"
+        ).read_text()
+
+    return make
+
+
+FINAL = {"kind": "final", "column": "train_loss"}
+
+
+def test_a_claim_is_one_row_and_a_page_says_it_in_words(tested):
+    runs = [{"partition": "iid", "train_loss": 0.123456}, {"partition": "dir0.1", "train_loss": 2.0}]
+    both = [case("iid"), case("dir0.1")]
+    rows, page = tested(
+        (claim(both, {"order": "increasing"}), FINAL),
+        (claim(both, {"ratio": {"below": 2}}), FINAL),
+        (claim([case("iid", "dir0.1")], {"above": 0}), FINAL),
+        runs=runs,
+    )
+    assert rows[0] == {
+        "study": "pilot", "scale": "smoke", "number": "1", "claim": "It, so", "source": "Figure 3a",
+        "measure": "final (column train_loss)", "cases": "init random: partition iid; partition dir0.1",
+        "values": "0.1235;2", "expectation": "increasing", "verdict": "holds",
+    }  # fmt: skip
+    assert (rows[1]["expectation"], rows[1]["verdict"]) == ("second / first below 2", "does not hold")
+    assert (rows[2]["cases"], rows[2]["values"]) == ("init random, partition iid/dir0.1", "1.062")
+    assert "3 claims; holds: 2, does not hold: 1." in page
+    assert "one seed (0)" in page
+    assert "partition iid: 0.1235; partition dir0.1: 2" in page
+
+
+def test_a_mean_over_seeds_is_no_single_seed(tested):
+    runs = [{"seed": seed, "train_loss": loss} for seed, loss in ((0, 1.0), (1, 2.0), (2, 100.0))]
+    rows, page = tested((claim([case("iid", seeds=(0, 1))], {"above": 1}), FINAL), runs=runs)
+    assert rows[0]["values"] == "1.5"
+    assert "means over 2 seeds" in page and "one seed" not in page
+
+
+def test_diverged_missing_and_absent_runs_have_no_value(tested):
+    runs = [
+        {"partition": "iid", "train_loss": 1.0},
+        {"partition": "dir1.0", "train_loss": 2.0, "diverged": True},
+        {"partition": "dir0.5", "train_loss": None},
+    ]
+    expect = {"order": "increasing"}
+    rows, page = tested(
+        (claim([case("iid"), case("dir1.0")], expect), FINAL),
+        (claim([case("iid"), case("dir0.5")], expect), FINAL),
+        (claim([case("iid"), case("dir0.1", run=False)], expect), FINAL),
+        (claim([case("iid", needs=["dir1.0"]), case("iid")], expect), FINAL),
+        runs=runs,
+    )
+    assert [row["values"] for row in rows] == ["1;diverged", "1;not measured", "1;not run", "diverged;1"]
+    verdicts = ["not measurable", "not measurable", "not run at this scale", "not measurable"]
+    assert [row["verdict"] for row in rows] == verdicts
+    assert "4 claims; not measurable: 3, not run at this scale: 1." in page
+
+
+def test_barriers_are_those_of_the_pairs_of_a_case(tested):
+    def pair(one, other, sup, entry="finals", **names):
+        ends = {
+            "partition": one,
+            "to_partition": other,
+            "to_init": "random",
+            "to_method": "fedavg",
+            "to_seed": 0,
+        }
+        where = {"connectivity": entry, "group": "g", "split": "train", "measure": "loss"}
+        return {**ends, **where, "sup": sup, "midpoint": 0, **names}
+
+    rows = [pair("iid", "dir0.1", 1.0), pair("iid-b", "dir0.1", 5.0), pair("iid", "dir1.0", 3.0)]
+    rows += [pair("iid", "dir0.1", 70.0, entry="others"), pair("iid", "dir0.1", 80.0, to_init="pretrained")]
+    barrier = {"kind": "barrier", "height": "sup", "statistic": "mean", "of": "loss", "split": "train"}
+    cases = [case("iid", "dir0.1", groups=["g"]), case("iid", "iid-b", "dir0.1", groups=["g"])]
+    runs = [{"partition": one} for one in ("iid", "iid-b", "dir0.1", "dir1.0")]
+    found, page = tested(
+        (claim(cases, {"above": 0}, "connectivity", "finals"), barrier), runs=runs, barriers=rows
+    )
+    assert found[0]["values"] == "1;3"
+    assert "barrier on connection finals" in page
+    none, _ = tested((claim(cases, {"above": 0}, "connectivity", "finals"), barrier), runs=runs, barriers=[])
+    assert none[0]["values"] == "not measured;not measured"
+
+
+def test_surfaces_are_those_of_the_groups_of_a_case_and_markers_those_of_its_runs(tested):
+    def plane(group, slope, partition="*", entry="local"):
+        identity = {**NAMES, "partition": partition}
+        marked = markers([{"role": "aggregate", "x": 0.1, "y": 0.1}], group).drop(columns="run")
+        grid = surface(lambda x, _: slope * x, x=(-1, 1, 5), y=(-1, 1, 5), group=group)
+        return marked.assign(**identity, plane=entry), grid.assign(**identity, plane=entry)
+
+    planes = [plane("a", 1.0, "iid"), plane("b", 2.0, "dir0.1"), plane("b", 9.0, "dir0.1", "other")]
+    # All runs of the last group have diverged: header, and no rows.
+    planes.append((planes[0][0].assign(role="diverged", group="c", x=None, y=None), planes[0][1].iloc[:0]))
+    cases = [case("iid", groups=["a"]), case("dir0.1", groups=["b"])]
+    found, _ = tested(
+        (claim(cases, {"order": "increasing"}, "planes", "local"), {"kind": "density"}),
+        (claim([case("iid", groups=["c"])], {"above": 0}, "planes", "local"), {"kind": "density"}),
+        runs=[{"partition": "iid"}, {"partition": "dir0.1"}],
+        planes=planes,
+    )
+    assert (found[0]["values"], found[0]["measure"]) == ("1;2", "density on plane local")
+    assert found[1]["values"] == "not measured"
+
+
+def test_a_column_that_is_missing_is_named_with_its_file(tested):
+    marked = (
+        markers([{"role": "start", "x": 0, "y": 0}])
+        .drop(columns=["run", "own_loss"])
+        .assign(**NAMES, plane="p")
+    )
+    grid = surface(lambda *_: 1.0, **NAMES)
+    with pytest.raises(FedscapeError, match=r"m0\.csv: column own_loss is missing; delete the file") as error:
+        tested((claim([case("iid")], {"above": 0}), FINAL), runs=[{}], planes=[(marked, grid)])
+    assert "\n" not in str(error.value)

@@ -1,0 +1,20 @@
+"""Test the paper's claims on the numbers of a study."""
+
+from pathlib import Path
+
+from fedscape.job import job
+from fedscape.tables.claims import make_claims
+
+with job(snakemake) as this:
+    make_claims(
+        claims=this.settings["claims"],
+        measures=this.settings["measure"],
+        study=this.identity["study"],
+        scale=this.identity["scale"],
+        runs=Path(snakemake.input.runs),
+        barriers=[Path(path) for path in snakemake.input.barriers],
+        markers=[Path(path) for path in snakemake.input.markers],
+        surfaces=[Path(path) for path in snakemake.input.surfaces],
+        out_csv=Path(snakemake.output.csv),
+        out_page=Path(snakemake.output.page),
+    )
