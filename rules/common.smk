@@ -98,6 +98,20 @@ def analysis_input(section, **files):
     }
 
 
+@gently
+def plane_clients(wildcards):
+    """The clients' models that a plane is laid through, if it is."""
+    return paths.plane_clients(study_of(wildcards), wildcards.name, wildcards.group)
+
+
+@gently
+def surface_parts(wildcards):
+    """The points that jobs of their own evaluate for a surface, if it is split."""
+    parts = study_of(wildcards).planes[wildcards.name].settings["parts"]
+    folder = "results/{study}/{scale}/planes/{name}/{group}/parts".format(**wildcards)
+    return [f"{folder}/{part}-of-{parts}.npz" for part in range(1, parts + 1)] if parts > 1 else []
+
+
 def all_runs(file):
     """For `input:` of a table: one file of every run of the study."""
     return gently(lambda wildcards: paths.run_files(study_of(wildcards), study_of(wildcards).runs, file))
@@ -106,6 +120,11 @@ def all_runs(file):
 def all_groups(section, file):
     """For `input:` of a table: one file of every group of a section's analyses."""
     return gently(lambda wildcards: paths.group_files(study_of(wildcards), section, file))
+
+
+def claimed(file):
+    """For `input:` of the claims: this file of every group that one of them is measured on."""
+    return gently(lambda wildcards: paths.claim_files(study_of(wildcards), file))
 
 
 def figure_files(wildcards):

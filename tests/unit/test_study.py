@@ -54,8 +54,8 @@ REFUSED = {
         "unknown partition 'dirichlte'; did you mean 'dirichlet'?",
     ),
     "unknown model": (
-        ("model: [convnet, resnet20]", "model: [convnet, resnet21]"),
-        "runs[0].model: unknown model 'resnet21'; did you mean 'resnet20'?",
+        ("- {model: resnet20, partition", "- {model: resnet21, partition"),
+        "runs[1].model: unknown model 'resnet21'; did you mean 'resnet20'?",
     ),
     "unknown data set": (
         ("datasets: [cifar10]", "datasets: [cifar11]"),
@@ -66,8 +66,8 @@ REFUSED = {
         "methods.fedavg.algorithm: unknown algorithm 'fedavgg'; did you mean 'fedavg'?",
     ),
     "unknown plane of a figure": (
-        ("plane: trajectories", "plane: trajectory"),
-        "figures.figure-1.plane: unknown name 'trajectory'; did you mean 'trajectories'?",
+        ("plane: global-iid-round", "plane: global-iid-rounds"),
+        "figures.figure-1.plane: unknown name 'global-iid-rounds'; did you mean 'global-iid-round'?",
     ),
     "wrong type": (
         ("rounds: 100", "rounds: many"),
@@ -91,7 +91,7 @@ REFUSED = {
         "(scale small): images: got 70000, but cifar10 has 50000",
     ),
     "round past the end": (
-        ("client_rounds: [1, 0.3, last]", "client_rounds: [101]"),
+        ("client_rounds: [1, 0.1, 0.3, last]", "client_rounds: [101]"),
         "methods.fedavg.client_rounds: round 101 is past the end, the method has 100 rounds",
     ),
     "comma in a name": (
@@ -105,21 +105,18 @@ REFUSED = {
     ),
     "key twice": (("seeds: [0]", "seeds: [0]\nseeds: [1]"), "key 'seeds' stands twice"),
     "models of different shape": (
-        (
-            "    each: [model, init]\n    grid: 51\n    batch_norm",
-            "    each: [init]\n    grid: 51\n    batch_norm",
-        ),
+        ("dir0.1], model: convnet, init: [random", "dir0.1], init: [random"),
         "holds models of different shape (convnet, resnet20); add `model` to `each`",
     ),
     "selection without runs": (
         (
-            "where: {init: iid-round, partition: &order",
-            "where: {init: iid-round, model: resnet20, partition: &order",
+            "where: {init: iid-round, partition: *order",
+            "where: {init: iid-round, model: resnet20, partition: *order",
         ),
         "figures.figure-1.where: selects no run",
     ),
     "two sources": (
-        ("    plane: trajectories\n    where", "    plane: trajectories\n    table: rounds\n    where"),
+        ("    plane: global-iid-round\n", "    plane: global-iid-round\n    table: rounds\n"),
         "figures.figure-1: name one source",
     ),
     "circle of starts": (
@@ -132,12 +129,12 @@ REFUSED = {
     ),
     "no finite number": (("lr: 0.01\n", "lr: .nan\n"), ".nan is no finite number"),
     "a seed that is text": (
-        ("init: iid-round, method: fedavg}\n\n", "init: iid-round, method: fedavg, seed: abc}\n\n"),
-        "runs.1.seed: got 'abc', not one of the allowed forms: a seed or a list of seeds",
+        ("init: iid-round, method: fedavg}", "init: iid-round, method: fedavg, seed: abc}"),
+        "runs.2.seed: got 'abc', not one of the allowed forms: a seed or a list of seeds",
     ),
     "a seed that no run has": (
-        ("init: iid-round, method: fedavg}\n\n", "init: iid-round, method: fedavg, seed: 7}\n\n"),
-        "runs[1].seed: unknown seed '7'; allowed: 0",
+        ("init: iid-round, method: fedavg}", "init: iid-round, method: fedavg, seed: 7}"),
+        "runs[2].seed: unknown seed '7'; allowed: 0",
     ),
     "a figure from the wrong source": (
         ("    table: rounds\n", "    plane: finals\n"),
@@ -152,7 +149,7 @@ REFUSED = {
         "methods.fedavg.axis: unknown key 'local_epoch'; did you mean 'local_epochs'?",
     ),
     "an entry left out that is not there": (
-        ("    models: {resnet20: null}", "    models: {resnet21: null}"),
+        ("    images: 4000\n", "    images: 4000\n    models: {resnet21: null}\n"),
         "scales.small.models: unknown name 'resnet21'; did you mean 'resnet20'?",
     ),
     "a file of weights that is not there": (
@@ -160,12 +157,54 @@ REFUSED = {
         "inits.random.file: nowhere.pt not found",
     ),
     "a moment that is none": (
-        ("client_rounds: [1, 0.3, last]", "client_rounds: [first]"),
+        ("client_rounds: [1, 0.1, 0.3, last]", "client_rounds: [first]"),
         "got 'first', not one of the allowed forms: a round, a fraction of all rounds such as 0.3, or `last`",
     ),
     "start from a round that is not kept": (
-        ("    client_rounds: [1, 0.3, last]", "    keep_rounds: {every: 5}"),
+        ("    client_rounds: [1, 0.1, 0.3, last]", "    keep_rounds: {every: 5}"),
         "inits.iid-round.round: round 1 is not among the keep_rounds of fedavg",
+    ),
+    "a plane that a figure's kind does not draw": (
+        ("    plane: local-early\n", "    plane: single\n"),
+        "figures.figure-2b.plane: kind local does not draw planes of kind trajectory; allowed: clients",
+    ),
+    "a round whose clients are not kept": (
+        ("    round: 0.3\n", "    round: 0.4\n"),
+        "planes.local.round: round 40 is not among the client_rounds of fedavg (1, 10, 30, 100)",
+    ),
+    "a plane through too many runs": (
+        ("    each: [partition]\n    round: 0.3", "    round: 0.3"),
+        "planes.local: kind clients takes at most 1 run(s) a group, but group cifar10_all_seed0 has 4",
+    ),
+    "a plane through too few runs": (
+        (
+            "    kind: trajectory\n    runs: [{partition: dir0.3",
+            "    kind: three-models\n    runs: [{partition: dir0.3",
+        ),
+        "planes.single: kind three-models takes at least 3 run(s) a group, but group cifar10_all_seed0 has 1",
+    ),
+    "buffers between no models": (
+        (
+            "    kind: trajectory\n    runs: [{partition: dir0.3",
+            "    kind: random\n    batch_norm: interpolate\n    runs: [{partition: dir0.3",
+        ),
+        "planes.single.batch_norm: interpolate needs a plane laid through models; kind random has none",
+    ),
+    "clients of several partitions": (
+        ("    kind: finals\n", "    kind: finals\n    client_losses: true\n"),
+        "planes.finals.client_losses: group cifar10_random_seed0 has several partitions (dir0.1, dir0.5, dir1.0, iid)",
+    ),
+    "a coarse grid that does not fit": (
+        ("    kind: finals\n", "    kind: finals\n    coarse: 3\n"),
+        "planes.finals.coarse: got 3, must divide the steps of the grid (50)",
+    ),
+    "more parts than columns": (
+        ("    kind: finals\n", "    kind: finals\n    parts: 52\n"),
+        "planes.finals.parts: got 52, more than the grid has columns",
+    ),
+    "a label for no run": (
+        ('label: "IID", where: {partition: [iid,', 'label: "IID", where: {partition: [idi,'),
+        "labels[4].where.partition: unknown partition 'idi'; did you mean 'iid'?",
     ),
     "no YAML": (("seeds: [0]", "seeds: [0"), "pilot.yaml:"),
 }
@@ -179,6 +218,21 @@ def test_bad_input_is_refused_in_one_line(campaign, case):
     assert message in str(error.value)
     assert "pilot.yaml" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_client_losses_need_one_split(campaign):
+    plane = "    runs: [{partition: dir0.3, model: convnet, init: random}]\n    grid: 51\n  participation"
+    together = plane.replace("grid: 51", "seeds: together\n    client_losses: true\n    grid: 51")
+    with pytest.raises(FedscapeError, match=r"single\.client_losses: group cifar10_all has several seeds"):
+        campaign(("seeds: [0]", "seeds: [0, 1]"), (plane, together))
+
+
+def test_a_label_outlives_the_names_that_a_scale_leaves_out(campaign):
+    smaller = (
+        "    methods: {fedavg-more: {rounds: 1}}",
+        "    methods: {fedavg-more: {rounds: 1}, fedavg-p0.2: null}",
+    )
+    assert "fedavg-p0.2" not in campaign(smaller).get("pilot", "smoke").methods
 
 
 @pytest.mark.parametrize(
@@ -201,38 +255,41 @@ def test_bad_user_settings_are_refused_in_one_line(campaign, change, message):
 def test_runs_are_cross_products_and_start_sources_are_added(campaign):
     paper = campaign().get("pilot", "paper")
     convnet = [run for run in paper.runs if run.model == "convnet" and run.init == "random"]
-    assert [run.partition for run in convnet] == ["iid", "iid-b", "dir1.0", "dir0.5", "dir0.1"]
-    assert len(paper.runs) == 2 * 5 * 2 + 4
+    partitions = ["iid", "iid-b", "dir1.0", "dir0.5", "dir0.1", "dir0.3", *["iid-50"] * 3, *["dir0.5-50"] * 3]
+    assert [run.partition for run in convnet] == partitions
+    assert len(paper.runs) == 2 * 5 + 2 * 4 + 5 + 1 + 2 + 2 * 3
     # What an after-round start continues is trained even where no entry asks for it.
-    entry = "{model: convnet, partition: [iid, dir1.0, dir0.5, dir0.1], init: iid-round, method: fedavg}"
+    entry = (
+        "{model: convnet, partition: [iid, dir1.0, dir0.5, dir0.3, dir0.1], init: iid-round, method: fedavg}"
+    )
     with_source = "{model: convnet, partition: dir0.1, init: late, method: fedavg}"
-    late = "  late: {kind: after-round, init: random, partition: dir0.3, method: fedavg, round: last}\n"
-    third = "  dir0.3: {scheme: dirichlet, clients: 10, alpha: 0.3}\n"
+    late = "  late: {kind: after-round, init: random, partition: dir0.2, method: fedavg, round: last}\n"
+    third = "  dir0.2: {scheme: dirichlet, clients: 10, alpha: 0.2}\n"
     edits = (
         (entry, f"{entry}\n  - {with_source}"),
         ("  iid-round:", f"{late}  iid-round:"),
         ("  dir0.1:", f"{third}  dir0.1:"),
     )
     runs = campaign(*edits).get("pilot", "paper").runs
-    assert Run("cifar10", "convnet", "dir0.3", "random", "fedavg", 0) in runs
+    assert Run("cifar10", "convnet", "dir0.2", "random", "fedavg", 0) in runs
     assert len(runs) == len(paper.runs) + 2
 
 
 def test_settings_for_all_reach_entries_that_only_the_scale_has_and_yield_to_their_names(campaign):
-    extra = "    all_planes: {grid: 21}\n    planes: {extra: {kind: finals, each: [model, init]}, finals: {grid: 9}}\n"
-    planes = (
-        campaign(("    all_planes: {grid: 21}\n", extra.replace("21", "23"))).get("pilot", "quick").planes
-    )
-    grids = {name: plane.settings["grid"] for name, plane in planes.items()}
-    assert grids == {"trajectories": [23, 23], "finals": [9, 9], "extra": [23, 23]}
+    old = "    all_planes: {grid: 21, coarse: 2}\n    planes: {finals-resnet20: {grid: 15}}\n"
+    new = "    all_planes: {grid: 23}\n    planes: {extra: {kind: finals, runs: [{init: random}], each: [model]}, finals: {grid: 9}}\n"
+    planes = campaign((old, new)).get("pilot", "quick").planes
+    grids = {name: planes[name].settings["grid"] for name in ("single", "finals", "extra")}
+    assert grids == {"single": [23, 23], "finals": [9, 9], "extra": [23, 23]}
 
 
 def test_client_rounds_keep_the_model_that_they_start_from(campaign):
     thinned = (
-        "    client_rounds: [1, 0.3, last]",
-        "    keep_rounds: [1, 0.5]\n    client_rounds: [1, 0.3]",
+        "    client_rounds: [1, 0.1, 0.3, last]",
+        "    keep_rounds: [1, 0.1, 0.3, 0.5]\n    client_rounds: [1, 0.1, 0.3]",
     )
-    assert campaign(thinned).get("pilot", "paper").methods["fedavg"].keep_rounds == [0, 1, 29, 50, 100]
+    methods = campaign(thinned).get("pilot", "paper").methods
+    assert methods["fedavg"].keep_rounds == [0, 1, 9, 10, 29, 30, 50, 100]
 
 
 def test_yaml_merge_keys_work(campaign):
@@ -247,37 +304,43 @@ def test_a_scale_merges_maps_replaces_lists_and_leaves_out_null(campaign):
     assert merged({"a": {"b": {"x": 1}, "c": 2}}, {"a": {"b": None}}) == {"a": {"c": 2}}
     quick = campaign().get("pilot", "quick")
     assert set(quick.datasets) == {"digits", "digits-proxy"}
-    assert list(quick.models) == ["convnet"]
     assert quick.methods["fedavg"].training["batch_size"] == 16
     assert quick.methods["fedavg"].training["rounds"] < 100
 
 
 def test_all_methods_leaves_an_axis_alone(campaign):
     axis = (
-        "    client_rounds: [1, 0.3, last]",
-        "    client_rounds: [1, 0.3, last]\n    axis: [local_epochs]",
+        "    client_rounds: [1, 0.1, 0.3, last]",
+        "    client_rounds: [1, 0.1, 0.3, last]\n    axis: [local_epochs]",
     )
     assert campaign(axis).get("pilot", "quick").methods["fedavg"].training["local_epochs"] == 5
     named = (
-        "all_methods: {rounds: 20, local_epochs: 3, lr: 0.03}",
-        "methods: {fedavg: {rounds: 20, local_epochs: 3}}",
+        "    all_methods: {rounds: 20, local_epochs: 2, lr: 0.03}\n    methods: {",
+        "    methods: {fedavg: {rounds: 20, local_epochs: 3}, ",
     )
     assert campaign(axis, named).get("pilot", "quick").methods["fedavg"].training["local_epochs"] == 3
 
 
 def test_rounds_may_be_fractions(campaign):
     study = campaign()
-    assert study.get("pilot", "paper").methods["fedavg"].client_rounds == [1, 30, 100]
+    assert study.get("pilot", "paper").methods["fedavg"].client_rounds == [1, 10, 30, 100]
+    planes = {"local": "paper", "local-early": "quick"}
+    rounds = [
+        STAGES["plane"](study.get("pilot", scale), {"name": name, "group": group})["plane"]["round"]
+        for name, scale in planes.items()
+        for group in list(study.get("pilot", scale).planes[name].groups)[:1]
+    ]
+    assert rounds == [30, 2]
     assert study.get("pilot", "paper").inits["iid-round"].start["round"] == 1
 
 
 def test_a_grid_makes_a_method_for_each_point(campaign):
-    grid = ("    lr: 0.01\n", "    grid: {lr: [0.1, 0.01], batch_size: [8, 16]}\n")
-    after = ("partition: iid, method: fedavg, round: 1", "partition: iid, method: fedavg.g1, round: 1")
-    study = campaign(grid, after).get("pilot", "quick")
-    assert list(study.methods) == ["fedavg.g1", "fedavg.g2", "fedavg.g3", "fedavg.g4"]
-    assert [one.training["lr"] for one in study.methods.values()] == [0.1, 0.1, 0.01, 0.01]
-    assert {run.method for run in study.runs} == set(study.methods)
+    grid = "fedavg-more: {rounds: 10, grid: {lr: [0.1, 0.01], batch_size: [8, 16]}}"
+    study = campaign(("fedavg-more: {rounds: 10, lr: 0.003}", grid)).get("pilot", "quick")
+    points = [f"fedavg-more.g{number}" for number in (1, 2, 3, 4)]
+    assert [name for name in study.methods if name.startswith("fedavg-more")] == points
+    assert [study.methods[point].training["lr"] for point in points] == [0.1, 0.1, 0.01, 0.01]
+    assert {run.method for run in study.runs if run.init == "pretrained-end"} == set(points)
 
 
 def test_a_pinned_seed_reaches_the_split_and_nothing_else(campaign):

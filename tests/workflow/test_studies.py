@@ -23,4 +23,6 @@ def test_a_study_runs_end_to_end(clone, study):
     assert list((folder / "figures").glob("*.png"))
     runs = pd.read_csv(folder / "tables" / "runs.csv")
     assert len(runs) == len(list((folder / "runs").rglob("final.safetensors")))
+    for part_log in (folder / "logs" / "surface").glob("three_*.log"):  # its points come from other jobs
+        assert "25 of 25 points are there already" in part_log.read_text()
     assert clone.pending(study, "--config", "scale=smoke") == {}

@@ -2,21 +2,33 @@
 
 from fedscape.errors import FedscapeError
 from fedscape.study.catalog import constant, plugin_settings
-from fedscape.study.grid import Run, grouped, matches, runs_of
+from fedscape.study.catalog import names as plugin_names
+from fedscape.study.grid import Run, grouped, matches, ordered, runs_of
 from fedscape.study.methods import kept_moment
+from fedscape.study.planes import plane_settings
 from fedscape.study.selection import Names
 from fedscape.study.study import Analysis, Figure, Method
 from fedscape.study.types import unknown
 
 # Defaults of the settings that an analysis has beside its runs; the schema explains them.
 _DEFAULTS = {
-    "planes": {"grid": 21, "margin": 0.3, "samples": None, "batch_norm": "keep"},
+    "planes": {
+        "grid": 21,
+        "margin": 0.3,
+        "samples": None,
+        "batch_norm": "keep",
+        "client_losses": None,
+        "precision": "fp32",
+        "coarse": 1,
+        "parts": 1,
+    },
     "connectivity": {"kind": None, "points": 21, "samples": None, "batch_norm": "recalibrate"},
     "curvature": {"kind": None, "rounds": ["last"], "top": 1, "samples": None},
     "drift": {},
 }
 _SELECTION = ("runs", "from", "to", "each", "seeds")
 _SOURCES = ("plane", "connectivity", "table", "partitions")
+_VERBS = {"figure": "draw", "measure": "measure"}
 
 
 def build_analyses(
@@ -44,10 +56,7 @@ def build_analyses(
                     key: value for key, value in entry.items() if key not in (*defaults, *_SELECTION, "kind")
                 }
                 settings["plane"] = plugin_settings("plane", entry["kind"], own, place)
-                settings["grid"] = (
-                    settings["grid"] if isinstance(settings["grid"], list) else [settings["grid"]] * 2
-                )
-                settings["margin"] = float(settings["margin"])
+                settings = plane_settings(settings, groups, methods, place)
             if section == "connectivity" and settings["points"] % 2 == 0:
                 raise FedscapeError(
                     f"{place}.points: got {settings['points']}, must be odd (the middle is one of them)"
@@ -84,6 +93,8 @@ def build_figures(
             known = analyses["planes" if source == "plane" else source]
             if entry[source] not in known:
                 raise FedscapeError(f"{place}.{source}: {unknown('name', entry[source], known)}")
+            if source == "plane":
+                check_kinds("figure", entry["kind"], known[entry[source]].settings["plane"]["kind"], place)
             groups = tuple(
                 group for group, members in known[entry[source]].groups.items() if _any_match(members, chosen)
             )
@@ -100,12 +111,26 @@ def build_figures(
     return figures
 
 
+def check_kinds(role: str, kind: str, plane: str, place: str) -> None:
+    """Refuse a figure or a measure of trajectories on a plane of clients, and the other way round.
+
+    role: "figure" or "measure". kind, plane: names of kinds.
+    """
+    clients = constant(role, kind, "CLIENTS")
+    if clients not in (None, constant("plane", plane, "CLIENTS")):
+        allowed = [kind for kind in plugin_names("plane") if constant("plane", kind, "CLIENTS") == clients]
+        raise FedscapeError(
+            f"{place}.plane: kind {kind} does not {_VERBS[role]} planes of kind {plane}; "
+            f"allowed: {', '.join(allowed)}"
+        )
+
+
 def _chosen(entry: dict, runs: tuple[Run, ...], names: Names, place: str) -> list[Run]:
     choices = [names.selected(one, f"{place}.runs[{i}]") for i, one in enumerate(entry.get("runs", [{}]))]
-    chosen = [run for run in runs if any(matches(run, where) for where in choices)]
+    chosen = dict.fromkeys(run for where in choices for run in ordered(runs, where))
     if not chosen:
         raise FedscapeError(f"{place}.runs: selects no run of this scale")
-    return chosen
+    return list(chosen)
 
 
 def _pairs(entry: dict, runs: tuple[Run, ...], names: Names, place: str) -> list[tuple[Run, Run]]:

@@ -3,6 +3,7 @@
 from fedscape.errors import FedscapeError
 from fedscape.study.analyses import build_analyses, build_figures
 from fedscape.study.catalog import constant, names, plugin_settings, settings_class
+from fedscape.study.claims import build_claims
 from fedscape.study.grid import Run, crossed
 from fedscape.study.methods import build_methods, kept_moment
 from fedscape.study.selection import Names
@@ -42,7 +43,6 @@ def build_study(name: str, scale: str, content: dict, known: dict[str, dict], wh
             datasets[proxy] = _dataset(proxy, known, f"{where}: inits.{init}.dataset")
     _check_sizes(runs, datasets, partitions, content, where)
     analyses = build_analyses(content, runs, all_names, methods, where)
-    published = content.get("published", [])
     return Study(
         name=name,
         scale=scale,
@@ -58,9 +58,10 @@ def build_study(name: str, scale: str, content: dict, known: dict[str, dict], wh
         runs=runs,
         **analyses,
         figures=build_figures(content, analyses, runs, all_names, where),
+        claims=build_claims(content, runs, analyses, all_names, where),
+        labels=[{**one, "where": all_names.written_out(one["where"])} for one in content.get("labels", [])],
         published=[
-            {**one, "where": all_names.selected(one["where"], f"{where}: published[{i}].where")}
-            for i, one in enumerate(published)
+            {**one, "where": all_names.written_out(one["where"])} for one in content.get("published", [])
         ],
     )
 

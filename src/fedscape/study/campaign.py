@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fedscape.errors import FedscapeError
 from fedscape.study.build import build_study, known_datasets
+from fedscape.study.claims import check_claims, check_names
 from fedscape.study.files import at_scale, check, read_schema, read_yaml
 from fedscape.study.stages import STAGES
 from fedscape.study.study import Study
@@ -59,6 +60,11 @@ def read_campaign(root: Path, config: dict) -> Campaign:
             merged = at_scale(content, scale, file)
             check(merged, scale_schema, where)
             studies[name, scale] = build_study(name, scale, merged, datasets, where)
+        scales = [studies[name, scale] for scale in content["scales"]]
+        check_claims(content, scales, str(file))
+        for section in ("labels", "published"):
+            for i, entry in enumerate(content.get(section, [])):
+                check_names(entry["where"], scales, f"{file}: {section}[{i}].where")
     chosen = config["study"], config["scale"]
     if chosen not in studies:
         key, value, allowed = "study", chosen[0], dict.fromkeys(name for name, _ in studies)

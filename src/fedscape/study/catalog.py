@@ -26,6 +26,7 @@ PACKAGES = {
     "server": "federated.servers",
     "plane": "landscape.planes",
     "figure": "figures",
+    "measure": "tables.measures",
 }
 
 

@@ -49,6 +49,13 @@ def matches(run: Run, where: Mapping[str, object]) -> bool:
     return all(getattr(run, key) in as_list(value) for key, value in where.items())
 
 
+def ordered(runs: Iterable[Run], where: Mapping[str, object]) -> list[Run]:
+    """The runs that match, in the order in which the lists of `where` name their values."""
+    chosen = [run for run in runs if matches(run, where)]
+    places = {key: {value: i for i, value in enumerate(as_list(where[key]))} for key in KEYS if key in where}
+    return sorted(chosen, key=lambda run: [place[getattr(run, key)] for key, place in places.items()])
+
+
 def grouped(runs: Iterable[Run], each: Iterable[str], together: bool) -> dict[str, tuple[Run, ...]]:
     """Runs by group, groups by name: data set, the values of `each` (`all` if none), and the seed.
 

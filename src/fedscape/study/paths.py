@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from fedscape.study.catalog import constant
 from fedscape.study.grid import Run, runs_of
 from fedscape.study.stages import start_seed
 from fedscape.study.study import Study
@@ -14,6 +15,8 @@ DATASET_FILES = (
     "test-images.npy",
     "test-labels.npy",
 )
+
+EXPORTED = ("surface.vts", "trajectories.vtp")  # of every plane, for ParaView
 
 
 def dataset_files(dataset: str) -> list[str]:
@@ -48,6 +51,13 @@ def analysed_runs(study: Study, section: str, name: str, group: str) -> list[Run
     return runs_of(getattr(study, section)[name].groups[group])
 
 
+def plane_clients(study: Study, name: str, group: str) -> list[str]:
+    """The clients' models of a plane's runs, if its kind draws on them."""
+    kind = study.planes[name].settings["plane"]["kind"]
+    runs = analysed_runs(study, "planes", name, group)
+    return run_files(study, runs, "clients.safetensors") if constant("plane", kind, "CLIENTS") else []
+
+
 def start_proxy(study: Study, init: str) -> list[str]:
     """The data set that a start is pre-trained on, if it is."""
     proxy = study.inits[init].start.get("dataset")
@@ -80,6 +90,18 @@ def figure_files(study: Study, figure: str) -> dict[str, list[str]]:
     return {"partitions": list(dict.fromkeys(counts))}
 
 
+def claim_files(study: Study, file: str) -> list[str]:
+    """The `{file}.csv` of every group that a claim is measured on, if its measure reads such a file."""
+    found = [
+        path
+        for claim in study.claims
+        if file in constant("measure", claim.measure["kind"], "SOURCES")
+        for case in claim.cases
+        for path in group_files(study, claim.section, f"{file}.csv", claim.name, case.groups)
+    ]
+    return list(dict.fromkeys(found))
+
+
 def targets(study: Study) -> list[str]:
     """Everything that a study makes: its figures and tables, and surfaces that no figure draws."""
     return [
@@ -89,5 +111,6 @@ def targets(study: Study) -> list[str]:
             for ending in ("png", "svg")
         ),
         *(f"{study.folder}/tables/{table}" for table in ("runs.csv", "runs.md", "costs.csv")),
-        *group_files(study, "planes", "surface.csv"),
+        *(f"{study.folder}/tables/{table}" for table in ("claims.csv", "claims.md") if study.claims),
+        *(path for file in ("surface.csv", *EXPORTED) for path in group_files(study, "planes", file)),
     ]

@@ -20,11 +20,12 @@ BEGIN, END = "<!-- reference: begin -->", "<!-- reference: end -->"
 _ENTRIES = {
     "models": "model", "partitions": "partition", "inits": "init", "methods": "method", "planes": "plane",
     "connectivity": "connection", "curvature": "curvature", "drift": "drift", "figures": "figure",
-    "published": "published",
+    "labels": "label", "claims": "claim", "published": "published",
 }  # fmt: skip
 _TITLES = {
     "dataset": "Data sets", "partition": "Partition schemes", "model": "Models", "initial": "Starts",
     "algorithm": "Algorithms", "server": "Server rules", "plane": "Plane kinds", "figure": "Figure kinds",
+    "measure": "Measures of claims",
 }  # fmt: skip
 
 

@@ -29,11 +29,16 @@ class Names:
 
     def selected(self, where: Mapping[str, object], place: str) -> dict[str, list]:
         """A selection with lists for single values and grids written out; an unknown name is refused."""
-        chosen = {key: as_list(value) for key, value in where.items()}
-        if "method" in chosen:
-            chosen["method"] = [point for one in chosen["method"] for point in self.points.get(one, [one])]
+        chosen = self.written_out(where)
         for key, values in chosen.items():
             for value in values:
                 if value not in self.every[key]:
                     raise FedscapeError(f"{place}.{key}: {unknown(key, value, self.every[key])}")
+        return chosen
+
+    def written_out(self, where: Mapping[str, object]) -> dict[str, list]:
+        """As `selected`, whether or not there are such names."""
+        chosen = {key: as_list(value) for key, value in where.items()}
+        if "method" in chosen:
+            chosen["method"] = [point for one in chosen["method"] for point in self.points.get(one, [one])]
         return chosen

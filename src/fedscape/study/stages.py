@@ -12,13 +12,17 @@ from pathlib import Path
 
 from fedscape.study.catalog import PACKAGES, source
 from fedscape.study.digest import code_digest
+from fedscape.study.grid import as_list
+from fedscape.study.planes import plane_round
 from fedscape.study.settings import encode
 from fedscape.study.study import Study
 
 
 def tracked(stage: str, settings: Mapping[str, object], scripts: Path) -> list[str]:
     """The one list of strings that a job of `stage` is rerun for: the digest of its code, its settings."""
-    plugins = tuple((role, settings[role]["kind"]) for role in PACKAGES if role in settings)
+    plugins = tuple(
+        (role, one["kind"]) for role in PACKAGES if role in settings for one in as_list(settings[role])
+    )
     return [f"code={_digest(stage, plugins, scripts)}", *encode(settings)]
 
 
@@ -73,14 +77,23 @@ def plane(study: Study, wildcards: Mapping[str, str]) -> dict:
     """Settings of one plane through a group of runs."""
     analysis, runs = _analysis(study.planes, wildcards)
     settings = {key: analysis.settings[key] for key in ("plane", "samples", "batch_norm")}
+    if "round" in settings["plane"]:
+        number = plane_round(settings["plane"]["round"], study.methods[runs[0].method])
+        settings["plane"] = {**settings["plane"], "round": number}
     return {**settings, "model": study.models[runs[0].model], "runs": [asdict(run) for run in runs]}
 
 
 def surface(study: Study, wildcards: Mapping[str, str]) -> dict:
     """Settings of the loss surface on one plane."""
     analysis, runs = _analysis(study.planes, wildcards)
-    settings = {key: analysis.settings[key] for key in ("grid", "margin", "samples", "batch_norm")}
+    settings = {key: value for key, value in analysis.settings.items() if key != "plane"}
     return {**settings, "model": study.models[runs[0].model], "runs": [asdict(run) for run in runs]}
+
+
+def export(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """The export of a plane has no settings."""
+    _analysis(study.planes, wildcards)  # a KeyError for names that the study does not hold
+    return {}
 
 
 def path(study: Study, wildcards: Mapping[str, str]) -> dict:
@@ -109,6 +122,32 @@ def tables(study: Study, wildcards: Mapping[str, str]) -> dict:
     return {"published": study.published}
 
 
+def claims(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """Settings of the table of claims; the measure of each in a list of its own, in the same order."""
+    return {
+        "measure": [claim.measure for claim in study.claims],
+        "claims": [
+            {
+                "claim": claim.text,
+                "source": claim.source,
+                "section": claim.section,
+                "name": claim.name,
+                "expect": claim.expect,
+                "cases": [
+                    {
+                        "where": case.where,
+                        "runs": [run.path for run in case.runs],
+                        "groups": case.groups,
+                        "needs": [run.path for run in case.needs],
+                    }
+                    for case in claim.cases
+                ],
+            }
+            for claim in study.claims
+        ],
+    }
+
+
 def costs(study: Study, wildcards: Mapping[str, str]) -> dict:
     """The cost table has no settings."""
     return {}
@@ -118,7 +157,12 @@ def figures(study: Study, wildcards: Mapping[str, str]) -> dict:
     """Settings of one figure."""
     figure = study.figures[wildcards["figure"]]
     # One string for the whole of `where`: its keys are column names, not settings.
-    return {"figure": figure.kind, "title": figure.title, "where": sorted(figure.where.items())}
+    return {
+        "figure": figure.kind,
+        "title": figure.title,
+        "where": sorted(figure.where.items()),
+        "labels": study.labels,
+    }
 
 
 STAGES: Mapping[str, Callable[[Study, Mapping[str, str]], dict]] = {
@@ -127,10 +171,13 @@ STAGES: Mapping[str, Callable[[Study, Mapping[str, str]], dict]] = {
     "train": train,
     "plane": plane,
     "surface": surface,
+    "surface_part": surface,
+    "export": export,
     "path": path,
     "hessian": hessian,
     "drift": drift,
     "tables": tables,
+    "claims": claims,
     "costs": costs,
     "figures": figures,
 }

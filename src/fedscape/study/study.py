@@ -62,6 +62,29 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Case:
+    """One value of a claim: the runs that it is measured on."""
+
+    where: Mapping[str, list]  # as the study asks for them, names written out
+    runs: tuple[Run, ...]  # those of this scale; none if it lacks any of them
+    groups: tuple[str, ...]  # groups of the claim's plane that they belong to
+    needs: tuple[Run, ...]  # runs that must not have diverged: these, and the first ones on each plane
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of the paper as a number: what is measured on which runs, and what is expected."""
+
+    text: str
+    source: str  # where the paper says so
+    measure: Mapping[str, object]  # the plug-in: kind and its own settings
+    section: str  # "planes" | "connectivity" | "" if it is measured on the runs' table
+    name: str  # the section's entry
+    cases: tuple[Case, ...]
+    expect: Mapping[str, object]  # one of order, above, below, ratio, agree
+
+
+@dataclass(frozen=True)
 class Study:
     """Everything that a study file says at one scale."""
 
@@ -82,6 +105,8 @@ class Study:
     curvature: Mapping[str, Analysis]
     drift: Mapping[str, Analysis]
     figures: Mapping[str, Figure]
+    claims: tuple[Claim, ...]
+    labels: list[dict]  # what figures call runs: `{label, where}`, the first that matches
     published: list[dict]
 
     @property
