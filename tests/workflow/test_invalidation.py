@@ -168,8 +168,8 @@ def started_anew(*inits: str) -> dict[str, set[str]]:
     return joined({"initial": made}, retrained(runs(model=None, init=inits)))
 
 
-# Every method but `fedavg-more`, which has its own lr.
-NOT_CONTINUED = ("fedavg", "fedavg-short", "fedavg-p0.2", "fedavg-p0.5", "fedavg-p0.8")
+# The other two methods name their own lr at this scale.
+COMMON_LR = ("fedavg", "fedavg-p0.2", "fedavg-p0.5", "fedavg-p0.8")
 
 # file, old text, new text -> the jobs that a dry run then lists, and no others.
 EDITS = {
@@ -177,7 +177,7 @@ EDITS = {
         STUDY,
         "local_epochs: 2, lr: 0.03}",
         "local_epochs: 2, lr: 0.06}",
-        retrained(runs(model=None, method=NOT_CONTINUED)),
+        retrained(runs(method=COMMON_LR)),
     ),
     "swapped values of two settings": (
         STUDY,
@@ -242,7 +242,7 @@ EDITS = {
         STUDY,
         "    client_rounds: [1, 0.1, 0.3, last]\n",
         "    client_rounds: [1, 0.1, 0.3, last]\n    client_paths: true\n",
-        retrained(RUNS),
+        retrained(runs()),
     ),
     "a figure's option": (
         STUDY,
