@@ -107,9 +107,7 @@ def plane_clients(wildcards):
 @gently
 def surface_parts(wildcards):
     """The points that jobs of their own evaluate for a surface, if it is split."""
-    parts = study_of(wildcards).planes[wildcards.name].settings["parts"]
-    folder = "results/{study}/{scale}/planes/{name}/{group}/parts".format(**wildcards)
-    return [f"{folder}/{part}-of-{parts}.npz" for part in range(1, parts + 1)] if parts > 1 else []
+    return paths.surface_parts(study_of(wildcards), wildcards.name, wildcards.group)
 
 
 def all_runs(file):

@@ -28,7 +28,7 @@ from fedscape.figures.surface import (
     say_diverged,
 )
 from fedscape.figures.truth import compare_rounds, compare_runs
-from fedscape.tables.columns import IDENTITY
+from fedscape.tables.columns import NAMES
 
 SOURCES = ("plane",)  # what a study file may draw it from
 CLIENTS = False  # planes of one round's clients are for `local`
@@ -56,8 +56,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     if markers.empty:
         raise FedscapeError("the plane has no global models; planes of kind clients are drawn by kind local")
     titles = panel_titles(markers, "group", labels)
-    names = [column for column in IDENTITY if column != "seed"]
-    markers = markers.assign(run=run_labels(markers, names, ["group"], labels))
+    markers = markers.assign(run=run_labels(markers, NAMES, ["group"], labels))
     styles = looks(markers["run"])
     alive = markers[markers["role"] == "global"]
     surfaces = global_surfaces(frames["surface"], markers)

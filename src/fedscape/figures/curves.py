@@ -21,7 +21,7 @@ from fedscape.errors import FedscapeError
 from fedscape.figures.labels import axis_label, panel_titles, run_labels
 from fedscape.figures.panels import legend_below, panel_grid
 from fedscape.figures.style import Look, looks, plain_log_ticks, series_handle
-from fedscape.tables.columns import IDENTITY
+from fedscape.tables.columns import NAMES
 
 MARKED = 8  # rounds of a line that get a marker, at most
 
@@ -49,8 +49,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     if not np.isfinite(frame[measure].astype(float)).any():
         raise FedscapeError(f"measure {measure}: the column has no finite value in the rows drawn")
     within = [settings.panels] if settings.panels else []
-    names = [column for column in (*IDENTITY, "index") if column != "seed"]
-    frame = frame.assign(run=run_labels(frame, names, within, labels))
+    frame = frame.assign(run=run_labels(frame, [*NAMES, "index"], within, labels))
     if frame.duplicated([*within, "run", "seed", "round"]).any():
         raise FedscapeError(
             f"measure {measure}: {name} has several rows for one run and round; narrow `where`"

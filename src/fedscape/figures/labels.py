@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from fedscape.tables.columns import IDENTITY
+from fedscape.tables.columns import IDENTITY, NAMES
 
 # Axis labels of the columns whose name alone does not say enough; other columns are spelled with spaces.
 AXES = {
@@ -93,9 +93,8 @@ def pair_labels(
     second = first.assign(
         **{column: frame[f"to_{column}"].astype(str) for column in IDENTITY if f"to_{column}" in frame},
     )
-    columns = [column for column in IDENTITY if column != "seed"]
     both = pd.concat([first, second], keys=["from", "to"])
-    names = run_labels(both, columns, within, labels)
+    names = run_labels(both, NAMES, within, labels)
     start, end = names["from"], names["to"]
     return start, end.where(start != end, end + ", other seed")
 

@@ -39,10 +39,11 @@ def panel_grid(
     return figure, list(every[: len(titles)])
 
 
-def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
-    """One legend for all panels, below them."""
+def legend_below(figure: Figure, handles: Sequence[Artist]) -> int:
+    """One legend for all panels, below them; returns how many rows it has."""
     columns = legend_columns([handle.get_label() for handle in handles], figure.get_figwidth())
     figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
+    return -(-len(handles) // columns)
 
 
 def legend_columns(names: Sequence[str], width: float) -> int:
@@ -89,6 +90,5 @@ def surface_grid(surfaces: Sequence[pd.DataFrame], truth: bool) -> tuple[Figure,
 
 def surface_legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """The legend below surfaces, in a figure that grows by its height."""
-    columns = legend_columns([handle.get_label() for handle in handles], figure.get_figwidth())
-    figure.set_figheight(figure.get_figheight() + LEGEND_ROW * (1 + -(-len(handles) // columns)))
-    figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
+    rows = legend_below(figure, handles)
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW * (1 + rows))

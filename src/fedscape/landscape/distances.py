@@ -28,34 +28,32 @@ def reference_distances(
 
     A run's reference is the first run of its seed: another seed starts elsewhere.
     """
+    chosen = sorted({mark.run for mark in marks if mark.role == "global"})
+    references = {place: seeds.index(seeds[place]) for place in chosen}
+    legs = {
+        reference: np.diag(_squared_distances(trajectories[reference], trajectories[reference]), k=1)
+        for reference in set(references.values())
+    }
     found = {}
-    for place in sorted({mark.run for mark in marks if mark.role == "global"}):
-        reference = seeds.index(seeds[place])
-        by_round = _distances(trajectories[place], trajectories[reference], place == reference)
+    for place, reference in references.items():
+        by_round = _distances(trajectories[place], trajectories[reference], legs[reference])
         found |= {(place, number): values for number, values in by_round.items()}
     nowhere = (np.nan,) * len(DISTANCES)
-    return [
-        dict(
-            zip(
-                DISTANCES,
-                found[mark.run, mark.round] if mark.role == "global" else nowhere,
-                strict=True,
-            )
-        )
-        for mark in marks
-    ]
+    values = [found[mark.run, mark.round] if mark.role == "global" else nowhere for mark in marks]
+    return [dict(zip(DISTANCES, one, strict=True)) for one in values]
 
 
-def _distances(run: Trajectory, reference: Trajectory, same: bool) -> dict[int, tuple[float, float, float]]:
-    """By round; same: the run is the reference itself."""
+def _distances(
+    run: Trajectory, reference: Trajectory, legs: np.ndarray
+) -> dict[int, tuple[float, float, float]]:
+    """By round. legs: squared lengths of the reference's path between its kept rounds."""
     between = _squared_distances(run, reference)
-    steps = np.diag(_squared_distances(reference, reference), k=1)
-    to_path = np.sqrt(_to_path(between, steps))
+    to_path = np.sqrt(_to_path(between, legs))
     places = {number: place for place, number in enumerate(reference.rounds)}
     return {
         number: (
-            0.0 if same else float(np.sqrt(row[places[number]])) if number in places else np.nan,
-            0.0 if same else float(nearest),
+            float(np.sqrt(row[places[number]])) if number in places else np.nan,
+            float(nearest),
             float(np.sqrt(row[-1])),
         )
         for number, row, nearest in zip(run.rounds, between, to_path, strict=True)
@@ -81,13 +79,13 @@ def _squared_distances(one: Trajectory, other: Trajectory) -> np.ndarray:
     return np.where(squared > ROUNDING * sums, squared, 0.0)
 
 
-def _to_path(between: np.ndarray, steps: np.ndarray) -> np.ndarray:
+def _to_path(between: np.ndarray, legs: np.ndarray) -> np.ndarray:
     """Squared distance [n] of models to a path through corners.
 
-    between: squared distances to the corners [n, corners]. steps: squared lengths of its legs [corners - 1].
+    between: squared distances to the corners [n, corners]. legs: squared lengths between them [corners - 1].
     """
     nearest = between.min(axis=1)
-    for leg, length in enumerate(steps):
+    for leg, length in enumerate(legs):
         if length == 0:
             continue
         begin, end = between[:, leg], between[:, leg + 1]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from fedscape.errors import FedscapeError
 from fedscape.study.build import build_study, known_datasets
-from fedscape.study.claims import check_claims, check_names
+from fedscape.study.claims import check_claims
 from fedscape.study.files import at_scale, check, read_schema, read_yaml
+from fedscape.study.selection import check_names
 from fedscape.study.stages import STAGES
 from fedscape.study.study import Study
 from fedscape.study.types import unknown

@@ -6,8 +6,8 @@ from itertools import product
 from fedscape.errors import FedscapeError
 from fedscape.study.analyses import check_kinds
 from fedscape.study.catalog import constant, plugin_settings
-from fedscape.study.grid import Run, as_list, matches, runs_of
-from fedscape.study.selection import Names
+from fedscape.study.grid import Run, matches, runs_of
+from fedscape.study.selection import Names, check_names
 from fedscape.study.study import Case, Claim, Study
 from fedscape.study.types import unknown
 
@@ -105,24 +105,7 @@ def _case(
 
 def _check_expectation(expect: Mapping, cases: int, place: str) -> None:
     (kind,) = expect
-    if kind == "order" and cases < 2:
-        raise FedscapeError(f"{place}.order: needs two cases or more, got {cases}")
-    if kind == "ratio" and cases < 2:
-        raise FedscapeError(f"{place}.ratio: needs two cases or more, got {cases}")
+    if kind in ("order", "ratio") and cases < 2:
+        raise FedscapeError(f"{place}.{kind}: needs two cases or more, got {cases}")
     if kind == "agree" and cases % 2:
         raise FedscapeError(f"{place}.agree: compares cases in pairs, got {cases}")
-
-
-def check_names(where: Mapping, scales: Sequence[Study], place: str) -> None:
-    """Refuse names in a selection that no run of any scale has."""
-    for key, value in where.items():
-        known = dict.fromkeys(name for study in scales for name in _names(study, key))
-        for one in as_list(value):
-            if one not in known:
-                raise FedscapeError(f"{place}.{key}: {unknown(key, one, known)}")
-
-
-def _names(study: Study, key: str) -> list:
-    """What a selection may call the runs of a study: a method also by the name of its grid."""
-    bases = [study.methods[run.method].base for run in study.runs] if key == "method" else []
-    return [*(getattr(run, key) for run in study.runs), *bases]

@@ -58,6 +58,13 @@ def plane_clients(study: Study, name: str, group: str) -> list[str]:
     return run_files(study, runs, "clients.safetensors") if constant("plane", kind, "CLIENTS") else []
 
 
+def surface_parts(study: Study, name: str, group: str) -> list[str]:
+    """The points that jobs of their own evaluate for a surface, if it is split."""
+    parts = study.planes[name].settings["parts"]
+    folder = f"{study.folder}/planes/{name}/{group}/parts"
+    return [f"{folder}/{part}-of-{parts}.npz" for part in range(1, parts + 1)] if parts > 1 else []
+
+
 def start_proxy(study: Study, init: str) -> list[str]:
     """The data set that a start is pre-trained on, if it is."""
     proxy = study.inits[init].start.get("dataset")

@@ -1,11 +1,11 @@
 """Selections of runs by name: `where` in an analysis or a figure, and each entry of `runs`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fedscape.errors import FedscapeError
 from fedscape.study.grid import as_list
-from fedscape.study.study import Method
+from fedscape.study.study import Method, Study
 from fedscape.study.types import unknown
 
 
@@ -42,3 +42,18 @@ class Names:
         if "method" in chosen:
             chosen["method"] = [point for one in chosen["method"] for point in self.points.get(one, [one])]
         return chosen
+
+
+def check_names(where: Mapping[str, object], scales: Sequence[Study], place: str) -> None:
+    """Refuse names in a selection, made for every scale of a study alike, that no run of any scale has."""
+    for key, value in where.items():
+        known = dict.fromkeys(name for study in scales for name in _names(study, key))
+        for one in as_list(value):
+            if one not in known:
+                raise FedscapeError(f"{place}.{key}: {unknown(key, one, known)}")
+
+
+def _names(study: Study, key: str) -> list:
+    """What a selection may call the runs of a study: a method also by the name of its grid."""
+    bases = [study.methods[run.method].base for run in study.runs] if key == "method" else []
+    return [*(getattr(run, key) for run in study.runs), *bases]

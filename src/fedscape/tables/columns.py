@@ -3,6 +3,7 @@
 import pandas as pd
 
 IDENTITY = ["study", "scale", "dataset", "model", "partition", "init", "method", "seed"]
+NAMES = [column for column in IDENTITY if column != "seed"]  # what runs share that differ only in their seed
 SPLITS = ("train", "validation", "test")
 QUALITY = [f"{split}_{measure}" for split in SPLITS for measure in ("loss", "accuracy")]
 

@@ -14,6 +14,7 @@ import torch
 from scipy.sparse.linalg import ArpackError
 
 from fedscape.errors import FedscapeError
+from fedscape.landscape.around import plane_around
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.projection import Plane
 from fedscape.models.hessian import HessianProduct, top_eigenpairs
@@ -56,15 +57,11 @@ def plane(material: Material, settings: Settings) -> Plane:
     vectors = torch.from_numpy(pairs.vectors)
     # An eigenvector's sign is free: its largest entry is positive.
     largest = vectors.gather(1, vectors.abs().argmax(dim=1, keepdim=True))
-    floats, counters = material.buffer_vectors(mark)
-    return Plane(
-        layout=subject.layout,
-        centre=centre,
+    return plane_around(
+        material=material,
+        mark=mark,
         directions=(vectors * largest.sign()).float(),
-        floats=floats,
-        counters=counters,
-        buffer_directions=torch.zeros(2, len(floats)),
         axes=AXES,
-        box=(-settings.radius, settings.radius, -settings.radius, settings.radius),
+        radius=settings.radius,
         curvature=(float(pairs.values[0]), float(pairs.values[1])),
     )

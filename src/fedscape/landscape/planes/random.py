@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from fedscape.landscape.around import plane_around
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.projection import Plane
 from fedscape.models.layout import Layout, parameters_of
@@ -51,18 +52,11 @@ def plane(material: Material, settings: Settings) -> Plane:
     """The plane of two directions drawn from the stream `direction` of the material's seed."""
     (mark,) = marks(material, settings)
     centre = material.parameters(mark)
-    floats, counters = material.buffer_vectors(mark)
-    return Plane(
-        layout=material.layout,
-        centre=centre,
-        directions=torch.stack(
-            [filter_normalised(centre, material.layout, material.seed, k, settings.ignore) for k in range(2)]
-        ),
-        floats=floats,
-        counters=counters,
-        buffer_directions=torch.zeros(2, len(floats)),
-        axes=AXES,
-        box=(-settings.radius, settings.radius, -settings.radius, settings.radius),
+    directions = [
+        filter_normalised(centre, material.layout, material.seed, k, settings.ignore) for k in range(2)
+    ]
+    return plane_around(
+        material=material, mark=mark, directions=torch.stack(directions), axes=AXES, radius=settings.radius
     )
 
 
