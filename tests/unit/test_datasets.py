@@ -230,11 +230,60 @@ def test_missing_or_empty_folders_are_named(tmp_path, pets):
         prepare(folder="bare")
 
 
+@pytest.fixture
+def shades(tmp_path):
+    """12 classes of 4 grey images each, where every class has a shade of its own."""
+    for shade in range(12):
+        folder = tmp_path / "shades" / f"shade-{shade:02d}"
+        folder.mkdir(parents=True)
+        for i in range(4):
+            Image.new("L", (2, 2), 10 * shade).save(folder / f"{i}.png")
+    return tmp_path / "shades"
+
+
+def prepared_shades(tmp_path, **settings):
+    out = tmp_path / f"out-{len(list(tmp_path.iterdir()))}"
+    shape = {"folder": "shades", "size": 2, "test_fraction": 0.25}
+    prepare_dataset("shades", "image-folder", {**shape, **settings}, tmp_path, out)
+    return open_dataset(out)
+
+
+def test_drawn_classes_are_class_folders_with_their_own_images(tmp_path, shades):
+    opened = prepared_shades(tmp_path, classes=5)
+    assert len(opened.classes) == 5 and list(opened.classes) == sorted(opened.classes)
+    assert np.bincount(opened.train_labels).tolist() == [3] * 5
+    assert np.bincount(opened.test_labels).tolist() == [1] * 5
+    for image, label in zip(opened.train_images, opened.train_labels, strict=True):
+        assert (image == 10 * int(opened.classes[label].removeprefix("shade-"))).all()
+
+
+def test_drawn_classes_depend_on_their_seed_alone(tmp_path, shades):
+    drawn = [set(prepared_shades(tmp_path, classes=5, classes_seed=seed).classes) for seed in range(4)]
+    assert len(set(map(frozenset, drawn))) > 1
+    first = drawn[0]
+    Image.new("L", (2, 2)).save(shades / "shade-00" / "one-more.png")
+    (shades / "a-file.txt").write_text("no class")
+    assert set(prepared_shades(tmp_path, classes_seed=0, classes=5).classes) == first
+    assert set(prepared_shades(tmp_path, classes=8, classes_seed=0).classes) > first
+    everything = prepared_shades(tmp_path, classes=12).classes
+    assert everything == prepared_shades(tmp_path).classes and len(everything) == 12
+
+
+def test_too_few_classes_to_draw_from_are_named(tmp_path, shades):
+    with pytest.raises(
+        FedscapeError, match=r"shades holds 12 class folders, fewer than classes: 13"
+    ) as error:
+        prepared_shades(tmp_path, classes=13)
+    one_line(error)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"size": 0}, "size must be >= 1, got 0"),
         ({"test_fraction": 1.0}, "test_fraction must be > 0 and < 1"),
+        ({"classes": 1}, "classes must be >= 2 or null, got 1"),
+        ({"classes_seed": -1}, "classes_seed must be >= 0, got -1"),
     ],
 )
 def test_image_folder_settings_are_checked(settings, message):

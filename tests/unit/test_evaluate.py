@@ -95,12 +95,14 @@ def test_batches_do_not_matter_and_the_short_one_weighs_its_samples():
 
 def test_evaluation_leaves_the_network_as_it_was():
     network = resnet().train()
-    network.blocks[3].eval()
+    network.stages[1][0].eval()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     evaluate(network, *tensors(resnet(1)), samples())
     recalibrated(network, *tensors(resnet(1)), samples())
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
-    assert network.training and network.blocks[2].norm1.training and not network.blocks[3].norm1.training
+    assert (
+        network.training and network.stages[0][2].norm1.training and not network.stages[1][0].norm1.training
+    )
     assert network.norm.momentum == 0.1
 
 

@@ -5,11 +5,15 @@ import torch
 from torch import nn
 from torch.nn.functional import relu
 
-from fedscape.models import resnet20
+from fedscape.models import cnn, resnet, resnet20
 from fedscape.models.build import build_model, classifier_names, random_model
 from fedscape.models.layout import Layout, buffers_of, flatten, layout_of, parameters_of
+from fedscape.models.residual import ResidualBlock
 
 SHAPES = [(3, 32, 32), (1, 28, 28), (1, 8, 8)]
+RESNET18 = {"blocks": [2, 2, 2, 2], "width": 64, "stem": "imagenet"}
+RESNET50 = {"blocks": [3, 4, 6, 3], "width": 64, "stem": "imagenet", "block": "bottleneck"}
+RESNET56 = {"blocks": [6, 6, 6], "block": "bottleneck"}
 
 
 def convolution(inputs, outputs):
@@ -69,7 +73,7 @@ def test_resnet20_parameters(norm, count, buffers, counters):
 
 def test_resnet20_shortcut_is_subsampling_and_zero_channels():
     """With its last normalisation at zero a block is its shortcut."""
-    block = resnet20.Block(resnet20.Settings(), 16, 32, stride=2)
+    block = build_model("resnet20", {}, (3, 32, 32), 10).stages[1][0]
     nn.init.zeros_(block.norm2.weight)
     features = torch.randn(2, 16, 6, 6)
     outputs = block(features)
@@ -77,9 +81,142 @@ def test_resnet20_shortcut_is_subsampling_and_zero_channels():
     assert not outputs[:, :8].any() and not outputs[:, 24:].any()
 
 
+def test_resnet20_is_the_family_with_padded_shortcuts():
+    settings = {"blocks": [3, 3, 3], "width": 16, "shortcut": "pad", "norm": "group", "groups": 4}
+    of_the_family = random_model("resnet", settings, (3, 32, 32), 10, seed=1)
+    network = random_model("resnet20", {"norm": "group", "groups": 4}, (3, 32, 32), 10, seed=1)
+    images = torch.randn(2, 3, 32, 32)
+    assert layout_of(network) == layout_of(of_the_family)
+    assert torch.equal(network(images), of_the_family(images))
+
+
 def test_resnet20_refuses_groups_that_do_not_divide_its_channels():
     with pytest.raises(ValueError, match="groups must divide 16, got 5"):
         resnet20.Settings(norm="group", groups=5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "classes", "count"),
+    [
+        # counted in the networks that the FedAlign study ran
+        (RESNET56, 10, 591_322),
+        (RESNET56, 100, 614_452),
+        (RESNET56 | {"projection": 256}, 100, 746_036),
+        # published: ResNet-18 without normalisation of the layer-wise connectivity study, torchvision's networks
+        ({"blocks": [2, 2, 2, 2], "width": 64, "norm": "none"}, 10, 11_164_362),
+        (RESNET18, 1000, 11_689_512),
+        (RESNET50, 1000, 25_557_032),
+    ],
+)
+def test_resnet_parameters(settings, classes, count):
+    network = build_model("resnet", settings, (3, 32, 32), classes)
+    assert layout_of(network).parameter_count == count
+
+
+@pytest.mark.parametrize(("name", "settings"), [("resnet18", RESNET18), ("resnet50", RESNET50)])
+def test_resnet_computes_what_torchvision_computes(name, settings):
+    from torchvision import models
+
+    torch.manual_seed(0)
+    theirs = getattr(models, name)(num_classes=7)
+    ours = build_model("resnet", settings, (3, 40, 40), 7)
+    tensors = list(theirs.state_dict().values())
+    ours.load_state_dict(dict(zip(ours.state_dict(), tensors, strict=True)))
+    images = torch.randn(4, 3, 40, 40)
+    torch.testing.assert_close(ours(images), theirs(images))
+    for mine, other in zip(ours.buffers(), theirs.buffers(), strict=True):
+        torch.testing.assert_close(mine, other)
+    torch.testing.assert_close(ours.eval()(images), theirs.eval()(images))
+
+
+@pytest.mark.parametrize("stem", ["small", "imagenet"])
+@pytest.mark.parametrize("shortcut", ["conv", "pad"])
+@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+def test_the_last_block_is_called_once_with_the_previous_stages_output(block, shortcut, stem):
+    settings = {"blocks": [2, 1, 2], "width": 8, "block": block, "shortcut": shortcut, "stem": stem}
+    network = random_model("resnet", settings | {"projection": 12}, (1, 8, 8), 7, seed=0).eval()
+    seen = []
+
+    def see(module, inputs, output):
+        seen.append((*inputs, output))
+
+    network.get_submodule(network.last_block).register_forward_hook(see)
+    network.stages[1].register_forward_hook(see)
+    logits = network(torch.randn(2, 1, 8, 8))
+    assert logits.shape == (2, 7)
+    (_, before), (inputs, outputs) = seen
+    assert inputs is before
+    features = network.get_submodule(network.last_block)(inputs)
+    assert torch.equal(features, outputs)
+    pooled = features.mean(dim=(2, 3))
+    first, _, second = network.head
+    projected = relu(pooled @ first.weight.T + first.bias) @ second.weight.T + second.bias
+    assert projected.shape == (2, 12)
+    torch.testing.assert_close(projected @ network.classifier.weight.T + network.classifier.bias, logits)
+
+
+def test_the_branch_of_a_residual_block_is_scaled():
+    block = build_model("resnet", {"blocks": [1, 1], "width": 8, "norm": "none"}, (3, 8, 8), 10).stages[1][0]
+    features = torch.randn(2, 8, 6, 6)
+    branch, shortcut = block.branch(features), block.shortcut(features)
+    torch.testing.assert_close(block(features), relu(shortcut + branch))
+    block.branch_scale = 1 / 0.8
+    torch.testing.assert_close(block(features), relu(shortcut + branch / 0.8))
+
+
+def test_the_branch_of_a_dropped_block_is_not_computed():
+    network = build_model("resnet", {"blocks": [2], "width": 8}, (3, 8, 8), 10)
+    blocks = [module for module in network.modules() if isinstance(module, ResidualBlock)]
+    assert blocks == list(network.stages[0])
+    blocks[0].branch_scale = 0.0
+    features = torch.randn(2, 8, 4, 4, requires_grad=True)
+    assert torch.equal(blocks[0](features), relu(features))
+    network(torch.randn(2, 3, 8, 8)).sum().backward()
+    assert all(parameter.grad is None for parameter in blocks[0].parameters())
+    assert [block.norm1.num_batches_tracked.item() for block in blocks] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"blocks": []}, r"blocks must list at least one stage, each >= 1, got \[\]"),
+        ({"blocks": [2, 0]}, r"blocks must list at least one stage, each >= 1, got \[2, 0\]"),
+        ({"blocks": [1], "width": 0}, "width must be >= 1, got 0"),
+        ({"blocks": [1], "norm": "group", "groups": 5}, "groups must divide 16, got 5"),
+        ({"blocks": [1], "projection": -1}, "projection must be >= 0, got -1"),
+    ],
+)
+def test_resnet_settings_are_checked(settings, message):
+    with pytest.raises(ValueError, match=message):
+        resnet.Settings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("shape", "flattened", "count"),
+    [
+        ((3, 32, 32), 16 * 5 * 5, 62_006),  # published: NIID-Bench's and MOON's simple CNN
+        ((1, 28, 28), 16 * 4 * 4, 44_426),
+        ((1, 16, 16), 16 * 1 * 1, 15_626),  # the smallest image without padding
+        ((1, 15, 15), 16 * 3 * 3, 30_986),
+        ((1, 8, 8), 16 * 2 * 2, 21_386),
+        ((1, 4, 4), 16 * 1 * 1, 15_626),
+    ],
+)
+def test_cnn_parameters(shape, flattened, count):
+    network = build_model("cnn", {}, shape, 10)
+    layers = 25 * shape[0] * 6 + 6 + 25 * 6 * 16 + 16
+    assert layers + linear(flattened, 120) + linear(120, 84) + linear(84, 10) == count
+    assert layout_of(network).parameter_count == count
+    assert network(torch.zeros(2, *shape)).shape == (2, 10)
+    with_head = build_model("cnn", {"projection": 256}, shape, 10)
+    head = linear(84, 84) + linear(84, 256) + linear(256, 10) - linear(84, 10)
+    assert layout_of(with_head).parameter_count == count + head
+    assert with_head(torch.zeros(2, *shape)).shape == (2, 10)
+
+
+def test_cnn_settings_are_checked():
+    with pytest.raises(ValueError, match="projection must be >= 0, got -1"):
+        cnn.Settings(projection=-1)
 
 
 def test_a_start_depends_on_its_seed_alone():
@@ -91,9 +228,17 @@ def test_a_start_depends_on_its_seed_alone():
     assert torch.equal(first, same) and not torch.equal(first, other)
 
 
-@pytest.mark.parametrize(("name", "layer"), [("convnet", "17"), ("resnet20", "classifier")])
-def test_the_classifier_is_what_depends_on_the_classes(name, layer):
-    few, many = (build_model(name, {}, (3, 32, 32), classes) for classes in (10, 100))
+@pytest.mark.parametrize(
+    ("name", "settings", "layer"),
+    [
+        ("convnet", {}, "17"),
+        ("resnet20", {}, "classifier"),
+        ("resnet", {"blocks": [1], "projection": 8}, "classifier"),
+        ("cnn", {"projection": 8}, "classifier"),
+    ],
+)
+def test_the_classifier_is_what_depends_on_the_classes(name, settings, layer):
+    few, many = (build_model(name, settings, (3, 32, 32), classes) for classes in (10, 100))
     many = dict(many.named_parameters())
     differing = [key for key, tensor in few.named_parameters() if tensor.shape != many[key].shape]
     assert classifier_names(few) == tuple(differing) == (f"{layer}.weight", f"{layer}.bias")

@@ -64,12 +64,15 @@ def layout_of(module: nn.Module) -> Layout:
 
 
 def parameters_of(vector: Tensor, layout: Layout) -> dict[str, Tensor]:
-    """The parameter vector [P] as named tensors; views, so writing into one writes into the vector."""
+    """The parameter vector [P] as named tensors; views, so writing into one writes into the vector.
+
+    Vectors of several models, stacked to [..., P], give tensors with the same leading dimensions.
+    """
     return _views(vector, layout.parameters)
 
 
 def buffers_of(float_vector: Tensor, int_vector: Tensor, layout: Layout) -> dict[str, Tensor]:
-    """Vectors of float buffers [B] and of counters [C] as named tensors; views."""
+    """Vectors of float buffers [..., B] and of counters [..., C] as named tensors; views."""
     return _views(float_vector, layout.buffers) | _views(int_vector, layout.counters)
 
 
@@ -91,10 +94,11 @@ def _size(entries: Entries) -> int:
 
 
 def _views(vector: Tensor, entries: Entries) -> dict[str, Tensor]:
-    if vector.shape != (_size(entries),):
+    *stack, length = vector.shape
+    if length != _size(entries):
         raise ValueError(f"a vector of shape {tuple(vector.shape)} does not hold {_size(entries)} numbers")
-    pieces = vector.split([math.prod(shape) for _, shape in entries])
-    return {name: piece.view(shape) for (name, shape), piece in zip(entries, pieces, strict=True)}
+    pieces = vector.split([math.prod(shape) for _, shape in entries], dim=-1)
+    return {name: piece.view((*stack, *shape)) for (name, shape), piece in zip(entries, pieces, strict=True)}
 
 
 def _join(tensors: dict[str, Tensor], entries: Entries, dtype: torch.dtype) -> Tensor:

@@ -3,6 +3,16 @@
 ``<folder>/<class>/**/<image>``: classes in sorted order, images converted to RGB and resized to a square by
 box averaging without keeping the aspect ratio, as the downsampled ImageNet was (Chrabaszcz et al., arXiv
 1707.08819). The test images are a fixed stratified draw.
+
+With `classes` only so many of the class folders are used, drawn by `classes_seed`. ImageNet-200 of the
+FedAlign study is 200 random classes of ImageNet-1k: place its training images, `<class>/<image>` as they are
+distributed, under data_root, and declare in config/config.yaml::
+
+    datasets:
+      imagenet-200: {kind: image-folder, folder: imagenet/train, size: 224, test_fraction: 0.04, classes: 200}
+
+Then about 50 of the at most 1,300 images of each class are for testing, as many as ImageNet-1k has for
+validation, and the prepared images take at most 39 GB.
 """
 
 import hashlib
@@ -29,6 +39,8 @@ class Settings:
     folder: str  # folder of class folders, relative to data_root or absolute
     size: int = 32  # pixels; height and width of the prepared images
     test_fraction: float = 0.1  # share of each class that becomes the test set
+    classes: int | None = None  # class folders to use, drawn at random; null: all
+    classes_seed: int = 0  # what the draw of the classes depends on, not a run's seed
 
     def __post_init__(self):
         if not self.folder:
@@ -37,6 +49,10 @@ class Settings:
             raise ValueError(f"size must be >= 1, got {self.size}")
         if not 0 < self.test_fraction < 1:
             raise ValueError(f"test_fraction must be > 0 and < 1, got {self.test_fraction}")
+        if self.classes is not None and self.classes < 2:
+            raise ValueError(f"classes must be >= 2 or null, got {self.classes}")
+        if self.classes_seed < 0:
+            raise ValueError(f"classes_seed must be >= 0, got {self.classes_seed}")
 
 
 def load(settings: Settings, data_root: Path, name: str) -> Raw:
@@ -54,6 +70,8 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
     )
     if not class_folders:
         raise FedscapeError(f"{name}: {folder} holds no class folders (<class>/<image>)")
+    if settings.classes is not None:
+        class_folders = _drawn(class_folders, settings.classes, settings.classes_seed, f"{name}: {folder}")
     files: list[Path] = []
     labels: list[int] = []
     for label, class_folder in enumerate(class_folders):
@@ -79,6 +97,14 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
         test_labels=all_labels[test],
         sources={settings.folder: hashlib.md5(listing.encode()).hexdigest()},
     )
+
+
+def _drawn(folders: Sequence[Path], count: int, seed: int, where: str) -> list[Path]:
+    """`count` of the folders in their order; a larger draw of the same seed contains a smaller one."""
+    if count > len(folders):
+        raise FedscapeError(f"{where} holds {len(folders)} class folders, fewer than classes: {count}")
+    chosen = stream(seed, "classes").permutation(len(folders))[:count]
+    return [folders[i] for i in sorted(chosen)]
 
 
 def _images(files: Sequence[Path], size: int, name: str) -> Images:
