@@ -1,6 +1,6 @@
 """Settings as strings: canonical, reversible, and blind to what must not matter."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
@@ -37,11 +37,24 @@ def test_order_of_keys_does_not_matter_and_swapped_values_do():
 
 
 @dataclass(frozen=True)
+class Inner:
+    size: float
+    kinds: list[str] = field(default_factory=list)
+
+    def __post_init__(self):
+        if self.size > 9:
+            raise ValueError(f"size must be <= 9, got {self.size}")
+
+
+@dataclass(frozen=True)
 class Example:
     rate: float
     steps: int = 3
     mode: Literal["fast", "slow"] = "fast"
     widths: list[int] | None = None
+    rates: list[float] | None = None
+    inner: Inner = Inner(1.0)
+    number_or_inner: int | Inner | None = None
 
     def __post_init__(self):
         if self.rate <= 0:
@@ -49,20 +62,50 @@ class Example:
 
 
 def test_numbers_have_one_spelling_and_defaults_are_written_out():
-    wanted = {"rate": 1.0, "steps": 3, "mode": "fast", "widths": None}
+    wanted = {
+        "rate": 1.0,
+        "steps": 3,
+        "mode": "fast",
+        "widths": None,
+        "rates": None,
+        "inner": {"size": 1.0, "kinds": []},
+        "number_or_inner": None,
+    }
     assert settings_from(Example, {"rate": 1}, "here") == wanted
     assert encode(settings_from(Example, {"rate": 1}, "")) == encode(
         settings_from(Example, {"rate": 1.00}, "")
     )
 
 
+def test_values_are_typed_inside_lists_choices_and_settings():
+    given_values = {"rate": 1, "widths": [1], "rates": [1, 2], "inner": {"size": 2}, "number_or_inner": 4}
+    checked = settings_from(Example, given_values, "here")
+    spelled = [repr(checked[key]) for key in ("widths", "rates", "inner", "number_or_inner")]
+    assert spelled == ["[1]", "[1.0, 2.0]", "{'size': 2.0, 'kinds': []}", "4"]
+    chosen = settings_from(Example, {"rate": 1, "number_or_inner": {"size": 3, "kinds": ["a"]}}, "here")
+    assert chosen["number_or_inner"] == {"size": 3.0, "kinds": ["a"]}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({}, "here: key 'rate' is missing"),
+        ({"rate": None}, "here.rate: got None, expected a number"),
+        ({"rate": 1, "inner": None}, "here.inner: got None, expected keys and values (size, kinds)"),
+        ({"rate": 1, "inner": {}}, "here.inner: key 'size' is missing"),
+        (
+            {"rate": 1, "inner": {"size": 1, "kind": []}},
+            "here.inner: unknown key 'kind'; did you mean 'kinds'? allowed: size, kinds",
+        ),
+        ({"rate": 1, "inner": {"size": "big"}}, "here.inner.size: got 'big', expected a number"),
+        ({"rate": 1, "number_or_inner": {"size": 10}}, "here.number_or_inner: size must be <= 9, got 10.0"),
+        (
+            {"rate": 1, "number_or_inner": 0.5},
+            "here.number_or_inner: got 0.5, expected a whole number or keys and values (size, kinds) or null",
+        ),
         (
             {"rate": 1, "step": 2},
-            "here: unknown key 'step'; did you mean 'steps'? allowed: rate, steps, mode, widths",
+            "here: unknown key 'step'; did you mean 'steps'? allowed: rate, steps, mode, widths, rates, inner, number_or_inner",
         ),
         (
             {"rate": "1e-1"},

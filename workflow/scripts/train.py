@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fedscape.federated.train import train_run
 from fedscape.job import job
-from fedscape.study.training import TrainingSettings
+from fedscape.study.training import training_from
 
 with job(snakemake) as this:
     model = dict(this.settings["model"])
@@ -21,7 +21,7 @@ with job(snakemake) as this:
         algorithm_settings=algorithm,
         server=server.pop("kind"),
         server_settings=server,
-        training=TrainingSettings(**this.settings["training"]),
+        training=training_from(this.settings["training"]),
         seed=this.settings["seed"],
         order_seed=this.settings["order_seed"],
         keep_rounds=this.settings["keep_rounds"],

@@ -6,6 +6,7 @@ parse the Snakefile. So a plug-in's `Settings` class alone is compiled from the 
 
 import ast
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -71,6 +72,21 @@ def plugin_settings(role: str, kind: str, values: dict, where: str) -> dict:
     if kind not in names(role):
         raise FedscapeError(f"{where}: {unknown(role, kind, names(role))}")
     return {"kind": kind, **settings_from(settings_class(role, kind), values, where)}
+
+
+def check_training(role: str, plugin: Mapping[str, object], training: object, where: str) -> None:
+    """Ask a plug-in whose `Settings` have a method `check(training)` if it goes with the training settings.
+
+    plugin: as `plugin_settings` gives it. training: TrainingSettings. The method raises ValueError if not; it
+    is compiled with the class, so it sees only the names that `settings_class` lets the class see.
+    """
+    values = {key: value for key, value in plugin.items() if key != "kind"}
+    settings = settings_class(role, plugin["kind"])(**values)
+    if hasattr(settings, "check"):
+        try:
+            settings.check(training)
+        except ValueError as error:
+            raise FedscapeError(f"{where}: {error}") from None
 
 
 def _folder(role: str) -> Path:

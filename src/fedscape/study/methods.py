@@ -3,9 +3,9 @@
 from itertools import product
 
 from fedscape.errors import FedscapeError
-from fedscape.study.catalog import names, plugin_settings, settings_class
+from fedscape.study.catalog import check_training, constant, names, plugin_settings, settings_class
 from fedscape.study.study import Method
-from fedscape.study.training import TrainingSettings
+from fedscape.study.training import TrainingSettings, training_from
 from fedscape.study.types import settings_from, unknown
 
 _OWN_KEYS = (
@@ -66,7 +66,11 @@ def _method(name: str, entry: dict, where: str) -> Method:
     for key in entry.get("axis", []):
         if key not in known:
             raise FedscapeError(f"{where}.axis: {unknown('key', key, known)}")
-    training = settings_from(TrainingSettings, {key: entry[key] for key in entry if key in common}, where)
+    training = _training(kind, {key: entry[key] for key in entry if key in common}, where)
+    if entry.get("client_paths") and not isinstance(training["local_epochs"], int):
+        raise FedscapeError(
+            f"{where}.client_paths: needs local_epochs that are a number, got {training['local_epochs']}"
+        )
     server = entry.get("server", "average")
     server = dict(server) if isinstance(server, dict) else {"kind": server}
     rounds, keep = training["rounds"], entry.get("keep_rounds", "all")
@@ -79,13 +83,31 @@ def _method(name: str, entry: dict, where: str) -> Method:
         # A client's update is measured from the global model of the round before: that one is kept too.
         kept = range(0, rounds + 1, keep["every"]) if isinstance(keep, dict) else chosen("keep_rounds")
         keep = sorted({0, *kept, *(number - 1 for number in client_rounds), rounds})
+    own_values = {key: entry[key] for key in entry if key in own}
+    plugins = {
+        "algorithm": plugin_settings("algorithm", kind, own_values, where),
+        "server": plugin_settings("server", server.pop("kind"), server, f"{where}.server"),
+    }
+    for role, plugin in plugins.items():
+        check_training(role, plugin, training_from(training), where)
+    if training["average_every"] != 1 and plugins["server"]["kind"] != "average":
+        raise FedscapeError(
+            f"{where}.server: average_every {training['average_every']} needs server average, "
+            f"got {plugins['server']['kind']}"
+        )
     return Method(
         training=training,
-        algorithm=plugin_settings("algorithm", kind, {key: entry[key] for key in entry if key in own}, where),
-        server=plugin_settings("server", server.pop("kind"), server, f"{where}.server"),
+        **plugins,
         keep_rounds=keep,
         client_rounds=client_rounds,
         client_paths=entry.get("client_paths", False),
         order_seed=entry.get("order_seed"),
         base=name,
     )
+
+
+def _training(kind: str, values: dict, where: str) -> dict:
+    """The training settings; an algorithm may have aggregation weights of its own as the default."""
+    weights = constant("algorithm", kind, "WEIGHTS")
+    usual = {} if weights is None else {"weights": weights}
+    return settings_from(TrainingSettings, {**usual, **values}, where)

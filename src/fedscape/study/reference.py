@@ -4,6 +4,8 @@
 """
 
 import ast
+import dataclasses
+import inspect
 import re
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from fedscape.files import write_text
 from fedscape.study.catalog import PACKAGES, names, source
 from fedscape.study.files import read_schema
 from fedscape.study.training import TrainingSettings
+from fedscape.study.types import nested_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 README = ROOT / "config" / "README.md"
@@ -20,12 +23,12 @@ BEGIN, END = "<!-- reference: begin -->", "<!-- reference: end -->"
 _ENTRIES = {
     "models": "model", "partitions": "partition", "inits": "init", "methods": "method", "planes": "plane",
     "connectivity": "connection", "curvature": "curvature", "drift": "drift", "figures": "figure",
-    "labels": "label", "claims": "claim", "published": "published",
+    "labels": "label", "claims": "claim", "tables": "table",
 }  # fmt: skip
 _TITLES = {
     "dataset": "Data sets", "partition": "Partition schemes", "model": "Models", "initial": "Starts",
     "algorithm": "Algorithms", "server": "Server rules", "plane": "Plane kinds", "figure": "Figure kinds",
-    "measure": "Measures of claims",
+    "measure": "Measures of claims and tables",
 }  # fmt: skip
 
 
@@ -47,8 +50,7 @@ def reference() -> str:
     for section, entry in _ENTRIES.items():
         parts += [f"### An entry of `{section}`", _table(study["$defs"][entry]["properties"])]
         if section == "methods":
-            file = Path(__file__).with_name("training.py")
-            parts += ["Training settings, for every algorithm:", _settings(file, TrainingSettings.__name__)]
+            parts += _training()
     for role in PACKAGES:
         parts.append(f"## {_TITLES[role]}")
         for name in names(role):
@@ -66,6 +68,18 @@ def with_reference(text: str) -> str:
     return f"{before}{BEGIN}\n\n{reference()}\n{END}{after}"
 
 
+def _training() -> list[str]:
+    """The training settings, and those of them that have keys of their own."""
+    file = Path(__file__).with_name("training.py")
+    parts = ["Training settings, for every algorithm:", _settings(file, TrainingSettings.__name__)]
+    for field in dataclasses.fields(TrainingSettings):
+        nested = nested_settings(field.type)
+        if nested:
+            text = " ".join(inspect.getdoc(nested).split())
+            parts += [f"Keys of `{field.name}`. {text}", _settings(file, nested.__name__)]
+    return parts
+
+
 def _table(properties: dict) -> str:
     rows = [_row(f"`{key}`", entry.get("description", "")) for key, entry in properties.items()]
     return "\n".join(["| key | meaning |", "| --- | --- |", *rows])
@@ -76,22 +90,28 @@ def _row(*cells: str) -> str:
 
 
 def _settings(file: Path, class_name: str) -> str:
-    """A table of a settings class: its fields with type, default and the comment on their line."""
+    """A table of a settings class: its fields with type, default and the comment on their line or above."""
     text = file.read_text(encoding="utf-8")
     lines = text.splitlines()
     node = next(n for n in ast.parse(text).body if isinstance(n, ast.ClassDef) and n.name == class_name)
     rows = []
     for field in node.body:
         if isinstance(field, ast.AnnAssign):
-            default = ast.unparse(field.value) if field.value else "required"
-            comment = re.search(r"#\s*(.*)", "\n".join(lines[field.lineno - 1 : field.end_lineno]))
+            above = lines[field.lineno - 2] if lines[field.lineno - 2].lstrip().startswith("#") else ""
+            comment = re.search(r"#\s*(.*)", "\n".join([*lines[field.lineno - 1 : field.end_lineno], above]))
             meaning = comment.group(1) if comment else ""
-            rows.append(
-                _row(f"`{field.target.id}`", f"`{ast.unparse(field.annotation)}`", f"`{default}`", meaning)
-            )
+            annotation = ast.unparse(field.annotation)
+            rows.append(_row(f"`{field.target.id}`", f"`{annotation}`", f"`{_default(field)}`", meaning))
     return (
         "\n".join(["| key | type | default | meaning |", "| --- | --- | --- | --- |", *rows]) if rows else ""
     )
+
+
+def _default(field: ast.AnnAssign) -> str:
+    """A field's default as YAML has it; one that a call makes is a list or a map without entries."""
+    if isinstance(field.value, ast.Call):
+        return "[]" if ast.unparse(field.value) == "field(default_factory=list)" else "{}"
+    return ast.unparse(field.value) if field.value else "required"
 
 
 if __name__ == "__main__":

@@ -15,9 +15,19 @@ _NUMBER_AS_TEXT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 def settings_from(cls: type, values: dict, where: str) -> dict:
     """The fields of dataclass `cls` with `values` filled in: builtin types, one spelling of a number.
 
+    A field that is a settings dataclass itself takes keys and values, and is checked in the same way.
     where: file and key, for the message. Raises FedscapeError on an unknown or missing key, a wrong
-    type, or a value that the class refuses.
+    type, or a value that a class refuses.
     """
+    return _plain(_instance(cls, values, where))
+
+
+def nested_settings(annotation: object) -> type | None:
+    """The settings dataclass that a field holds, alone or as one of several possibilities, or None."""
+    return next((one for one in _options(annotation) if dataclasses.is_dataclass(one)), None)
+
+
+def _instance(cls: type, values: dict, where: str) -> object:
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for key in values:
         if key not in fields:
@@ -27,10 +37,9 @@ def settings_from(cls: type, values: dict, where: str) -> dict:
             raise FedscapeError(f"{where}: key '{name}' is missing")
     checked = {key: typed(value, fields[key].type, f"{where}.{key}") for key, value in values.items()}
     try:
-        instance = cls(**checked)
+        return cls(**checked)
     except (ValueError, TypeError) as error:
         raise FedscapeError(f"{where}: {error}") from None
-    return {name: _plain(getattr(instance, name)) for name in fields}
 
 
 def required_fields(cls: type) -> list[str]:
@@ -42,13 +51,16 @@ def required_fields(cls: type) -> list[str]:
 
 
 def typed(value: object, annotation: object, where: str) -> object:
-    """`value` as `annotation` wants it: an int becomes a float where that is asked for."""
-    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not _fits(value, annotation):
+    """`value` as `annotation` wants it: an int becomes a float, a map a dataclass where that is asked for."""
+    fitting = [one for one in _options(annotation) if _fits(value, one)]
+    if not fitting:
         raise FedscapeError(f"{where}: {shown(value)}, expected {_described(annotation)}")
+    if fitting[0] is float:
+        return float(value)
+    if dataclasses.is_dataclass(fitting[0]):
+        return _instance(fitting[0], value, where)
     if isinstance(value, list):
-        items = typing.get_args(annotation)
+        items = typing.get_args(fitting[0])
         return [typed(item, items[0], where) for item in value] if items else value
     return value
 
@@ -70,6 +82,12 @@ def unknown(what: str, name: object, allowed) -> str:
     return f"unknown {what} '{name}';{hint} allowed: {', '.join(names) or 'none'}"
 
 
+def _options(annotation: object) -> tuple:
+    """What `annotation` allows: the parts of a union, or it alone."""
+    is_union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    return typing.get_args(annotation) if is_union else (annotation,)
+
+
 def _fits(value: object, annotation: object) -> bool:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):
@@ -84,6 +102,8 @@ def _fits(value: object, annotation: object) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
     if annotation is None:
         return value is None
+    if dataclasses.is_dataclass(annotation):
+        return isinstance(value, dict)
     return isinstance(value, annotation)
 
 
@@ -95,6 +115,8 @@ def _described(annotation: object) -> str:
         return "one of " + ", ".join(str(one) for one in arguments)
     if origin in (list, tuple):
         return f"a list, each {_described(arguments[0])}"
+    if dataclasses.is_dataclass(annotation):
+        return f"keys and values ({', '.join(one.name for one in dataclasses.fields(annotation))})"
     names = {
         int: "a whole number",
         float: "a number",
@@ -107,4 +129,6 @@ def _described(annotation: object) -> str:
 
 
 def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
