@@ -1,34 +1,39 @@
 """A federated run of seconds for the engine's tests.
 
-As a script, `python small_run.py FOLDER SEED` runs on what `prepare(FOLDER)` has made, in processes that are
-killed at random writes, until one of them comes to the end; it prints how many were killed.
+As a script, `python small_run.py FOLDER SEED [JSON]` runs on what `prepare(FOLDER)` has made, in processes that
+are killed at random writes, until one of them comes to the end; it prints how many were killed. JSON: arguments
+of `run_once`.
 """
 
+import json
 import os
 import random
 import signal
 import sys
-from dataclasses import replace
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from fedscape.data.storage import Images, Raw, write_dataset
+from fedscape.federated.clients import ClientStore
 from fedscape.federated.records import GrowingTable
 from fedscape.federated.train import train_run
 from fedscape.federated.trajectory import RowWriter
 from fedscape.federated.weights import write_weights
 from fedscape.models.build import random_model
-from fedscape.study.training import TrainingSettings
+from fedscape.resume import ResumeFolder
+from fedscape.study.training import TrainingSettings, training_from
 
 SHAPE = (1, 8, 8)
 CLASSES = ("a", "b", "c")
 TRAIN, VALIDATION, TEST = 50, 6, 10
 CLIENT_SIZES = (17, 9, 12, 6)  # unequal, and no multiples of the batch size; six train images are nobody's
 MODEL = "resnet20"  # has batch norm, so float buffers and counters are in play
-EVENTS_BEFORE_KILL = (5, 45)  # a round has about 12 events, the finish about 25
+EVENTS_BEFORE_KILL = (5, 45)  # a round has 14 to 17 events, the finish about 25
 MOST_PROCESSES = 50
 TRAINING = TrainingSettings(
     rounds=4, local_epochs=2, batch_size=8, lr=0.05, momentum=0.9, weight_decay=1e-3, participation=0.75
@@ -51,6 +56,28 @@ OUTPUTS = {
     "timing": "timing.csv",
     "run": "run.json",
 }
+SMALL = {"model": "resnet", "model_settings": {"blocks": [1, 1, 1], "width": 8}}
+KINDS = {
+    # All that a run may have to remember: of the server, the rule, each client, masks, optimisers and schedule.
+    "remembering": {
+        **SMALL,
+        "algorithm": "scaffold",
+        "server": "momentum",
+        "lr": 0.01,
+        "optimiser_state": "keep",
+        "pruning": {"begin": 1, "end": 4, "frequency": 1, "unit": "round"},
+        "schedule": {"kind": "cosine"},
+    },
+    "own models": {
+        **SMALL,
+        "average_every": 3,
+        "participation": 1.0,
+        "optimiser": "adamw",
+        "momentum": 0.0,
+        "lr": 1e-3,
+    },
+}
+"""Runs, as arguments of `run_once`; `prepare` needs those of `SMALL` too."""
 REPEATABLE = ("trajectory", "clients", "rounds", "final")  # the outputs without a clock
 
 
@@ -80,11 +107,16 @@ def write_partition(path: Path, sizes: tuple[int, ...] = CLIENT_SIZES) -> None:
     np.savez(path, train=train, validation=validation, test=np.arange(TEST), indices=indices, offsets=offsets)
 
 
-def prepare(folder: Path, model: str = MODEL, sizes: tuple[int, ...] = CLIENT_SIZES) -> None:
+def prepare(
+    folder: Path,
+    model: str = MODEL,
+    sizes: tuple[int, ...] = CLIENT_SIZES,
+    model_settings: dict | None = None,
+) -> None:
     """Inputs of a run: data set, partition, random start."""
     write_noise(folder / "data")
     write_partition(folder / "partition.npz", sizes)
-    module = random_model(model, {}, SHAPE, len(CLASSES), seed=0)
+    module = random_model(model, model_settings or {}, SHAPE, len(CLASSES), seed=0)
     write_weights(folder / "initial.safetensors", module.state_dict())
 
 
@@ -95,9 +127,17 @@ def run_once(
     keep_rounds="all",
     device: str = "cpu",
     client_paths: bool = True,
+    model_settings: dict | None = None,
+    algorithm: str = "fedavg",
+    algorithm_settings: dict | None = None,
+    server: str = "average",
+    server_settings: dict | None = None,
     **changes,
 ) -> dict[str, Path]:
-    """Train on what `prepare` has made; `changes` are training settings. Returns the outputs' paths."""
+    """Train on what `prepare` has made; `changes` are training settings, parts of them as mappings.
+
+    Returns the outputs' paths.
+    """
     outputs = {name: folder / out / file for name, file in OUTPUTS.items()}
     train_run(
         identity=IDENTITY,
@@ -105,12 +145,12 @@ def run_once(
         partition=folder / "partition.npz",
         initial=folder / "initial.safetensors",
         model=model,
-        model_settings={},
-        algorithm="fedavg",
-        algorithm_settings={},
-        server="average",
-        server_settings={},
-        training=replace(TRAINING, **changes),
+        model_settings=model_settings or {},
+        algorithm=algorithm,
+        algorithm_settings=algorithm_settings or {},
+        server=server,
+        server_settings=server_settings or {},
+        training=training_from({**asdict(TRAINING), **changes}),
         seed=0,
         order_seed=5,
         keep_rounds=keep_rounds,
@@ -122,6 +162,22 @@ def run_once(
         **outputs,
     )
     return outputs
+
+
+def contents(outputs: dict[str, Path]) -> dict[str, bytes]:
+    """What must be the same whenever and wherever the run is made."""
+    return {name: outputs[name].read_bytes() for name in REPEATABLE}
+
+
+def stop_after_two_rounds(folder: Path, monkeypatch, **arguments) -> Path:
+    """Leave a resume folder with two rounds in it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            ResumeFolder, "stop_requested", lambda self: "a test" if self.progress["round"] == 2 else None
+        )
+        with pytest.raises(SystemExit):
+            run_once(folder, **arguments)
+    return folder / "out" / "resume"
 
 
 def kill_before(event: int) -> None:
@@ -138,14 +194,14 @@ def kill_before(event: int) -> None:
 
         return wrapper
 
-    RowWriter.write = counted(RowWriter.write)
+    RowWriter.write, ClientStore.write = counted(RowWriter.write), counted(ClientStore.write)
     GrowingTable.add = counted(GrowingTable.add)
     Path.rename, Path.replace = counted(Path.rename), counted(Path.replace)
     os.fsync, os.replace, os.link = counted(os.fsync), counted(os.replace), counted(os.link)
 
 
-def run_with_kills(folder: Path, seed: int) -> int:
-    """Processes that were killed before one came to the end."""
+def run_with_kills(folder: Path, seed: int, **arguments) -> int:
+    """Processes that were killed before one came to the end; `arguments` are those of `run_once`."""
     draw = random.Random(seed)
     for killed in range(MOST_PROCESSES):
         event = draw.randrange(*EVENTS_BEFORE_KILL)
@@ -153,7 +209,7 @@ def run_with_kills(folder: Path, seed: int) -> int:
         if process == 0:
             torch.set_num_threads(1)
             kill_before(event)
-            run_once(folder)
+            run_once(folder, **arguments)
             os._exit(0)
         _, status = os.waitpid(process, 0)
         if status == 0:
@@ -164,4 +220,6 @@ def run_with_kills(folder: Path, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    print(run_with_kills(Path(sys.argv[1]), int(sys.argv[2])))
+    import torch._dynamo  # torch.func does at its first use; so here once, not in every process
+
+    print(run_with_kills(Path(sys.argv[1]), int(sys.argv[2]), **json.loads(*sys.argv[3:] or ["{}"])))

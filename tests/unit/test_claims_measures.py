@@ -87,6 +87,10 @@ def test_final_and_barrier():
         ({"below": 2}, [1.0, -3.0], [1.0, 2.0]),
         ({"ratio": {"below": 0.5}}, [4.0, 1.9], [4.0, 2.0]),
         ({"ratio": {"above": 2}}, [1.0, 2.1], [1.0, 2.0]),
+        ({"difference": {"above": 2}}, [1.0, -1.0, 3.1], [1.0, 1.5, 3.1]),
+        ({"difference": {"below": 2}}, [1.0, 2.0, 2.9], [0.5, 2.0, 2.5]),
+        ({"gains": {"above": 2}}, [1.0, 3.1, 5.0, 8.0], [1.0, 3.1, 5.0, 7.0]),
+        ({"gains": {"order": "decreasing"}}, [1.0, 3.0, 5.0, 6.0], [1.0, 3.0, 1.0, 3.0]),
         ({"agree": 0.2}, [1.0, 0.8, -5.0, -4.5], [1.0, 1.0, 5.0, 3.9]),
     ],
 )
@@ -114,3 +118,19 @@ def test_a_ratio_is_of_the_last_case_over_each_of_the_others():
     assert verdict([2.5, 1.0, 5.0], {"ratio": {"above": 2}}) == "does not hold"
     assert expectation_words({"ratio": {"above": 2}}, 2) == "second / first above 2"
     assert expectation_words({"ratio": {"above": 2}}, 3) == "last / each other above 2"
+
+
+def test_differences_and_gains_are_said_in_words():
+    assert expectation_words({"difference": {"below": 0.5}}, 2) == "second - first below 0.5"
+    assert expectation_words({"difference": {"below": 0.5}}, 3) == "last - each other below 0.5"
+    assert expectation_words({"gains": {"above": 0.02}}, 2) == "second - first above 0.02"
+    assert (
+        expectation_words({"gains": {"order": "decreasing"}}, 4)
+        == "second - first, fourth - third, ... decreasing"
+    )
+
+
+def test_a_cost_is_the_mean_over_runs():
+    frames = {"costs": pd.DataFrame({"median_training_seconds": [1.0, 2.0], "peak_memory_mb": [100.0, NAN]})}
+    assert measured("cost", frames) == 1.5
+    assert math.isnan(measured("cost", frames, column="peak_memory_mb"))

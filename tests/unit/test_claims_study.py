@@ -28,6 +28,8 @@ planes:
   paths: {kind: trajectory, runs: [{method: fedavg.g1}]}
 connectivity:
   ends: {kind: path, from: {partition: iid}, to: {partition: [dir1.0, dir0.1]}, each: [method]}
+curvature:
+  sharp: {kind: eigenvalues, runs: [{partition: [iid, dir1.0]}], each: [method]}
 claims:
   - claim: Less IID, larger loss
     source: Figure 1
@@ -145,6 +147,7 @@ def test_settings_survive_the_journey_to_the_job_and_name_every_measure(campaign
     assert one["where"] == {"partition": ["dir0.1"]} and one["groups"] == ["digits_all_seed0"]
 
 
+FILES = {"runs", "costs", "barriers", "markers", "surface", "hessian"}
 REFUSED = {
     "unknown measure": (("measure: final", "measure: finals"), "claims[0]: unknown measure 'finals'; did you mean 'final'?"),
     "unknown setting": (("measure: final\n", "measure: final\n    colum: test_loss\n"), "claims[0]: unknown key 'colum'; did you mean 'column'?"),
@@ -157,6 +160,13 @@ REFUSED = {
     "unknown method": (("where: {method: fedavg}", "where: {method: fedavgg}"), "claims[0].where.method: unknown method 'fedavgg'"),
     "runs that no scale has": (("where: {method: fedavg}", "where: {method: fedavg, seed: 1}"), "claims[0].where.seed: unknown seed '1'; allowed: 0"),
     "a pair that is none": (("cases: [{partition: [iid, dir0.1]}]", "cases: [{partition: [dir1.0, dir0.1]}]"), "claims[1].cases[0]: no scale has all of these runs of ends"),
+    "the clock": (("measure: final\n", "measure: cost\n"), "claims[0].measure: cost reads the clock"),
+    "no curvature": (("measure: final\n", "measure: eigenvalue\n"), "claims[0]: key 'curvature' is missing (measure eigenvalue)"),
+    "unknown curvature": (("measure: final\n", "measure: eigenvalue\n    curvature: shap\n"), "claims[0].curvature: unknown name 'shap'; did you mean 'sharp'?"),
+    "a run that is not measured": (("measure: final\n", "measure: eigenvalue\n    curvature: sharp\n"), "claims[0].cases[2]: no scale has all of these runs of sharp"),
+    "a difference of one": (("expect: {above: 0}}\n  - {claim: F", "expect: {difference: {below: 2}}}\n  - {claim: F"), "claims[1].expect.difference: needs two cases or more, got 1"),
+    "gains of three": (("{order: increasing}", "{gains: {above: 0}}"), "claims[0].expect.gains: compares cases in pairs, got 3"),
+    "an order of one gain": (("{partition: dir0.1}]\n    expect: {order: increasing}", "]\n    expect: {gains: {order: increasing}}"), "claims[0].expect.gains.order: needs two cases or more, got 1"),
     "unknown expectation": (("{order: increasing}", "{order: up}"), "claims.0.expect.order: unknown value 'up'"),
     "two expectations": (("{order: increasing}", "{order: increasing, above: 0}"), "claims.0.expect"),
     "no expectation": (("    expect: {order: increasing}\n", ""), "claims.0: key 'expect' is missing"),
@@ -185,11 +195,24 @@ def test_a_slip_is_refused_in_one_line(campaign, slip):
 
 def test_every_measure_says_what_it_reads():
     for kind in names("measure"):
-        assert set(constant("measure", kind, "SOURCES")) <= {"runs", "barriers", "markers", "surface"}
+        assert set(constant("measure", kind, "SOURCES")) <= FILES
 
 
-def test_every_claim_of_the_pilot_study_can_be_tested_at_the_papers_scale():
+def test_eigenvalues_are_measured_on_the_runs_and_groups_of_a_curvature(campaign):
+    edits = [
+        ("measure: final\n", "measure: eigenvalue\n    curvature: sharp\n"),
+        (", {partition: dir0.1}]\n", "]\n"),
+    ]
+    sharp, *_ = campaign(*edits).get("pilot", "paper").claims
+    assert (sharp.section, sharp.name) == ("curvature", "sharp")
+    one, _ = sharp.cases
+    assert [run.method for run in one.runs] == ["fedavg.g1", "fedavg.g2"]
+    assert one.groups == ("digits_fedavg.g1_seed0", "digits_fedavg.g2_seed0") and one.needs == one.runs
+
+
+@pytest.mark.parametrize("name", ["pilot", "fedalign"])
+def test_every_claim_of_a_study_can_be_tested_at_the_papers_scale(name):
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    study = read_campaign(ROOT, config).get("pilot", "paper")
+    study = read_campaign(ROOT, config).get(name, "paper")
     assert study.claims
     assert all(one.runs for claim in study.claims for one in claim.cases)

@@ -37,15 +37,20 @@ def claim(cases, expect, section="", name=""):
 def tested(tmp_path):
     """Write CSVs and make the table of some claims; gives its rows and the page."""
 
-    def make(*claims, runs=(), barriers=None, planes=()):
+    def make(*claims, runs=(), barriers=None, planes=(), hessian=None):
         rows = [{**NAMES, "diverged": False, **dict.fromkeys([*QUALITY, "best_test_accuracy"], 0.5), **run} for run in runs]  # fmt: skip
         write_csv(tmp_path / "runs.csv", pd.DataFrame(rows), IDENTITY)
-        files = {"barriers": [], "markers": [], "surfaces": []}
+        files = {"barriers": [], "markers": [], "surfaces": [], "hessians": []}
         if barriers is not None:
             columns = [*KEYS["barriers"], "sup", "argmax", "midpoint", "from_value", "to_value"]
             frame = pd.DataFrame([{**NAMES, **row} for row in barriers], columns=columns)
             write_csv(tmp_path / "barriers.csv", frame, IDENTITY)
             files["barriers"] = [tmp_path / "barriers.csv"]
+        if hessian is not None:
+            write_csv(
+                tmp_path / "h.csv", pd.DataFrame([{**NAMES, **row} for row in hessian]), KEYS["hessian"]
+            )
+            files["hessians"] = [tmp_path / "h.csv"]
         for i, (marked, grid) in enumerate(planes):
             write_csv(tmp_path / f"m{i}.csv", marked, ["group"])
             write_csv(tmp_path / f"s{i}.csv", grid, ["i", "j"])
@@ -166,6 +171,26 @@ def test_surfaces_are_those_of_the_groups_of_a_case_and_markers_those_of_its_run
     )
     assert (found[0]["values"], found[0]["measure"]) == ("1;2", "density on plane local")
     assert found[1]["values"] == "not measured"
+
+
+def test_eigenvalues_are_those_of_the_entry_that_the_claim_names(tested):
+    def row(partition, number, eigenvalue, entry="ends", group="g", index=1):
+        measures = {"eigenvalue": eigenvalue, "residual": 0.0, "products": 9, "samples": 64}
+        where = {"curvature": entry, "group": group, "round": number, "index": index}
+        return {"partition": partition, **where, **measures}
+
+    rows = [row("iid", 0, 90.0), row("iid", 5, 4.0), row("iid", 5, 3.0, index=2)]
+    rows += [row("dir0.1", 5, 8.0), row("dir0.1", 5, 80.0, entry="others")]
+    cases = [case("iid", groups=["g"]), case("dir0.1", groups=["g"]), case("dir0.1", groups=["none"])]
+    found, _ = tested(
+        (claim(cases, {"above": 0}, "curvature", "ends"), {"kind": "eigenvalue", "index": 1}),
+        (claim(cases[:2], {"above": 0}, "curvature", "ends"), {"kind": "eigenvalue", "index": 2}),
+        runs=[{"partition": "iid"}, {"partition": "dir0.1"}],
+        hessian=rows,
+    )
+    assert found[0]["values"] == "4;8;not measured"
+    assert found[0]["measure"] == "eigenvalue on curvature ends (index 1)"
+    assert found[1]["values"] == "3;not measured"
 
 
 def test_a_column_that_is_missing_is_named_with_its_file(tested):

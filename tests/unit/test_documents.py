@@ -17,6 +17,7 @@ from fedscape.drift.updates import Agreement, Movement
 from fedscape.federated.records import rounds_row, timing_row
 from fedscape.landscape import distances, markers, plane, surface
 from fedscape.models.evaluate import Evaluation
+from fedscape.tables import table
 from fedscape.tables.claims import CSV_COLUMNS
 from fedscape.tables.collect import run_rows
 from fedscape.tables.columns import IDENTITY, KEYS, MEASURES
@@ -54,6 +55,7 @@ COLUMNS = {
     "timing.csv": lambda _: timing_row({}, 0, 0.0, 0.0, torch.device("cpu")),
     "costs.csv": costs_columns,
     "claims.csv": lambda _: CSV_COLUMNS,
+    "a table of the paper": lambda _: table.CSV_COLUMNS,
     "markers.csv": lambda _: (*plane.MODEL, *markers.MEASURES, *distances.DISTANCES, *plane.ABOUT_PLANE),
     "surface.csv": lambda _: surface.COLUMNS,
     "path.csv": lambda _: ["t", "split", *names(Evaluation), *(f"to_{name}" for name in OTHER_END)],
@@ -77,3 +79,4 @@ def test_every_table_begins_as_it_is_explained():
     text = " ".join(EXPLAINED.read_text().split())
     assert f"begins with `{', '.join(IDENTITY)}`" in text
     assert f"`claims.csv`: with `{', '.join(CSV_COLUMNS[:3])}`" in text
+    assert f"a table of the paper: with `{', '.join(table.CSV_COLUMNS[:4])}`" in text

@@ -1,85 +1,39 @@
-"""The engine against plain PyTorch, closed forms, and itself interrupted."""
+"""A round against plain PyTorch and closed forms."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from small_run import CLASSES, SHAPE
-from torch import nn
+from engine_helpers import (
+    SAMPLES,
+    TRAINING,
+    PlainClient,
+    context_of,
+    federation,
+    images_and_labels,
+    network,
+    newcomer,
+    owned,
+    play,
+)
+from small_run import CLASSES
 from torch.func import grad
 from torch.nn.functional import cross_entropy
 
 from fedscape.errors import FedscapeError
-from fedscape.federated import rounds
-from fedscape.federated.aggregate import WeightedMean
+from fedscape.federated.aggregate import Gathering
 from fedscape.federated.algorithms import fedavg
-from fedscape.federated.lanes import ClientTask, Lane, order_stream
+from fedscape.federated.batches import Feed, client_task
+from fedscape.federated.lanes import ClientStart, Lanes
+from fedscape.federated.network import Network
 from fedscape.federated.participation import participants
-from fedscape.federated.rounds import Federation, GlobalState, play_round
-from fedscape.federated.servers import average
+from fedscape.federated.rounds import Diverged
+from fedscape.federated.rule import Batch, Rule
 from fedscape.federated.state import ModelState
 from fedscape.federated.train import kept_client_rounds, kept_rounds
-from fedscape.models.build import random_model
-from fedscape.models.evaluate import EvaluationSet, normalise
-from fedscape.study.training import TrainingSettings
-
-SAMPLES = 23
-TRAINING = TrainingSettings(rounds=1, local_epochs=3, batch_size=5, lr=0.05)
-
-
-def images_and_labels(samples: int = SAMPLES) -> EvaluationSet:
-    generator = torch.Generator().manual_seed(0)
-    return EvaluationSet(
-        torch.randint(0, 256, (samples, *SHAPE), dtype=torch.uint8, generator=generator),
-        torch.randint(0, len(CLASSES), (samples,), generator=generator),
-        mean=torch.tensor([0.4]),
-        std=torch.tensor([0.3]),
-    )
-
-
-def network(name: str = "convnet") -> nn.Module:
-    return random_model(name, {}, SHAPE, len(CLASSES), seed=0)
-
-
-def federation(lane: Lane, clients, participation: float = 1.0) -> Federation:
-    return Federation(
-        lane, tuple(clients), participation, fedavg, fedavg.Settings(), average, average.Settings(), 0, 0
-    )
-
-
-def play(lane: Lane, clients, **settings) -> tuple[ModelState, rounds.RoundReport]:
-    """One round from the lane's present model."""
-    start = GlobalState(lane.state.clone())
-    state, report = play_round(federation(lane, clients, **settings), 1, start, lambda place, result: None)
-    return state.model, report
-
-
-def plain_pytorch(module: nn.Module, data: EvaluationSet, positions, training: TrainingSettings) -> float:
-    """The loop anybody would write; returns the mean loss over the samples stepped on."""
-    optimiser = torch.optim.SGD(
-        module.parameters(),
-        lr=training.lr,
-        momentum=training.momentum,
-        nesterov=training.nesterov,
-        weight_decay=training.weight_decay,
-    )
-    order = order_stream(0, 1, 0)
-    module.train()
-    losses, counts = [], []
-    for _ in range(training.local_epochs):
-        shuffled = positions[order.permutation(len(positions))]
-        for batch in torch.from_numpy(shuffled).split(training.batch_size):
-            if training.drop_last and len(batch) < training.batch_size:
-                continue
-            optimiser.zero_grad()
-            logits = module(normalise(data.images[batch], data.mean, data.std))
-            loss = cross_entropy(logits, data.labels[batch])
-            loss.backward()
-            optimiser.step()
-            losses.append(loss.item())
-            counts.append(len(batch))
-    return float(np.average(losses, weights=counts))
+from fedscape.models.evaluate import normalise
+from fedscape.models.layout import parameters_of
 
 
 @pytest.mark.parametrize(
@@ -89,18 +43,19 @@ def plain_pytorch(module: nn.Module, data: EvaluationSet, positions, training: T
         ("convnet", {"momentum": 0.9}),
         ("convnet", {"momentum": 0.9, "weight_decay": 0.01, "nesterov": True}),
         ("convnet", {"weight_decay": 0.01, "drop_last": True}),
+        ("convnet", {"momentum": 0.9, "clip": 0.5}),
+        ("linear", {"optimiser": "adamw", "lr": 1e-3, "weight_decay": 0.1}),
         ("resnet20", {"momentum": 0.9, "weight_decay": 0.01}),
     ],
 )
-def test_one_client_is_plain_pytorch(model, changes):
+def test_one_client_is_plain_pytorch(tmp_path, model, changes):
     training, data, positions = replace(TRAINING, **changes), images_and_labels(), np.arange(2, SAMPLES)
-    lane = Lane(network(model), data, replace(training))
     if model == "resnet20":
         positions = positions[:-1]  # 20 samples: no batch of one, which batch norm leaves out
-    result, report = play(lane, [positions])
-    plain = network(model)
-    loss = plain_pytorch(plain, data, positions, training)
-    expected = ModelState.of(plain)
+    played = play(federation(tmp_path, Lanes(network(model), data, training, lanes=1), [positions]))
+    plain = PlainClient(network(model), data, training)
+    loss = plain.train(positions)
+    (report,), result, expected = played.reports, played.states[-1].model, plain.model
     torch.testing.assert_close(result.parameters, expected.parameters, rtol=0, atol=1e-7)
     torch.testing.assert_close(result.buffers, expected.buffers, rtol=0, atol=1e-6)
     assert torch.equal(result.counters, expected.counters)
@@ -108,18 +63,46 @@ def test_one_client_is_plain_pytorch(model, changes):
     assert report.samples == len(positions)
 
 
-def test_one_full_batch_step_is_gradient_descent_on_the_union():
-    data = images_and_labels()
-    clients = [np.arange(0, 3), np.arange(3, 15), np.arange(15, SAMPLES)]
-    lane = Lane(network(), data, replace(TRAINING, local_epochs=1, batch_size=SAMPLES, weight_decay=0.1))
-    result, _ = play(lane, clients)
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("model", "changes", "rounding"),
+    [
+        ("convnet", {"momentum": 0.9, "weight_decay": 0.01, "nesterov": True, "clip": 0.5}, 1e-6),
+        ("linear", {"optimiser": "adamw", "lr": 1e-3, "weight_decay": 0.1}, 1e-6),
+        ("resnet20", {"momentum": 0.9, "lr": 1e-3}, 1e-5),
+    ],
+)
+def test_each_of_several_clients_is_plain_pytorch(tmp_path, model, changes, rounding, lanes):
+    """Some of the batches are of one size and can be stacked, others cannot. Steps of the network with batch
+    norm are small, as rounding turns the way of a ReLU at times."""
+    training, data = replace(TRAINING, local_epochs=2, **changes), images_and_labels(40)
+    clients = owned(10, 5, 12, 8, 5)
+    played = play(federation(tmp_path, Lanes(network(model), data, training, lanes), clients))
+    assert sorted(played.models[0]) == [0, 1, 2, 3, 4]
+    losses = []
+    for client, model_state in played.models[0].items():
+        plain = PlainClient(network(model), data, training)
+        losses.append(plain.train(clients[client], client=client))
+        torch.testing.assert_close(model_state.parameters, plain.model.parameters, rtol=0, atol=rounding)
+        torch.testing.assert_close(model_state.buffers, plain.model.buffers, rtol=1e-5, atol=rounding)
+        assert torch.equal(model_state.counters, plain.model.counters)
+        assert played.results[0][client].loss == pytest.approx(losses[-1], rel=1e-5)
+    sizes = [len(clients[client]) for client in played.models[0]]
+    assert played.reports[0].client_loss == pytest.approx(np.average(losses, weights=sizes), rel=1e-5)
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_one_full_batch_step_is_gradient_descent_on_the_union(tmp_path, lanes):
+    data, clients = images_and_labels(), owned(3, 12, SAMPLES - 15)
+    training = replace(TRAINING, local_epochs=1, batch_size=SAMPLES, weight_decay=0.1)
+    played = play(federation(tmp_path, Lanes(network(), data, training, lanes), clients))
     central = network()
     images = normalise(data.images, data.mean, data.std)
     cross_entropy(central(images), data.labels).backward()
     with torch.no_grad():
         for parameter in central.parameters():
             parameter -= TRAINING.lr * (parameter.grad + 0.1 * parameter)
-    torch.testing.assert_close(result.parameters, ModelState.of(central).parameters, rtol=0, atol=1e-7)
+    torch.testing.assert_close(played.parameters[-1], ModelState.of(central).parameters, rtol=0, atol=1e-7)
 
 
 def test_the_mean_is_weighted_in_float64():
@@ -133,79 +116,98 @@ def test_the_mean_is_weighted_in_float64():
         for place in range(4)
     ]
     weights = [1, 20, 300, 7]
-    mean = WeightedMean(models[0])
+    mean = Gathering(models[0])
     for model, weight in zip(models, weights, strict=True):
         mean.add(model, weight)
     for vector in ("parameters", "buffers"):
         stacked = np.stack([getattr(model, vector).numpy().astype(np.float64) for model in models])
         expected = np.average(stacked, axis=0, weights=weights).astype(np.float32)
-        np.testing.assert_array_equal(getattr(mean.result(), vector).numpy(), expected)
-    assert mean.result().counters.tolist() == [6, 9]
+        np.testing.assert_array_equal(getattr(mean.model(), vector).numpy(), expected)
+    assert mean.model().counters.tolist() == [6, 9]
 
 
 def test_the_mean_of_one_model_is_that_model():
     model = ModelState(torch.randn(1000), torch.randn(5), torch.tensor([4]))
-    mean = WeightedMean(model)
+    mean = Gathering(model)
     mean.add(model, 12345)
-    assert torch.equal(mean.result().parameters, model.parameters)
+    assert torch.equal(mean.model().parameters, model.parameters)
 
 
-def test_batch_norm_statistics_are_averaged_by_samples_and_counters_are_the_largest():
-    data, clients = images_and_labels(), [np.arange(0, 4), np.arange(4, 20)]
-    results = []
-    lane = Lane(network("resnet20"), data, replace(TRAINING, local_epochs=1, batch_size=4))
-    start = GlobalState(lane.state.clone())
-    state, _ = play_round(
-        federation(lane, clients), 1, start, lambda place, result: results.append(result.model.clone())
-    )
-    expected = (4 * results[0].buffers.double() + 16 * results[1].buffers.double()) / 20
-    torch.testing.assert_close(state.model.buffers, expected.float(), rtol=1e-6, atol=0)
-    assert [result.counters.unique().tolist() for result in results] == [[1], [4]]
-    assert state.model.counters.unique().tolist() == [4]
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_batch_norm_statistics_are_averaged_by_samples_and_counters_are_the_largest(tmp_path, lanes):
+    data, clients = images_and_labels(), owned(4, 16)
+    training = replace(TRAINING, local_epochs=1, batch_size=4)
+    played = play(federation(tmp_path, Lanes(network("resnet20"), data, training, lanes), clients))
+    (models,), average = played.models, played.states[-1].model
+    expected = (4 * models[0].buffers.double() + 16 * models[1].buffers.double()) / 20
+    torch.testing.assert_close(average.buffers, expected.float(), rtol=1e-6, atol=0)
+    assert [models[client].counters.unique().tolist() for client in (0, 1)] == [[1], [4]]
+    assert average.counters.unique().tolist() == [4]
 
 
 def test_the_order_of_clients_does_not_matter():
     data = images_and_labels()
-    owned = {3: np.arange(0, 6), 5: np.arange(6, 17), 8: np.arange(17, SAMPLES)}
+    positions = {3: np.arange(0, 6), 5: np.arange(6, 17), 8: np.arange(17, SAMPLES)}
     # With momentum, a client that found another's optimiser would show.
-    lane = Lane(network("resnet20"), data, replace(TRAINING, momentum=0.9))
-    start = lane.state.clone()
+    lanes = Lanes(network("resnet20"), data, replace(TRAINING, momentum=0.9), lanes=1)
+    rule = Rule(fedavg, fedavg.Settings())
+    context = context_of(lanes, rule)
+    start = ClientStart(context.start, newcomer(lanes, rule), {})
 
-    def objective(parameters, images, labels):
-        return cross_entropy(lane.apply(parameters, images), labels)
+    def mean_in(*calls: list[int]) -> tuple[ModelState, dict]:
+        """The mean and the models of clients that train in the same lane, call by call."""
+        mean, models = Gathering(context.start), {}
+        for order in calls:
+            tasks = [client_task(lanes.training, "fedavg", positions[one], 0, 0, 1, one) for one in order]
+            for _, result in lanes.train(tasks, lambda _: start, rule, context):
+                mean.add(result.model, result.samples)
+                models[result.client] = result.model.clone()
+        return mean.model(), models
 
-    def mean_in(order) -> tuple[ModelState, dict]:
-        mean, models = WeightedMean(start), {}
-        tasks = [ClientTask(client, owned[client], order_stream(0, 1, client)) for client in order]
-        for result in lane.train(start, tasks, objective):
-            mean.add(result.model, result.samples)
-            models[result.client] = result.model.clone()
-        return mean.result(), models
-
-    one, models = mean_in([3, 5, 8])
-    other, other_models = mean_in([8, 3, 5])
-    for client in owned:
-        assert torch.equal(models[client].parameters, other_models[client].parameters)
-    torch.testing.assert_close(one.parameters, other.parameters, rtol=0, atol=1e-7)
-    torch.testing.assert_close(one.buffers, other.buffers, rtol=1e-6, atol=1e-7)
+    one, models = mean_in([3], [5], [8])
+    for calls in ([[3, 5, 8]], [[8], [3], [5]], [[8, 3], [5]]):
+        other, other_models = mean_in(*calls)
+        for client in positions:
+            assert torch.equal(models[client].parameters, other_models[client].parameters)
+        torch.testing.assert_close(one.parameters, other.parameters, rtol=0, atol=1e-7)
+        torch.testing.assert_close(one.buffers, other.buffers, rtol=1e-6, atol=1e-7)
 
 
 def test_the_loss_is_pure_in_its_parameters():
-    """What lanes with torch.func rely on: the gradient by function transform is the one of the lane."""
+    """What stacked lanes rely on: the gradient by function transform is the one by backpropagation."""
     data = images_and_labels()
-    lane = Lane(network(), data, TRAINING)
-    images, labels = normalise(data.images, data.mean, data.std), data.labels
-    parameters = {name: tensor.detach().clone() for name, tensor in lane.parameters.items()}
+    lanes, rule = Lanes(network(), data, TRAINING, lanes=1), Rule(fedavg, fedavg.Settings())
+    batch = Batch(normalise(data.images, data.mean, data.std), data.labels, {})
+    context, client = context_of(lanes, rule), newcomer(lanes, rule)
+    found = lanes.one(rule, batch, client, context)
 
-    def loss(parameters):
-        return fedavg.loss(lane.apply, parameters, images, labels, context=None)
+    def loss(vector):
+        parameters = parameters_of(vector, lanes.layout)
+        return fedavg.loss(Network(lanes.module), parameters, batch, client, context)
 
-    lane.gradient.zero_()
-    loss(lane.parameters).backward()
-    expected = torch.cat([tensor.flatten() for tensor in grad(loss)(parameters).values()])
-    torch.testing.assert_close(lane.gradient, expected, rtol=1e-5, atol=1e-7)
-    zeros = {name: torch.zeros_like(tensor) for name, tensor in parameters.items()}
-    assert loss(zeros).item() == pytest.approx(np.log(len(CLASSES)))
+    vector = context.start.parameters
+    torch.testing.assert_close(lanes.one.gradient, grad(loss)(vector), rtol=1e-5, atol=1e-7)
+    assert loss(vector).item() == pytest.approx(found.item(), rel=1e-6)
+    assert loss(torch.zeros_like(vector)).item() == pytest.approx(np.log(len(CLASSES)))
+
+
+def test_a_round_leaves_what_it_started_from_as_it_was(tmp_path):
+    lanes = Lanes(network("resnet20"), images_and_labels(), replace(TRAINING, momentum=0.9), lanes=2)
+    played = play(federation(tmp_path, lanes, owned(8, 8, 6)), rounds=2)
+    start = ModelState.of(network("resnet20"))
+    for vector, expected in zip(played.states[0].model.vectors, start.vectors, strict=True):
+        assert torch.equal(vector, expected)
+    assert not torch.equal(played.parameters[1], played.parameters[2])
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_a_loss_that_is_not_finite_names_its_client(tmp_path, lanes):
+    data, clients = images_and_labels(), owned(8, 8, 7)
+    data = replace(data, images=data.images.float())
+    data.images[10] = float("nan")  # of client 1
+    lanes = Lanes(network(), data, TRAINING, lanes)
+    with pytest.raises(Diverged, match="client 1: the loss is nan"):
+        play(federation(tmp_path, lanes, clients))
 
 
 def test_participants_are_a_share_drawn_anew_each_round():
@@ -221,16 +223,18 @@ def test_participants_are_a_share_drawn_anew_each_round():
     assert len(participants(0, 1, 10, 0.01)) == 1
 
 
-def test_batches_of_one_are_left_out_with_batch_norm_only():
+def test_batches_of_one_are_left_out_with_batch_norm_only(tmp_path):
     data = images_and_labels()
     training = replace(TRAINING, batch_size=5)
-    assert Lane(network("resnet20"), data, training).used_samples(21) == 20
-    assert Lane(network("resnet20"), data, training).used_samples(22) == 22
-    assert Lane(network("convnet"), data, training).used_samples(21) == 21
-    assert Lane(network("convnet"), data, replace(training, drop_last=True)).used_samples(24) == 20
-    result, report = play(Lane(network("resnet20"), data, training), [np.arange(21)])
+    assert Feed.of(network("resnet20"), data, training).used_samples(21) == 20
+    assert Feed.of(network("resnet20"), data, training).used_samples(22) == 22
+    assert Feed.of(network("convnet"), data, training).used_samples(21) == 21
+    assert Feed.of(network("convnet"), data, replace(training, drop_last=True)).used_samples(24) == 20
+    lanes = Lanes(network("resnet20"), data, training, lanes=1)
+    played = play(federation(tmp_path, lanes, [np.arange(21)]))
+    result = played.states[-1].model
     assert result.is_finite()
-    assert report.samples == 21
+    assert played.reports[0].samples == 21
     assert result.counters.unique().tolist() == [4 * training.local_epochs]
 
 
@@ -243,9 +247,9 @@ def test_batches_of_one_are_left_out_with_batch_norm_only():
     ],
 )
 def test_a_client_that_could_not_train_is_refused(model, changes, samples, message):
-    lane = Lane(network(model), images_and_labels(), replace(TRAINING, **changes))
+    feed = Feed.of(network(model), images_and_labels(), replace(TRAINING, **changes))
     with pytest.raises(FedscapeError, match=message):
-        lane.check(2, samples)
+        feed.check(2, samples)
 
 
 def test_kept_rounds():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from engine_helpers import channels_last
 from small_run import CLASSES, SHAPE, prepare, run_once, write_noise
 from torch.nn.functional import cross_entropy
 
@@ -137,8 +138,8 @@ def trained_centrally(folder) -> dict[str, torch.Tensor]:
         order = torch.from_numpy(stream(3, "pretraining", epoch).permutation(samples))
         for batch in order.split(PRETRAINED["batch_size"]):
             optimiser.zero_grad()
-            logits = module(normalise(data.images[batch], data.mean, data.std))
-            cross_entropy(logits, data.labels[batch]).backward()
+            images = channels_last(normalise(data.images[batch], data.mean, data.std))
+            cross_entropy(module(images), data.labels[batch]).backward()
             optimiser.step()
     return module.state_dict()
 

@@ -7,11 +7,14 @@ import pytest
 import yaml
 
 from fedscape.errors import FedscapeError
+from fedscape.study import catalog
 from fedscape.study.campaign import read_campaign
 from fedscape.study.files import merged
 from fedscape.study.grid import Run
 from fedscape.study.reference import README, with_reference
+from fedscape.study.settings import decode, encode
 from fedscape.study.stages import STAGES
+from fedscape.study.training import Schedule, training_from
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -36,6 +39,39 @@ def campaign(tmp_path):
     return read
 
 
+OWN_RULE = '''"""A client rule with aggregation weights and a check of its own."""
+
+from dataclasses import dataclass
+
+WEIGHTS = "uniform"
+
+
+@dataclass(frozen=True)
+class Settings:
+    strength: float = 0.5
+
+    def check(self, training):
+        if training.optimiser != "sgd" and self.strength:
+            raise ValueError(f"strength {self.strength} needs optimiser sgd, got {training.optimiser}")
+'''
+
+
+@pytest.fixture
+def own_rule(tmp_path, monkeypatch):
+    """The library with a client rule `own-rule` more, and a server rule of the same text."""
+    library = tmp_path / "library"
+    shutil.copytree(catalog.LIBRARY, library, ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("algorithms", "servers"):
+        (library / "federated" / package / "own_rule.py").write_text(OWN_RULE)
+    monkeypatch.setattr(catalog, "LIBRARY", library)
+    cached = (catalog.names, catalog.settings_class, catalog.constant)
+    for function in cached:
+        function.cache_clear()
+    yield
+    for function in cached:
+        function.cache_clear()
+
+
 REFUSED = {
     "unknown key": (
         ("title:", "titel:"),
@@ -48,6 +84,42 @@ REFUSED = {
     "unknown training setting": (
         ("batch_size: 16\n", "batchsize: 16\n"),
         "methods.fedavg: unknown key 'batchsize'; did you mean 'batch_size'?",
+    ),
+    "unknown key of a training setting": (
+        ("    lr: 0.01\n", "    lr: 0.01\n    augmentation: {crp: 4}\n"),
+        "methods.fedavg.augmentation: unknown key 'crp'; did you mean 'crop'?",
+    ),
+    "wrong type in a training setting": (
+        ("    lr: 0.01\n", "    lr: 0.01\n    augmentation: {crop: 4.5}\n"),
+        "methods.fedavg.augmentation.crop: got 4.5, expected a whole number",
+    ),
+    "impossible value in a training setting": (
+        ("    lr: 0.01\n", "    lr: 0.01\n    schedule: {kind: step, decay_at: [0.5, 1.5]}\n"),
+        "methods.fedavg.schedule: decay_at must be ascending shares in (0, 1), got [0.5, 1.5]",
+    ),
+    "a word for keys and values": (
+        ("    lr: 0.01\n", "    lr: 0.01\n    schedule: cosine\n"),
+        "methods.fedavg.schedule: got 'cosine', expected keys and values (kind, ",
+    ),
+    "no number of epochs": (
+        ("    local_epochs: 5\n", "    local_epochs: {unifrom: [1, 5]}\n"),
+        "methods.fedavg.local_epochs: unknown key 'unifrom'; did you mean 'uniform'?",
+    ),
+    "settings that exclude each other": (
+        ("    lr: 0.01\n", "    lr: 0.01\n    optimiser: adamw\n"),
+        "methods.fedavg: momentum needs optimiser sgd, got adamw",
+    ),
+    "pruning past the end": (
+        ("    lr: 0.01\n", "    lr: 0.01\n    pruning: {begin: 50, end: 101, frequency: 1, unit: round}\n"),
+        "methods.fedavg: pruning.end must be <= rounds (100), got 101",
+    ),
+    "paths of clients that differ in length": (
+        ("    local_epochs: 5\n", "    local_epochs: {uniform: [1, 5]}\n    client_paths: true\n"),
+        "methods.fedavg.client_paths: needs local_epochs that are a number, got {'uniform': [1, 5]}",
+    ),
+    "a grid over a key of a training setting": (
+        ("    lr: 0.01\n", "    lr: 0.01\n    grid: {crop: [2, 4]}\n"),
+        "methods.fedavg (grid point 1): unknown key 'crop'",
     ),
     "unknown scheme": (
         ("scheme: dirichlet", "scheme: dirichlte"),
@@ -341,6 +413,72 @@ def test_a_grid_makes_a_method_for_each_point(campaign):
     assert [name for name in study.methods if name.startswith("fedavg-more")] == points
     assert [study.methods[point].training["lr"] for point in points] == [0.1, 0.1, 0.01, 0.01]
     assert {run.method for run in study.runs if run.init == "pretrained-end"} == set(points)
+
+
+def test_a_grid_takes_a_setting_with_keys_as_one_value(campaign):
+    grid = "grid: {augmentation: [{}, {crop: 4, flip: 0.5}], local_epochs: [2, {uniform: [1, 3]}]}"
+    line = ("  fedavg-p0.2: {<<: *fedavg, ", f"  fedavg-p0.2: {{<<: *fedavg, {grid}, ")
+    no_paths = ("client_rounds: [1, last], client_paths: true}", "client_rounds: [1, last]}")
+    methods = campaign(line, no_paths).get("pilot", "paper").methods
+    training = [methods[f"fedavg-p0.2.g{number}"].training for number in (1, 2, 3, 4)]
+    crops = [(one["augmentation"]["crop"], one["augmentation"]["flip"]) for one in training]
+    assert crops == [(0, 0.0), (0, 0.0), (4, 0.5), (4, 0.5)]
+    assert [one["local_epochs"] for one in training] == [2, {"uniform": [1, 3]}] * 2
+
+
+def test_a_scale_changes_a_key_of_a_training_setting_and_leaves_the_others(campaign):
+    study = (
+        ("    lr: 0.01\n", "    lr: 0.01\n    augmentation: {crop: 4, flip: 0.5, resize: 24}\n"),
+        (
+            "    all_methods: {rounds: 20, local_epochs: 2, lr: 0.03}\n    methods: {",
+            "    all_methods: {rounds: 20, lr: 0.03, local_epochs: {uniform: [1, 3]}, augmentation: {crop: 1}}\n"
+            "    methods: {fedavg-p0.2: {augmentation: {resize: null}}, ",
+        ),
+    )
+    methods = campaign(*study).get("pilot", "quick").methods
+    changed, named = (methods[name].training["augmentation"] for name in ("fedavg-p0.5", "fedavg-p0.2"))
+    assert (changed["crop"], changed["flip"], changed["resize"]) == (1, 0.5, 24)
+    assert (named["crop"], named["flip"], named["resize"]) == (1, 0.5, None)
+    assert methods["fedavg"].training["local_epochs"] == {"uniform": [1, 3]}
+
+
+def test_training_settings_reach_the_job_as_they_were_checked(campaign):
+    line = ("    lr: 0.01\n", "    lr: 0.01\n    schedule: {kind: cosine, warmup_steps: 5}\n    clip: 10\n")
+    study = campaign(line).get("pilot", "paper")
+    run = next(run for run in study.runs if run.method == "fedavg")
+    settings = STAGES["train"](study, {"model": run.model, "method": run.method, "seed": "0"})
+    training = training_from(decode(encode(settings))["training"])
+    assert training.schedule == Schedule(kind="cosine", warmup_steps=5)
+    assert (training.rounds, training.clip, training.pruning) == (100, 10.0, None)
+
+
+def varied(settings: str) -> tuple[str, str]:
+    """An edit that adds settings to a method of the pilot study."""
+    line = "  fedavg-p0.2: {<<: *fedavg, "
+    return line, f"{line}{settings}, "
+
+
+def test_an_algorithm_may_weigh_clients_in_its_own_way(campaign, own_rule):
+    def weights(settings: str) -> str:
+        return campaign(varied(settings)).get("pilot", "paper").methods["fedavg-p0.2"].training["weights"]
+
+    assert weights("algorithm: own-rule") == "uniform"
+    assert weights("algorithm: own-rule, weights: size") == "size"
+    assert weights("server: own-rule") == "size"
+
+
+@pytest.mark.parametrize("rule", ["algorithm: own-rule", "server: {kind: own-rule}"])
+def test_a_rule_may_refuse_training_settings(campaign, own_rule, rule):
+    message = r"methods\.fedavg-p0\.2: strength 0\.5 needs optimiser sgd, got adamw$"
+    with pytest.raises(FedscapeError, match=message):
+        campaign(varied(f"{rule}, momentum: 0, optimiser: adamw"))
+    campaign(varied(rule))
+
+
+def test_a_rule_checks_with_its_own_settings(campaign, own_rule):
+    neutral = varied("algorithm: own-rule, strength: 0, momentum: 0, optimiser: adamw")
+    method = campaign(neutral).get("pilot", "paper").methods["fedavg-p0.2"]
+    assert method.algorithm == {"kind": "own-rule", "strength": 0.0}
 
 
 def test_a_pinned_seed_reaches_the_split_and_nothing_else(campaign):

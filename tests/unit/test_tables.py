@@ -1,4 +1,4 @@
-"""Tables of a study: every row of every run, one row per run, the paper's numbers beside ours."""
+"""Tables of a study: every row of every run, one row per run, what runs cost."""
 
 import pandas as pd
 import pytest
@@ -37,7 +37,7 @@ def rounds_file(folder, name, rows):
 def tables(tmp_path):
     """Make the tables of some files; gives the paths by name."""
 
-    def make(rounds=(), barriers=(), hessians=(), drifts=(), published=()):
+    def make(rounds=(), barriers=(), hessians=(), drifts=(), grids=()):
         out = {f"{name}_csv": tmp_path / "out" / f"{name}.csv" for name in ("runs", *KEYS)}
         out["summary"] = tmp_path / "out" / "runs.md"
         make_tables(
@@ -45,7 +45,7 @@ def tables(tmp_path):
             barriers=barriers,
             hessians=hessians,
             drifts=drifts,
-            published=list(published),
+            grids=grids,
             **out,
         )
         return out
@@ -69,8 +69,8 @@ def test_one_row_per_run_with_its_last_and_its_best_round(tables, tmp_path):
     assert out["runs_csv"].read_text() == (
         "study,scale,dataset,model,partition,init,method,seed,rounds,clients,samples,diverged,"
         "train_loss,train_accuracy,validation_loss,validation_accuracy,test_loss,test_accuracy,"
-        "best_test_accuracy,best_round,chosen_on\n"
-        "pilot,smoke,digits,convnet,iid,random,fedavg,0,4,10,100,false,1.6,0.5,,,0.25,0.7,0.9,2,test_accuracy\n"
+        "best_test_accuracy,best_round,chosen_on,grid\n"
+        "pilot,smoke,digits,convnet,iid,random,fedavg,0,4,10,100,false,1.6,0.5,,,0.25,0.7,0.9,2,test_accuracy,\n"
     )
 
 
@@ -131,19 +131,18 @@ def test_analysis_files_are_joined(tables, tmp_path):
     ]
 
 
-def test_published_numbers_stand_beside_ours(tables, tmp_path):
-    rows = [round_row(1, accuracy, seed=seed) for seed, accuracy in enumerate((0.5, 0.6))]
-    rows += [round_row(0, 0.2, seed=2), round_row(1, None, seed=2, diverged=True)]
-    published = [
-        {"where": {"partition": ["iid"]}, "measure": "test_accuracy", "value": 0.7, "source": "Table 1"},
-        {"where": {"partition": "dir0.1"}, "measure": "test_accuracy", "value": 0.4, "source": "Table 2"},
-        {"where": {"seed": [2]}, "measure": "test_accuracy", "value": 0.7, "source": "Table 3"},
+def test_the_points_of_a_grid_have_their_values_beside_them(tables, tmp_path):
+    rows = [round_row(1, 0.5, method=method) for method in ("fedavg", "tuned.g1", "tuned.g2")]
+    grids = [["tuned.g1", "lr=0.1;mu=1.0"], ["tuned.g2", "lr=0.2;mu=1.0"]]
+    out = tables([rounds_file(tmp_path, "rounds.csv", rows)], grids=grids)
+    found = pd.read_csv(out["runs_csv"], keep_default_na=False).set_index("method")["grid"]
+    assert found.to_dict() == {"fedavg": "", **dict(grids)}
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in out["summary"].read_text().splitlines()
     ]
-    text = tables([rounds_file(tmp_path, "rounds.csv", rows)], published=published)["summary"].read_text()
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
-    assert ["partition iid", "test_accuracy", "Table 1", "0.7000", "0.5500 (mean of 2, 1 diverged)"] in cells
-    assert ["partition dir0.1", "test_accuracy", "Table 2", "0.4000", "no run"] in cells
-    assert ["seed 2", "test_accuracy", "Table 3", "0.7000", "diverged"] in cells
+    assert ["tuned.g2", "lr=0.2;mu=1.0"] in [line[:2] for line in cells]
+    assert ["fedavg", ""] in [line[:2] for line in cells]
 
 
 def test_the_summary_is_a_whole_table(tables, tmp_path):
@@ -179,8 +178,9 @@ def test_costs_add_up_rounds_and_leave_the_start_out_of_the_median(tmp_path):
     write_csv(tmp_path / "timing.csv", timing, ["round"])
     make_costs(timings=[tmp_path / "timing.csv"], out=tmp_path / "costs.csv")
     assert (tmp_path / "costs.csv").read_text().splitlines() == [
-        ",".join([*IDENTITY, "rounds,seconds,evaluation_seconds,median_round_seconds,peak_memory_mb"]),
-        "pilot,smoke,digits,convnet,iid,random,fedavg,0,3,11,2,3.5,103",
+        ",".join([*IDENTITY, "rounds,seconds,evaluation_seconds,median_round_seconds,peak_memory_mb"])
+        + ",median_training_seconds",
+        "pilot,smoke,digits,convnet,iid,random,fedavg,0,3,11,2,3.5,103,3",
     ]
 
 

@@ -15,11 +15,12 @@ from small_run import (
     CLASSES,
     CLIENT_SIZES,
     IDENTITY,
-    REPEATABLE,
     SHAPE,
     TRAINING,
+    contents,
     prepare,
     run_once,
+    stop_after_two_rounds,
 )
 
 import fedscape
@@ -47,10 +48,6 @@ def whole(tmp_path_factory):
 def folder(tmp_path):
     prepare(tmp_path)
     return tmp_path
-
-
-def contents(outputs: dict[str, Path]) -> dict[str, bytes]:
-    return {name: outputs[name].read_bytes() for name in REPEATABLE}
 
 
 def module() -> torch.nn.Module:
@@ -85,15 +82,30 @@ def test_client_models_average_to_the_next_global_model(whole):
         np.testing.assert_allclose(trajectory.parameters(number).numpy(), mean, rtol=0, atol=1e-6)
 
 
-def test_a_clients_path_is_what_fewer_epochs_give(folder, whole):
-    shorter = run_once(folder, out="shorter", local_epochs=1)
-    paths, ends = ClientModels.open(whole["clients"]), ClientModels.open(shorter["clients"])
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_a_clients_path_is_what_fewer_epochs_give(folder, lanes):
+    outputs = run_once(folder, out="whole", lanes=lanes)
+    shorter = run_once(folder, out="shorter", lanes=lanes, local_epochs=1)
+    paths, ends = ClientModels.open(outputs["clients"]), ClientModels.open(shorter["clients"])
     assert (paths.path_points, ends.path_points) == (TRAINING.local_epochs - 1, 0)
     # Round 1 starts from the same model with the same draws: its path passes through the shorter run's ends.
     assert torch.equal(paths.path_parameters(1)[:, 0], ends.parameters(1))
     for name, buffer in ends.buffers(1, 2).items():
         assert torch.equal(paths.path_buffers(1, 2, 0)[name], buffer)
     assert not torch.equal(paths.path_parameters(3)[:, 0], paths.parameters(3))
+
+
+def test_more_lanes_give_the_same_numbers_and_say_so(folder, whole):
+    """In round 1; afterwards rounding makes its way through momentum and ReLUs."""
+    one = run_once(folder, lanes=1)
+    assert json.loads(one["run"].read_text())["lanes"] == 1
+    assert json.loads(whole["run"].read_text())["lanes"] == 3  # the participants of a round
+    alone, together = (Trajectory.open(outputs["trajectory"]) for outputs in (one, whole))
+    torch.testing.assert_close(alone.parameters(1), together.parameters(1), rtol=0, atol=1e-3)
+    columns = ["clients", "samples", "client_loss"]
+    for name in columns:
+        values = [read_csv(outputs["rounds"])[name][1] for outputs in (one, whole)]
+        assert values[0] == pytest.approx(values[1], rel=1e-3)
 
 
 def test_rounds_table_says_what_the_models_do(whole):
@@ -138,7 +150,7 @@ def test_processes_killed_at_any_write_give_the_same_bytes(folder, whole):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     search = [Path(fedscape.__file__).parents[1], Path(__file__).parents[2]]
     environment["PYTHONPATH"] = os.pathsep.join(map(str, search))
-    seed = "2"  # seven kills: in rounds, between them, and while finishing
+    seed = "2"  # nine kills: in rounds, between them, and while finishing
     command = [sys.executable, small_run.__file__, folder, seed]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout) >= 4
@@ -150,7 +162,8 @@ def test_processes_killed_at_any_write_give_the_same_bytes(folder, whole):
 
 @pytest.mark.parametrize("where", ["aggregate", "loss"])
 def test_sigterm_stops_at_the_last_round_and_the_next_call_goes_on(folder, whole, monkeypatch, where):
-    original = getattr(fedavg, where)
+    leave = lambda gathered, context: (gathered.parameters, context.shared)  # noqa: E731
+    original = getattr(fedavg, where, leave)
 
     def signalled(*arguments, **keywords):
         context = arguments[-1]
@@ -158,7 +171,7 @@ def test_sigterm_stops_at_the_last_round_and_the_next_call_goes_on(folder, whole
             os.kill(os.getpid(), signal.SIGTERM)
         return original(*arguments, **keywords)
 
-    monkeypatch.setattr(fedavg, where, signalled)
+    monkeypatch.setattr(fedavg, where, signalled, raising=False)
     # During the clients' work the round is given up; after it, it is committed first.
     done = {"aggregate": 2, "loss": 1}[where]
     message = f"stopped by SIGTERM: run again to continue from round {done}"
@@ -167,17 +180,6 @@ def test_sigterm_stops_at_the_last_round_and_the_next_call_goes_on(folder, whole
     assert stopped.value.code != 0
     monkeypatch.undo()
     assert contents(run_once(folder)) == contents(whole)
-
-
-def stop_after_two_rounds(folder: Path, monkeypatch) -> Path:
-    """Leave a resume folder with two rounds in it."""
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            ResumeFolder, "stop_requested", lambda self: "a test" if self.progress["round"] == 2 else None
-        )
-        with pytest.raises(SystemExit):
-            run_once(folder)
-    return folder / "out" / "resume"
 
 
 @pytest.mark.parametrize(
@@ -231,8 +233,8 @@ def diverging(monkeypatch, number: int) -> None:
     """Make the loss NaN in round `number`."""
     original = fedavg.loss
 
-    def loss(apply, parameters, images, labels, context):
-        value = original(apply, parameters, images, labels, context)
+    def loss(network, parameters, batch, client, context):
+        value = original(network, parameters, batch, client, context)
         return value * float("nan") if context.round == number else value
 
     monkeypatch.setattr(fedavg, "loss", loss)

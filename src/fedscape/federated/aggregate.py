@@ -1,34 +1,62 @@
-"""The clients' models as one: a weighted mean that is built up while clients finish."""
+"""What the server gathers while clients finish: means and sums, in one pass."""
+
+from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
+from fedscape.federated.rule import Contribution, Gathered, Vectors
 from fedscape.federated.state import ModelState
 
 
-class WeightedMean:
-    """Weighted mean of models, one pass, in float64, so that the order of clients is lost in rounding.
+class Gathering:
+    """Weighted mean of the clients' models and of what else they hand over, and sums.
 
-    Parameters and float buffers (running statistics) are averaged with the weights; of integer buffers
-    (batch norm's count of batches) the largest is taken, since a mean of counters counts nothing.
+    All in float64, so that the order of clients is lost in rounding. Parameters and float buffers (running
+    statistics) are averaged with the weights; of integer buffers (batch norm's count of batches) the largest
+    is taken, since a mean of counters counts nothing.
     """
 
     def __init__(self, like: ModelState):
         self._parameters = torch.zeros_like(like.parameters, dtype=torch.float64)
         self._buffers = torch.zeros_like(like.buffers, dtype=torch.float64)
         self._counters = torch.full_like(like.counters, torch.iinfo(torch.int64).min)
+        self._means: dict[str, Tensor] = {}
+        self._sums: dict[str, Tensor] = {}
         self._weight = 0.0
+        self._participants = 0
 
-    def add(self, model: ModelState, weight: float) -> None:
-        """Take one more model into the mean."""
+    def add(self, model: ModelState, weight: float, contribution: Contribution | None = None) -> None:
+        """Take one more client into account."""
         self._parameters.add_(model.parameters, alpha=weight)
         self._buffers.add_(model.buffers, alpha=weight)
         torch.maximum(self._counters, model.counters, out=self._counters)
+        if contribution:
+            _add(self._means, contribution.means, weight)
+            _add(self._sums, contribution.sums, 1.0)
         self._weight += weight
+        self._participants += 1
 
-    def result(self) -> ModelState:
+    def model(self) -> ModelState:
         """The mean of the models so far, at least one."""
         return ModelState(
             (self._parameters / self._weight).float(),
             (self._buffers / self._weight).float(),
             self._counters.clone(),
         )
+
+    def gathered(self) -> Gathered:
+        """What a rule's `aggregate` is given."""
+        return Gathered(
+            parameters=(self._parameters / self._weight).float(),
+            means={name: (total / self._weight).float() for name, total in self._means.items()},
+            sums={name: total.float() for name, total in self._sums.items()},
+            participants=self._participants,
+        )
+
+
+def _add(totals: dict[str, Tensor], vectors: Mapping[str, Tensor] | Vectors, weight: float) -> None:
+    for name, vector in vectors.items():
+        if name not in totals:
+            totals[name] = torch.zeros_like(vector, dtype=torch.float64)
+        totals[name].add_(vector, alpha=weight)

@@ -7,11 +7,11 @@ import torch
 from fedscape.errors import FedscapeError
 
 
-def prepare_device(name: str) -> torch.device:
+def prepare_device(name: str, precision: str = "fp32") -> torch.device:
     """The torch device `name` ("cpu", "cuda", "cuda:1"); a device that is not there is a FedscapeError.
 
-    On CUDA, process-wide: deterministic kernels, so that a resumed run equals an uninterrupted one, and no
-    TF32, so that float32 means float32 on every card.
+    On CUDA, process-wide: deterministic kernels, so that a resumed run equals an uninterrupted one, and TF32
+    only where the precision is `tf32`, so that float32 means float32 on every card.
     """
     device = torch.device(name)
     if device.type == "cuda":
@@ -24,6 +24,6 @@ def prepare_device(name: str) -> torch.device:
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False
         torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     return device

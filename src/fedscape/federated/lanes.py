@@ -1,201 +1,285 @@
 """Lanes: where clients train.
 
-A lane holds one model and trains one client after the other: reset to the global model, local steps, hand
-back the result. This file has the single, sequential lane. Its model, gradient and momentum are flat vectors
-[P] whose named views are the module's tensors, so a reset is one copy, an optimiser step a handful of vector
-operations, and several lanes are the same vectors stacked to [L, P].
+A lane holds one model and trains one client after the other: put the client's start in place, take its local
+steps, hand back the result. L lanes are the same flat vectors stacked to [L, P]. At each tick every busy lane
+takes one step: lanes whose batches have the same size in one vectorised pass, the others alone, since padding
+would change batch statistics. The result does not depend on L beyond float rounding.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from fedscape.errors import FedscapeError
+from fedscape.federated.batches import ClientTask, Feed, Work, batch, stacked_batch
+from fedscape.federated.gradients import SequentialGradient, StackedGradient
+from fedscape.federated.network import frozen_statistics
+from fedscape.federated.optimiser import clip, learning_rate, moment_names, step
+from fedscape.federated.pruning import due, mask, sparsity
+from fedscape.federated.rule import Batch, Client, ClientResult, Context, Rule, Training
 from fedscape.federated.state import ModelState
-from fedscape.models.evaluate import EvaluationSet, has_batch_statistics, normalise
-from fedscape.models.layout import layout_of, parameters_of
+from fedscape.models.evaluate import EvaluationSet, normalise
+from fedscape.models.layout import layout_of
 from fedscape.streams import stream
 
-Parameters = Mapping[str, Tensor]
-Objective = Callable[[Parameters, Tensor, Tensor], Tensor]
-"""(parameters, normalised images [b, C, H, W], labels [b]) -> scalar to minimise."""
-
-
-class LocalTraining(Protocol):
-    """The settings of a client's training; `study.training.TrainingSettings` explains each."""
-
-    local_epochs: int
-    batch_size: int
-    lr: float
-    momentum: float
-    nesterov: bool
-    weight_decay: float
-    drop_last: bool
-
 
 @dataclass(frozen=True)
-class ClientTask:
-    """One client's work in one round."""
+class ClientStart:
+    """What a client starts from."""
 
-    client: int
-    positions: np.ndarray  # int64 [n]: the client's samples, as positions in the lane's images
-    order: np.random.Generator  # draws the order of the samples, epoch by epoch
-    keep_path: bool = False  # whether the result has the models between the epochs
-
-
-@dataclass(frozen=True)
-class ClientResult:
-    """What a client hands back. `model` lies in the lane: use or copy it before the next client starts."""
-
-    client: int
-    samples: int  # samples the client has, its weight in the average
-    loss: float  # mean of the objective over the samples of all local steps, each before its step
     model: ModelState
-    path: tuple[ModelState, ...] = ()  # copies of the model after each epoch but the last, if asked for
+    client: Client
+    moments: Mapping[str, Tensor]  # of its optimiser by name, [P] each; empty for a fresh one
+    steps_before: int = 0  # that these moments have seen
+    gradient: Tensor | None = None  # [P] of its mean loss at `model`, for rules that want it
 
 
-def order_stream(order_seed: int, round_number: int, client: int) -> np.random.Generator:
-    """The generator of a client's sample orders in a round."""
-    return stream(order_seed, "order", round_number, client)
+class Lanes:
+    """Trains clients, at most `lanes` at a time.
 
-
-class Lane:
-    """Trains one client at a time with SGD as `torch.optim.SGD` defines it.
-
-    module: the network; its tensors become views of the lane's vectors. Every parameter takes every step: one
-        that a batch does not reach has gradient zero, so momentum and weight decay go on for it.
+    module: the network; its tensors become views of the engine's vectors. Every parameter takes every step:
+        one that a batch does not reach has gradient zero, so momentum and weight decay go on for it.
     data: all clients' images and labels, on the device that trains.
+    seed: of the draws that clients share at a step.
     """
 
-    def __init__(self, module: nn.Module, data: EvaluationSet, training: LocalTraining):
+    def __init__(self, module: nn.Module, data: EvaluationSet, training: Training, lanes: int, seed: int = 0):
         self.module = module.to(data.images.device)
-        self.data = data
-        self.training = training
+        self.training, self.lanes, self.seed = training, lanes, seed
+        self.feed = Feed.of(module, data, training)
         self.layout = layout_of(module)
-        self.state = ModelState.of(self.module)
-        self.gradient = torch.zeros_like(self.state.parameters)
-        self.momentum = torch.zeros_like(self.state.parameters)
-        self._stepped = False  # whether `momentum` holds something
-        self.parameters = dict(self.module.named_parameters())
-        self._batch_statistics = has_batch_statistics(module)
-        self._make_views()
+        self.one = SequentialGradient(self.module, training.precision)
+        self.many = StackedGradient(self.module, self.layout, training.precision)
+        self.state = self.one.state
+        # A single lane is the sequential gradient's own model; several have theirs, and it is a workbench.
+        self._models = ModelState(*(self._stack(vector) for vector in self.state.vectors))
+        self._gradient = self._stack(self.one.gradient)
+        names = moment_names(training)
+        self._moments = {name: torch.zeros_like(self._models.parameters) for name in names}
+        self._sums = (
+            torch.zeros_like(self._gradient) if training.weights == "inverse-update-variance" else None
+        )
+        self._masks: Tensor | None = None
+        self._clock = 0  # of pruning that counts steps, at the start of the round
+        self._losses = torch.zeros(lanes, dtype=torch.float64, device=self.device)  # summed over samples
+        self._squares = torch.zeros_like(self._losses)  # of the gradients' norms
+        self._shares = torch.ones(lanes, device=self.device)
+        self._known = torch.zeros(lanes, device=self.device)
+        self._states: dict[str, Tensor] = {}  # what the rule's clients keep, by name, [L, n]
+        self._busy: list[_Lane] = []
 
     @property
     def device(self) -> torch.device:
-        return self.data.images.device
-
-    def _make_views(self) -> None:
-        tensors = self.state.named(self.layout)
-        gradients = parameters_of(self.gradient, self.layout)
-        for name, parameter in self.parameters.items():
-            parameter.data = tensors[name]
-            parameter.grad = gradients[name]
-        for name, buffer in self.module.named_buffers():
-            buffer.data = tensors[name]
-
-    def apply(self, parameters: Parameters, images: Tensor) -> Tensor:
-        """Logits [b, classes] of normalised images with `parameters`, in train mode.
-
-        Batch-norm layers update the client's running statistics.
-        """
-        if parameters is self.parameters:  # the module holds them already
-            return self.module(images)
-        return functional_call(self.module, parameters, (images,))
-
-    def used_samples(self, samples: int) -> int:
-        """How many of an epoch's samples take part in its steps.
-
-        All of them, but for a short last batch with `drop_last`, and a last batch of one sample in a network
-        with batch norm: the statistics of one sample are no estimate, and PyTorch refuses them where its map
-        is one pixel.
-        """
-        left = samples % self.training.batch_size
-        if left and self.training.drop_last:
-            return samples - left
-        if self._batch_statistics:
-            return 0 if self.training.batch_size == 1 else samples - (left == 1)
-        return samples
-
-    def check(self, client: int, samples: int) -> None:
-        """Refuse a client that could not take a single step."""
-        if self.used_samples(samples) > 0:
-            return
-        batch = f"batch_size {self.training.batch_size}"
-        if self.training.drop_last and samples < self.training.batch_size:
-            raise FedscapeError(
-                f"client {client} has {samples} samples and would never train with {batch} and "
-                "drop_last: use a smaller batch_size, drop_last: false, or a partition with larger clients"
-            )
-        raise FedscapeError(
-            f"client {client} has {samples} samples; with {batch} its batches have one sample, too few for "
-            "batch norm: use batch_size >= 2 and clients of 2 samples or more, or a network without it"
-        )
-
-    def reset(self, model: ModelState) -> None:
-        """Start from `model` with an empty optimiser."""
-        self.state.copy_(model)
-        self.momentum.zero_()
-        self._stepped = False
-
-    def resume(self, momentum: Tensor) -> None:
-        """Go on with the momentum [P] of earlier steps; the model has been put in place by its names."""
-        self.momentum.copy_(momentum)
-        self._stepped = True
-
-    def epoch(self, order: np.ndarray, objective: Objective) -> Tensor:
-        """Step through the samples at positions `order` [n] once.
-
-        Returns the sum of the objective over the samples used, float64 on the device: reading it would wait
-        for the device in every epoch.
-        """
-        self.module.train()
-        positions = torch.from_numpy(order[: self.used_samples(len(order))]).to(self.device)
-        images, labels = self.data.images[positions], self.data.labels[positions]
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
-        for start in range(0, len(positions), self.training.batch_size):
-            rows = slice(start, start + self.training.batch_size)
-            batch = normalise(images[rows], self.data.mean, self.data.std)
-            self.gradient.zero_()
-            loss = objective(self.parameters, batch, labels[rows])
-            loss.backward()
-            self._step()
-            total.add_(loss.detach(), alpha=len(batch))
-        return total
-
-    @torch.no_grad()
-    def _step(self) -> None:
-        """One step of SGD, in the order of operations of `torch.optim.SGD`."""
-        parameters, step = self.state.parameters, self.gradient
-        if self.training.weight_decay:
-            step.add_(parameters, alpha=self.training.weight_decay)
-        if self.training.momentum:
-            if self._stepped:
-                self.momentum.mul_(self.training.momentum).add_(step)
-            else:
-                self.momentum.copy_(step)
-                self._stepped = True
-            if self.training.nesterov:
-                step.add_(self.momentum, alpha=self.training.momentum)
-            else:
-                step = self.momentum
-        parameters.add_(step, alpha=-self.training.lr)
+        return self.state.parameters.device
 
     def train(
-        self, start: ModelState, tasks: Sequence[ClientTask], objective: Objective
-    ) -> Iterator[ClientResult]:
-        """Train every task from `start`; results come as they are ready, in no promised order."""
-        for task in tasks:
-            self.reset(start)
-            samples = len(task.positions)
-            total, path = 0.0, []
-            for epoch in range(self.training.local_epochs):
-                if task.keep_path and epoch:
-                    path.append(self.state.clone())
-                total = total + self.epoch(task.positions[task.order.permutation(samples)], objective)
-            loss = float(total) / (self.used_samples(samples) * self.training.local_epochs)
-            yield ClientResult(task.client, samples, loss, self.state, tuple(path))
+        self,
+        tasks: Sequence[ClientTask],
+        begin: Callable[[ClientTask], ClientStart],
+        rule: Rule,
+        context: Context,
+        pruned: tuple[Tensor | None, int] = (None, 0),
+        on_tick: Callable[[], None] = lambda: None,
+    ) -> Iterator[tuple[ClientStart, ClientResult]]:
+        """Train every client; its start and its result come as they are ready, in no promised order.
+
+        begin: says what a client starts from, at the moment when a lane is free for it.
+        pruned: bool [P], which weights may differ from zero, None for all; and the clock of pruning that
+        counts steps. on_tick: called after each step of all lanes.
+        """
+        self.module.train()
+        kept, self._clock = pruned
+        if kept is None and self.training.pruning is not None:
+            kept = torch.ones_like(self.state.parameters, dtype=torch.bool)
+        self._masks = None if kept is None else kept.repeat(self.lanes, 1)
+        self._states = {
+            name: torch.zeros(self.lanes, length, device=self.device)
+            for name, length in rule.client_state(self.layout).items()
+        }
+        self._busy = []
+        # The longest first, so that lanes run dry at about the same time.
+        waiting = deque(sorted(tasks, key=lambda task: -self.feed.steps(task)))
+        tick = 0
+        while waiting or self._busy:
+            if not (rule.shares_draws and self._busy):
+                tick = 0 if rule.shares_draws else tick
+                while waiting and len(self._busy) < self.lanes:
+                    task = waiting.popleft()
+                    self._begin(task, begin(task), rule, kept)
+            drawing = context
+            if rule.shares_draws:
+                generator = stream(self.seed, f"{rule.name}-shared", context.round, tick)
+                drawing = replace(context, drawn=rule.shared_draws(generator, self.one.network))
+            self._tick(rule, drawing)
+            tick += 1
+            on_tick()
+            yield from self._finished()
+
+    def start_gradient(
+        self, model: ModelState, task: ClientTask, client: Client, rule: Rule, context: Context
+    ) -> Tensor:
+        """Gradient [P] of the rule's mean loss over all samples of a client at `model`; nothing else changes.
+
+        The samples come as they are, without augmentation, in batches of the training's size, each with its
+        own batch-norm statistics. Not to be called during a step, whose workbench it uses.
+        """
+        self.module.train()
+        self.state.copy_(model)
+        mean, std = self.feed.normalisation(task.positions)
+        total = torch.zeros_like(self.one.gradient)
+        positions = torch.from_numpy(task.positions).to(self.device)
+        # As few batches as their size allows, about equal: none of one sample where there are more.
+        with frozen_statistics(self.module):
+            for chosen in positions.tensor_split(-(-len(positions) // self.training.batch_size)):
+                images = normalise(self.feed.data.images[chosen], mean, std)
+                self.one(rule, Batch(images, self.feed.data.labels[chosen], {}), client, context)
+                total.add_(self.one.gradient, alpha=len(chosen) / len(positions))
+        return total
+
+    def _stack(self, vector: Tensor) -> Tensor:
+        return vector.unsqueeze(0) if self.lanes == 1 else vector.repeat(self.lanes, 1)
+
+    def _begin(self, task: ClientTask, start: ClientStart, rule: Rule, kept: Tensor | None) -> None:
+        row = len(self._busy)
+        self._row(row).copy_(start.model)
+        self._losses[row], self._squares[row] = 0, 0
+        self._shares[row], self._known[row] = start.client.share, start.client.known
+        for name, states in self._states.items():
+            states[row] = start.client.state[name]
+        for name, moments in self._moments.items():
+            moments[row] = start.moments.get(name, 0)
+        if self._sums is not None:
+            self._sums[row] = 0
+        if self._masks is not None:
+            self._masks[row] = kept
+        self._busy.append(_Lane(start, Work(task, self.feed, rule)))
+
+    def _clients(self, rows: slice | Tensor | int) -> Client:
+        """What the rule knows of the clients in some rows."""
+        states = {name: states[rows] for name, states in self._states.items()}
+        return Client(self._shares[rows], self._known[rows], states)
+
+    def _row(self, row: int) -> ModelState:
+        return ModelState(*(vector[row] for vector in self._models.vectors))
+
+    def _tick(self, rule: Rule, context: Context) -> None:
+        """One step of every busy lane."""
+        lanes, count = self._busy, len(self._busy)
+        rows_by_size: dict[int, list[int]] = {}
+        for row, lane in enumerate(lanes):
+            rows_by_size.setdefault(lane.work.size, []).append(row)
+        for rows in rows_by_size.values():
+            if len(rows) == 1:
+                self._step_gradient_alone(rows[0], rule, context)
+            else:
+                self._step_gradients_together(rows, rule, context)
+        parameters, gradient = self._models.parameters[:count], self._gradient[:count]
+        if self._sums is not None:
+            self._sums[:count] += gradient
+            self._squares[:count] += torch.linalg.vector_norm(gradient, dim=1).double().square()
+        if rule.adjust_gradient:
+            clients = self._clients(slice(count))
+            columns = clients._replace(share=clients.share[:, None], known=clients.known[:, None])
+            gradient.copy_(rule.adjust_gradient(gradient, parameters, columns, context))
+        if self.training.clip:
+            clip(gradient, self.training.clip)
+        rates = [
+            learning_rate(self.training, context.round, lane.work.done, lane.work.steps) for lane in lanes
+        ]
+        counts = [lane.start.steps_before + lane.work.done + 1 for lane in lanes]
+        moments = {name: moments[:count] for name, moments in self._moments.items()}
+        step(self.training, parameters, gradient, moments, rates, counts)
+        for row, (lane, rate) in enumerate(zip(lanes, rates, strict=True)):
+            lane.stepped(rate, self.training.momentum)
+            self._prune(row, lane)
+        if self._masks is not None:
+            parameters.mul_(self._masks[:count])
+        for row, lane in enumerate(lanes):
+            if lane.work.at_epoch_end and lane.work.task.keep_path and not lane.work.finished:
+                lane.path.append(self._row(row).clone())
+
+    def _step_gradient_alone(self, row: int, rule: Rule, context: Context) -> None:
+        lane = self._busy[row]
+        if self.lanes > 1:
+            self.state.copy_(self._row(row))
+        size, inputs = lane.work.size, batch(lane.work)
+        loss = self.one(rule, inputs, self._clients(row), context)
+        self._losses[row].add_(loss, alpha=size)
+        if self.lanes > 1:
+            self._models.buffers[row], self._models.counters[row] = self.state.buffers, self.state.counters
+            self._gradient[row] = self.one.gradient
+
+    def _step_gradients_together(self, rows: list[int], rule: Rule, context: Context) -> None:
+        works = [self._busy[row].work for row in rows]
+        size, inputs = works[0].size, stacked_batch(works)
+        everyone = rows == list(range(len(rows)))
+        chosen = slice(len(rows)) if everyone else torch.tensor(rows).to(self.device, non_blocking=True)
+        # A slice is a view, a list of rows a copy, from which what the pass has written goes back.
+        models = ModelState(*(vector[chosen] for vector in self._models.vectors))
+        gradient = self._gradient[chosen]
+        losses = self.many(rule, models, inputs, self._clients(chosen), context, out=gradient)
+        if not everyone:
+            self._gradient[chosen] = gradient
+            self._models.buffers[chosen], self._models.counters[chosen] = models.buffers, models.counters
+        self._losses[chosen] += size * losses
+
+    def _prune(self, row: int, lane: "_Lane") -> None:
+        """Draw the lane's mask anew, where pruning counts local steps and one is due."""
+        pruning, time = self.training.pruning, self._clock + lane.work.done
+        if pruning is None or pruning.unit == "round" or not due(pruning, time):
+            return
+        self._masks[row] = mask(self._models.parameters[row], self.layout, sparsity(pruning, time))
+
+    def _finished(self) -> Iterator[tuple[ClientStart, ClientResult]]:
+        """Hand back what is ready; the last busy lanes move into the rows that become free."""
+        for row in reversed(range(len(self._busy))):
+            if self._busy[row].work.finished:
+                yield self._busy[row].start, self._result(row)
+                last = len(self._busy) - 1
+                if row != last:
+                    self._row(row).copy_(self._row(last))
+                    for rows in self._row_vectors():
+                        rows[row] = rows[last]
+                    self._busy[row] = self._busy[last]
+                self._busy.pop()
+
+    def _row_vectors(self) -> list[Tensor]:
+        others = [one for one in (self._sums, self._masks) if one is not None]
+        scalars = [self._losses, self._squares, self._shares, self._known]
+        return [*scalars, *self._moments.values(), *self._states.values(), *others]
+
+    def _result(self, row: int) -> ClientResult:
+        lane = self._busy[row]
+        task = lane.work.task
+        return ClientResult(
+            client=task.client,
+            samples=len(task.positions),
+            loss=float(self._losses[row]) / (lane.work.used * task.epochs),
+            model=self._row(row),
+            steps=lane.work.steps,
+            lr_sum=lane.lr_sum,
+            gradient_weight=lane.gradient_weight,
+            moments={name: moments[row] for name, moments in self._moments.items()},
+            path=tuple(lane.path),
+            gradient_sum=None if self._sums is None else self._sums[row],
+            gradient_squares=float(self._squares[row]),
+            start_gradient=lane.start.gradient,
+        )
+
+
+class _Lane:
+    """A client under way."""
+
+    def __init__(self, start: ClientStart, work: Work):
+        self.start, self.work = start, work
+        self.lr_sum = self.gradient_weight = 0.0
+        self._carried = 0.0  # weight of the gradients so far in the momentum
+        self.path: list[ModelState] = []
+
+    def stepped(self, rate: float, momentum: float) -> None:
+        self.work.done += 1
+        self._carried = momentum * self._carried + 1
+        self.lr_sum += rate
+        self.gradient_weight += rate * self._carried

@@ -1,6 +1,7 @@
 """The tables of a run: rounds.csv (measures), timing.csv (clock and memory), and facts for run.json."""
 
 import math
+import os
 import platform
 import resource
 import sys
@@ -40,6 +41,7 @@ class GrowingTable:
         """Append a row, with the header before the first; returns the table's length in bytes."""
         self._file.write(csv_text(pd.DataFrame([row]), header=self._first).encode())
         self._file.flush()
+        os.fsync(self._file.fileno())
         self._first = False
         return self._file.tell()
 

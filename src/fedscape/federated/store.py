@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from fedscape.errors import FedscapeError
-from fedscape.federated.lanes import ClientResult
+from fedscape.federated.clients import ClientStore, Entries
 from fedscape.federated.records import GrowingTable, now
 from fedscape.federated.rounds import GlobalState
+from fedscape.federated.rule import ClientResult
 from fedscape.federated.state import ModelState
 from fedscape.federated.trajectory import PATH_PREFIX, RowWriter, clients_writer, shorten, trajectory_writer
 from fedscape.federated.weights import read_weights, write_weights
@@ -20,7 +21,9 @@ CLIENTS = "clients.safetensors"
 ROUNDS = "rounds.csv"
 TIMING = "timing.csv"
 STATE_SLOTS = ("state-0.safetensors", "state-1.safetensors")  # while one is written the other is committed
-SERVER_PREFIX = "server."
+CLIENT_STATE = "client-state.bin"
+SERVER_PREFIX, SHARED_PREFIX = "server.", "shared."  # of what the server rule and the client rule remember
+KEPT, SLOTS, STEPS = "kept", "slots", "steps"
 VECTORS = ("parameters", "buffers", "counters")
 
 Row = Mapping[str, object]
@@ -32,6 +35,7 @@ class RunStore:
     kept, kept_clients: rounds whose global model and whose client models are kept, ascending.
     participants: clients in a round.
     path_points: models on the way that are kept of each such client; 0 for none.
+    client_entries, clients: what each of so many clients keeps between rounds.
     state: the global state after the committed round, on the CPU; None if the run starts afresh.
     """
 
@@ -43,22 +47,29 @@ class RunStore:
         kept_clients: Sequence[int],
         participants: int,
         path_points: int = 0,
+        client_entries: Entries | None = None,
+        clients: int = 0,
     ):
         self.folder = folder
+        self.client_entries, self.client_count = client_entries or {}, clients
+        self._slots: torch.Tensor | None = None
         self.layout, self.participants, self.path_points = layout, participants, path_points
         self.kept, self.kept_clients = list(kept), list(kept_clients)
         self.state = self._read_state() if folder.progress else None
         if folder.progress and self.state is None:
             folder.restart("the saved state cannot be read")
         self.started = folder.progress.get("started") or now()
-        self._files: list[RowWriter | GrowingTable] = []
+        self._files: list[RowWriter | GrowingTable | ClientStore] = []
         if self.diverged:
-            return  # nothing grows any more, and the files may have been cut already
+            # Nothing grows any more, the files may have been cut already, and nobody reads what clients keep.
+            self.client_state = ClientStore(self.folder.folder / CLIENT_STATE, {}, 0)
+            self._files = [self.client_state]
+            return
         self._open()
-        models_lost = self.trajectory.made_anew or self.clients.made_anew
+        models_lost = self.trajectory.made_anew or self.clients.made_anew or self.client_state.lost
         if folder.progress and (models_lost or self.rounds.cut_off or self.timing.cut_off):
             folder.restart("a growing file is missing, cut off or another run's")
-            self.state = None
+            self.state, self._slots = None, None
             self.close()
             self._open()
 
@@ -95,6 +106,7 @@ class RunStore:
             self._write_model(self.kept.index(number), state)
         if number in self.kept_clients:
             self.clients.flush()
+        self.client_state.commit()
         self._write_state(STATE_SLOTS[number % len(STATE_SLOTS)], state)
         self._commit(
             round=number, rounds_bytes=self.rounds.add(rounds_row), timing_bytes=self.timing.add(timing_row)
@@ -128,7 +140,10 @@ class RunStore:
         )
         self.rounds = GrowingTable(path / ROUNDS, committed.get("rounds_bytes", 0))
         self.timing = GrowingTable(path / TIMING, committed.get("timing_bytes", 0))
-        self._files = [self.trajectory, self.clients, self.rounds, self.timing]
+        self.client_state = ClientStore(
+            path / CLIENT_STATE, self.client_entries, self.client_count, self._slots
+        )
+        self._files = [self.trajectory, self.clients, self.rounds, self.timing, self.client_state]
 
     def _commit(self, **changes: object) -> None:
         self.folder.commit({**self.folder.progress, "started": self.started, **changes})
@@ -140,12 +155,23 @@ class RunStore:
     def _write_state(self, name: str, state: GlobalState) -> None:
         tensors = dict(zip(VECTORS, state.model.vectors, strict=True))
         tensors |= {SERVER_PREFIX + key: value for key, value in state.server.items()}
+        tensors |= {SHARED_PREFIX + key: value for key, value in state.shared.items()}
+        tensors[SLOTS] = self.client_state.slots
+        tensors[STEPS] = torch.tensor(state.steps)
+        if state.kept is not None:
+            tensors[KEPT] = state.kept
         write_weights(self.folder.folder / name, tensors)
 
     def _read_state(self) -> GlobalState | None:
         try:
             tensors = read_weights(self.folder.folder / STATE_SLOTS[self.round % len(STATE_SLOTS)])
             model = ModelState(*(tensors.pop(name) for name in VECTORS))
+            self._slots, steps = tensors.pop(SLOTS), int(tensors.pop(STEPS))
         except (FedscapeError, KeyError):
             return None
-        return GlobalState(model, {key.removeprefix(SERVER_PREFIX): value for key, value in tensors.items()})
+        kept = tensors.pop(KEPT, None)
+        server, shared = (
+            {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            for prefix in (SERVER_PREFIX, SHARED_PREFIX)
+        )
+        return GlobalState(model, server, shared, kept, steps)

@@ -4,18 +4,32 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+
+import numpy as np
+import torch
 
 from fedscape.errors import FedscapeError
 from fedscape.federated.device import prepare_device
-from fedscape.federated.lanes import ClientResult, Lane, LocalTraining
+from fedscape.federated.lane_count import lane_count
+from fedscape.federated.lanes import Lanes
+from fedscape.federated.optimiser import moment_names
 from fedscape.federated.participation import participants_per_round
 from fedscape.federated.progress import ProgressDisplay, say
 from fedscape.federated.records import machine, now, rounds_row, timing_row
-from fedscape.federated.rounds import Diverged, Federation, GlobalState, play_round
+from fedscape.federated.rounds import (
+    Diverged,
+    Federation,
+    GlobalState,
+    first_state,
+    kept_by_clients,
+    play_round,
+)
+from fedscape.federated.rule import ClientResult, Rule, Training
 from fedscape.federated.samples import Samples
 from fedscape.federated.store import CLIENTS, ROUNDS, TIMING, TRAJECTORY, RunStore
+from fedscape.federated.weighting import INPUT_VARIANCE, input_variances
 from fedscape.federated.weights import load_weights, read_weights, write_weights
 from fedscape.files import write_json
 from fedscape.models.build import random_model
@@ -25,14 +39,6 @@ from fedscape.resume import ResumeFolder
 
 FINAL = "final.safetensors"
 RUN = "run.json"
-
-
-class Training(LocalTraining, Protocol):
-    """The settings of a run; `study.training.TrainingSettings` explains each."""
-
-    rounds: int
-    participation: float
-    evaluate_every: int
 
 
 def train_run(
@@ -80,51 +86,58 @@ def train_run(
     files = {TRAJECTORY: trajectory, CLIENTS: clients, ROUNDS: rounds, FINAL: final, TIMING: timing, RUN: run}
     with ResumeFolder(resume, fingerprint) as folder:
         if not folder.finished:
-            samples = Samples.open(dataset, partition, prepare_device(device))
+            samples = Samples.open(dataset, partition, prepare_device(device, training.precision))
             module = random_model(model, dict(model_settings), samples.shape, samples.classes, seed)
             load_weights(module, read_weights(initial), initial)
-            lane = Lane(module, samples.splits["train"], training)
+            data, count = samples.splits["train"], len(samples.clients)
+            drawn = participants_per_round(count, training.participation)
+            lanes = Lanes(module, data, training, lane_count(training, data, drawn), seed)
             for client, positions in enumerate(samples.clients):
-                lane.check(client, len(positions))
-            rule, server_rule = load("federated.algorithms", algorithm), load("federated.servers", server)
-            federation = Federation(
-                lane=lane,
-                clients=samples.clients,
-                participation=training.participation,
-                algorithm=rule,
-                algorithm_settings=rule.Settings(**algorithm_settings),
-                server=server_rule,
-                server_settings=server_rule.Settings(**server_settings),
-                seed=seed,
-                order_seed=order_seed,
-            )
+                lanes.feed.check(client, len(positions))
+            plugin, server_rule = load("federated.algorithms", algorithm), load("federated.servers", server)
+            rule = Rule(plugin, plugin.Settings(**algorithm_settings))
             store = RunStore(
                 folder=folder,
-                layout=lane.layout,
+                layout=lanes.layout,
                 kept=kept_rounds(keep_rounds, training.rounds),
                 kept_clients=kept_client_rounds(client_rounds, training.rounds),
-                participants=participants_per_round(len(samples.clients), training.participation),
+                participants=drawn,
                 path_points=training.local_epochs - 1 if client_paths else 0,
+                client_entries=kept_by_clients(training, rule, lanes.layout, moment_names(training)),
+                clients=count,
             )
             with closing(store):
+                federation = Federation(
+                    lanes=lanes,
+                    clients=samples.clients,
+                    training=training,
+                    rule=rule,
+                    server=server_rule,
+                    server_settings=server_rule.Settings(**server_settings),
+                    store=store.client_state,
+                    seed=seed,
+                    order_seed=order_seed,
+                    input_variances=_input_variances(lanes, samples),
+                )
                 state = _play(federation, samples, training, store, identity)
-            lane.reset(state.model)
-            write_weights(folder.folder / FINAL, lane.module.state_dict())
+            lanes.state.copy_(state.model)
+            write_weights(folder.folder / FINAL, module.state_dict())
             description = {
                 "identity": dict(identity),
                 "model": {"kind": model, **model_settings},
                 "algorithm": {"kind": algorithm, **algorithm_settings},
                 "server": {"kind": server, **server_settings},
-                "training": dict(vars(training)),
+                "training": asdict(training),
+                "lanes": lanes.lanes,
                 "seed": seed,
                 "order_seed": order_seed,
-                "clients": len(samples.clients),
+                "clients": count,
                 "samples": sum(map(len, samples.clients)),
-                "parameters": lane.layout.parameter_count,
+                "parameters": lanes.layout.parameter_count,
                 "rounds": store.round,
                 "diverged": store.diverged,
                 "fingerprint": fingerprint,
-                **machine(lane.device),
+                **machine(lanes.device),
                 "started": store.started,
                 "ended": now(),
             }
@@ -152,6 +165,14 @@ def _checked(chosen: set[int], first: int, last: int, key: str) -> list[int]:
     return sorted(chosen)
 
 
+def _input_variances(lanes: Lanes, samples: Samples) -> np.ndarray | None:
+    """Variance of each client's normalised images, where the aggregation weights ask for it."""
+    if lanes.training.weights != INPUT_VARIANCE:
+        return None
+    deviations = [lanes.feed.normalisation(positions)[1] for positions in samples.clients]
+    return input_variances(samples.splits["train"], samples.clients, torch.stack(deviations))
+
+
 def _play(
     federation: Federation,
     samples: Samples,
@@ -160,11 +181,11 @@ def _play(
     identity: Mapping[str, object],
 ) -> GlobalState:
     """Play the rounds that are left; returns the state after the last finite one."""
-    lane, folder = federation.lane, store.folder
+    lanes, folder = federation.lanes, store.folder
 
     def evaluate_state(state: GlobalState) -> tuple[dict[str, Evaluation], float]:
         begin = time.perf_counter()
-        evaluations = samples.evaluate(lane.module, state.model, lane.layout)
+        evaluations = samples.evaluate(lanes.module, state.model, lanes.layout)
         for split, evaluation in evaluations.items():
             if not math.isfinite(evaluation.loss):
                 raise Diverged(f"the {split} loss of the global model is {evaluation.loss}")
@@ -172,20 +193,22 @@ def _play(
 
     def on_client(place: int, result: ClientResult) -> None:
         store.add_client(number, place, result)
+
+    def on_tick() -> None:
         # A signal leaves little time: the round is given up, not played to its end.
         if folder.signalled:
             folder.stop(folder.signalled, f"round {store.round}")
 
     if store.state is None:
-        state = GlobalState(lane.state.clone())
+        state = first_state(lanes, federation.rule)
         try:
             evaluations, seconds = evaluate_state(state)
         except Diverged as reason:
             raise FedscapeError(f"the initial weights are of no use: {reason}") from reason
         row = rounds_row(identity, 0, evaluations=evaluations)
-        store.commit(0, state, row, timing_row(identity, 0, 0.0, seconds, lane.device))
+        store.commit(0, state, row, timing_row(identity, 0, 0.0, seconds, lanes.device))
     else:
-        state = store.state.to(lane.device)
+        state = store.state.to(lanes.device)
         say(f"continuing after round {store.round}")
     display = ProgressDisplay(training.rounds, store.round)
     while store.round < training.rounds and not store.diverged:
@@ -194,7 +217,8 @@ def _play(
         number, begin = store.round + 1, time.perf_counter()
         evaluations, evaluation_seconds = {}, 0.0
         try:
-            following, report = play_round(federation, number, state, on_client, store.keeps_paths(number))
+            paths = store.keeps_paths(number)
+            following, report = play_round(federation, number, state, on_client, paths, on_tick)
             seconds = time.perf_counter() - begin
             if number % training.evaluate_every == 0 or number == training.rounds:
                 evaluations, evaluation_seconds = evaluate_state(following)
@@ -206,7 +230,7 @@ def _play(
         state = following
         row = rounds_row(identity, number, report, evaluations)
         store.commit(
-            number, state, row, timing_row(identity, number, seconds, evaluation_seconds, lane.device)
+            number, state, row, timing_row(identity, number, seconds, evaluation_seconds, lanes.device)
         )
         display.step(number, row)
     display.close()

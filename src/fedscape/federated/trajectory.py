@@ -65,7 +65,7 @@ class RowWriter:
                 raise ValueError(f"{self.path}: {name} takes arrays of shape {inner}, got {array.shape}")
             entry = row if place is None else row * shape[1] + place
             self.file.seek(self.offsets[name] + entry * array.nbytes)
-            _write_all(self.file, array)
+            write_all(self.file, array)
 
     def flush(self) -> None:
         """Make what was written survive a power cut."""
@@ -280,7 +280,7 @@ def _starts_with(path: Path, header: bytes) -> bool:
         return file.read(len(header)) == header
 
 
-def _write_all(file, array: np.ndarray) -> None:
+def write_all(file, array: np.ndarray) -> None:
     """An unbuffered write may be partial (beyond 2 GB it is)."""
     view = memoryview(array).cast("B") if array.nbytes else memoryview(b"")
     while view:

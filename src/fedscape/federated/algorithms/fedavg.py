@@ -10,13 +10,14 @@ The server averages what the clients S_t of the round hand back, with their numb
     w_{t+1} = sum_{k in S_t} n_k w_k / sum_{k in S_t} n_k
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from fedscape.federated.rounds import Context
+from fedscape.federated.network import Network
+from fedscape.federated.rule import Batch, Client, Context
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,7 @@ class Settings:
 
 
 def loss(
-    apply: Callable[[Mapping[str, Tensor], Tensor], Tensor],
-    parameters: Mapping[str, Tensor],
-    images: Tensor,
-    labels: Tensor,
-    context: Context,
+    network: Network, parameters: Mapping[str, Tensor], batch: Batch, client: Client, context: Context
 ) -> Tensor:
     """What a client minimises on a batch: mean cross-entropy, a scalar; pure in `parameters`."""
-    return cross_entropy(apply(parameters, images), labels)
-
-
-def aggregate(mean: Tensor, context: Context) -> Tensor:
-    """Where the clients want the model to go [P], from their weighted mean [P]: the mean itself."""
-    return mean
+    return cross_entropy(network(parameters, batch.images), batch.labels)

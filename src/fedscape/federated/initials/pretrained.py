@@ -9,19 +9,23 @@ from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 
 import numpy as np
+import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from fedscape.data.storage import Dataset, open_dataset
 from fedscape.errors import FedscapeError
+from fedscape.federated.algorithms import fedavg
+from fedscape.federated.batches import ClientTask
 from fedscape.federated.initial import InitialContext
-from fedscape.federated.lanes import Lane
+from fedscape.federated.lanes import ClientStart, Lanes
 from fedscape.federated.progress import ProgressDisplay
+from fedscape.federated.rule import Client, Context, Rule
 from fedscape.federated.weights import load_weights, read_weights, write_weights
 from fedscape.models.build import classifier_names, random_model
 from fedscape.models.evaluate import EvaluationSet
 from fedscape.streams import stream
 
+MOMENT = "moment."  # prefix of the optimiser's vectors in a saved epoch
 STATE_SLOTS = ("epoch-0.safetensors", "epoch-1.safetensors")  # while one is written the other is committed
 
 
@@ -56,56 +60,74 @@ def weights(settings: Settings, context: InitialContext) -> dict[str, Tensor]:
     proxy = open_dataset(context.proxy)
     classes = len(proxy.classes)
     module = random_model(context.model, dict(context.model_settings), proxy.shape, classes, context.seed)
-    every_image = np.arange(len(proxy.train_labels))
-    data = EvaluationSet.from_dataset(proxy, "train", every_image, context.device)
-    training = SimpleNamespace(**asdict(settings), local_epochs=1, nesterov=False, drop_last=False)
-    lane = Lane(module, data, training)
-    lane.check(0, len(every_image))
-    _train(lane, settings, context)
+    data = EvaluationSet.from_dataset(proxy, "train", np.arange(len(proxy.train_labels)), context.device)
+    lanes = Lanes(module, data, _training(settings), lanes=1)
+    lanes.feed.check(0, len(data.labels))
+    _train(lanes, settings, context)
     return _transferred(module.state_dict(), proxy, context)
 
 
-def _train(lane: Lane, settings: Settings, context: InitialContext) -> None:
+def _training(settings: Settings) -> SimpleNamespace:
+    """What lanes want to know: each epoch is a round of one client that keeps its optimiser."""
+    return SimpleNamespace(
+        **asdict(settings),
+        rounds=settings.epochs,
+        local_epochs=1,
+        optimiser="sgd",
+        nesterov=False,
+        schedule=SimpleNamespace(kind="constant", warmup_steps=0),
+        clip=0.0,
+        drop_last=False,
+        weights="size",
+        augmentation=SimpleNamespace(
+            resize=None, crop=0, flip=0.0, rotation=0.0, scale=0.0, brightness=0.0, normalise="dataset"
+        ),
+        pruning=None,
+        precision="fp32",
+    )
+
+
+def _train(lanes: Lanes, settings: Settings, context: InitialContext) -> None:
     """The epochs that are left, each committed; the momentum goes on from epoch to epoch."""
     folder = context.folder
-    done = _restore(lane, context)
+    done, moments = _restore(lanes, context)
     display = ProgressDisplay(settings.epochs, done, unit="epoch")
-
-    def objective(parameters: dict[str, Tensor], images: Tensor, labels: Tensor) -> Tensor:
-        return cross_entropy(lane.apply(parameters, images), labels)
-
-    samples = len(lane.data.labels)
+    rule = Rule(fedavg, fedavg.Settings())
+    everyone = Client(torch.ones(()), torch.ones(()), {})
     for epoch in range(done + 1, settings.epochs + 1):
         if reason := folder.stop_requested():
             folder.stop(reason, f"epoch {epoch - 1}")
-        order = stream(context.seed, "pretraining", epoch).permutation(samples)
-        loss = float(lane.epoch(order, objective)) / lane.used_samples(samples)
-        if not math.isfinite(loss) or not lane.state.is_finite():
+        order = stream(context.seed, "pretraining", epoch)
+        task = ClientTask(0, np.arange(len(lanes.feed.data.labels)), 1, order, order, order)
+        start = ClientStart(lanes.state.clone(), everyone, moments)
+        about = Context(rule.settings, lanes.training, epoch, 1, start.model, lanes.layout, {})
+        ((_, result),) = lanes.train([task], lambda _, start=start: start, rule, about)
+        if not math.isfinite(result.loss) or not lanes.state.is_finite():
             raise FedscapeError(
                 f"pre-training on {context.proxy} diverged in epoch {epoch}; use a smaller lr"
             )
-        tensors = {**lane.module.state_dict(), "momentum": lane.momentum}
+        moments = {name: vector.clone() for name, vector in result.moments.items()}
+        tensors = lanes.module.state_dict() | {MOMENT + name: moments[name] for name in moments}
         write_weights(folder.folder / STATE_SLOTS[epoch % len(STATE_SLOTS)], tensors)
         folder.commit({"epoch": epoch})
-        display.step(epoch, {"train_loss": loss})
+        display.step(epoch, {"train_loss": result.loss})
     display.close()
 
 
-def _restore(lane: Lane, context: InitialContext) -> int:
-    """Bring the lane to the last committed epoch and return its number; 0 for none."""
+def _restore(lanes: Lanes, context: InitialContext) -> tuple[int, dict[str, Tensor]]:
+    """Bring the lane to the last committed epoch; its number, 0 for none, and the optimiser's moments."""
     epoch = context.folder.progress.get("epoch", 0)
     if epoch == 0:
-        return 0
+        return 0, {}
     path = context.folder.folder / STATE_SLOTS[epoch % len(STATE_SLOTS)]
     try:
         tensors = read_weights(path)
-        momentum = tensors.pop("momentum")
-        load_weights(lane.module, tensors, path)
-    except (FedscapeError, KeyError) as error:
+        moments = {name: tensors.pop(name) for name in list(tensors) if name.startswith(MOMENT)}
+        load_weights(lanes.module, tensors, path)
+    except FedscapeError as error:
         context.folder.restart(f"the saved epoch cannot be read ({error})")
-        return 0
-    lane.resume(momentum)
-    return epoch
+        return 0, {}
+    return epoch, {name.removeprefix(MOMENT): vector for name, vector in moments.items()}
 
 
 def _transferred(trained: dict[str, Tensor], proxy: Dataset, context: InitialContext) -> dict[str, Tensor]:

@@ -1,0 +1,128 @@
+"""Random changes of training images, a whole batch at a time on the device that trains.
+
+What is random comes from the host, so that a CPU and a GPU see the same images: `draw` makes a few numbers
+for each sample, `augment` applies them. Each part does what torchvision's transform of its kind does to a
+single image, before normalisation, in the order resize, crop, flip, rotation and zoom, brightness.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fedscape.errors import FedscapeError
+
+PARTS = ("crop_y", "crop_x", "flip", "rotation", "scale", "brightness")
+"""Random numbers of a sample. Each is drawn whether it is used or not, so none depends on other settings."""
+PADDING = {"zero": "constant", "reflect": "reflect"}
+"""What torch calls the kinds of padding."""
+
+
+class Augmentation(Protocol):
+    """What may change in an image; `study.training.Augmentation` explains each."""
+
+    resize: int | None
+    crop: int
+    fill: str
+    flip: float
+    rotation: float
+    scale: float
+    brightness: float
+
+
+def draw(settings: Augmentation, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
+    """The random numbers of `samples` images, [samples] each, of those parts that are switched on.
+
+    crop_y, crop_x: int64, where the window lies in the padded image, in pixels. flip: bool. rotation:
+    float32, degrees counter-clockwise. scale: float32, zoom factor. brightness: float32, the amount added.
+    The first images of a longer batch are handed the same numbers.
+    """
+    wanted = _switched_on(settings)
+    if not wanted:
+        return {}
+    uniform = dict(zip(PARTS, generator.random((samples, len(PARTS))).T, strict=True))
+    offsets = 2 * settings.crop + 1  # windows of the image's size along one axis of the padded image
+    symmetric = {part: 2 * uniform[part] - 1 for part in ("rotation", "scale", "brightness")}
+    drawn = {
+        "crop_y": (uniform["crop_y"] * offsets).astype(np.int64),
+        "crop_x": (uniform["crop_x"] * offsets).astype(np.int64),
+        "flip": uniform["flip"] < settings.flip,
+        "rotation": (settings.rotation * symmetric["rotation"]).astype(np.float32),
+        "scale": (1 + settings.scale * symmetric["scale"]).astype(np.float32),
+        "brightness": (settings.brightness * symmetric["brightness"]).astype(np.float32),
+    }
+    return {part: drawn[part] for part in wanted}
+
+
+def augment(images: Tensor, drawn: Mapping[str, Tensor], settings: Augmentation) -> Tensor:
+    """The images changed as `drawn` says; the arguments stay as they are.
+
+    images: float32 [n, C, H, W] from 0 to 1, and so is what comes back. drawn: what `draw` made for them, on
+    their device. Raises FedscapeError where images are too small to be mirrored in the padding.
+    """
+    if settings.resize is not None:
+        images = _through_fewer_pixels(images, settings.resize)
+    if "crop_y" in drawn or "flip" in drawn:
+        images = _cropped_and_flipped(images, drawn, settings)
+    if "rotation" in drawn or "scale" in drawn:
+        images = _turned_and_zoomed(images, drawn)
+    if "brightness" in drawn:
+        images = (images + drawn["brightness"][:, None, None, None]).clamp(0, 1)
+    return images
+
+
+def changes_images(settings: Augmentation) -> bool:
+    """Whether any part is switched on."""
+    return settings.resize is not None or bool(_switched_on(settings))
+
+
+def _switched_on(settings: Augmentation) -> list[str]:
+    amounts = (settings.crop, settings.crop, settings.flip, settings.rotation, settings.scale)
+    return [part for part, amount in zip(PARTS, (*amounts, settings.brightness), strict=True) if amount]
+
+
+def _through_fewer_pixels(images: Tensor, side: int) -> Tensor:
+    """The images at `side` x `side` pixels and back at their size: bilinear, without aliasing."""
+    small = functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
+    return functional.interpolate(small, images.shape[2:], mode="bilinear", antialias=True)
+
+
+def _cropped_and_flipped(images: Tensor, drawn: Mapping[str, Tensor], settings: Augmentation) -> Tensor:
+    """A window of each padded image, mirrored where its sample says so, in one look-up; exact."""
+    height, width = images.shape[2:]
+    rows = torch.arange(height, device=images.device)[None]  # [1 or n, H], of the padded image
+    columns = torch.arange(width, device=images.device)[None]  # [1 or n, W]
+    if "flip" in drawn:
+        columns = torch.where(drawn["flip"][:, None], width - 1 - columns, columns)
+    if "crop_y" in drawn:
+        if settings.fill == "reflect" and settings.crop >= min(height, width):
+            raise FedscapeError(
+                f"augmentation.crop: got {settings.crop}, but fill reflect can pad images of "
+                f"{height} x {width} pixels by at most {min(height, width) - 1}"
+            )
+        rows, columns = rows + drawn["crop_y"][:, None], columns + drawn["crop_x"][:, None]
+        images = functional.pad(images, [settings.crop] * 4, mode=PADDING[settings.fill])
+    places = rows[:, :, None] * images.shape[3] + columns[:, None, :]  # [n, H, W], in the flattened image
+    flat = images.flatten(2)
+    places = places.flatten(1)[:, None].expand(-1, flat.shape[1], -1)
+    return flat.gather(2, places).unflatten(2, (height, width))
+
+
+def _turned_and_zoomed(images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
+    """Each image turned and zoomed about its centre, bilinear; what comes in from outside is black."""
+    given = drawn["rotation"] if "rotation" in drawn else drawn["scale"]
+    angle = drawn["rotation"] * (math.pi / 180) if "rotation" in drawn else torch.zeros_like(given)
+    zoom = drawn["scale"] if "scale" in drawn else torch.ones_like(given)
+    # From a place in the result to its place in the image, y downwards; both axes run from -1 to 1, so a
+    # turn in pixels is squeezed by the ratio of the sides.
+    cosine, sine = torch.cos(angle) / zoom, torch.sin(angle) / zoom
+    height, width = images.shape[2:]
+    none = torch.zeros_like(cosine)
+    first = torch.stack([cosine, -sine * (height / width), none], dim=1)
+    second = torch.stack([sine * (width / height), cosine, none], dim=1)
+    grid = functional.affine_grid(torch.stack([first, second], dim=1), images.shape, align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="zeros", align_corners=False)

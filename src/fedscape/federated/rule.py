@@ -1,0 +1,178 @@
+"""A client rule as the engine sees it: the functions of a file in `algorithms/`, and what they are given.
+
+Only `loss` must be there. Vectors are flat, [P] for a model's parameters; `loss` sees one client, whatever
+the number of lanes, and `adjust_gradient` all lanes at once, so that its arithmetic must be elementwise.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from fedscape.federated.state import ModelState
+from fedscape.models.layout import Layout, parameters_of
+
+Vectors = Mapping[str, Tensor]
+
+
+class Training(Protocol):
+    """The settings of a run that rules and lanes read; `study.training` explains each."""
+
+    rounds: int
+    local_epochs: object  # a number, or an object with `uniform: [low, high]`
+    batch_size: int
+    optimiser: str
+    lr: float
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    schedule: object
+    clip: float
+    drop_last: bool
+    participation: float
+    average_every: int | str
+    optimiser_state: str
+    weights: str
+    augmentation: object
+    pruning: object | None
+    precision: str
+    lanes: int | str
+    evaluate_every: int
+
+
+class Batch(NamedTuple):
+    """What one client steps on."""
+
+    images: Tensor  # float32 [b, C, H, W], normalised and augmented
+    labels: Tensor  # int64 [b]
+    draws: Vectors  # the rule's random numbers for this step and client
+
+
+class Client(NamedTuple):
+    """What a rule knows of a client; for `adjust_gradient` stacked to [lanes, 1] and [lanes, n]."""
+
+    share: Tensor  # n_k N / n: its samples, relative to the mean over all clients of the federation
+    known: Tensor  # 1 if it keeps something from an earlier round, else 0
+    state: Vectors  # what it keeps between rounds, float32; zeros before its first
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is the same for all clients of a round; not to be changed."""
+
+    settings: object  # the rule's own Settings
+    training: Training
+    round: int  # 1 for the first
+    clients: int  # N, in the federation
+    start: ModelState  # the round's global model w_t
+    layout: Layout
+    shared: Vectors  # what the rule keeps on the server, float32
+    drawn: object = None  # of `shared_draws`, for the step at hand
+
+    @property
+    def start_by_name(self) -> Vectors:
+        """The round's global parameters by name."""
+        return parameters_of(self.start.parameters, self.layout)
+
+
+@dataclass(frozen=True)
+class ClientResult:
+    """What a client's training gave. Its tensors lie in the lane: copy them before the next client starts."""
+
+    client: int
+    samples: int  # the client has
+    loss: float  # mean of the rule's loss over the samples of all local steps, each before its step
+    model: ModelState
+    steps: int  # local steps taken
+    lr_sum: float  # sum of their learning rates
+    gradient_weight: float  # of all its gradients in its change: rates, and the momentum of SGD
+    moments: Vectors  # the optimiser's state by name, [P] each
+    path: tuple[ModelState, ...] = ()  # copies of the model after each epoch but the last, if asked for
+    gradient_sum: Tensor | None = None  # [P] over the steps, before `adjust_gradient`, where weights need it
+    gradient_squares: float = 0.0  # sum of their squared norms
+    start_gradient: Tensor | None = None  # [P] of its mean loss at the start, for FULL_GRADIENT rules
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What a client keeps and hands to the server beside its model."""
+
+    state: Vectors = field(default_factory=dict)  # float32, as `client_state` says
+    means: Vectors = field(default_factory=dict)  # to be averaged with the aggregation weights
+    sums: Vectors = field(default_factory=dict)  # to be added up over the participants
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What the server has of a round's participants."""
+
+    parameters: Tensor  # [P], weighted mean of their models
+    means: Vectors
+    sums: Vectors
+    participants: int
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An algorithm file with its settings; functions that it lacks do what FedAvg does."""
+
+    module: ModuleType
+    settings: object
+
+    @property
+    def name(self) -> str:
+        return self.module.__name__.rpartition(".")[2]
+
+    @property
+    def wants_full_gradient(self) -> bool:
+        return getattr(self.module, "FULL_GRADIENT", False)
+
+    @property
+    def shares_draws(self) -> bool:
+        """Whether clients must take the same step at the same time, since its draws change shapes."""
+        return hasattr(self.module, "shared_draws")
+
+    def _function(self, name: str, otherwise: Callable) -> Callable:
+        return getattr(self.module, name, otherwise)
+
+    @property
+    def loss(self) -> Callable[..., Tensor]:
+        """(network, parameters, batch, client, context) -> what a client minimises, a scalar."""
+        return self.module.loss
+
+    def step_draws(self, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
+        """A client's own random numbers of a step."""
+        return self._function("step_draws", lambda *_: {})(self.settings, generator, samples)
+
+    def shared_draws(self, generator: np.random.Generator, network) -> object:
+        """Random numbers that all clients share at a step, plain Python values."""
+        return self.module.shared_draws(self.settings, generator, network)
+
+    @property
+    def adjust_gradient(self) -> Callable[..., Tensor] | None:
+        """(gradient, parameters, client, context) -> gradient, all [lanes, P]; None to leave it."""
+        return getattr(self.module, "adjust_gradient", None)
+
+    def client_state(self, layout: Layout) -> dict[str, int]:
+        """Names and lengths of the vectors that a client keeps."""
+        return self._function("client_state", lambda _: {})(layout)
+
+    def shared_state(self, layout: Layout) -> dict[str, int]:
+        """Names and lengths of the vectors that the rule keeps on the server."""
+        return self._function("shared_state", lambda _: {})(layout)
+
+    def start(self, client: Client, context: Context) -> ModelState:
+        """The model that a client starts from."""
+        return self._function("start", lambda _, context: context.start)(client, context)
+
+    def after_client(self, result: ClientResult, client: Client, context: Context) -> Contribution:
+        """What a client keeps and hands over once it has trained."""
+        return self._function("after_client", lambda *_: Contribution())(result, client, context)
+
+    def aggregate(self, gathered: Gathered, context: Context) -> tuple[Tensor, Vectors]:
+        """Where the clients want the global model to go [P], and the rule's next state on the server."""
+        otherwise = lambda gathered, context: (gathered.parameters, context.shared)  # noqa: E731
+        return self._function("aggregate", otherwise)(gathered, context)

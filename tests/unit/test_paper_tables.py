@@ -1,0 +1,202 @@
+"""Tables of the paper: interval over seeds, ratios, what is missing, and the page to read."""
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from fedscape.files import write_csv
+from fedscape.tables.columns import COST, IDENTITY, KEYS, QUALITY
+from fedscape.tables.table import estimate, make_table
+from fedscape.tables.table_page import published_words
+
+NAMES = {
+    "study": "pilot", "scale": "smoke", "dataset": "digits", "model": "convnet", "partition": "iid", "init": "random",
+    "method": "fedavg", "seed": 0,
+}  # fmt: skip
+FINAL = {"kind": "final", "column": "test_accuracy"}
+
+
+def cell(partition, *seeds, groups=()):
+    runs = {seed: [f"digits/convnet/{partition}/random/fedavg/seed{seed}"] for seed in seeds}
+    return [{"seed": seed, "runs": run, "groups": list(groups), "needs": run} for seed, run in runs.items()]
+
+
+def column(label, **settings):
+    return {
+        "label": label,
+        "measured": True,
+        "section": "",
+        "name": "",
+        "percent": False,
+        "over": None,
+        **settings,
+    }
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Write CSVs of runs and make a table; gives its rows and the page."""
+
+    def make(rows, columns, cells, published=None, measures=(FINAL,), runs=(), costs=None, hessian=None):
+        quality = dict.fromkeys([*QUALITY, "best_test_accuracy"], 0.5)
+        runs = [{**NAMES, "diverged": False, **quality, **run} for run in runs]
+        write_csv(
+            tmp_path / "runs.csv", pd.DataFrame(runs, columns=[*IDENTITY, "diverged", *quality]), IDENTITY
+        )
+        files = {"costs": [], "hessians": []}
+        for name, frame in (("costs", costs), ("hessians", hessian)):
+            if frame is not None:
+                write_csv(
+                    tmp_path / f"{name}.csv", pd.DataFrame([{**NAMES, **row} for row in frame]), IDENTITY
+                )
+                files[name] = [tmp_path / f"{name}.csv"]
+        empty = [[None] * len(columns) for _ in rows]
+        make_table(
+            name="table-2",
+            table={
+                "title": "Heterogeneity", "source": "Table 2", "rows": rows, "columns": columns, "cells": cells,
+                "published": published or empty,
+            },
+            measures=list(measures),
+            study="pilot",
+            scale="smoke",
+            runs=tmp_path / "runs.csv",
+            barriers=[],
+            markers=[],
+            surfaces=[],
+            **files,
+            out_csv=tmp_path / "table-2.csv",
+            out_page=tmp_path / "table-2.md",
+        )  # fmt: skip
+        page = (tmp_path / "table-2.md").read_text()
+        found = pd.read_csv(tmp_path / "table-2.csv", keep_default_na=False, dtype=str).to_dict("records")
+        return found, [line for line in page.splitlines() if line.startswith("|")], page
+
+    return make
+
+
+def cells_of(line):
+    return [one.strip() for one in line.strip("|").split("|")]
+
+
+def test_the_interval_is_that_of_students_distribution():
+    values = [0.61, 0.55, 0.58, 0.7]
+    low, high = stats.t.interval(0.95, 3, loc=sum(values) / 4, scale=stats.sem(values))
+    found = estimate(dict(enumerate(values)))
+    assert found.mean - found.half_width == pytest.approx(low)
+    assert found.mean + found.half_width == pytest.approx(high)
+    # Two values: the quantile of one degree of freedom is tan(0.475 pi) = 12.7062.
+    two = estimate({0: 1.0, 1: 3.0}, factor=100)
+    assert two.mean == 200 and two.half_width == pytest.approx(12.7062047 * 100)
+
+
+def test_a_diverged_seed_is_left_out_and_counted():
+    found = estimate({0: 1.0, 1: "diverged", 2: 3.0})
+    assert (found.mean, found.seeds, found.diverged, found.note) == (2.0, 2, 1, "")
+    assert estimate({0: "diverged", 1: "diverged"}).note == "diverged"
+    assert estimate({0: "diverged", 1: "not measured"}).note == "not measured"
+    assert estimate({}).note == "not run at this scale"
+
+
+def test_a_cell_is_a_mean_over_seeds_beside_the_published_number(made):
+    runs = [{"seed": seed, "test_accuracy": value} for seed, value in enumerate((0.5, 0.52, 0.54))]
+    runs += [{"partition": "dir0.1", "seed": 0, "test_accuracy": 0.25}]
+    rows, lines, page = made(
+        ["FedAvg"],
+        [column("IID", percent=True), column("Dir 0.1", percent=True), column("Dir 2", percent=True)],
+        [[cell("iid", 0, 1, 2), cell("dir0.1", 0), []]],
+        published=[[56.2, None, 54.25]],
+        measures=[FINAL] * 3,
+        runs=runs,
+    )
+    assert ",".join(rows[0]) == (
+        "study,scale,table,number,row,column,measure,unit,mean,half_width,seeds,diverged_seeds,published,source,note"
+    )
+    assert [rows[0][key] for key in ("table", "number", "row", "column", "unit", "published", "source")] == [
+        "table-2", "1", "FedAvg", "IID", "%", "56.2", "Table 2",
+    ]  # fmt: skip
+    # s = 2 points, t of two degrees of freedom 4.30265: 4.30265 x 2 / sqrt(3)
+    assert float(rows[0]["mean"]) == pytest.approx(52) and float(rows[0]["half_width"]) == pytest.approx(
+        4.9682754
+    )
+    assert (rows[1]["mean"], rows[1]["half_width"], rows[1]["seeds"]) == ("25", "", "1")
+    assert (rows[2]["mean"], rows[2]["seeds"], rows[2]["note"]) == ("", "0", "not run at this scale")
+    assert cells_of(lines[0]) == ["", "IID", "paper", "Dir 0.1", "Dir 2", "paper"]
+    assert cells_of(lines[2]) == ["FedAvg", "52.0 ± 5.0", "56.2", "25.0", "not run at this scale", "54.25"]
+    assert "# Table 2: Heterogeneity" in page and "study pilot, scale smoke" in page
+    assert "mean over 1 to 3 seeds" in page
+    assert "Measured: final (column test_accuracy), in percent." in page
+
+
+def test_diverged_runs_print_the_word(made):
+    runs = [{"seed": 0, "test_accuracy": 0.5, "diverged": True}, {"seed": 1, "test_accuracy": 0.5}]
+    rows, lines, _ = made(
+        ["A", "B"], [column("IID")], [[cell("iid", 0)], [cell("iid", 0, 1)]], measures=[FINAL], runs=runs
+    )
+    assert [cells_of(line)[1] for line in lines[2:]] == ["diverged", "0.5 (1 diverged)"]
+    assert [row["diverged_seeds"] for row in rows] == ["1", "1"]
+
+
+def test_published_numbers_have_the_decimals_that_the_paper_prints():
+    assert published_words([52.9, 53.0, None, 53]) == ["52.9", "53.0", "", "53.0"]
+    assert published_words([297, 15434]) == ["297", "15434"]
+    assert published_words([0.98, 0.9]) == ["0.98", "0.90"]
+
+
+def test_a_column_without_a_measure_is_published_only(made):
+    rows, lines, page = made(
+        ["A", "B"],
+        [column("H_T", measured=False), column("IID")],
+        [[[], cell("iid", 0)], [[], []]],
+        published=[[6240, None], [None, None]],
+        runs=[{}],
+    )
+    assert cells_of(lines[0]) == ["", "H_T (paper)", "IID"]
+    assert [cells_of(line)[1] for line in lines[2:]] == ["6240", ""]
+    assert [(row["measure"], row["mean"], row["note"]) for row in rows[::2]] == [("", "", "")] * 2
+    assert "- H_T: published only" in page and "- IID: final (column test_accuracy)" in page
+
+
+def test_ratios_are_taken_seed_by_seed_and_of_published_numbers_alike(made):
+    def cost(partition, seed, seconds):
+        return {
+            "partition": partition,
+            "seed": seed,
+            **dict.fromkeys(COST, 1.0),
+            "median_training_seconds": seconds,
+        }
+
+    costs = [cost("iid", 0, 1.0), cost("iid", 1, 4.0), cost("dir0.1", 0, 3.0), cost("dir0.1", 1, 4.0)]
+    costs += [cost("dir0.1", 2, 9.0)]  # its seed has no baseline
+    runs = [{key: one[key] for key in ("partition", "seed")} for one in costs]
+    rows, lines, page = made(
+        ["FedAvg", "MOON", "None"],
+        [column("time", over="FedAvg")],
+        [[cell("iid", 0, 1)], [cell("dir0.1", 0, 1, 2)], [[]]],
+        published=[[142.0], [418.0], [None]],
+        measures=[{"kind": "cost", "column": "median_training_seconds"}],
+        runs=runs,
+        costs=costs,
+    )
+    assert [row["mean"] for row in rows] == ["1", "2", ""]  # (3 / 1 + 4 / 4) / 2, not 16 / 3 over 5 / 2
+    assert rows[1]["seeds"] == "2"
+    assert float(rows[1]["published"]) == pytest.approx(418 / 142)
+    assert [cells_of(line)[2] for line in lines[2:]] == ["1.00", "2.94", ""]
+    assert "cost (column median_training_seconds), over that of FedAvg" in page
+
+
+def test_eigenvalues_are_those_of_the_columns_curvature(made):
+    def row(number, eigenvalue, entry):
+        where = {"curvature": entry, "group": "g", "round": number, "index": 1}
+        return {**where, "eigenvalue": eigenvalue, "residual": 0.0, "products": 9, "samples": 64}
+
+    rows, _, _ = made(
+        ["A"],
+        [column("λmax", section="curvature", name="ends")],
+        [[cell("iid", 0, groups=["g"])]],
+        measures=[{"kind": "eigenvalue", "index": 1}],
+        runs=[{}],
+        hessian=[row(1, 7.0, "ends"), row(5, 3.0, "ends"), row(9, 99.0, "others")],
+    )
+    assert set(KEYS["hessian"]) - set(NAMES) == {"curvature", "group", "round", "index"}
+    assert (rows[0]["mean"], rows[0]["measure"]) == ("3", "eigenvalue on curvature ends (index 1)")
