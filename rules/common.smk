@@ -15,6 +15,7 @@ from fedscape.study import paths
 from fedscape.study.campaign import read_campaign
 from fedscape.study.stages import STAGES
 from fedscape.study.stages import tracked as tracked_strings
+from fedscape.study.tables import OF_EVERY_STUDY
 
 NAME = r"[a-z0-9][a-z0-9.-]*"
 
@@ -123,6 +124,11 @@ def all_groups(section, file):
 def claimed(file):
     """For `input:` of the claims: this file of every group that one of them is measured on."""
     return gently(lambda wildcards: paths.claim_files(study_of(wildcards), file))
+
+
+def tabled(file):
+    """For `input:` of one table: this file of every group that a cell is measured on; the costs, if any is."""
+    return gently(lambda wildcards: paths.table_files(study_of(wildcards), wildcards.table, file))
 
 
 def figure_files(wildcards):

@@ -5,6 +5,7 @@ localrules:
     tables,
     claims,
     costs,
+    table,
 
 
 rule tables:
@@ -46,6 +47,7 @@ rule claims:
         barriers=claimed("barriers"),
         markers=claimed("markers"),
         surfaces=claimed("surface"),
+        hessians=claimed("hessian"),
     output:
         csv="results/{study}/{scale}/tables/claims.csv",
         page=report(
@@ -85,3 +87,36 @@ rule costs:
         settings=tracked("costs"),
     script:
         "../workflow/scripts/costs.py"
+
+
+rule table:
+    """One table of the paper, ours beside its numbers."""
+    input:
+        runs="results/{study}/{scale}/tables/runs.csv",
+        costs=tabled("costs"),
+        barriers=tabled("barriers"),
+        markers=tabled("markers"),
+        surfaces=tabled("surface"),
+        hessians=tabled("hessian"),
+    output:
+        csv="results/{study}/{scale}/tables/{table}.csv",
+        page=report(
+            "results/{study}/{scale}/tables/{table}.md",
+            category="Tables",
+            caption="../workflow/report/table.rst",
+        ),
+    log:
+        "results/{study}/{scale}/logs/tables/{table}.log",
+    wildcard_constraints:
+        # The other rules' files lie in the same folder.
+        table=f"(?!(?:{'|'.join(OF_EVERY_STUDY)})[.])" + NAME,
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=tracked("table"),
+    script:
+        "../workflow/scripts/table.py"

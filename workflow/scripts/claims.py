@@ -15,6 +15,7 @@ with job(snakemake) as this:
         barriers=[Path(path) for path in snakemake.input.barriers],
         markers=[Path(path) for path in snakemake.input.markers],
         surfaces=[Path(path) for path in snakemake.input.surfaces],
+        hessians=[Path(path) for path in snakemake.input.hessians],
         out_csv=Path(snakemake.output.csv),
         out_page=Path(snakemake.output.page),
     )

@@ -11,7 +11,7 @@ with job(snakemake) as this:
         barriers=[Path(path) for path in snakemake.input.barriers],
         hessians=[Path(path) for path in snakemake.input.hessians],
         drifts=[Path(path) for path in snakemake.input.drifts],
-        published=this.settings["published"],
+        grids=this.settings["grids"],
         runs_csv=Path(snakemake.output.runs),
         rounds_csv=Path(snakemake.output.rounds),
         barriers_csv=Path(snakemake.output.barriers),

@@ -1,5 +1,7 @@
 """From the content of a study file at a scale to a `Study`, with every value checked on the way."""
 
+import json
+
 from fedscape.errors import FedscapeError
 from fedscape.study.analyses import build_analyses, build_figures
 from fedscape.study.catalog import constant, names, plugin_settings, settings_class
@@ -8,6 +10,7 @@ from fedscape.study.grid import Run, crossed
 from fedscape.study.methods import build_methods, kept_moment
 from fedscape.study.selection import Names
 from fedscape.study.study import Init, Method, Partition, Study
+from fedscape.study.tables import build_tables
 from fedscape.study.types import required_fields, shown, unknown
 
 
@@ -59,10 +62,9 @@ def build_study(name: str, scale: str, content: dict, known: dict[str, dict], wh
         **analyses,
         figures=build_figures(content, analyses, runs, all_names, where),
         claims=build_claims(content, runs, analyses, all_names, where),
+        tables=build_tables(content, runs, analyses, all_names, where),
         labels=[{**one, "where": all_names.written_out(one["where"])} for one in content.get("labels", [])],
-        published=[
-            {**one, "where": all_names.written_out(one["where"])} for one in content.get("published", [])
-        ],
+        grids=_grids(methods, content),
     )
 
 
@@ -133,6 +135,21 @@ def _with_sources(
     for run in runs:
         add(run, ())
     return tuple(complete)
+
+
+def _grids(methods: dict[str, Method], content: dict) -> dict[str, str]:
+    """The values of each grid point, to read: `lr=0.1;mu=1.0`."""
+    texts = {}
+    for name, method in methods.items():
+        values = {**method.algorithm, **method.training}
+        keys = content["methods"][method.base].get("grid", {})
+        if keys:
+            texts[name] = ";".join(f"{key}={_spelled(values[key])}" for key in keys)
+    return texts
+
+
+def _spelled(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _check_sizes(

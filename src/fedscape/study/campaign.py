@@ -11,6 +11,7 @@ from fedscape.study.files import at_scale, check, read_schema, read_yaml
 from fedscape.study.selection import check_names
 from fedscape.study.stages import STAGES
 from fedscape.study.study import Study
+from fedscape.study.tables import check_tables
 from fedscape.study.types import unknown
 
 CONFIG = "config/config.yaml or --config"  # where the user's settings come from
@@ -63,9 +64,9 @@ def read_campaign(root: Path, config: dict) -> Campaign:
             studies[name, scale] = build_study(name, scale, merged, datasets, where)
         scales = [studies[name, scale] for scale in content["scales"]]
         check_claims(content, scales, str(file))
-        for section in ("labels", "published"):
-            for i, entry in enumerate(content.get(section, [])):
-                check_names(entry["where"], scales, f"{file}: {section}[{i}].where")
+        check_tables(content, scales, str(file))
+        for i, entry in enumerate(content.get("labels", [])):
+            check_names(entry["where"], scales, f"{file}: labels[{i}].where")
     chosen = config["study"], config["scale"]
     if chosen not in studies:
         key, value, allowed = "study", chosen[0], dict.fromkeys(name for name, _ in studies)

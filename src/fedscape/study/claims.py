@@ -1,20 +1,17 @@
 """Claims of a study: what the paper says, which of our numbers shows it, and what that number must be."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 from fedscape.errors import FedscapeError
-from fedscape.study.analyses import check_kinds
-from fedscape.study.catalog import constant, plugin_settings
-from fedscape.study.grid import Run, matches, runs_of
+from fedscape.study.cases import case_of, check_analysis, measured
+from fedscape.study.catalog import constant
+from fedscape.study.grid import Run
 from fedscape.study.selection import Names, check_names
 from fedscape.study.study import Case, Claim, Study
-from fedscape.study.types import unknown
 
-_OWN_KEYS = ("claim", "source", "measure", "plane", "connectivity", "where", "cases", "expect")
-# Which entry of a study the files lie under that a measure reads; runs.csv is there in any case.
-_ENTRY = {"markers": "plane", "surface": "plane", "barriers": "connectivity", "runs": None}
-_SECTION = {"plane": "planes", "connectivity": "connectivity", None: ""}
+_OWN_KEYS = ("claim", "source", "where", "cases", "expect")
 
 
 def build_claims(
@@ -28,18 +25,14 @@ def build_claims(
     claims = []
     for number, entry in enumerate(content.get("claims", [])):
         place = f"{where}: claims[{number}]"
-        kind = entry["measure"]
-        settings = {key: value for key, value in entry.items() if key not in _OWN_KEYS}
-        measure = plugin_settings("measure", kind, settings, place)
-        source = next((_ENTRY[file] for file in constant("measure", kind, "SOURCES") if _ENTRY[file]), None)
-        for key in ("plane", "connectivity"):
-            if (key == source) != (key in entry):
-                wrong = f"key '{key}' is missing" if key == source else f"takes no '{key}'"
-                raise FedscapeError(f"{place}: {wrong} (measure {kind})")
+        own = {key: value for key, value in entry.items() if key not in _OWN_KEYS}
+        measure, section, name = measured(own, analyses, place)
+        if "costs" in constant("measure", measure["kind"], "SOURCES"):
+            raise FedscapeError(
+                f"{place}.measure: {measure['kind']} reads the clock, and a claim must not change with it; "
+                "a table may"
+            )
         _check_expectation(entry["expect"], len(entry["cases"]), f"{place}.expect")
-        section, name = _SECTION[source], entry.get(source, "")
-        if section == "planes" and name in analyses[section]:
-            check_kinds("measure", kind, analyses[section][name].settings["plane"]["kind"], place)
         wanted = _wanted(entry.get("where", {}), entry["cases"], names, place)
         cases = tuple(_case(one, section, name, analyses, runs) for one in wanted)
         claims.append(Claim(entry["claim"], entry["source"], measure, section, name, cases, entry["expect"]))
@@ -51,10 +44,7 @@ def check_claims(content: dict, scales: Sequence[Study], where: str) -> None:
     for number, entry in enumerate(content.get("claims", [])):
         place = f"{where}: claims[{number}]"
         section, name = scales[0].claims[number].section, scales[0].claims[number].name
-        known = dict.fromkeys(one for study in scales for one in (getattr(study, section) if section else ()))
-        if section and name not in known:
-            key = next(key for key in ("plane", "connectivity") if key in entry)
-            raise FedscapeError(f"{place}.{key}: {unknown('name', name, known)}")
+        check_analysis(section, name, scales, place)
         check_names(entry.get("where", {}), scales, f"{place}.where")
         for i, case in enumerate(entry["cases"]):
             check_names(case, scales, f"{place}.cases[{i}]")
@@ -76,36 +66,18 @@ def _wanted(shared: Mapping, cases: Sequence[Mapping], names: Names, place: str)
 def _case(
     where: dict[str, list], section: str, name: str, analyses: Mapping[str, Mapping], runs: tuple[Run, ...]
 ) -> Case:
-    entry = analyses[section].get(name) if section else None
-    if section and entry is None:
-        return Case(where, (), (), ())
-    groups: list[str] = []
-    needs: list[Run] = []
-    if entry is None:
-        found = [run for run in runs if matches(run, where)]
-    else:
-        found = []
-        for group, members in entry.groups.items():
-            # Of a pair, both ends.
-            chosen = runs_of(one for one in members if all(matches(run, where) for run in runs_of([one])))
-            found += chosen
-            if chosen:
-                groups.append(group)
-                needs += chosen
-                if section == "planes":
-                    # The first run is a plane's centre, the first of a run's seed what distances are from.
-                    first = {run.seed: run for run in reversed(members)}
-                    needs += [members[0], *(first[run.seed] for run in chosen)]
+    case = case_of([where], section, name, analyses, runs)
     # Lists mean all of their runs, crossed: the mean over those that happen to be there is another number.
-    there = {tuple(getattr(run, key) for key in where) for run in found}
-    if not there.issuperset(product(*where.values())) or not found:
-        return Case(where, (), (), ())
-    return Case(where, tuple(found), tuple(groups), tuple(dict.fromkeys(needs or found)))
+    there = {tuple(getattr(run, key) for key in where) for run in case.runs}
+    whole = bool(case.runs) and there.issuperset(product(*where.values()))
+    return replace(case, where=where) if whole else Case(where, (), (), ())
 
 
 def _check_expectation(expect: Mapping, cases: int, place: str) -> None:
-    (kind,) = expect
-    if kind in ("order", "ratio") and cases < 2:
+    ((kind, wanted),) = expect.items()
+    if kind in ("order", "ratio", "difference") and cases < 2:
         raise FedscapeError(f"{place}.{kind}: needs two cases or more, got {cases}")
-    if kind == "agree" and cases % 2:
-        raise FedscapeError(f"{place}.agree: compares cases in pairs, got {cases}")
+    if kind in ("agree", "gains") and cases % 2:
+        raise FedscapeError(f"{place}.{kind}: compares cases in pairs, got {cases}")
+    if kind == "gains":
+        _check_expectation(wanted, cases // 2, f"{place}.gains")

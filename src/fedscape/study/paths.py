@@ -1,11 +1,12 @@
 """Where files lie. Names of a study go into paths, so a path says what is in the file."""
 
 from collections.abc import Iterable
+from itertools import chain
 
 from fedscape.study.catalog import constant
 from fedscape.study.grid import Run, runs_of
 from fedscape.study.stages import start_seed
-from fedscape.study.study import Study
+from fedscape.study.study import Case, Claim, Column, Study
 
 DATASET_FILES = (
     "dataset.json",
@@ -99,18 +100,27 @@ def figure_files(study: Study, figure: str) -> dict[str, list[str]]:
 
 def claim_files(study: Study, file: str) -> list[str]:
     """The `{file}.csv` of every group that a claim is measured on, if its measure reads such a file."""
+    found = [_measured_files(study, file, claim, claim.cases) for claim in study.claims]
+    return list(dict.fromkeys(chain(*found)))
+
+
+def table_files(study: Study, table: str, file: str) -> list[str]:
+    """The same for the cells of a table, whose measures may also read `costs.csv`."""
+    entry = study.tables[table]
     found = [
-        path
-        for claim in study.claims
-        if file in constant("measure", claim.measure["kind"], "SOURCES")
-        for case in claim.cases
-        for path in group_files(study, claim.section, f"{file}.csv", claim.name, case.groups)
+        _measured_files(study, file, column, cell)
+        for row in entry.cells
+        for column, cell in zip(entry.columns, row, strict=True)
+        if column.measure
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(chain(*found)))
 
 
 def targets(study: Study) -> list[str]:
     """Everything that a study makes: its figures and tables, and surfaces that no figure draws."""
+    tables = [
+        f"{name}.{ending}" for name, one in study.tables.items() if one.has_runs for ending in ("csv", "md")
+    ]
     return [
         *(
             f"{study.folder}/figures/{figure}.{ending}"
@@ -119,5 +129,18 @@ def targets(study: Study) -> list[str]:
         ),
         *(f"{study.folder}/tables/{table}" for table in ("runs.csv", "runs.md", "costs.csv")),
         *(f"{study.folder}/tables/{table}" for table in ("claims.csv", "claims.md") if study.claims),
+        *(f"{study.folder}/tables/{table}" for table in tables),
         *(path for file in ("surface.csv", *EXPORTED) for path in group_files(study, "planes", file)),
+    ]
+
+
+def _measured_files(study: Study, file: str, what: Claim | Column, cases: Iterable[Case]) -> list[str]:
+    if file not in constant("measure", what.measure["kind"], "SOURCES"):
+        return []
+    if not what.section:
+        return [f"{study.folder}/tables/{file}.csv"]
+    return [
+        path
+        for case in cases
+        for path in group_files(study, what.section, f"{file}.csv", what.name, case.groups)
     ]

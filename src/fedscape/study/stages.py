@@ -15,7 +15,7 @@ from fedscape.study.digest import code_digest
 from fedscape.study.grid import as_list
 from fedscape.study.planes import plane_round
 from fedscape.study.settings import encode
-from fedscape.study.study import Study
+from fedscape.study.study import Case, Study
 
 
 def tracked(stage: str, settings: Mapping[str, object], scripts: Path) -> list[str]:
@@ -118,8 +118,9 @@ def drift(study: Study, wildcards: Mapping[str, str]) -> dict:
 
 
 def tables(study: Study, wildcards: Mapping[str, str]) -> dict:
-    """Settings of the tables."""
-    return {"published": study.published}
+    """Settings of the tables of all runs: what the points of a grid stand for."""
+    methods = {run.method for run in study.runs}
+    return {"grids": sorted([name, values] for name, values in study.grids.items() if name in methods)}
 
 
 def claims(study: Study, wildcards: Mapping[str, str]) -> dict:
@@ -133,18 +134,40 @@ def claims(study: Study, wildcards: Mapping[str, str]) -> dict:
                 "section": claim.section,
                 "name": claim.name,
                 "expect": claim.expect,
-                "cases": [
-                    {
-                        "where": case.where,
-                        "runs": [run.path for run in case.runs],
-                        "groups": case.groups,
-                        "needs": [run.path for run in case.needs],
-                    }
-                    for case in claim.cases
-                ],
+                "cases": [{"where": case.where, **_measured_on(case)} for case in claim.cases],
             }
             for claim in study.claims
         ],
+    }
+
+
+def table(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """Settings of one table of the paper; the measures of its columns in a list of their own."""
+    entry = study.tables[wildcards["table"]]
+    measures = [column.measure for column in entry.columns if column.measure]
+    return {
+        "measure": measures,
+        "table": {
+            "title": entry.title,
+            "source": entry.source,
+            "rows": entry.rows,
+            "columns": [
+                {
+                    "label": column.label,
+                    "measured": column.measure is not None,
+                    "section": column.section,
+                    "name": column.name,
+                    "percent": column.percent,
+                    "over": column.over,
+                }
+                for column in entry.columns
+            ],
+            "cells": [
+                [[{"seed": case.runs[0].seed, **_measured_on(case)} for case in cell] for cell in row]
+                for row in entry.cells
+            ],
+            "published": entry.published,
+        },
     }
 
 
@@ -179,6 +202,7 @@ STAGES: Mapping[str, Callable[[Study, Mapping[str, str]], dict]] = {
     "tables": tables,
     "claims": claims,
     "costs": costs,
+    "table": table,
     "figures": figures,
 }
 
@@ -187,6 +211,15 @@ def start_seed(study: Study, init: str, seed: int) -> int:
     """The seed of a start: the run's own, unless the entry pins one."""
     pinned = study.inits[init].seed
     return seed if pinned is None else pinned
+
+
+def _measured_on(case: Case) -> dict:
+    """What a claim's case or a table's cell is measured on, runs by their paths."""
+    return {
+        "runs": [run.path for run in case.runs],
+        "groups": case.groups,
+        "needs": [run.path for run in case.needs],
+    }
 
 
 def _analysis(section: Mapping, wildcards: Mapping[str, str]) -> tuple:

@@ -78,10 +78,39 @@ class Claim:
     text: str
     source: str  # where the paper says so
     measure: Mapping[str, object]  # the plug-in: kind and its own settings
-    section: str  # "planes" | "connectivity" | "" if it is measured on the runs' table
+    section: str  # "planes" | "connectivity" | "curvature" | "" if it is measured on the runs' table
     name: str  # the section's entry
     cases: tuple[Case, ...]
-    expect: Mapping[str, object]  # one of order, above, below, ratio, agree
+    expect: Mapping[str, object]  # one of order, above, below, ratio, difference, gains, agree
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: what is measured."""
+
+    label: str
+    measure: Mapping[str, object] | None  # the plug-in: kind and its own settings; None: only published
+    section: str  # as in `Claim`
+    name: str  # the section's entry
+    percent: bool  # whether numbers are shown, and published, in percent
+    over: str | None  # label of the row whose values all rows are divided by
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the paper: ours and its numbers, by row and column."""
+
+    title: str
+    source: str  # where the paper has it
+    rows: tuple[str, ...]  # labels
+    columns: tuple[Column, ...]
+    cells: tuple[tuple[tuple[Case, ...], ...], ...]  # [rows][columns]: a case per seed that this scale has
+    published: tuple[tuple[float | None, ...], ...]  # [rows][columns]
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether any cell is measured at this scale."""
+        return any(cell for row in self.cells for cell in row)
 
 
 @dataclass(frozen=True)
@@ -106,8 +135,9 @@ class Study:
     drift: Mapping[str, Analysis]
     figures: Mapping[str, Figure]
     claims: tuple[Claim, ...]
+    tables: Mapping[str, Table]
     labels: list[dict]  # what figures call runs: `{label, where}`, the first that matches
-    published: list[dict]
+    grids: Mapping[str, str]  # method that is a grid point -> its values, such as `lr=0.1;mu=1`
 
     @property
     def folder(self) -> str:

@@ -1,6 +1,5 @@
 """What the paper claims, tested on our numbers: one row per claim, with its values and a verdict."""
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -8,29 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from fedscape.files import write_csv, write_text
-from fedscape.plugins import load
+from fedscape.tables.cases import NOT_RUN, NOT_RUN_HERE, case_value, read_frames
 from fedscape.tables.claims_page import Tested, claims_page, measure_words, shared_and_own
-from fedscape.tables.columns import IDENTITY, KEYS, MEASURES, QUALITY, run_paths
-from fedscape.tables.join import joined
 
 HOLDS, FAILS = "holds", "does not hold"
-NOT_MEASURABLE, NOT_RUN_HERE = "not measurable", "not run at this scale"
+NOT_MEASURABLE = "not measurable"
 VERDICTS = (HOLDS, FAILS, NOT_MEASURABLE, NOT_RUN_HERE)
-# Words that stand in a value's place.
-NOT_RUN, DIVERGED, NOT_MEASURED = "not run", "diverged", "not measured"
-
-# What each file has at least.
-_COLUMNS = {
-    "runs": [*IDENTITY, "diverged", *QUALITY, "best_test_accuracy"],
-    "barriers": [*KEYS["barriers"], *MEASURES["barriers"]],
-    "markers": [
-        *IDENTITY, "plane", "group", "round", "role", "client", "x", "y", "loss", "own_loss",
-        "own_loss_at_start", "distance_to_reference", "distance_to_reference_path",
-        "distance_to_reference_end",
-    ],
-    "surface": [*IDENTITY, "plane", "group", "client", "i", "j", "x", "y", "loss"],
-}  # fmt: skip
-_NAMED = {"barriers": "connectivity", "markers": "plane", "surface": "plane"}  # column with the entry's name
 CSV_COLUMNS = [
     "study", "scale", "number", "claim", "source", "measure", "cases", "values", "expectation", "verdict",
 ]  # fmt: skip
@@ -46,6 +28,7 @@ def make_claims(
     barriers: Sequence[str | Path],
     markers: Sequence[str | Path],
     surfaces: Sequence[str | Path],
+    hessians: Sequence[str | Path],
     out_csv: str | Path,
     out_page: str | Path,
 ) -> None:
@@ -55,11 +38,11 @@ def make_claims(
     paths. measures: of each claim, `{kind, ...its settings}`. runs: tables/runs.csv. The others: CSVs of all
     groups that the claims name. Raises FedscapeError if a file is not whole or lacks a column.
     """
-    files = {"runs": [runs], "barriers": barriers, "markers": markers, "surface": surfaces}
-    frames = {name: _with_runs(joined(paths, _COLUMNS[name])) for name, paths in files.items()}
+    files = {"barriers": barriers, "markers": markers, "surface": surfaces, "hessian": hessians}
+    frames = read_frames({"runs": [runs], **files})
     tested = []
     for claim, measure in zip(claims, measures, strict=True):
-        values = [case_value(frames, claim, case, measure) for case in claim["cases"]]
+        values = [case_value(frames, claim["name"], case, measure) for case in claim["cases"]]
         shared, own = shared_and_own([case["where"] for case in claim["cases"]])
         tested.append(
             Tested(
@@ -83,26 +66,6 @@ def make_claims(
     write_text(out_page, claims_page(tested, study, scale, seeds, VERDICTS))
 
 
-def case_value(
-    frames: Mapping[str, pd.DataFrame], claim: Mapping, case: Mapping, measure: Mapping
-) -> float | str:
-    """The measure of one case, or a word that says why there is none.
-
-    frames: all rows by file, with their `run` (and `to_run`). claim, case, measure: as `make_claims` takes
-    them. A run that diverged is measured nowhere: its last finite model compares with nothing.
-    """
-    if not case["runs"]:
-        return NOT_RUN
-    runs = frames["runs"]
-    needed = runs[runs["run"].isin(case["needs"])]
-    if needed["diverged"].astype(bool).any():
-        return DIVERGED
-    plugin = load("tables.measures", measure["kind"])
-    settings = {key: value for key, value in measure.items() if key != "kind"}
-    found = plugin.value(_narrowed(frames, claim["name"], case), plugin.Settings(**settings))
-    return found if math.isfinite(found) else NOT_MEASURED
-
-
 def verdict(values: Sequence[float | str], expect: Mapping) -> str:
     """Whether the values (one per case, or a word in its place) are as expected; never by a tie."""
     if NOT_RUN in values:
@@ -114,6 +77,11 @@ def verdict(values: Sequence[float | str], expect: Mapping) -> str:
         # A share of nothing, or of a barrier that is none, says nothing.
         *others, last = values
         return verdict([last / one for one in others], wanted) if min(others) > 0 else NOT_MEASURABLE
+    if kind == "difference":
+        *others, last = values
+        return verdict([last - one for one in others], wanted)
+    if kind == "gains":
+        return verdict([other - one for one, other in _pairs(values)], wanted)
     if kind == "order":
         ascending = values if wanted == "increasing" else values[::-1]
         holds = all(one < other for one, other in pairwise(ascending))
@@ -122,7 +90,7 @@ def verdict(values: Sequence[float | str], expect: Mapping) -> str:
     elif kind == "below":
         holds = all(value < wanted for value in values)
     else:
-        pairs = list(zip(values[::2], values[1::2], strict=True))
+        pairs = _pairs(values)
         if (0, 0) in pairs:  # nothing beside nothing
             return NOT_MEASURABLE
         holds = all(abs(one - other) <= wanted * max(abs(one), abs(other)) for one, other in pairs)
@@ -137,26 +105,16 @@ def expectation_words(expect: Mapping, cases: int) -> str:
     if kind == "ratio":
         of = "second / first" if cases == 2 else "last / each other"
         return f"{of} {expectation_words(wanted, cases)}"
+    if kind == "difference":
+        of = "second - first" if cases == 2 else "last - each other"
+        return f"{of} {expectation_words(wanted, cases)}"
+    if kind == "gains":
+        of = "second - first" if cases == 2 else "second - first, fourth - third, ..."
+        return f"{of} {expectation_words(wanted, cases // 2)}"
     if kind == "agree":
         return f"pairs agree within {100 * wanted:.4g} %"
     return f"{kind} {wanted:.4g}"
 
 
-def _with_runs(frame: pd.DataFrame) -> pd.DataFrame:
-    """With the run of each row, spelled as its path; of a pair's other end too."""
-    frame = frame.assign(run=run_paths(frame))
-    return frame.assign(to_run=run_paths(frame, "to_")) if "to_seed" in frame else frame
-
-
-def _narrowed(frames: Mapping[str, pd.DataFrame], name: str, case: Mapping) -> dict[str, pd.DataFrame]:
-    """The rows of one case: of its runs, of pairs of them, of the surfaces of its groups."""
-    chosen = {}
-    for file, frame in frames.items():
-        if file in _NAMED:
-            frame = frame[(frame[_NAMED[file]] == name) & frame["group"].isin(case["groups"])]
-        if file != "surface":  # it belongs to all runs on its plane
-            frame = frame[frame["run"].isin(case["runs"])]
-        if "to_run" in frame:
-            frame = frame[frame["to_run"].isin(case["runs"])]
-        chosen[file] = frame
-    return chosen
+def _pairs(values: Sequence[float]) -> list[tuple[float, float]]:
+    return list(zip(values[::2], values[1::2], strict=True))

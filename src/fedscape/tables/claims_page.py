@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fedscape.tables.markdown import markdown_table
 
-_ENTRY = {"planes": "plane", "connectivity": "connection"}
+_ENTRY = {"planes": "plane", "connectivity": "connection", "curvature": "curvature"}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def make_tables(
     barriers: Sequence[Path],
     hessians: Sequence[Path],
     drifts: Sequence[Path],
-    published: Sequence[dict],
+    grids: Sequence[Sequence[str]],
     runs_csv: Path,
     rounds_csv: Path,
     barriers_csv: Path,
@@ -28,10 +28,9 @@ def make_tables(
     """Write the tables of a study.
 
     rounds, barriers, hessians, drifts: CSVs of its runs and groups; a list may be empty.
-    published: the paper's numbers, `{where: {column: value or list}, measure: a column of runs.csv, value,
-    source}`.
-    runs_csv: one row per run, columns as `run_rows` gives them. summary: the same to read, in Markdown, the
-    published numbers beside ours. The other tables: all rows of their kind.
+    grids: pairs of a method that is a point of a grid and its values, such as `lr=0.1`.
+    runs_csv: one row per run, columns as `run_rows` gives them. summary: the same to read, in Markdown. The
+    other tables: all rows of their kind.
     Raises FedscapeError if a file is not whole or lacks a column.
     """
     files = {"rounds": rounds, "barriers": barriers, "hessian": hessians, "drift": drifts}
@@ -39,25 +38,27 @@ def make_tables(
     outputs = {"rounds": rounds_csv, "barriers": barriers_csv, "hessian": hessian_csv, "drift": drift_csv}
     for name, table in tables.items():
         write_csv(outputs[name], table, sort_by=KEYS[name])
-    runs = run_rows(tables["rounds"])
+    runs = run_rows(tables["rounds"], grids)
     write_csv(runs_csv, runs, sort_by=IDENTITY)
-    write_text(summary, summary_text(runs, published))
+    write_text(summary, summary_text(runs))
 
 
-def run_rows(rounds: pd.DataFrame) -> pd.DataFrame:
+def run_rows(rounds: pd.DataFrame, grids: Sequence[Sequence[str]] = ()) -> pd.DataFrame:
     """One row per run from one row per round.
 
     Columns: identity; rounds (the last one with a finite model); clients and samples (the most of a round:
     with partial participation not all there are); diverged; loss and accuracy of that last round on each
     split; best_test_accuracy, best_round (the first, if several) and chosen_on, the column that chose it:
-    validation_accuracy where the run has a validation split, else test_accuracy, which flatters.
+    validation_accuracy where the run has a validation split, else test_accuracy, which flatters; grid: the
+    values of a method that is a point of a grid.
     """
     rows = [_run_row(run) for _, run in rounds.sort_values("round").groupby(IDENTITY, sort=True)]
     columns = [
         *IDENTITY, "rounds", "clients", "samples", "diverged", *QUALITY, "best_test_accuracy", "best_round",
-        "chosen_on",
+        "chosen_on", "grid",
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns).astype({"best_round": "Int64"})
+    runs = pd.DataFrame(rows, columns=columns).astype({"best_round": "Int64"})
+    return runs.assign(grid=runs["method"].map(dict(grids)))
 
 
 def _run_row(run: pd.DataFrame) -> dict:

@@ -6,6 +6,11 @@ IDENTITY = ["study", "scale", "dataset", "model", "partition", "init", "method",
 NAMES = [column for column in IDENTITY if column != "seed"]  # what runs share that differ only in their seed
 SPLITS = ("train", "validation", "test")
 QUALITY = [f"{split}_{measure}" for split in SPLITS for measure in ("loss", "accuracy")]
+COST = [
+    "rounds", "seconds", "evaluation_seconds", "median_round_seconds", "peak_memory_mb",
+    "median_training_seconds",
+]  # fmt: skip
+DIVERGED = "diverged"  # the word in place of the numbers of a run that diverged
 
 # Columns and sort keys of each table. A stage that measures more adds columns on the right; where a study has
 # no such stage, the table has this header and no rows.

@@ -1,10 +1,8 @@
-"""The runs of a study as a page of Markdown: what a reader wants first, the paper's numbers beside ours."""
-
-from collections.abc import Sequence
+"""The runs of a study as a page of Markdown: what a reader wants first."""
 
 import pandas as pd
 
-from fedscape.tables.columns import IDENTITY
+from fedscape.tables.columns import DIVERGED, IDENTITY
 from fedscape.tables.markdown import markdown_table
 
 SHOWN = {
@@ -15,13 +13,12 @@ SHOWN = {
     "best_test_accuracy": "best test accuracy",
     "best_round": "in round",
 }
-DIVERGED = "diverged"
 
 
-def summary_text(runs: pd.DataFrame, published: Sequence[dict]) -> str:
+def summary_text(runs: pd.DataFrame) -> str:
     """Markdown text.
 
-    runs: one row per run, as `collect.run_rows` gives them. published: as `collect.make_tables` takes them.
+    runs: one row per run, as `collect.run_rows` gives them.
     Names that all runs share stand in one line above the table; a diverged run has the word in place of its
     numbers, which are those of its last finite round and compare with nothing.
     """
@@ -33,58 +30,20 @@ def summary_text(runs: pd.DataFrame, published: Sequence[dict]) -> str:
     ]
     if (runs["chosen_on"] == "test_accuracy").any():
         parts.append("Without a validation split, the best round is chosen on the test set itself.")
-    if published:
-        parts += ["## Beside the paper's numbers", _published_table(runs, published)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _runs_table(runs: pd.DataFrame, shared: list[str]) -> str:
     # A study of one run shares all its names; the table needs one to begin its line.
     names = [name for name in IDENTITY if name not in shared] or ["partition"]
+    names += ["grid"] if runs["grid"].notna().any() else []
     lines = []
     for row in runs.to_dict("records"):
         numbers = [
             DIVERGED if row["diverged"] and name != "rounds" else _number(row[name], name) for name in SHOWN
         ]
-        lines.append([*(str(row[name]) for name in names), *numbers])
+        lines.append([*("" if pd.isna(row[name]) else str(row[name]) for name in names), *numbers])
     return markdown_table([*names, *SHOWN.values()], lines, texts=len(names))
-
-
-def _published_table(runs: pd.DataFrame, published: Sequence[dict]) -> str:
-    lines = []
-    for entry in published:
-        chosen = runs[[_matches(row, entry["where"]) for row in runs.to_dict("records")]]
-        where = ", ".join(
-            f"{key} {'/'.join(map(str, _listed(value)))}" for key, value in entry["where"].items()
-        )
-        measure = entry["measure"]
-        lines.append(
-            [where, measure, entry["source"], _number(entry["value"], measure), _ours(chosen, measure)]
-        )
-    return markdown_table(["runs", "measure", "source", "published", "ours"], lines, texts=3)
-
-
-def _ours(runs: pd.DataFrame, measure: str) -> str:
-    """Mean over the runs that did not diverge, with what was left out said."""
-    if runs.empty:
-        return "no run"
-    values = runs.loc[~runs["diverged"].astype(bool), measure].dropna()
-    diverged = int(runs["diverged"].sum())
-    if diverged == len(runs):
-        return DIVERGED
-    if values.empty:
-        return "not measured"
-    note = [f"mean of {len(values)}"] if len(values) > 1 else []
-    note += [f"{diverged} {DIVERGED}"] if diverged else []
-    return _number(values.mean(), measure) + (f" ({', '.join(note)})" if note else "")
-
-
-def _matches(row: dict, where: dict) -> bool:
-    return all(str(row[key]) in map(str, _listed(value)) for key, value in where.items())
-
-
-def _listed(value: object) -> Sequence:
-    return value if isinstance(value, (list, tuple)) else [value]
 
 
 def _number(value: object, column: str) -> str:

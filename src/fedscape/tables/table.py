@@ -1,0 +1,150 @@
+"""One table of the paper: our numbers with an interval over seeds, and its numbers beside them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from fedscape.files import write_csv, write_text
+from fedscape.tables.cases import NOT_MEASURED, NOT_RUN_HERE, case_value, read_frames
+from fedscape.tables.claims_page import measure_words
+from fedscape.tables.columns import DIVERGED
+from fedscape.tables.table_page import table_page
+
+CONFIDENCE = 0.95
+CSV_COLUMNS = [
+    "study", "scale", "table", "number", "row", "column", "measure", "unit", "mean", "half_width", "seeds",
+    "diverged_seeds", "published", "source", "note",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a cell of ours holds."""
+
+    mean: float | None  # over the seeds that have a value
+    half_width: float | None  # of the interval for the mean; None for fewer than two seeds
+    seeds: int  # that have a value
+    diverged: int  # seeds whose run diverged
+    note: str  # why there is no mean; empty where there is one
+
+
+def make_table(
+    *,
+    name: str,
+    table: Mapping,
+    measures: Sequence[dict],
+    study: str,
+    scale: str,
+    runs: str | Path,
+    costs: Sequence[str | Path],
+    barriers: Sequence[str | Path],
+    markers: Sequence[str | Path],
+    surfaces: Sequence[str | Path],
+    hessians: Sequence[str | Path],
+    out_csv: str | Path,
+    out_page: str | Path,
+) -> None:
+    """Write one row per cell as CSV, and the table to read in Markdown.
+
+    table: `{title, source, rows, columns, cells, published}`: labels of rows; columns `{label, measured,
+    section, name, percent, over}`; cells [rows][columns], each `[{seed, runs, groups, needs}]`, runs by their
+    paths; published numbers or None [rows][columns]. measures: of the columns that are measured, `{kind,
+    ...its settings}`. runs: tables/runs.csv. costs: tables/costs.csv, if a measure reads it. The others: CSVs
+    of all groups that the cells name. Raises FedscapeError if a file is not whole or lacks a column.
+    """
+    files = {"barriers": barriers, "markers": markers, "surface": surfaces, "hessian": hessians}
+    frames = read_frames({"runs": [runs], "costs": costs, **files})
+    waiting = iter(measures)
+    columns = [{**one, "measure": next(waiting) if one["measured"] else None} for one in table["columns"]]
+    values = [
+        [_values(frames, column, cell) for column, cell in zip(columns, row, strict=True)]
+        for row in table["cells"]
+    ]
+    ours, published = _per_row(table, columns, values)
+    rows = [
+        {
+            "study": study,
+            "scale": scale,
+            "table": name,
+            "row": row,
+            "column": column["label"],
+            "measure": column_words(column),
+            "unit": "%" if column["percent"] else "",
+            "mean": ours[i][j].mean,
+            "half_width": ours[i][j].half_width,
+            "seeds": ours[i][j].seeds,
+            "diverged_seeds": ours[i][j].diverged,
+            "published": published[i][j],
+            "source": table["source"],
+            "note": ours[i][j].note,
+        }
+        for i, row in enumerate(table["rows"])
+        for j, column in enumerate(columns)
+    ]
+    frame = pd.DataFrame(rows).assign(number=range(1, len(rows) + 1))
+    write_csv(out_csv, frame[CSV_COLUMNS], sort_by=["number"])
+    words = [column_words(column) for column in columns]
+    write_text(out_page, table_page(table, columns, words, ours, published, study, scale))
+
+
+def estimate(values: Mapping[int, float | str], factor: float = 1) -> Estimate:
+    """Mean over seeds and the half-width of its 95 % interval: t_{n-1} s / sqrt(n), Student's distribution.
+
+    values: of each seed, a number or a word that says why there is none. factor: that means are shown in.
+    """
+    numbers = factor * np.array([value for value in values.values() if not isinstance(value, str)])
+    n, diverged = len(numbers), list(values.values()).count(DIVERGED)
+    if not n:
+        note = NOT_RUN_HERE if not values else DIVERGED if diverged == len(values) else NOT_MEASURED
+        return Estimate(None, None, 0, diverged, note)
+    half_width = None
+    if n > 1:
+        half_width = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * numbers.std(ddof=1) / math.sqrt(n))
+    return Estimate(float(numbers.mean()), half_width, n, diverged, "")
+
+
+def column_words(column: Mapping) -> str:
+    """What a column measures, to read; empty if it has published numbers only."""
+    if column["measure"] is None:
+        return ""
+    over = f", over that of {column['over']}" if column["over"] else ""
+    return measure_words(column, column["measure"]) + over
+
+
+def _values(frames: Mapping[str, pd.DataFrame], column: Mapping, cell: Sequence[Mapping]) -> dict:
+    """By seed, the measure or a word that says why there is none."""
+    return {case["seed"]: case_value(frames, column["name"], case, column["measure"]) for case in cell}
+
+
+def _per_row(table: Mapping, columns: Sequence[Mapping], values: list[list[dict]]) -> tuple[list, list]:
+    """Estimates and published numbers [rows][columns]; where a column asks for ratios, seed by seed."""
+    ours, published = [], []
+    for row, numbers in zip(values, table["published"], strict=True):
+        ours.append([])
+        published.append([])
+        for j, column in enumerate(columns):
+            base = table["rows"].index(column["over"]) if column["over"] in table["rows"] else None
+            cell, number = row[j], numbers[j]
+            if column["over"]:
+                of = {} if base is None else values[base][j]
+                cell = {seed: _ratio(value, of.get(seed, NOT_MEASURED)) for seed, value in cell.items()}
+                number = _ratio(number, None if base is None else table["published"][base][j] or None)
+            if column["measure"] is None:
+                ours[-1].append(Estimate(None, None, 0, 0, ""))
+            else:
+                ours[-1].append(estimate(cell, 100 if column["percent"] else 1))
+            published[-1].append(number)
+    return ours, published
+
+
+def _ratio(value: float | str | None, base: float | str | None) -> float | str | None:
+    """value / base; the word, or None, where either has one in its place; a ratio to nothing is none."""
+    for one in (value, base):
+        if one is None or isinstance(one, str):
+            return one
+    return value / base if base else NOT_MEASURED

@@ -1,0 +1,23 @@
+"""One table of the paper, ours beside its numbers."""
+
+from pathlib import Path
+
+from fedscape.job import job
+from fedscape.tables.table import make_table
+
+with job(snakemake) as this:
+    make_table(
+        name=snakemake.wildcards.table,
+        table=this.settings["table"],
+        measures=this.settings["measure"],
+        study=this.identity["study"],
+        scale=this.identity["scale"],
+        runs=Path(snakemake.input.runs),
+        costs=[Path(path) for path in snakemake.input.costs],
+        barriers=[Path(path) for path in snakemake.input.barriers],
+        markers=[Path(path) for path in snakemake.input.markers],
+        surfaces=[Path(path) for path in snakemake.input.surfaces],
+        hessians=[Path(path) for path in snakemake.input.hessians],
+        out_csv=Path(snakemake.output.csv),
+        out_page=Path(snakemake.output.page),
+    )
