@@ -327,6 +327,30 @@ EDITS = {
         "import torch\n\nEDITED = True\n",
         retrained(RUNS),
     ),
+    "an edit in a client rule": (
+        "src/fedscape/federated/algorithms/fedavg.py",
+        "from torch import Tensor\n",
+        "from torch import Tensor\n\nEDITED = True\n",
+        joined(started_anew("pretrained"), retrained(RUNS)),
+    ),
+    "an edit in a client rule that no run uses": (
+        "src/fedscape/federated/algorithms/moon.py",
+        "from torch import Tensor\n",
+        "from torch import Tensor\n\nEDITED = True\n",
+        NOTHING,
+    ),
+    "an edit in a server rule that no run uses": (
+        "src/fedscape/federated/servers/adam.py",
+        "from torch import Tensor\n",
+        "from torch import Tensor\n\nEDITED = True\n",
+        NOTHING,
+    ),
+    "how clients train": (
+        STUDY,
+        "local_epochs: 2, lr: 0.03}",
+        "local_epochs: 2, lr: 0.03, augmentation: {flip: 0.5}}",
+        retrained(RUNS),
+    ),
     "an edit in landscape/": (
         "src/fedscape/landscape/surface.py",
         "import numpy as np\n",
