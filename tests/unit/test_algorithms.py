@@ -180,8 +180,10 @@ def test_moon_is_the_papers_formula(references):
     loss = one_loss(client_rule, module, inputs, client, start=now)
     torch.testing.assert_close(loss, expected)
     assert_same_gradients(gradients(loss, module), gradients(expected, plain))
-    # The reference models leave no trace in the client's running statistics.
+    # The reference models leave no trace in the client's running statistics, nor in their own.
     assert_buffers_of_one_pass(module, uneven(network(settings)), inputs)
+    for reference, module_then in ((now, start), (before, previous)):
+        assert torch.equal(reference.buffers, ModelState.of(module_then).buffers)
 
 
 def test_moon_has_no_term_for_a_client_without_a_previous_model():
