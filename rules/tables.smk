@@ -109,7 +109,7 @@ rule table:
         "results/{study}/{scale}/logs/tables/{table}.log",
     wildcard_constraints:
         # The other rules' files lie in the same folder.
-        table=f"(?!(?:{'|'.join(OF_EVERY_STUDY)})[.])" + NAME,
+        table=f"(?!(?:{'|'.join(OF_EVERY_STUDY)})[.]){NAME}",
     conda:
         "../envs/cpu.yaml"
     threads: 1

@@ -99,6 +99,7 @@ def play(
     client_rule = rule(algorithm, **(settings or {}))
     usual = vars(TRAINING) | {"weights": getattr(client_rule.module, "WEIGHTS", "size")}
     training = TrainingSettings(**usual | training)
+    getattr(client_rule.settings, "check", lambda _: None)(training)
     clients = owned(*sizes) if clients is None else tuple(clients)
     data = samples(sum(map(len, clients)))
     lane_set = Lanes(network(model), data, training, lanes, SEED)

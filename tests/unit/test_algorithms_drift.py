@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from fedscape.federated.aggregate import Gathering
 from fedscape.federated.lanes import Lanes
 from fedscape.federated.normaliser import accumulated_weight
+from fedscape.federated.optimiser import learning_rate
 from fedscape.federated.rule import Client, ClientResult, Context, Contribution
 from fedscape.federated.state import ModelState
 from fedscape.models.layout import Layout, buffers_of, layout_of, parameters_of
@@ -39,9 +40,17 @@ def model_of(parameters: Tensor) -> ModelState:
     return ModelState(parameters, torch.empty(0), torch.empty(0, dtype=torch.int64))
 
 
-def result_of(parameters: Tensor, steps: int, lr: float, client: int = 0) -> ClientResult:
+def result_of(parameters: Tensor, steps: int, lr: float, momentum: float = 0.0) -> ClientResult:
+    """As the lanes report a client with a constant rate."""
     return ClientResult(
-        client, samples=1, loss=0.0, model=model_of(parameters), steps=steps, lr_sum=steps * lr, moments={}
+        client=0,
+        samples=1,
+        loss=0.0,
+        model=model_of(parameters),
+        steps=steps,
+        lr_sum=steps * lr,
+        gradient_weight=lr * accumulated_weight(steps, momentum),
+        moments={},
     )
 
 
@@ -95,7 +104,9 @@ class Simulation:
                 gradient = client_rule.adjust_gradient(gradient, end, known, context)
             velocity = self.momentum * velocity + gradient
             end = end - self.lr * velocity
-        return client_rule.after_client(result_of(end, self.steps[client], self.lr), known, context), end
+        return client_rule.after_client(
+            result_of(end, self.steps[client], self.lr, self.momentum), known, context
+        ), end
 
 
 # Quadratic clients f_i = 1/2 (w - b_i)' A_i (w - b_i), whose optima differ
@@ -196,7 +207,7 @@ def test_a_control_variate_is_the_gradient_where_that_is_constant(momentum):
     for _ in range(6):
         here.grad = client_rule.adjust_gradient(gradient, here.detach(), client, context)
         optimiser.step()
-    contribution = client_rule.after_client(result_of(here.detach(), 6, 0.1), client, context)
+    contribution = client_rule.after_client(result_of(here.detach(), 6, 0.1, momentum), client, context)
     torch.testing.assert_close(contribution.state["control"], gradient, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(contribution.sums["control"], gradient - mine, rtol=1e-4, atol=1e-5)
 
@@ -267,6 +278,22 @@ def test_the_normaliser_with_momentum(momentum, steps):
         here.grad = torch.ones_like(here)
         optimiser.step()
     assert accumulated_weight(steps, momentum) == pytest.approx(-here.item() / 0.1)
+
+
+def test_lanes_report_the_weight_of_a_clients_gradients():
+    """Also where the rate changes from step to step: how far constant gradients of one would have led."""
+    schedule = Schedule(kind="cosine", warmup_steps=4, warmup_lr=1e-4)
+    played = play("fedavg", momentum=0.9, schedule=schedule, lanes=3, local_epochs=2)
+    training = TrainingSettings(**vars(TRAINING) | {"schedule": schedule})
+    for number, results in enumerate(played.results, start=1):
+        for result in results.values():
+            here = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+            optimiser = torch.optim.SGD([here], lr=1.0, momentum=0.9)
+            for step in range(result.steps):
+                optimiser.param_groups[0]["lr"] = learning_rate(training, number, step, result.steps)
+                here.grad = torch.ones_like(here)
+                optimiser.step()
+            assert result.gradient_weight == pytest.approx(-here.item())
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7])

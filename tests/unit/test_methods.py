@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -61,14 +61,16 @@ BUSY = {
 }
 METHODS = {
     "fedavg": Method(),
-    "fedprox": Method({"mu": 10.0}, BUSY | {"settings": {"mu": 0.0}}),
-    "moon": Method({"mu": 5.0}, BUSY | {"settings": {"mu": 0.0}}),
+    "fedprox": Method({"mu": 10.0}, BUSY | {"settings": {"mu": 0.0}}, ("sometimes", "never")),
+    "moon": Method({"mu": 5.0}, BUSY | {"settings": {"mu": 0.0}}, ("sometimes", "never")),
     "mixup": Method({"gamma": 1.0}, BUSY | {"settings": {"gamma": 0.0}}, draws=True),
     "stochdepth": Method({"survival": 0.5}, BUSY | {"settings": {"survival": 1.0}}),
     "gradaug": Method({}, BUSY | {"settings": {"mu": 0.0}}),
     "fedalign": Method({}, BUSY | {"settings": {"mu": 0.0}}),
     # All control variates are zero in the first round.
-    "scaffold": Method({}, BUSY | {"rounds": 1}, ("adamw", "nesterov", "keep", "sometimes", "never")),
+    "scaffold": Method(
+        {}, BUSY | {"rounds": 1}, ("adamw", "nesterov", "keep", "sometimes", "never", "pruning")
+    ),
     "feddyn": Method({"alpha": 0.1}, None, ("sometimes", "never")),
     "fednova": Method({}, None, ("adamw", "nesterov", "keep", "sometimes", "never")),
     "mimelite": Method(
@@ -79,6 +81,7 @@ METHODS = {
     # There is nothing to keep for a client where no layer has running statistics.
     "fedbn": Method({}, BUSY | {"model": GROUPED}, ("sometimes", "never")),
 }
+PRUNING = Pruning(initial_sparsity=0.2, final_sparsity=0.6, begin=1, end=2, frequency=1, unit="round")
 COMMON = {
     "adamw": {"optimiser": "adamw"},
     "momentum": {"momentum": 0.9},
@@ -89,6 +92,7 @@ COMMON = {
     "schedule": {"schedule": Schedule(kind="cosine", warmup_steps=3, warmup_lr=1e-4)},
     "epochs": {"local_epochs": Epochs([2, 3])},
     "images": {"augmentation": Augmentation(crop=2, flip=0.5, normalise="client"), "clip": 0.1},
+    "pruning": {"pruning": PRUNING},
     "input variance": {"weights": "inverse-input-variance"},
     "update variance": {"weights": "inverse-update-variance", "local_epochs": 2},
 }
@@ -267,10 +271,11 @@ def test_settings_that_say_nothing_change_nothing(name):
         "clip": 1e9,
         "schedule": Schedule(kind="step", decay=1.0, decay_at=[0.5], warmup_steps=3, warmup_lr=TRAINING.lr),
         "local_epochs": Epochs([1, 1]),
-        "pruning": Pruning(initial_sparsity=0, final_sparsity=0, begin=0, end=2, frequency=1, unit="round"),
         "precision": "tf32",
         "augmentation": Augmentation(crop=0, flip=0.0, brightness=0.0),
     }
+    if goes_with(name, "pruning"):
+        nothing["pruning"] = replace(PRUNING, initial_sparsity=0, final_sparsity=0)
     assert_same_states(play(name, METHODS[name].on, weights="uniform", **nothing), usual(name))
 
 
@@ -332,10 +337,10 @@ def test_server_rules_work(name, server):
     assert not torch.equal(played.parameters[2], played.parameters[1])
 
 
-@every_method
+@pytest.mark.parametrize("name", [name for name in METHODS if goes_with(name, "pruning")])
 @pytest.mark.parametrize("unit", ["round", "step"])
 def test_pruned_models_are_sparse(name, unit):
-    settings = Pruning(initial_sparsity=0.2, final_sparsity=0.6, begin=1, end=2, frequency=1, unit=unit)
+    settings = replace(PRUNING, unit=unit)
     played = play(name, METHODS[name].on, pruning=settings, local_epochs=2, sizes=(6, 3))
     steps = max(result.steps for result in played.results[0].values())
     for number in (1, 2):
