@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.func import grad_and_value, vmap
+from torch.func import vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedscape.federated.network import Network
@@ -77,16 +77,20 @@ class StackedGradient:
             with autocast(batch.images.device, self._half):  # not of the backward pass
                 return rule.loss(network, parameters, batch, client, context)
 
+        # The lanes do not depend on each other, so the gradient of their losses' sum is each one's own. (Not
+        # `torch.func.grad`, which imports a compiler for seconds at its first call.)
+        parameters = {
+            name: view.detach().requires_grad_()
+            for name, view in parameters_of(models.parameters, self.layout).items()
+        }
         on_cpu = models.parameters.device.type == "cpu"
         with _whole_inputs(self.network.module, self._half and on_cpu):
-            gradients, losses = vmap(grad_and_value(loss))(
-                parameters_of(models.parameters, self.layout), buffers, batch, client
-            )
+            losses = vmap(loss)(parameters, buffers, batch, client)
+        gradients = torch.autograd.grad(losses.sum(), list(parameters.values()), materialize_grads=True)
+        torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=out)
         for name, view in views.items():
             view.copy_(buffers[name])
-        clients = len(losses)
-        torch.cat([gradient.reshape(clients, -1) for gradient in gradients.values()], dim=1, out=out)
-        return losses
+        return losses.detach()
 
 
 def autocast(device: torch.device, enabled: bool) -> torch.autocast:

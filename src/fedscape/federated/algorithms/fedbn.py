@@ -6,10 +6,10 @@ the global model with these put in, and keeps them afterwards. Everything else i
 weights. Which layers these are is read off their running statistics, not their names, so that those in
 shortcuts are found too.
 
-A client that joins late starts from the others' mean batch norm, where the paper has its initial one. There is
-no single global model; the one that is kept and evaluated has the mean of the participants' batch
-norm, which analyses may measure anew (`batch_norm: recalibrate`). Without batch norm this is FedAvg with
-uniform weights.
+A client that joins late starts from the others' mean batch norm, where the paper has its initial one. There
+is no single global model; the one that is kept and evaluated has the mean of the participants' batch norm,
+which analyses may measure anew (`batch_norm: recalibrate`). Without batch norm this is FedAvg with uniform
+weights.
 """
 
 from dataclasses import dataclass
