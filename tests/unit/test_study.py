@@ -11,6 +11,7 @@ from fedscape.study import catalog
 from fedscape.study.campaign import read_campaign
 from fedscape.study.files import merged
 from fedscape.study.grid import Run
+from fedscape.study.methods import build_methods
 from fedscape.study.reference import README, with_reference
 from fedscape.study.settings import decode, encode
 from fedscape.study.stages import STAGES
@@ -479,6 +480,14 @@ def test_a_rule_checks_with_its_own_settings(campaign, own_rule):
     neutral = varied("algorithm: own-rule, strength: 0, momentum: 0, optimiser: adamw")
     method = campaign(neutral).get("pilot", "paper").methods["fedavg-p0.2"]
     assert method.algorithm == {"kind": "own-rule", "strength": 0.0}
+
+
+def test_a_server_rule_needs_an_average_in_every_round():
+    with pytest.raises(
+        FedscapeError, match=r"^here\.server: average_every 2 needs server average, got momentum$"
+    ):
+        build_methods("fedavg", {"rounds": 4, "average_every": 2, "server": "momentum"}, "here")
+    build_methods("fedavg", {"rounds": 4, "average_every": 2}, "here")
 
 
 def test_a_pinned_seed_reaches_the_split_and_nothing_else(campaign):

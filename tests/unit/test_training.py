@@ -45,7 +45,7 @@ def test_a_job_is_handed_the_settings_of_the_study():
         "schedule": {"kind": "step", "warmup_steps": 3, "decay": 0.5, "decay_at": [0.25, 0.5]},
         "augmentation": {"crop": 4, "fill": "reflect", "flip": 0.5, "resize": 24, "normalise": "client"},
         "pruning": PRUNING,
-        "average_every": "never",
+        "average_every": 1,
         "lanes": 4,
     }
     assert built(values) == TrainingSettings(
@@ -55,7 +55,7 @@ def test_a_job_is_handed_the_settings_of_the_study():
         schedule=Schedule(kind="step", warmup_steps=3, decay=0.5, decay_at=[0.25, 0.5]),
         augmentation=Augmentation(crop=4, fill="reflect", flip=0.5, resize=24, normalise="client"),
         pruning=Pruning(begin=1, end=3, frequency=1, unit="round"),
-        average_every="never",
+        average_every=1,
         lanes=4,
     )
 
@@ -123,7 +123,9 @@ REFUSED = [
     ({"augmentation": {"resize": 0}}, "resize must be >= 1, got 0"),
     ({"pruning": {**PRUNING, "final_sparsity": 1}}, "got 0.3 and 1.0"),
     ({"pruning": {**PRUNING, "final_sparsity": 0.2}}, "got 0.3 and 0.2"),
-    ({"pruning": {**PRUNING, "begin": 3}}, "begin and end must be 0 <= begin < end, got 3 and 3"),
+    ({"pruning": {**PRUNING, "begin": 3}}, "begin and end must be 1 <= begin < end, got 3 and 3"),
+    ({"pruning": {**PRUNING, "begin": 0}}, "begin and end must be 1 <= begin < end, got 0 and 3"),
+    ({"average_every": "never", "pruning": PRUNING}, "average_every never goes without pruning, which needs an average"),
     ({"pruning": {**PRUNING, "frequency": 3}}, "frequency must be from 1 to end - begin (2), got 3"),
     # Together with another.
     ({"optimiser": "adamw", "momentum": 0.9}, "momentum needs optimiser sgd, got adamw"),
