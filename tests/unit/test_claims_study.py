@@ -1,10 +1,8 @@
 """Claims in a study file: which runs, pairs and groups they are about, and slips."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 import yaml
+from edited_study import ROOT, reader
 
 from fedscape.errors import FedscapeError
 from fedscape.study.campaign import read_campaign
@@ -12,7 +10,6 @@ from fedscape.study.catalog import constant, names
 from fedscape.study.settings import decode, encode
 from fedscape.study.stages import STAGES
 
-ROOT = Path(__file__).resolve().parents[2]
 STUDY = """
 title: A study
 datasets: [digits]
@@ -51,19 +48,7 @@ scales:
 @pytest.fixture
 def campaign(tmp_path):
     """Read the study above after an edit."""
-    shutil.copytree(ROOT / "workflow" / "schemas", tmp_path / "workflow" / "schemas")
-    file = tmp_path / "config" / "studies" / "pilot.yaml"
-    file.parent.mkdir(parents=True)
-
-    def read(*edits):
-        text = STUDY
-        for old, new in edits:
-            assert old in text
-            text = text.replace(old, new, 1)
-        file.write_text(text)
-        return read_campaign(tmp_path, {"study": "pilot", "scale": "smoke", "data_root": "data"})
-
-    return read
+    return reader(tmp_path, STUDY)
 
 
 def test_cases_are_the_runs_pairs_and_groups_that_match(campaign):

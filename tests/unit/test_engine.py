@@ -122,15 +122,15 @@ def test_the_mean_is_weighted_in_float64():
     for vector in ("parameters", "buffers"):
         stacked = np.stack([getattr(model, vector).numpy().astype(np.float64) for model in models])
         expected = np.average(stacked, axis=0, weights=weights).astype(np.float32)
-        np.testing.assert_array_equal(getattr(mean.model(), vector).numpy(), expected)
-    assert mean.model().counters.tolist() == [6, 9]
+        np.testing.assert_array_equal(getattr(mean.gathered().model, vector).numpy(), expected)
+    assert mean.gathered().model.counters.tolist() == [6, 9]
 
 
 def test_the_mean_of_one_model_is_that_model():
     model = ModelState(torch.randn(1000), torch.randn(5), torch.tensor([4]))
     mean = Gathering(model)
     mean.add(model, 12345)
-    assert torch.equal(mean.model().parameters, model.parameters)
+    assert torch.equal(mean.gathered().model.parameters, model.parameters)
 
 
 @pytest.mark.parametrize("lanes", [1, 2])
@@ -162,7 +162,7 @@ def test_the_order_of_clients_does_not_matter():
             for _, result in lanes.train(tasks, lambda _: start, rule, context):
                 mean.add(result.model, result.samples)
                 models[result.client] = result.model.clone()
-        return mean.model(), models
+        return mean.gathered().model, models
 
     one, models = mean_in([3], [5], [8])
     for calls in ([[3, 5, 8]], [[8], [3], [5]], [[8, 3], [5]]):

@@ -1,14 +1,13 @@
 """Study files: what they mean, and that a slip in one is one clear line."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 import yaml
+from edited_study import ROOT, reader
 
 from fedscape.errors import FedscapeError
 from fedscape.study import catalog
-from fedscape.study.campaign import read_campaign
 from fedscape.study.files import merged
 from fedscape.study.grid import Run
 from fedscape.study.methods import build_methods
@@ -17,27 +16,13 @@ from fedscape.study.settings import decode, encode
 from fedscape.study.stages import STAGES
 from fedscape.study.training import Schedule, training_from
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
 
 @pytest.fixture
 def campaign(tmp_path):
     """Read the pilot study after an edit of its text, as if it were the only one."""
-    shutil.copytree(ROOT / "workflow" / "schemas", tmp_path / "workflow" / "schemas")
-    file = tmp_path / "config" / "studies" / "pilot.yaml"
-    file.parent.mkdir(parents=True)
-    original = (ROOT / "config" / "studies" / "pilot.yaml").read_text()
-
-    def read(*edits, config=CONFIG):
-        text = original
-        for old, new in edits:
-            assert old in text, f"the study file no longer has {old!r}: mend this test"
-            text = text.replace(old, new, 1)
-        file.write_text(text)
-        return read_campaign(tmp_path, config)
-
-    return read
+    return reader(tmp_path, (ROOT / "config" / "studies" / "pilot.yaml").read_text(), CONFIG)
 
 
 OWN_RULE = '''"""A client rule with aggregation weights and a check of its own."""

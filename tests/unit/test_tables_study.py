@@ -1,10 +1,8 @@
 """Tables in a study file: which runs their cells are about, the files that they read, and slips."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 import yaml
+from edited_study import ROOT, reader
 
 from fedscape.errors import FedscapeError
 from fedscape.study.campaign import read_campaign
@@ -12,7 +10,6 @@ from fedscape.study.paths import table_files, targets
 from fedscape.study.settings import decode, encode
 from fedscape.study.stages import STAGES
 
-ROOT = Path(__file__).resolve().parents[2]
 STUDY = """
 title: A study
 datasets: [digits]
@@ -65,19 +62,7 @@ scales:
 @pytest.fixture
 def campaign(tmp_path):
     """Read the study above after an edit."""
-    shutil.copytree(ROOT / "workflow" / "schemas", tmp_path / "workflow" / "schemas")
-    file = tmp_path / "config" / "studies" / "pilot.yaml"
-    file.parent.mkdir(parents=True)
-
-    def read(*edits):
-        text = STUDY
-        for old, new in edits:
-            assert old in text
-            text = text.replace(old, new, 1)
-        file.write_text(text)
-        return read_campaign(tmp_path, {"study": "pilot", "scale": "smoke", "data_root": "data"})
-
-    return read
+    return reader(tmp_path, STUDY)
 
 
 def test_a_cell_has_a_run_for_each_seed_that_matches_row_column_and_table(campaign):

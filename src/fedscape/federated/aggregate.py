@@ -24,7 +24,6 @@ class Gathering:
         self._means: dict[str, Tensor] = {}
         self._sums: dict[str, Tensor] = {}
         self._weight = 0.0
-        self._participants = 0
 
     def add(self, model: ModelState, weight: float, contribution: Contribution | None = None) -> None:
         """Take one more client into account."""
@@ -35,23 +34,18 @@ class Gathering:
             _add(self._means, contribution.means, weight)
             _add(self._sums, contribution.sums, 1.0)
         self._weight += weight
-        self._participants += 1
 
-    def model(self) -> ModelState:
-        """The mean of the models so far, at least one."""
-        return ModelState(
+    def gathered(self) -> Gathered:
+        """The means and sums so far, of one client at least."""
+        model = ModelState(
             (self._parameters / self._weight).float(),
             (self._buffers / self._weight).float(),
             self._counters.clone(),
         )
-
-    def gathered(self) -> Gathered:
-        """What a rule's `aggregate` is given."""
         return Gathered(
-            parameters=(self._parameters / self._weight).float(),
+            model=model,
             means={name: (total / self._weight).float() for name, total in self._means.items()},
             sums={name: total.float() for name, total in self._sums.items()},
-            participants=self._participants,
         )
 
 

@@ -10,12 +10,11 @@ from torch import Tensor
 from fedscape.errors import FedscapeError
 from fedscape.federated.augment import augment, changes_images, draw
 from fedscape.federated.rule import Batch, Rule, Training
-from fedscape.federated.weighting import UPDATE_VARIANCE
+from fedscape.federated.weighting import IMAGES_AT_ONCE, UPDATE_VARIANCE
 from fedscape.models.evaluate import EvaluationSet, has_batch_statistics
 from fedscape.streams import stream
 
 POSITIONS = "positions"
-IMAGES_AT_ONCE = 1000  # that are widened from uint8 to int64, so that memory stays flat
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,32 @@ IN_TWO_MODES = (_BatchNorm, _DropoutNd)
 """Layers that do one thing in training and another in evaluation."""
 
 
+class Anatomy:
+    """What a network is made of. Looked up once for all clients: walking through the modules of a deep
+    network
+    takes as long as some of its layers."""
+
+    def __init__(self, module: nn.Module):
+        self.module = module
+        self.kind = type(module).__name__
+        self.blocks = [layer for layer in module.modules() if isinstance(layer, ResidualBlock)]
+        self.in_two_modes = [layer for layer in module.modules() if isinstance(layer, IN_TWO_MODES)]
+
+    @cached_property
+    def classifier(self) -> str:
+        """Name of the last linear layer."""
+        return classifier_names(self.module)[0].rpartition(".")[0]
+
+    @cached_property
+    def takes_any_size(self) -> bool:
+        """Whether the map is averaged before the first linear layer, so that images may have any size."""
+        layers = [layer for layer in self.module.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+        for before, layer in pairwise(layers):
+            if isinstance(before, nn.Conv2d) and isinstance(layer, nn.Linear):
+                return layer.in_features <= before.out_channels
+        return True
+
+
 class Network:
     """Runs a module in train mode with the parameters of one client.
 
@@ -33,9 +59,7 @@ class Network:
         self.module = module
         self.own_parameters = dict(module.named_parameters())
         self._buffers = buffers
-        # Looked up once: walking through the modules of a deep network takes as long as some of its layers.
-        self._blocks = [layer for layer in module.modules() if isinstance(layer, ResidualBlock)]
-        self._in_two_modes = [layer for layer in module.modules() if isinstance(layer, IN_TWO_MODES)]
+        self._anatomy = Anatomy(module)
 
     def with_buffers(self, buffers: Tensors) -> "Network":
         """The same network for a client whose buffers these are."""
@@ -43,43 +67,35 @@ class Network:
         other._buffers = buffers
         return other
 
-    @cached_property
+    @property
     def classifier(self) -> str:
         """Name of the last linear layer."""
-        return classifier_names(self.module)[0].rpartition(".")[0]
+        return self._anatomy.classifier
 
     @property
     def last_block(self) -> str:
         """Name of the network's last stage. A network that names none is a FedscapeError."""
         name = getattr(self.module, "last_block", None)
         if name is None:
-            raise FedscapeError(
-                f"{type(self.module).__name__} names no last block; use a model of kind resnet"
-            )
+            raise FedscapeError(f"{self._anatomy.kind} names no last block; use a model of kind resnet")
         return name
 
     @property
     def blocks(self) -> list[ResidualBlock]:
         """The residual blocks, first to last. A network without any is a FedscapeError."""
-        if not self._blocks:
-            raise FedscapeError(
-                f"{type(self.module).__name__} has no residual blocks; use a model of kind resnet"
-            )
-        return self._blocks
+        if not self._anatomy.blocks:
+            raise FedscapeError(f"{self._anatomy.kind} has no residual blocks; use a model of kind resnet")
+        return self._anatomy.blocks
 
     def check_any_size(self) -> None:
-        """Refuse a network that does not average over the map before its first linear layer.
+        """Refuse a network that takes images of one size only.
 
-        It takes images of one size only; slimmed, its first channels of a smaller map would meet the weights
-        of others.
+        Slimmed, its first channels of a smaller map would meet the weights of others.
         """
-        layers = [layer for layer in self.module.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-        for before, layer in pairwise(layers):
-            if isinstance(before, nn.Conv2d) and isinstance(layer, nn.Linear):
-                if layer.in_features > before.out_channels:
-                    kind = type(self.module).__name__
-                    raise FedscapeError(f"{kind} takes images of one size only; use a model of kind resnet")
-                return
+        if not self._anatomy.takes_any_size:
+            raise FedscapeError(
+                f"{self._anatomy.kind} takes images of one size only; use a model of kind resnet"
+            )
 
     def __call__(
         self,
@@ -133,12 +149,12 @@ class Network:
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
         """Eval mode for the layers that know two modes."""
-        for layer in self._in_two_modes:
+        for layer in self._anatomy.in_two_modes:
             layer.training = False
         try:
             yield
         finally:
-            for layer in self._in_two_modes:
+            for layer in self._anatomy.in_two_modes:
                 layer.training = True
 
     def _run(self, module: nn.Module, prefix: str, parameters: Tensors, inputs: Tensor) -> Tensor:

@@ -166,8 +166,8 @@ def play_round(
         loss_sum += result.loss * result.samples
         longest = max(longest, result.steps)
         on_client(int(np.searchsorted(drawn, result.client)), result)
-    average = gathering.model()
-    target, shared = rule.aggregate(gathering.gathered(), context)
+    gathered = gathering.gathered()
+    target, shared = rule.aggregate(gathered, context)
     parameters, server_state = federation.server.step(
         federation.server_settings, state.model.parameters, target, state.server
     )
@@ -175,7 +175,7 @@ def play_round(
     kept = _kept(federation, number, steps, parameters, state)
     if kept is not None:
         parameters = parameters * kept
-    model = ModelState(parameters, average.buffers, average.counters)
+    model = ModelState(parameters, gathered.model.buffers, gathered.model.counters)
     following = GlobalState(model, server_state, shared, kept, steps)
     if not following.is_finite():
         raise Diverged("server: the averaged model or what the server remembers is not finite")

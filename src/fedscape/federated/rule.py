@@ -109,10 +109,14 @@ class Contribution:
 class Gathered:
     """What the server has of a round's participants."""
 
-    parameters: Tensor  # [P], weighted mean of their models
+    model: ModelState  # weighted mean of theirs; counters are the largest
     means: Vectors
     sums: Vectors
-    participants: int
+
+    @property
+    def parameters(self) -> Tensor:
+        """[P] of the mean model."""
+        return self.model.parameters
 
 
 @dataclass(frozen=True)
