@@ -11,7 +11,7 @@ import numpy as np
 from runs import Algorithm, digits, fedscape, make_work
 
 import fedscape.federated.train as train
-from fedscape.data.storage import Images, Raw, open_dataset, write_dataset
+from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 
 CLIENTS, PER_CLIENT, SAMPLED, ROUNDS = 10_000, 8, 20, 60
 PRINTED_EVERY = 5  # rounds
@@ -25,9 +25,9 @@ def repeated_digits(folder: Path) -> Path:
     data = open_dataset(digits(folder))
     chosen = np.arange(CLIENTS * PER_CLIENT) % len(data.train_labels)
     added = np.random.default_rng(0).integers(0, BRIGHTEST, (len(chosen), 1, 1, 1))
-    images = np.minimum(data.train_images[chosen] + added, 255).astype(np.uint8)
+    images = np.minimum(data.train_inputs[chosen] + added, 255).astype(np.uint8)
     labels = data.train_labels[chosen]
-    raw = Raw(data.classes, Images.of(images), labels, Images.of(images[:10]), labels[:10])
+    raw = Raw(data.classes, Inputs.of(images), labels, Inputs.of(images[:10]), labels[:10])
     write_dataset(folder / "population", "population", "population", raw)
     return folder / "population"
 

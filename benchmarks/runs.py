@@ -93,7 +93,7 @@ def make_work(
     start = random_model(model, settings, data.shape, len(data.classes), 0).state_dict()
     write_weights(files["safetensors"], start)
     Task(
-        images=torch.from_numpy(data.train_images[parts.train]),
+        images=torch.from_numpy(data.train_inputs[parts.train]),
         labels=torch.from_numpy(data.train_labels[parts.train]),
         mean=torch.tensor(data.mean),
         std=torch.tensor(data.std),

@@ -90,7 +90,7 @@ class Ground:
     def floats(self) -> tuple[Tensor, Tensor]:
         """All images, normalised, and their labels."""
         data = self.subject.train
-        return normalise(data.images, data.mean, data.std), data.labels
+        return normalise(data.inputs, data.mean, data.std), data.labels
 
 
 def fedscape(ground: Ground, precision: Precision = "fp32") -> np.ndarray:
@@ -178,7 +178,7 @@ def ground_of(case: Case) -> Ground:
     """The plane through three random ConvNets, and the train images of a partition."""
     torch.set_num_threads(case.threads)
     subject = open_subject("convnet", {}, case.dataset, case.partition, None, 0, prepare_device(case.device))
-    shape, classes = tuple(subject.train.images.shape[1:]), 10
+    shape, classes = tuple(subject.train.inputs.shape[1:]), 10
     models = [random_model("convnet", {}, shape, classes, seed).state_dict() for seed in range(3)]
     start, *ends = (flatten(model, subject.layout)[0].to(subject.device) for model in models)
     return Ground(subject, start, torch.stack([end - start for end in ends]), case.side)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fedscape.data.storage import Images, Raw, write_dataset
+from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.federated.trajectory import clients_writer, trajectory_writer
 from fedscape.models.layout import layout_of
 
@@ -89,7 +89,7 @@ def identity(**changes) -> dict:
 def write_images(folder: Path, train: int, test: int, shape=(1, 4, 4)) -> None:
     """Random images, all of class 0 of two."""
     draw = np.random.default_rng(2)
-    images = [Images.of(draw.integers(0, 256, (count, *shape), dtype=np.uint8)) for count in (train, test)]
+    images = [Inputs.of(draw.integers(0, 256, (count, *shape), dtype=np.uint8)) for count in (train, test)]
     labels = [np.zeros(count, dtype=np.int64) for count in (train, test)]
     write_dataset(folder, "noise", "noise", Raw(("a", "b"), images[0], labels[0], images[1], labels[1]))
 

@@ -179,7 +179,7 @@ class PlainClient:
                 if training.drop_last and len(batch) < training.batch_size:
                     continue
                 self.optimiser.zero_grad()
-                images = channels_last(normalise(self.data.images[batch], self.data.mean, self.data.std))
+                images = channels_last(normalise(self.data.inputs[batch], self.data.mean, self.data.std))
                 loss = cross_entropy(self.module(images), self.data.labels[batch])
                 loss.backward()
                 if training.clip:

@@ -166,7 +166,7 @@ def context_of(client_rule: Rule, module: nn.Module, layout: Layout, **changes: 
 def gradient_of(module: nn.Module, data: EvaluationSet, positions: np.ndarray) -> Callable[[Tensor], Tensor]:
     """The gradient [P] of the mean cross-entropy of some samples as a function of the parameters [P]."""
     names = {name: parameter.shape for name, parameter in module.named_parameters()}
-    images, labels = normalise(data.images[positions], data.mean, data.std), data.labels[positions]
+    images, labels = normalise(data.inputs[positions], data.mean, data.std), data.labels[positions]
 
     def gradient(vector: Tensor) -> Tensor:
         vector = vector.detach().clone().requires_grad_()

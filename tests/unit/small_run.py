@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedscape.data.storage import Images, Raw, write_dataset
+from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.federated.clients import ClientStore
 from fedscape.federated.records import GrowingTable
 from fedscape.federated.train import train_run
@@ -85,10 +85,10 @@ def write_noise(folder: Path, seed: int = 0, classes: tuple[str, ...] = CLASSES,
     """A prepared data set of random images whose brightness tells the class."""
     generator = np.random.default_rng(seed)
 
-    def draw(count: int) -> tuple[Images, np.ndarray]:
+    def draw(count: int) -> tuple[Inputs, np.ndarray]:
         labels = generator.integers(0, len(classes), count)
         noise = generator.integers(0, 100, (count, *shape))
-        return Images.of((noise + 50 * labels[:, None, None, None]).astype(np.uint8)), labels
+        return Inputs.of((noise + 50 * labels[:, None, None, None]).astype(np.uint8)), labels
 
     train_images, train_labels = draw(TRAIN + VALIDATION)
     test_images, test_labels = draw(TEST)

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from fedscape.data.storage import Images, Raw, write_dataset
+from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.files import read_csv
 from fedscape.landscape.projection import Plane, save_plane
 from fedscape.landscape.surface import evaluate_surface
@@ -72,7 +72,7 @@ def linear_plane(tmp_path, **changes):
     """A plane across linear classifiers, and data of three clients."""
     sys.modules["fedscape.models.linear"] = sys.modules[__name__]
     draw = np.random.default_rng(6)
-    images = [Images.of(draw.integers(0, 256, (count, 1, 4, 4), dtype=np.uint8)) for count in (34, 4)]
+    images = [Inputs.of(draw.integers(0, 256, (count, 1, 4, 4), dtype=np.uint8)) for count in (34, 4)]
     labels = [draw.integers(0, 3, count) for count in (34, 4)]
     write_dataset(
         tmp_path / "data", "d", "d", Raw(("a", "b", "c"), images[0], labels[0], images[1], labels[1])

@@ -39,7 +39,7 @@ NARROW = WIDE | {"width": 8, "projection": 8}  # what is left of it at half its 
 
 def batch(seed: int = 0, **draws: Tensor) -> Batch:
     data = samples(BATCH, seed)
-    return Batch(normalise(data.images, data.mean, data.std), data.labels, draws)
+    return Batch(normalise(data.inputs, data.mean, data.std), data.labels, draws)
 
 
 def newcomer(client_rule: Rule, module: nn.Module) -> Client:
@@ -82,7 +82,7 @@ def assert_same_gradients(mine: dict[str, Tensor], theirs: dict[str, Tensor]) ->
 
 def assert_buffers_of_one_pass(module: nn.Module, before: nn.Module, inputs: Batch) -> None:
     """The module's running statistics are those of `before` after one plain pass in train mode."""
-    before.train()(inputs.images)
+    before.train()(inputs.inputs)
     for (name, buffer), expected in zip(module.named_buffers(), before.buffers(), strict=True):
         torch.testing.assert_close(buffer, expected, msg=name)
 
@@ -167,10 +167,10 @@ def test_moon_is_the_papers_formula(references):
     inputs = batch()
     seen = []
     plain.classifier.register_forward_pre_hook(lambda _, entering: seen.append(entering[0]))
-    cross = cross_entropy(plain(inputs.images), inputs.labels)
+    cross = cross_entropy(plain(inputs.inputs), inputs.labels)
     with torch.no_grad():
-        theirs = representation(start, now, inputs.images, references == "train")
-        last = representation(previous, before, inputs.images, references == "train")
+        theirs = representation(start, now, inputs.inputs, references == "train")
+        last = representation(previous, before, inputs.inputs, references == "train")
     terms = []
     for mine, positive, negative in zip(seen[0], theirs, last, strict=True):
         near = torch.exp(mine @ positive / (mine.norm() * positive.norm()) / 0.5)
@@ -189,7 +189,7 @@ def test_moon_is_the_papers_formula(references):
 def test_moon_has_no_term_for_a_client_without_a_previous_model():
     module, inputs = network(), batch()
     loss = one_loss(rule("moon", mu=5.0), module, inputs)
-    expected = cross_entropy(module(inputs.images), inputs.labels)
+    expected = cross_entropy(module(inputs.inputs), inputs.labels)
     torch.testing.assert_close(loss, expected)
     assert_same_gradients(gradients(loss, module), gradients(expected, module))
 
@@ -218,7 +218,7 @@ def test_mixup_is_the_cross_entropy_with_mixed_labels():
     share, partners = 0.3, torch.tensor([3, 0, 5, 1, 4, 2])
     inputs = batch(share=torch.tensor(share), partners=partners)
     one_hot = torch.eye(CLASSES)[data.labels]
-    images = [share * data.images[i] + (1 - share) * data.images[j] for i, j in enumerate(partners)]
+    images = [share * data.inputs[i] + (1 - share) * data.inputs[j] for i, j in enumerate(partners)]
     labels = [share * one_hot[i] + (1 - share) * one_hot[j] for i, j in enumerate(partners)]
     expected = -(torch.stack(labels) * module(torch.stack(images)).log_softmax(1)).sum(1).mean()
     loss = one_loss(rule("mixup", gamma=0.5), module, inputs)
@@ -276,7 +276,7 @@ def test_a_dropped_branch_is_its_shortcut_alone():
     with torch.no_grad():
         dropped.norm2.weight.zero_()
         dropped.norm2.bias.zero_()
-    expected = cross_entropy(without(inputs.images), inputs.labels)
+    expected = cross_entropy(without(inputs.inputs), inputs.labels)
     loss = one_loss(client_rule, module, inputs, drawn=[1.0, 0.0, 1.0])
     torch.testing.assert_close(loss, expected)
     mine, theirs = gradients(loss, module), gradients(expected, without)
@@ -300,7 +300,7 @@ def test_a_kept_branch_counts_by_the_inverse_of_its_probability():
         scaled.stages[2][0].norm2.weight.mul_(1 / 0.8)
         scaled.stages[2][0].norm2.bias.mul_(1 / 0.8)
     loss = one_loss(client_rule, module, inputs, drawn=[1.0, 1.0, 1 / 0.8])
-    torch.testing.assert_close(loss, cross_entropy(scaled(inputs.images), inputs.labels))
+    torch.testing.assert_close(loss, cross_entropy(scaled(inputs.inputs), inputs.labels))
 
 
 @pytest.mark.parametrize(("name", "settings"), [("stochdepth", {"survival": 0.5}), ("gradaug", {})])
@@ -341,7 +341,7 @@ def test_gradaug_is_separate_backward_passes_through_narrow_networks():
     drawn = [(0.5, 1.0), (0.5, 0.75)]
     loss = one_loss(client_rule, module, inputs, drawn=drawn)
     mine = gradients(loss, module)
-    logits = plain(inputs.images)
+    logits = plain(inputs.inputs)
     expected = cross_entropy(logits, inputs.labels)
     expected.backward()
     totals = {name: parameter.grad.clone() for name, parameter in plain.named_parameters()}
@@ -349,7 +349,7 @@ def test_gradaug_is_separate_backward_passes_through_narrow_networks():
     target = logits.detach().softmax(1)
     for _, resolution in drawn:
         small.zero_grad()
-        answer = small(resized(inputs.images, round(SHAPE[1] * resolution))).log_softmax(1)
+        answer = small(resized(inputs.inputs, round(SHAPE[1] * resolution))).log_softmax(1)
         term = 1.75 * (target * (target.log() - answer)).sum(1).mean()
         term.backward()
         add_slices(totals, small, places)
@@ -424,7 +424,7 @@ def test_fedalign_trains_the_narrow_last_stage_only():
     mine = gradients(loss, module)
     seen = []
     plain.stages[1].register_forward_hook(lambda _, entering, leaving: seen.append((entering[0], leaving)))
-    cross = cross_entropy(plain(inputs.images), inputs.labels)
+    cross = cross_entropy(plain(inputs.inputs), inputs.labels)
     base = gradients(cross, plain)
     before, full = (features.detach() for features in seen[0])
     stage = network(NARROW).train().stages[1]

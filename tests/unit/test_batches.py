@@ -87,7 +87,7 @@ def test_a_batch_is_the_normalised_images_and_their_labels():
     data, work = feed.data, work_of(feed, np.arange(10, 23))
     for chosen in steps_of(work_of(feed, np.arange(10, 23))):
         found = batch(work)
-        torch.testing.assert_close(found.images, normalise(data.images[chosen], data.mean, data.std))
+        torch.testing.assert_close(found.inputs, normalise(data.inputs[chosen], data.mean, data.std))
         assert torch.equal(found.labels, data.labels[chosen])
         assert found.draws == {}
         work.done += 1
@@ -106,7 +106,7 @@ def test_stacked_batches_are_the_clients_own(augmentation, normalise):
         stacked = stacked_batch(together)
         for row, work in enumerate(alone):
             own = batch(work)
-            torch.testing.assert_close(stacked.images[row], own.images, rtol=1e-6, atol=1e-6)
+            torch.testing.assert_close(stacked.inputs[row], own.inputs, rtol=1e-6, atol=1e-6)
             assert torch.equal(stacked.labels[row], own.labels)
             assert own.draws.keys() == stacked.draws.keys() == {"share", "partners"}
             for name, drawn in own.draws.items():
@@ -121,19 +121,19 @@ def test_the_rules_draws_do_not_depend_on_augmentation():
     one, other = (batch(work_of(feed, np.arange(10), rule=MIXUP)) for feed in (plain, augmented))
     assert torch.equal(one.draws["share"], other.draws["share"])
     assert one.draws["share"].dtype == torch.float32
-    assert not torch.equal(one.images, other.images)
+    assert not torch.equal(one.inputs, other.inputs)
 
 
 def test_a_client_may_be_normalised_by_itself():
     data = images_and_labels(40, shape=(2, 8, 8))
-    data.images[:, 1] //= 3
+    data.inputs[:, 1] //= 3
     training = replace(TRAINING, batch_size=30, augmentation=Augmentation(normalise="client"))
     feed = Feed(data, training, batch_statistics=False)
-    images = batch(work_of(feed, np.arange(5, 35))).images.double()
+    images = batch(work_of(feed, np.arange(5, 35))).inputs.double()
     for channel in range(2):
         assert images[:, channel].mean().item() == pytest.approx(0, abs=1e-6)
         assert images[:, channel].std(correction=0).item() == pytest.approx(1, rel=1e-6)
-    data.images[5:35, 1] = 17
+    data.inputs[5:35, 1] = 17
     with pytest.raises(FedscapeError, match="normalise: client needs images that differ"):
         feed.normalisation(np.arange(5, 35))
 

@@ -133,7 +133,7 @@ def test_what_a_study_says_of_it_is_checked(tmp_path, my_algorithm):
 def test_its_loss_is_what_was_written(my_algorithm):
     plugin, generator = load("federated.algorithms", "my-algorithm"), torch.Generator().manual_seed(0)
     logits, labels = torch.randn(5, 3, generator=generator), torch.arange(5) % 3
-    batch = type("Batch", (), {"images": logits, "labels": labels})
+    batch = type("Batch", (), {"inputs": logits, "labels": labels})
     context = type("Context", (), {"settings": plugin.Settings(my_setting=0.1)})
     smooth = 0.9 * torch.eye(3)[labels] + 0.1 / 3
     expected = -(smooth * logits.log_softmax(1)).sum(1).mean()

@@ -61,9 +61,9 @@ def test_cifar_is_read(tmp_path, cifar):
     assert opened.classes[3] == "class 3"
     with (cifar / "data_batch_2").open("rb") as file:
         second = pickle.load(file)
-    assert np.array_equal(opened.train_images[20:], second["data"].reshape(-1, 3, 32, 32))
+    assert np.array_equal(opened.train_inputs[20:], second["data"].reshape(-1, 3, 32, 32))
     assert opened.train_labels.tolist() == [i % 10 for i in range(20)] * 2
-    assert len(opened.test_images) == 10
+    assert len(opened.test_inputs) == 10
     recorded = json.loads((tmp_path / "out/dataset.json").read_text())
     path = "cifar-10-batches-py/data_batch_2"
     assert recorded["sources"][path] == md5((cifar / "data_batch_2").read_bytes())
@@ -101,7 +101,7 @@ def test_missing_cifar_is_downloaded_where_the_machine_may(tmp_path, cifar, monk
         lambda *arguments, **options: (cifar / "test_batch").write_bytes(kept),
     )
     prepare_dataset("cifar10", "cifar10", {}, tmp_path, tmp_path / "out")
-    assert len(open_dataset(tmp_path / "out").test_images) == 10
+    assert len(open_dataset(tmp_path / "out").test_inputs) == 10
 
 
 def test_archive_left_by_a_broken_download_is_named(tmp_path, cifar):
@@ -156,7 +156,7 @@ def test_mnist_is_read_gzipped_or_plain(tmp_path, mnist, unpacked):
     opened = open_dataset(tmp_path / "out")
     assert opened.shape == (1, 28, 28)
     assert len(opened.classes) == 10
-    assert np.array_equal(opened.train_images[:, 0], arrays["train-images-idx3-ubyte"])
+    assert np.array_equal(opened.train_inputs[:, 0], arrays["train-images-idx3-ubyte"])
     assert np.array_equal(opened.test_labels, arrays["t10k-labels-idx1-ubyte"])
 
 

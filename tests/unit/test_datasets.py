@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from fedscape.data.prepare import prepare_dataset
-from fedscape.data.storage import Images, Raw, open_dataset, write_dataset
+from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 from fedscape.errors import FedscapeError
 
-ARRAYS = ("train-images.npy", "train-labels.npy", "train-clients.npy", "test-images.npy", "test-labels.npy")
+ARRAYS = ("train-inputs.npy", "train-labels.npy", "train-clients.npy", "test-inputs.npy", "test-labels.npy")
 
 
 def small_raw(clients: np.ndarray | None = None) -> Raw:
@@ -18,9 +18,9 @@ def small_raw(clients: np.ndarray | None = None) -> Raw:
     images = rng.integers(0, 256, (60, 3, 5, 4), dtype=np.uint8)
     return Raw(
         classes=("cat", "dog"),
-        train_images=Images.of(images[:50]),
+        train_inputs=Inputs.of(images[:50]),
         train_labels=np.arange(50) % 2,
-        test_images=Images.of(images[50:]),
+        test_inputs=Inputs.of(images[50:]),
         test_labels=np.arange(10) % 2,
         train_clients=clients,
         sources={"cats-and-dogs": "0" * 32},
@@ -40,12 +40,12 @@ def test_what_is_written_is_what_is_opened(tmp_path):
     raw = small_raw(clients=np.repeat(np.arange(5), 10))
     write_dataset(tmp_path, "pets", "image-folder", raw)
     opened = open_dataset(tmp_path)
-    images = np.concatenate(list(raw.train_images.blocks()))
+    images = np.concatenate(list(raw.train_inputs.blocks()))
     assert (opened.name, opened.kind, opened.classes) == ("pets", "image-folder", ("cat", "dog"))
     assert opened.shape == (3, 5, 4)
-    assert isinstance(opened.train_images, np.memmap)
-    assert not opened.train_images.flags.writeable
-    assert np.array_equal(opened.train_images, images)
+    assert isinstance(opened.train_inputs, np.memmap)
+    assert not opened.train_inputs.flags.writeable
+    assert np.array_equal(opened.train_inputs, images)
     assert np.array_equal(opened.train_labels, raw.train_labels)
     assert opened.train_labels.dtype == opened.test_labels.dtype == np.int64
     assert np.array_equal(opened.train_clients, raw.train_clients)
@@ -58,10 +58,10 @@ def test_what_is_written_is_what_is_opened(tmp_path):
 def test_many_blocks_are_one_array(tmp_path):
     images = np.random.default_rng(1).integers(0, 256, (2500, 1, 3, 3), dtype=np.uint8)
     labels = np.zeros(2500, dtype=np.int64)
-    raw = Raw(("only",), Images.of(images), labels, Images.of(images[:1]), labels[:1])
+    raw = Raw(("only",), Inputs.of(images), labels, Inputs.of(images[:1]), labels[:1])
     write_dataset(tmp_path, "blocks", "digits", raw)
     opened = open_dataset(tmp_path)
-    assert np.array_equal(opened.train_images, images)
+    assert np.array_equal(opened.train_inputs, images)
     assert len(opened.train_clients) == 0
     np.testing.assert_allclose(opened.mean, [(images / 255.0).mean()], rtol=1e-12)
 
@@ -117,7 +117,7 @@ def test_failure_while_writing_leaves_no_data_set(tmp_path):
         raise FedscapeError("cannot read image 11")
 
     raw = small_raw()
-    failing = replace(raw, train_images=Images(50, (3, 5, 4), broken))
+    failing = replace(raw, train_inputs=Inputs(50, (3, 5, 4), broken))
     with pytest.raises(FedscapeError, match="image 11"):
         write_dataset(tmp_path, "pets", "image-folder", failing)
     with pytest.raises(FedscapeError, match=r"dataset.json: not found"):
@@ -126,7 +126,7 @@ def test_failure_while_writing_leaves_no_data_set(tmp_path):
 
 
 def test_constant_channel_is_refused(tmp_path):
-    flat = Images.of(np.full((4, 1, 2, 2), 7, dtype=np.uint8))
+    flat = Inputs.of(np.full((4, 1, 2, 2), 7, dtype=np.uint8))
     raw = Raw(("only",), flat, np.zeros(4, dtype=int), flat, np.zeros(4, dtype=int))
     with pytest.raises(FedscapeError, match="channel 0"):
         write_dataset(tmp_path, "flat", "image-folder", raw)
@@ -144,9 +144,9 @@ def test_digits_parts_share_no_image(tmp_path):
         opened = open_dataset(tmp_path / part)
         assert opened.shape == (1, 8, 8)
         assert opened.classes == tuple("0123456789")
-        assert opened.train_images.max() == 255
-        parts[part, "train"] = opened.train_images
-        parts[part, "test"] = opened.test_images
+        assert opened.train_inputs.max() == 255
+        parts[part, "train"] = opened.train_inputs
+        parts[part, "test"] = opened.test_inputs
         # stratified: the class shares of train and test are those of the part, up to rounding
         for labels in (opened.train_labels, opened.test_labels):
             assert np.bincount(labels, minlength=10).min() >= 0.08 * len(labels)
@@ -189,7 +189,7 @@ def test_image_folder_is_read_resized_and_stratified(tmp_path, pets):
     assert opened.shape == (3, 3, 3)
     assert np.bincount(opened.train_labels).tolist() == [9, 18]
     assert np.bincount(opened.test_labels).tolist() == [1, 2]
-    for image, label in zip(opened.train_images, opened.train_labels, strict=True):
+    for image, label in zip(opened.train_inputs, opened.train_labels, strict=True):
         colour = (200, 10, 0) if label == 0 else (0, 20, 200)
         assert (image == np.array(colour)[:, None, None]).all()
 
@@ -202,7 +202,7 @@ def test_image_folder_may_be_absolute_and_grey(tmp_path):
     settings = {"folder": str(tmp_path / "greys"), "size": 4, "test_fraction": 0.5}
     prepare_dataset("greys", "image-folder", settings, tmp_path / "elsewhere", tmp_path / "out")
     opened = open_dataset(tmp_path / "out")
-    assert opened.train_images[:, :, 0, 0].tolist() == [[10] * 3, [240] * 3]
+    assert opened.train_inputs[:, :, 0, 0].tolist() == [[10] * 3, [240] * 3]
 
 
 def test_unreadable_image_is_named(tmp_path, pets):
@@ -253,7 +253,7 @@ def test_drawn_classes_are_class_folders_with_their_own_images(tmp_path, shades)
     assert len(opened.classes) == 5 and list(opened.classes) == sorted(opened.classes)
     assert np.bincount(opened.train_labels).tolist() == [3] * 5
     assert np.bincount(opened.test_labels).tolist() == [1] * 5
-    for image, label in zip(opened.train_images, opened.train_labels, strict=True):
+    for image, label in zip(opened.train_inputs, opened.train_labels, strict=True):
         assert (image == 10 * int(opened.classes[label].removeprefix("shade-"))).all()
 
 

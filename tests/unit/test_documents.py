@@ -12,7 +12,7 @@ import torch
 from fedscape.connectivity.barriers import Barrier
 from fedscape.connectivity.path import OTHER_END
 from fedscape.data.partition import make_partition
-from fedscape.data.storage import Images, Raw, write_dataset
+from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.drift.updates import Agreement, Movement
 from fedscape.federated.records import rounds_row, timing_row
 from fedscape.landscape import distances, markers, plane, surface
@@ -33,7 +33,7 @@ def costs_columns(folder):
 
 
 def partition_columns(folder):
-    images = Images.of(np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2))
+    images = Inputs.of(np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2))
     raw = Raw(("a", "b"), images, np.arange(2), images, np.arange(2))
     write_dataset(folder / "data", "d", "d", raw)
     make_partition(

@@ -97,7 +97,7 @@ def test_one_full_batch_step_is_gradient_descent_on_the_union(tmp_path, lanes):
     training = replace(TRAINING, local_epochs=1, batch_size=SAMPLES, weight_decay=0.1)
     played = play(federation(tmp_path, Lanes(network(), data, training, lanes), clients))
     central = network()
-    images = normalise(data.images, data.mean, data.std)
+    images = normalise(data.inputs, data.mean, data.std)
     cross_entropy(central(images), data.labels).backward()
     with torch.no_grad():
         for parameter in central.parameters():
@@ -177,7 +177,7 @@ def test_the_loss_is_pure_in_its_parameters():
     """What stacked lanes rely on: the gradient by function transform is the one by backpropagation."""
     data = images_and_labels()
     lanes, rule = Lanes(network(), data, TRAINING, lanes=1), Rule(fedavg, fedavg.Settings())
-    batch = Batch(normalise(data.images, data.mean, data.std), data.labels, {})
+    batch = Batch(normalise(data.inputs, data.mean, data.std), data.labels, {})
     context, client = context_of(lanes, rule), newcomer(lanes, rule)
     found = lanes.one(rule, batch, client, context)
 
@@ -203,8 +203,8 @@ def test_a_round_leaves_what_it_started_from_as_it_was(tmp_path):
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_a_loss_that_is_not_finite_names_its_client(tmp_path, lanes):
     data, clients = images_and_labels(), owned(8, 8, 7)
-    data = replace(data, images=data.images.float())
-    data.images[10] = float("nan")  # of client 1
+    data = replace(data, inputs=data.inputs.float())
+    data.inputs[10] = float("nan")  # of client 1
     lanes = Lanes(network(), data, TRAINING, lanes)
     with pytest.raises(Diverged, match="client 1: the loss is nan"):
         play(federation(tmp_path, lanes, clients))

@@ -22,7 +22,7 @@ SHAPE = (2, 8, 8)
 def samples(count=53, batch_size=20):
     draw = np.random.default_rng(0)
     return EvaluationSet(
-        images=torch.from_numpy(draw.integers(0, 256, (count, *SHAPE), dtype=np.uint8)),
+        inputs=torch.from_numpy(draw.integers(0, 256, (count, *SHAPE), dtype=np.uint8)),
         labels=torch.from_numpy(draw.integers(0, 10, count)),
         mean=torch.tensor([0.4, 0.5]),
         std=torch.tensor([0.2, 0.3]),
@@ -55,7 +55,7 @@ def test_groups_of_one_pass_equal_passes_of_their_own():
     assert [one.samples for one in found] == [13, 13, 13, 0]
     for group, one in enumerate(found[:3]):
         rows = groups == group
-        own = replace(data, images=data.images[rows], labels=data.labels[rows])
+        own = replace(data, inputs=data.inputs[rows], labels=data.labels[rows])
         expected = evaluate(network, *tensors(network), own)
         assert dataclasses.astuple(one) == pytest.approx(dataclasses.astuple(expected), rel=1e-6)
     assert np.isnan([found[3].loss, found[3].error]).all()
@@ -70,7 +70,7 @@ def test_half_precision_is_near_and_not_equal():
 
 def test_evaluation_is_one_plain_pass():
     data, network = samples(), resnet().eval()
-    pixels = (data.images.double() / 255 - data.mean.double().view(1, 2, 1, 1)) / data.std.double().view(
+    pixels = (data.inputs.double() / 255 - data.mean.double().view(1, 2, 1, 1)) / data.std.double().view(
         1, 2, 1, 1
     )
     with torch.no_grad():
@@ -149,7 +149,7 @@ def test_recalibrated_means_are_those_of_all_samples():
     buffers["0.running_mean"].fill_(float("nan"))
     data = samples(count=53, batch_size=20)
     found = recalibrated(network, parameters, buffers, data)
-    mean = normalise(data.images, data.mean, data.std).mean(dim=(0, 2, 3))
+    mean = normalise(data.inputs, data.mean, data.std).mean(dim=(0, 2, 3))
     torch.testing.assert_close(found["0.running_mean"], mean)
     assert found["0.num_batches_tracked"] == 3
     assert buffers["0.running_mean"].isnan().all(), "the buffers handed in are left alone"
@@ -187,7 +187,7 @@ def test_subset_is_fixed_by_its_seed():
 def test_a_set_takes_its_samples_from_the_right_split(tmp_path):
     bowl.write_images(tmp_path, train=40, test=10)
     dataset = open_dataset(tmp_path)
-    for split, arrays in (("train", dataset.train_images), ("test", dataset.test_images)):
+    for split, arrays in (("train", dataset.train_inputs), ("test", dataset.test_inputs)):
         data = EvaluationSet.from_dataset(dataset, split, np.array([2, 7]), "cpu")
-        np.testing.assert_array_equal(data.images, arrays[[2, 7]])
+        np.testing.assert_array_equal(data.inputs, arrays[[2, 7]])
         assert data.labels.tolist() == [0, 0] and data.mean.tolist() == pytest.approx(dataset.mean)

@@ -41,7 +41,7 @@ def models_of(module: nn.Module) -> ModelState:
 def batches(rule: Rule) -> Batch:
     """A batch for each client, stacked."""
     data = images_and_labels(CLIENTS * SAMPLES)
-    images = normalise(data.images, data.mean, data.std).unflatten(0, (CLIENTS, SAMPLES))
+    images = normalise(data.inputs, data.mean, data.std).unflatten(0, (CLIENTS, SAMPLES))
     shares = torch.tensor([0.2, 0.5, 0.9])
     partners = torch.stack([torch.arange(SAMPLES).roll(shift) for shift in (1, 2, 3)])
     draws = {"share": shares, "partners": partners} if rule.name == "mixup" else {}
@@ -50,7 +50,7 @@ def batches(rule: Rule) -> Batch:
 
 def row_of(batch: Batch, row: int) -> Batch:
     return Batch(
-        batch.images[row], batch.labels[row], {name: drawn[row] for name, drawn in batch.draws.items()}
+        batch.inputs[row], batch.labels[row], {name: drawn[row] for name, drawn in batch.draws.items()}
     )
 
 
@@ -109,7 +109,7 @@ def test_gradients_are_those_of_float64(model):
         pieces = vector.split([shape.numel() for shape in shapes])
         tensors = {name: piece.view(shape) for name, piece, shape in zip(names, pieces, shapes, strict=True)}
         loss = cross_entropy(
-            functional_call(module, tensors, (batch.images[row].double(),)), batch.labels[row]
+            functional_call(module, tensors, (batch.inputs[row].double(),)), batch.labels[row]
         )
         (gradient,) = torch.autograd.grad(loss, vector)
         for found_loss, found, _ in (stacked[row], alone[row]):
@@ -127,7 +127,7 @@ def in_torchs_half(model: str) -> list[tuple[float, torch.Tensor, ModelState]]:
         module.load_state_dict(state.named(layout))
         module.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
-            loss = cross_entropy(module(channels_last(batch.images[row])).float(), batch.labels[row])
+            loss = cross_entropy(module(channels_last(batch.inputs[row])).float(), batch.labels[row])
         loss.backward()
         gradient = torch.cat([parameter.grad.flatten() for parameter in module.parameters()])
         found.append((loss.item(), gradient, ModelState.of(module)))

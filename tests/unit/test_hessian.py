@@ -29,7 +29,7 @@ def tiny():
     network(torch.randn(9, 1, 4, 4))
     layout = layout_of(network)
     data = EvaluationSet(
-        images=torch.randint(0, 256, (25, 1, 4, 4), dtype=torch.uint8),
+        inputs=torch.randint(0, 256, (25, 1, 4, 4), dtype=torch.uint8),
         labels=torch.randint(0, 3, (25,)),
         mean=torch.tensor([0.5]),
         std=torch.tensor([0.25]),
@@ -37,7 +37,7 @@ def tiny():
     )
     vector, floats, counters = flatten(network.state_dict(), layout)
     buffers = buffers_of(floats.double(), counters, layout)
-    images = normalise(data.images, data.mean, data.std).double()
+    images = normalise(data.inputs, data.mean, data.std).double()
 
     def loss(theta):
         network.eval()

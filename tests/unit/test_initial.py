@@ -138,7 +138,7 @@ def trained_centrally(folder) -> dict[str, torch.Tensor]:
         order = torch.from_numpy(stream(3, "pretraining", epoch).permutation(samples))
         for batch in order.split(PRETRAINED["batch_size"]):
             optimiser.zero_grad()
-            images = channels_last(normalise(data.images[batch], data.mean, data.std))
+            images = channels_last(normalise(data.inputs[batch], data.mean, data.std))
             cross_entropy(module(images), data.labels[batch]).backward()
             optimiser.step()
     return module.state_dict()

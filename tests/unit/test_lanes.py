@@ -117,7 +117,7 @@ def test_a_start_gradient_is_that_of_the_mean_loss_and_changes_nothing():
     with torch.no_grad():
         for parameter in plain.parameters():
             parameter.mul_(0.9)
-    cross_entropy(plain(normalise(data.images, data.mean, data.std)), data.labels).backward()
+    cross_entropy(plain(normalise(data.inputs, data.mean, data.std)), data.labels).backward()
     expected = torch.cat([parameter.grad.flatten() for parameter in plain.parameters()])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
 
@@ -192,6 +192,6 @@ def test_the_lanes_end_as_they_began_but_for_the_model():
     ],
 )
 def test_how_many_lanes(lanes, device, side, participants, expected):
-    images = SimpleNamespace(device=torch.device(device), shape=(7, 1, side, side - 1))
+    images = SimpleNamespace(device=torch.device(device), shape=(7, 1, side, side - 1), ndim=4)
     training = replace(TRAINING, lanes=lanes)
-    assert lane_count(training, SimpleNamespace(images=images), participants) == expected
+    assert lane_count(training, SimpleNamespace(inputs=images), participants) == expected

@@ -24,7 +24,9 @@ def in_torch(training: TrainingSettings, start, gradients, rates) -> torch.Tenso
     """One lane's parameters after each step, [steps, P]."""
     parameter = start.clone().requires_grad_()
     if training.optimiser == "adamw":
-        optimiser = torch.optim.AdamW([parameter], lr=1.0, weight_decay=training.weight_decay)
+        optimiser = torch.optim.AdamW(
+            [parameter], lr=1.0, betas=tuple(training.betas), weight_decay=training.weight_decay
+        )
     else:
         optimiser = torch.optim.SGD(
             [parameter],
@@ -54,6 +56,7 @@ def in_torch(training: TrainingSettings, start, gradients, rates) -> torch.Tenso
         {"momentum": 0.5, "nesterov": True, "weight_decay": 0.1},
         {"optimiser": "adamw"},
         {"optimiser": "adamw", "weight_decay": 0.1},
+        {"optimiser": "adamw", "betas": [0.8, 0.95]},
     ],
 )
 def test_every_lane_steps_as_torch_optim(changes, same_rate):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fedscape.data.partition import make_partition, open_partition
-from fedscape.data.storage import Images, Raw, write_dataset
+from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.errors import FedscapeError
 
 IDENTITY = {
@@ -22,9 +22,9 @@ IDENTITY = {
 
 def toy(folder, clients: np.ndarray | None = None):
     """200 train and 40 test images of 4 classes; image i shows its own number."""
-    images = Images.of(np.arange(240, dtype=np.uint8).reshape(240, 1, 1, 1))
-    train = Images.of(np.arange(200, dtype=np.uint8).reshape(200, 1, 1, 1))
-    test = Images(40, images.shape, lambda: (block[200:] for block in images.blocks()))
+    images = Inputs.of(np.arange(240, dtype=np.uint8).reshape(240, 1, 1, 1))
+    train = Inputs.of(np.arange(200, dtype=np.uint8).reshape(200, 1, 1, 1))
+    test = Inputs(40, images.shape, lambda: (block[200:] for block in images.blocks()))
     raw = Raw(("a", "b", "c", "never, ever"), train, np.arange(200) % 3, test, np.arange(40) % 3, clients)
     write_dataset(folder, "toy", "image-folder", raw)
     return folder

@@ -119,7 +119,7 @@ def test_the_eigenvalues_are_the_surfaces_curvature_at_the_centre(tmp_path):
     plane, markers = plane_of(tmp_path, given, "eigenvectors", {"round": 2})
     assert markers["round"].tolist() == [2]
     subject = opened(given).subject
-    images = normalise(subject.train.images, subject.train.mean, subject.train.std).double()
+    images = normalise(subject.train.inputs, subject.train.mean, subject.train.std).double()
     buffers = {name: one.double() if one.is_floating_point() else one for name, one in plane.buffers.items()}
     centre, directions = plane.centre.double(), plane.directions.double()
 

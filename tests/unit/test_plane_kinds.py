@@ -129,7 +129,7 @@ def opened(given, model="normed"):
 def loss_of(material, vector, buffers, rows=slice(None)):
     """Loss of a model on some of the train samples."""
     data = material.subject.train
-    data = replace(data, images=data.images[rows], labels=data.labels[rows])
+    data = replace(data, inputs=data.inputs[rows], labels=data.labels[rows])
     return evaluate(material.subject.module, parameters_of(vector, material.layout), buffers, data).loss
 
 

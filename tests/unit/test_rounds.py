@@ -160,7 +160,7 @@ def test_uniform_weights_are_a_plain_mean(tmp_path):
 def test_clients_whose_images_vary_less_count_for_more(tmp_path, normalise_by):
     lanes = engine(weights="inverse-input-variance", augmentation=Augmentation(normalise=normalise_by))
     clients = owned(*SIZES)
-    images = lanes.feed.data.images
+    images = lanes.feed.data.inputs
     images[clients[1]] //= 4
     deviations = torch.stack([lanes.feed.normalisation(positions)[1] for positions in clients])
     variances = input_variances(lanes.feed.data, clients, deviations)
@@ -186,7 +186,7 @@ def test_clients_whose_gradients_vary_less_count_for_more(tmp_path, lanes):
         for _ in range(2):
             shuffled = torch.from_numpy(positions[order.permutation(len(positions))])
             for batch in shuffled.split(lanes.training.batch_size):
-                images = channels_last(normalise(data.images[batch], data.mean, data.std))
+                images = channels_last(normalise(data.inputs[batch], data.mean, data.std))
                 plain.optimiser.zero_grad()
                 cross_entropy(module(images), data.labels[batch]).backward()
                 gradients.append(torch.cat([one.grad.flatten() for one in module.parameters()]).double())

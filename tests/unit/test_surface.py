@@ -51,7 +51,7 @@ def test_losses_of_clients_equal_separate_passes(tmp_path):
     data = open_subject("linear", {}, tmp_path / "data", tmp_path / "partition.npz", None, 0, "cpu").train
     for row in found.itertuples():
         part = slice(None) if np.isnan(row.client) else torch.from_numpy(parts[int(row.client)])
-        own = EvaluationSet(data.images[part], data.labels[part], data.mean, data.std)
+        own = EvaluationSet(data.inputs[part], data.labels[part], data.mean, data.std)
         alone = evaluate(
             Linear(16, 3), parameters_of(plane.at(row.x, row.y), plane.layout), {}, own
         )  # fmt: skip

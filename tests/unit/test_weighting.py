@@ -31,14 +31,14 @@ def image_set(samples: int = 50) -> EvaluationSet:
 def test_input_variance_is_numpys_of_the_normalised_images(images_at_once, monkeypatch):
     monkeypatch.setattr(weighting, "IMAGES_AT_ONCE", images_at_once)
     data = image_set()
-    normalised = normalise(data.images.double(), data.mean.double(), data.std.double()).numpy()
+    normalised = normalise(data.inputs.double(), data.mean.double(), data.std.double()).numpy()
     wanted = [normalised[positions].var(axis=0, ddof=1).mean() for positions in CLIENTS]
     np.testing.assert_allclose(input_variances(data, CLIENTS), wanted, rtol=1e-12)
 
 
 def test_input_variance_where_clients_are_normalised_by_themselves():
     data = image_set()
-    pixels = data.images.double().numpy() / 255
+    pixels = data.inputs.double().numpy() / 255
     deviations = np.stack([pixels[positions].std(axis=(0, 2, 3)) for positions in CLIENTS])
     wanted = [
         (pixels[positions] / deviation[:, None, None]).var(axis=0, ddof=1).mean()

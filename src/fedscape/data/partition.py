@@ -55,6 +55,8 @@ def make_partition(
         train, validation_set = _train_and_validation(len(dataset.train_labels), images, validation, seed)
         test = np.sort(_drawn(len(dataset.test_labels), test_images, "test_images", seed))
         plugin = plugins.load("data.partitions", scheme)
+        if dataset.train_labels.ndim > 1 and getattr(plugin, "BY_LABEL", False):
+            raise FedscapeError("deals by label, of which a sequence has many; use iid, quantity or natural")
         natural = dataset.train_clients[train] if len(dataset.train_clients) else dataset.train_clients
         positions = plugin.split(
             dataset.train_labels[train],
@@ -125,9 +127,9 @@ def _train_and_validation(
 
 
 def _class_counts(dataset: Dataset, parts: list[np.ndarray], identity: dict) -> pd.DataFrame:
-    """A row per client and class, zeros included."""
+    """A row per client and class, zeros included; of sequences the tokens are counted."""
     classes = len(dataset.classes)
-    counts = [np.bincount(dataset.train_labels[part], minlength=classes) for part in parts]
+    counts = [np.bincount(dataset.train_labels[part].ravel(), minlength=classes) for part in parts]
     frame = pd.DataFrame(
         {**identity, "model": "*", "init": "*", "method": "*"}, index=range(len(parts) * classes)
     )

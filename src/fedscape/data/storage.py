@@ -15,24 +15,26 @@ import numpy as np
 from fedscape.errors import FedscapeError
 from fedscape.files import atomic, read_json, write_json
 
-BLOCK = 1024  # images per block: 3 MB at 3 x 32 x 32, so that preparing any data set fits in little memory
+BLOCK = 1024  # samples per block: 3 MB at 3 x 32 x 32, so that preparing any data set fits in little memory
+IMAGE = 3  # dimensions of an image's shape; a sequence of tokens has one
 LEVELS = 256  # values of a uint8
 
 
 @dataclass(frozen=True)
-class Images:
-    """Images that arrive in blocks and need not fit in memory.
+class Inputs:
+    """What a network is shown, in blocks that need not fit in memory together.
 
-    blocks: a function that starts over and yields uint8 arrays [b, C, H, W], `count` images in all.
+    blocks: a function that starts over and yields arrays [b, *shape], `count` samples in all: images as
+        uint8, shape (C, H, W), or sequences of tokens as int32, shape (T,), each from 0 to classes - 1.
     """
 
     count: int
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     blocks: Callable[[], Iterator[np.ndarray]]
 
     @classmethod
-    def of(cls, array: np.ndarray) -> "Images":
-        """Wrap images that are in memory, uint8 [N, C, H, W]."""
+    def of(cls, array: np.ndarray) -> "Inputs":
+        """Wrap inputs that are in memory, [N, *shape]."""
 
         def blocks() -> Iterator[np.ndarray]:
             for start in range(0, len(array), BLOCK):
@@ -43,14 +45,17 @@ class Images:
 
 @dataclass(frozen=True)
 class Raw:
-    """What a data set's plug-in hands over: images, labels 0 .. classes-1, and where they came from."""
+    """What a data set's plug-in hands over: inputs, labels 0 .. classes-1, and where they came from.
 
-    classes: tuple[str, ...]
-    train_images: Images
-    train_labels: np.ndarray  # [N]
-    test_images: Images
-    test_labels: np.ndarray  # [N]
-    train_clients: np.ndarray | None = None  # [N] number of the natural client of each train image
+    An image has one label, a sequence one for each of its tokens: the token that follows.
+    """
+
+    classes: tuple[str, ...]  # of images, or the vocabulary
+    train_inputs: Inputs
+    train_labels: np.ndarray  # [N], or [N, T]
+    test_inputs: Inputs
+    test_labels: np.ndarray  # [M], or [M, T]
+    train_clients: np.ndarray | None = None  # [N] number of the natural client of each train sample
     sources: dict[str, str] = field(default_factory=dict)  # file -> md5 (hexadecimal)
 
 
@@ -61,32 +66,33 @@ class Dataset:
     name: str
     kind: str
     classes: tuple[str, ...]
-    shape: tuple[int, int, int]  # (C, H, W)
-    mean: tuple[float, ...]  # per channel, of the train images scaled to [0, 1]
+    shape: tuple[int, ...]  # (C, H, W) of an image, (T,) of a sequence
+    mean: tuple[float, ...]  # per channel, of the train images scaled to [0, 1]; empty for sequences
     std: tuple[float, ...]  # likewise
-    train_images: np.ndarray  # uint8 memory map [N, C, H, W]
-    train_labels: np.ndarray  # int64 [N]
+    train_inputs: np.ndarray  # memory map [N, *shape], uint8 images or int32 tokens
+    train_labels: np.ndarray  # int64 [N] or [N, T]
     train_clients: np.ndarray  # int32 [N], or [0] where the set has no natural clients
-    test_images: np.ndarray  # uint8 memory map [M, C, H, W]
-    test_labels: np.ndarray  # int64 [M]
+    test_inputs: np.ndarray  # memory map [M, *shape]
+    test_labels: np.ndarray  # int64 [M] or [M, T]
 
 
 def write_dataset(folder: str | Path, name: str, kind: str, raw: Raw, settings: dict | None = None) -> None:
     """Write a prepared data set into `folder`; the same `raw` gives the same bytes.
 
-    Raises FedscapeError where there is no image to train or to test on, or a channel is constant.
+    Raises FedscapeError where there is no sample to train or to test on, or a channel is constant.
     """
     folder = Path(folder)
     description = folder / "dataset.json"
     _check(name, raw)
     description.unlink(missing_ok=True)  # while arrays are replaced, the folder is no data set
     clients = np.zeros(0) if raw.train_clients is None else raw.train_clients
-    histogram = np.zeros((raw.train_images.shape[0], LEVELS), dtype=np.int64)
+    channels = raw.train_inputs.shape[0] if len(raw.train_inputs.shape) == IMAGE else 0
+    histogram = np.zeros((channels, LEVELS), dtype=np.int64)
     files = {
-        "train-images.npy": _write_images(folder / "train-images.npy", raw.train_images, histogram),
+        "train-inputs.npy": _write_inputs(folder / "train-inputs.npy", raw.train_inputs, histogram),
         "train-labels.npy": _write_array(folder / "train-labels.npy", raw.train_labels.astype(np.int64)),
         "train-clients.npy": _write_array(folder / "train-clients.npy", clients.astype(np.int32)),
-        "test-images.npy": _write_images(folder / "test-images.npy", raw.test_images),
+        "test-inputs.npy": _write_inputs(folder / "test-inputs.npy", raw.test_inputs),
         "test-labels.npy": _write_array(folder / "test-labels.npy", raw.test_labels.astype(np.int64)),
     }
     mean, std = _mean_and_std(histogram)
@@ -100,9 +106,9 @@ def write_dataset(folder: str | Path, name: str, kind: str, raw: Raw, settings: 
             "kind": kind,
             "settings": settings or {},
             "classes": list(raw.classes),
-            "shape": list(raw.train_images.shape),
-            "train": raw.train_images.count,
-            "test": raw.test_images.count,
+            "shape": list(raw.train_inputs.shape),
+            "train": raw.train_inputs.count,
+            "test": raw.test_inputs.count,
             "natural_clients": len(np.unique(clients)),
             "mean": mean,
             "std": std,
@@ -123,13 +129,14 @@ def open_dataset(folder: str | Path) -> Dataset:
         shape = tuple(recorded["shape"])
         train, test = recorded["train"], recorded["test"]
         clients = train if recorded["natural_clients"] else 0
+        positions = () if len(shape) == IMAGE else shape
         sizes = {name: file["bytes"] for name, file in recorded["files"].items()}
         wanted = {
-            "train_images": (np.uint8, (train, *shape)),
-            "train_labels": (np.int64, (train,)),
+            "train_inputs": (_dtype(shape), (train, *shape)),
+            "train_labels": (np.int64, (train, *positions)),
             "train_clients": (np.int32, (clients,)),
-            "test_images": (np.uint8, (test, *shape)),
-            "test_labels": (np.int64, (test,)),
+            "test_inputs": (_dtype(shape), (test, *shape)),
+            "test_labels": (np.int64, (test, *positions)),
         }
         arrays = {}
         for key, (dtype, dimensions) in wanted.items():
@@ -149,41 +156,48 @@ def open_dataset(folder: str | Path) -> Dataset:
 
 
 def _check(name: str, raw: Raw) -> None:
-    """No images is the user's mistake; columns that do not fit together are the plug-in's."""
-    for split, images, labels in (
-        ("train", raw.train_images, raw.train_labels),
-        ("test", raw.test_images, raw.test_labels),
+    """No samples is the user's mistake; columns that do not fit together are the plug-in's."""
+    for split, inputs, labels in (
+        ("train", raw.train_inputs, raw.train_labels),
+        ("test", raw.test_inputs, raw.test_labels),
     ):
-        if images.count == 0:
-            raise FedscapeError(f"data set {name}: no {split} images")
-        if len(labels) != images.count:
-            raise ValueError(f"data set {name}: {images.count} {split} images but {len(labels)} labels")
+        if inputs.count == 0:
+            raise FedscapeError(f"data set {name}: no {split} samples")
+        wanted = (inputs.count,) if len(inputs.shape) == IMAGE else (inputs.count, *inputs.shape)
+        if labels.shape != wanted:
+            raise ValueError(f"data set {name}: {split} labels of shape {labels.shape}, wanted {wanted}")
         if labels.min() < 0 or labels.max() >= len(raw.classes):
             raise ValueError(f"data set {name}: {split} labels outside 0..{len(raw.classes) - 1}")
-    if raw.train_clients is not None and len(raw.train_clients) != raw.train_images.count:
+    if raw.train_clients is not None and len(raw.train_clients) != raw.train_inputs.count:
         raise ValueError(
-            f"data set {name}: {raw.train_images.count} images but {len(raw.train_clients)} clients"
+            f"data set {name}: {raw.train_inputs.count} samples but {len(raw.train_clients)} clients"
         )
 
 
-def _write_images(path: Path, images: Images, histogram: np.ndarray | None = None) -> dict:
-    """Stream the images into a .npy file; add their values to `histogram` [C, 256] where one is given."""
-    shape = (images.count, *images.shape)
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+def _dtype(shape: tuple[int, ...]) -> type:
+    """Of the stored inputs."""
+    return np.uint8 if len(shape) == IMAGE else np.int32
+
+
+def _write_inputs(path: Path, inputs: Inputs, histogram: np.ndarray | None = None) -> dict:
+    """Stream the inputs into a .npy file; add images' values to `histogram` [C, 256] where one is given."""
+    dtype = np.dtype(_dtype(inputs.shape))
+    shape = (inputs.count, *inputs.shape)
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     written = 0
     with atomic(path) as temporary:
         with temporary.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
-            for block in images.blocks():
-                if block.dtype != np.uint8 or block.shape[1:] != images.shape:
-                    raise ValueError(f"{path}: block of {block.dtype} {block.shape}, wanted uint8 {shape}")
+            for block in inputs.blocks():
+                if block.dtype != dtype or block.shape[1:] != inputs.shape:
+                    raise ValueError(f"{path}: block of {block.dtype} {block.shape}, wanted {dtype} {shape}")
                 file.write(np.ascontiguousarray(block).data)
                 written += len(block)
                 if histogram is not None:
                     for channel, counts in enumerate(histogram):
                         counts += np.bincount(block[:, channel].ravel(), minlength=LEVELS)
-        if written != images.count:
-            raise ValueError(f"{path}: {written} images came, {images.count} were announced")
+        if written != inputs.count:
+            raise ValueError(f"{path}: {written} samples came, {inputs.count} were announced")
         return _fingerprint(temporary)
 
 
@@ -201,7 +215,7 @@ def _fingerprint(path: Path) -> dict:
 
 
 def _open_array(path: Path, size: int, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
-    """Images (4 dimensions) as a read-only memory map, short columns in memory."""
+    """Inputs and labels of sequences as read-only memory maps, columns in memory."""
     if not path.is_file():
         raise FedscapeError(f"{path}: not found; prepare the data set again")
     found = path.stat().st_size
@@ -210,7 +224,7 @@ def _open_array(path: Path, size: int, dtype: type, shape: tuple[int, ...]) -> n
             f"{path}: truncated or foreign, {found} bytes instead of {size}; prepare it again"
         )
     try:
-        array = np.load(path, mmap_mode="r" if len(shape) == 4 else None, allow_pickle=False)
+        array = np.load(path, mmap_mode="r" if len(shape) > 1 else None, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise FedscapeError(f"{path}: not a .npy array ({error}); prepare the data set again") from error
     if array.dtype != dtype or array.shape != shape:

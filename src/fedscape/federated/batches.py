@@ -11,7 +11,7 @@ from fedscape.errors import FedscapeError
 from fedscape.federated.augment import augment, changes_images, draw
 from fedscape.federated.rule import Batch, Rule, Training
 from fedscape.federated.weighting import IMAGES_AT_ONCE, UPDATE_VARIANCE
-from fedscape.models.evaluate import EvaluationSet, has_batch_statistics
+from fedscape.models.evaluate import IMAGES, EvaluationSet, has_batch_statistics
 from fedscape.streams import stream
 
 POSITIONS = "positions"
@@ -64,6 +64,8 @@ class Feed:
         self.data = data
         self.training = training
         self._augments = changes_images(training.augmentation)
+        if data.inputs.ndim != IMAGES and (self._augments or training.augmentation.normalise == "client"):
+            raise FedscapeError("augmentation is for images, and these samples are sequences of tokens")
         self._batch_statistics = batch_statistics
 
     @classmethod
@@ -120,24 +122,26 @@ class Feed:
         """Mean and deviation [C] with which a client's images are normalised."""
         if self.training.augmentation.normalise == "dataset":
             return self.data.mean, self.data.std
-        chosen = torch.from_numpy(positions).to(self.data.images.device)
-        sums = torch.zeros(2, self.data.images.shape[1], dtype=torch.int64, device=chosen.device)
+        chosen = torch.from_numpy(positions).to(self.data.inputs.device)
+        sums = torch.zeros(2, self.data.inputs.shape[1], dtype=torch.int64, device=chosen.device)
         for piece in chosen.split(IMAGES_AT_ONCE):
-            pixels = self.data.images[piece].long()
+            pixels = self.data.inputs[piece].long()
             sums += torch.stack([pixels.sum(dim=(0, 2, 3)), pixels.square().sum(dim=(0, 2, 3))])
-        mean, square = sums.double() / (len(positions) * self.data.images[0, 0].numel())
+        mean, square = sums.double() / (len(positions) * self.data.inputs[0, 0].numel())
         deviation = (square - mean.square()).clamp_min(0).sqrt()
         if not bool((deviation > 0).all()):
             raise FedscapeError("normalise: client needs images that differ; a client's channel is constant")
         return (mean / 255).float(), (deviation / 255).float()
 
-    def images(self, positions: Tensor, drawn: dict[str, Tensor], mean: Tensor, std: Tensor) -> Tensor:
-        """Images float32 [..., C, H, W] at `positions` [...], augmented and normalised.
+    def inputs(self, positions: Tensor, drawn: dict[str, Tensor], mean: Tensor, std: Tensor) -> Tensor:
+        """Images float32 [..., C, H, W] at `positions` [...], augmented and normalised; or tokens [..., T].
 
         drawn: random numbers of the augmentation, [..., ...] each. mean, std: [C], or [A, C] for clients that
         are stacked in the first dimension of `positions`.
         """
-        images = self.data.images[positions] / 255
+        if self.data.inputs.ndim != IMAGES:
+            return self.data.inputs[positions].long()
+        images = self.data.inputs[positions] / 255
         if self._augments:
             flat = {name: values.flatten(0, positions.ndim - 1) for name, values in drawn.items()}
             shape = images.shape
@@ -187,7 +191,7 @@ class Work:
         return self._draws[self.done % self._per_epoch] if self._draws else {}
 
     def _begin_epoch(self) -> None:
-        task, device = self.task, self.feed.data.images.device
+        task, device = self.task, self.feed.data.inputs.device
         order = task.positions[task.order.permutation(len(task.positions))][: self.used]
         drawn = draw(self.feed.training.augmentation, task.augmentation, self.used)
         self._samples = _tensors({POSITIONS: order, **drawn}, device)
@@ -207,7 +211,7 @@ def stacked_batch(works: Sequence[Work]) -> Batch:
     if feed.training.augmentation.normalise == "client":
         mean, std = torch.stack([work.mean for work in works]), torch.stack([work.std for work in works])
     return Batch(
-        images=feed.images(positions, drawn, mean, std),
+        inputs=feed.inputs(positions, drawn, mean, std),
         labels=feed.data.labels[positions],
         draws={name: torch.stack([one[name] for one in draws]) for name in draws[0]},
     )
@@ -218,7 +222,7 @@ def batch(work: Work) -> Batch:
     samples = work.samples()
     positions = samples.pop(POSITIONS)
     return Batch(
-        images=work.feed.images(positions, samples, work.mean, work.std),
+        inputs=work.feed.inputs(positions, samples, work.mean, work.std),
         labels=work.feed.data.labels[positions],
         draws=work.draws(),
     )

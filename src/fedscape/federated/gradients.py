@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from fedscape.federated.network import Network
 from fedscape.federated.rule import Batch, Client, Context, Rule
 from fedscape.federated.state import ModelState
+from fedscape.models.evaluate import laid_out
 from fedscape.models.layout import Layout, buffers_of, layout_of, parameters_of
 
 
@@ -38,15 +39,9 @@ class SequentialGradient:
     def __call__(self, rule: Rule, batch: Batch, client: Client, context: Context) -> Tensor:
         """The loss of the model in `state` on one batch, detached; its gradient is then in `gradient`."""
         self.gradient.zero_()
-        images = batch.images
-        if images.device.type == "cpu":
-            # Channels last makes a ConvNet's step faster. A copy, since images of one channel count as
-            # channels last as they are, but what is computed from them would not be.
-            images = torch.empty_like(images, memory_format=torch.channels_last).copy_(images)
-        with autocast(images.device, self._half):
-            loss = rule.loss(
-                self.network, self.network.own_parameters, batch._replace(images=images), client, context
-            )
+        batch = batch._replace(inputs=laid_out(batch.inputs))
+        with autocast(batch.inputs.device, self._half):
+            loss = rule.loss(self.network, self.network.own_parameters, batch, client, context)
         loss.backward()
         return loss.detach()
 
@@ -74,7 +69,7 @@ class StackedGradient:
             parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], batch: Batch, client: Client
         ) -> Tensor:
             network = self.network.with_buffers(buffers)
-            with autocast(batch.images.device, self._half):  # not of the backward pass
+            with autocast(batch.inputs.device, self._half):  # not of the backward pass
                 return rule.loss(network, parameters, batch, client, context)
 
         # The lanes do not depend on each other, so the gradient of their losses' sum is each one's own. (Not

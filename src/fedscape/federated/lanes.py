@@ -20,7 +20,7 @@ from fedscape.federated.optimiser import clip, learning_rate, moment_names, step
 from fedscape.federated.pruning import due, mask, sparsity
 from fedscape.federated.rule import Batch, Client, ClientResult, Context, Rule, Training
 from fedscape.federated.state import ModelState
-from fedscape.models.evaluate import EvaluationSet, normalise
+from fedscape.models.evaluate import EvaluationSet, prepared
 from fedscape.models.layout import layout_of
 from fedscape.streams import stream
 
@@ -46,7 +46,7 @@ class Lanes:
     """
 
     def __init__(self, module: nn.Module, data: EvaluationSet, training: Training, lanes: int, seed: int = 0):
-        self.module = module.to(data.images.device)
+        self.module = module.to(data.inputs.device)
         self.training, self.lanes, self.seed = training, lanes, seed
         self.feed = Feed.of(module, data, training)
         self.layout = layout_of(module)
@@ -133,8 +133,8 @@ class Lanes:
         # As few batches as their size allows, about equal: none of one sample where there are more.
         with frozen_statistics(self.module):
             for chosen in positions.tensor_split(-(-len(positions) // self.training.batch_size)):
-                images = normalise(self.feed.data.images[chosen], mean, std)
-                self.one(rule, Batch(images, self.feed.data.labels[chosen], {}), client, context)
+                inputs = prepared(self.feed.data.inputs[chosen], mean, std)
+                self.one(rule, Batch(inputs, self.feed.data.labels[chosen], {}), client, context)
                 total.add_(self.one.gradient, alpha=len(chosen) / len(positions))
         return total
 

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from fedscape.federated.rule import Training
 
-ADAM_DECAYS = (0.9, 0.999)  # of the means of gradients and of their squares, PyTorch's defaults
 ADAM_EPSILON = 1e-8  # added to the denominator, PyTorch's default
 CLIP_EPSILON = 1e-6  # as in torch.nn.utils.clip_grad_norm_
 
@@ -95,7 +94,7 @@ def _adamw(
     rates: Sequence[float],
     counts: Sequence[int],
 ) -> None:
-    first_decay, second_decay = ADAM_DECAYS
+    first_decay, second_decay = training.betas
     first = moments["first"].lerp_(gradient, 1 - first_decay)
     second = moments["second"].mul_(second_decay).addcmul_(gradient, gradient, value=1 - second_decay)
     root = [math.sqrt(1 - second_decay**count) for count in counts]

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from torch import Tensor
 
+from fedscape.errors import FedscapeError
 from fedscape.federated.state import ModelState
 from fedscape.models.layout import Layout, parameters_of
 
@@ -28,6 +29,7 @@ class Training(Protocol):
     lr: float
     momentum: float
     nesterov: bool
+    betas: list[float]
     weight_decay: float
     schedule: object
     clip: float
@@ -46,9 +48,14 @@ class Training(Protocol):
 class Batch(NamedTuple):
     """What one client steps on."""
 
-    images: Tensor  # float32 [b, C, H, W], normalised and augmented
-    labels: Tensor  # int64 [b]
+    inputs: Tensor  # images float32 [b, C, H, W], normalised and augmented; or tokens int64 [b, T]
+    labels: Tensor  # int64 [b], or [b, T]
     draws: Vectors  # the rule's random numbers for this step and client
+
+    def check_images(self, rule: str) -> None:
+        """Refuse sequences of tokens, for a rule that does with inputs what only images allow."""
+        if not self.inputs.is_floating_point():
+            raise FedscapeError(f"{rule} is for images, and these samples are sequences of tokens")
 
 
 class Client(NamedTuple):

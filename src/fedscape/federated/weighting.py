@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from fedscape.errors import FedscapeError
-from fedscape.models.evaluate import EvaluationSet
+from fedscape.models.evaluate import IMAGES, EvaluationSet
 
 SIZE, UNIFORM = "size", "uniform"
 INPUT_VARIANCE, UPDATE_VARIANCE = "inverse-input-variance", "inverse-update-variance"
@@ -54,8 +54,12 @@ def input_variances(
     images: the train set. clients: per client the positions of its samples there.
     deviations: [N, C], by which each client's pixels (0..1) are divided where clients are normalised by
         themselves; None where all are normalised by the set's own. (Their means do not matter.)
-    Raises FedscapeError where a client has fewer than two samples.
+    Raises FedscapeError where a client has fewer than two samples, or samples are no images.
     """
+    if images.inputs.ndim != IMAGES:
+        raise FedscapeError(
+            f"weights {INPUT_VARIANCE} is for images, and these samples are sequences of tokens"
+        )
     variances = np.empty(len(clients))
     for client, positions in enumerate(clients):
         if len(positions) < 2:
@@ -63,7 +67,7 @@ def input_variances(
                 f"weights {INPUT_VARIANCE}: client {client} has {len(positions)} sample, at least 2 needed"
             )
         deviation = images.std if deviations is None else deviations[client]
-        pixels = _pixel_variances(images.images, torch.from_numpy(np.asarray(positions)))
+        pixels = _pixel_variances(images.inputs, torch.from_numpy(np.asarray(positions)))
         per_channel = pixels.mean(dim=(1, 2)) / (255 * deviation.double().cpu()).square()
         variances[client] = per_channel.mean().item()
     return variances

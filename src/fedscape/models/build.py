@@ -3,22 +3,28 @@
 import torch
 from torch import nn
 
+from fedscape.data.storage import IMAGE
+from fedscape.errors import FedscapeError
 from fedscape.plugins import load
 from fedscape.streams import stream
 
 
-def build_model(name: str, settings: dict, shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """The network `models/<name>.py` for images of `shape` (channels, height, width).
+def build_model(name: str, settings: dict, shape: tuple[int, ...], classes: int) -> nn.Module:
+    """The network `models/<name>.py` for images of `shape` (channels, height, width) or tokens of (T,).
 
-    Its weights come from torch's global generator: use `random_model` where they matter.
+    Its weights come from torch's global generator: use `random_model` where they matter. Raises FedscapeError
+    where the network takes the other of the two; a plug-in for tokens says so by `INPUTS = "tokens"`.
     """
     plugin = load("models", name)
+    taken, given = getattr(plugin, "INPUTS", "images"), "images" if len(shape) == IMAGE else "tokens"
+    if taken != given:
+        raise FedscapeError(
+            f"model {name} takes {taken}, and the samples are {given} of shape {tuple(shape)}"
+        )
     return plugin.build(plugin.Settings(**settings), tuple(shape), classes)
 
 
-def random_model(
-    name: str, settings: dict, shape: tuple[int, int, int], classes: int, seed: int
-) -> nn.Module:
+def random_model(name: str, settings: dict, shape: tuple[int, ...], classes: int, seed: int) -> nn.Module:
     """The network with weights from the stream `start` of `seed`; torch's own generator is left alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(stream(seed, "start").integers(2**63)))

@@ -1,4 +1,4 @@
-"""Loss and error of a model on a fixed set of images that lives on the device as uint8."""
+"""Loss and error of a model on a fixed set of samples that lives on the device as it is stored."""
 
 import math
 from collections.abc import Iterator
@@ -15,15 +15,22 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedscape.data.storage import Dataset
 
+IMAGES = 4
+"""Dimensions of a batch of images; one of sequences of tokens has 2."""
+MEASURES = 4
+"""Numbers that are added up over the samples; see `measures`."""
 Precision = Literal["fp32", "bf16"]
 """Type in which convolutions and matrix products are computed; the loss itself is always float32."""
 CPU_BATCH, GPU_BATCH = 250, 2000
-"""Images per forward pass: activations that stay in a processor's cache; enough to keep a GPU busy."""
+"""Samples per forward pass: activations that stay in a processor's cache; enough to keep a GPU busy."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Means over the samples with their standard errors; loss in nats, error as a fraction."""
+    """Means over the samples with their standard errors; loss in nats, error as a fraction.
+
+    The loss and the error of a sequence are the means over its tokens.
+    """
 
     loss: float
     loss_se: float
@@ -39,9 +46,13 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Images uint8 [n, C, H, W] and labels int64 [n] on one device, and how to normalise them."""
+    """Inputs and their labels on one device, and how to normalise them.
 
-    images: Tensor
+    inputs: images uint8 [n, C, H, W] with labels int64 [n], or tokens int32 [n, T] with labels [n, T].
+    mean, std: [C] of images; empty for tokens.
+    """
+
+    inputs: Tensor
     labels: Tensor
     mean: Tensor
     std: Tensor
@@ -56,10 +67,10 @@ class EvaluationSet:
         device: str | torch.device,
     ) -> "EvaluationSet":
         """Samples `indices` of one split of a data set, copied to the device."""
-        images = dataset.train_images if split == "train" else dataset.test_images
+        inputs = dataset.train_inputs if split == "train" else dataset.test_inputs
         labels = dataset.train_labels if split == "train" else dataset.test_labels
         return cls(
-            images=torch.from_numpy(np.array(images[indices])).to(device),
+            inputs=torch.from_numpy(np.array(inputs[indices])).to(device),
             labels=torch.from_numpy(np.array(labels[indices], dtype=np.int64)).to(device),
             mean=torch.tensor(dataset.mean, device=device),
             std=torch.tensor(dataset.std, device=device),
@@ -67,10 +78,15 @@ class EvaluationSet:
         )
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Normalised images and labels, in the order of the set; the last batch may be short."""
+        """What a network takes, and labels, in the order of the set; the last batch may be short."""
         for start in range(0, len(self.labels), self.batch_size):
             rows = slice(start, start + self.batch_size)
-            yield normalise(self.images[rows], self.mean, self.std), self.labels[rows]
+            yield prepared(self.inputs[rows], self.mean, self.std), self.labels[rows]
+
+
+def prepared(inputs: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Inputs [n, ...] as a network takes them: normalised images float32, or tokens int64."""
+    return normalise(inputs, mean, std) if inputs.ndim == IMAGES else inputs.long()
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -90,10 +106,10 @@ def evaluate(
     One stateless pass; the mean weighs every sample the same, whatever the batches. A loss that is NaN or
     infinite stays so; a sample without a defined loss counts as an error.
     """
-    sums = torch.zeros(3, dtype=torch.float64, device=data.labels.device)
-    for measures in _measured(module, parameters, buffers, data, precision):
-        sums += measures.sum(dim=1)
-    return _evaluation(*sums.tolist(), len(data.labels))
+    sums = torch.zeros(MEASURES, dtype=torch.float64, device=data.labels.device)
+    for values in _measured(module, parameters, buffers, data, precision):
+        sums += values.sum(dim=1)
+    return evaluation(sums, len(data.labels))
 
 
 def evaluate_groups(
@@ -109,16 +125,16 @@ def evaluate_groups(
 
     groups: int64 [n] on the data's device, the group of each sample; -1 for none. An empty group has NaN.
     """
-    sums = torch.zeros(3, count + 1, dtype=torch.float64, device=data.labels.device)
+    sums = torch.zeros(MEASURES, count + 1, dtype=torch.float64, device=data.labels.device)
     start = 0
-    for measures in _measured(module, parameters, buffers, data, precision):
-        stop = start + measures.shape[1]
-        sums.index_add_(1, groups[start:stop] + 1, measures)
+    for values in _measured(module, parameters, buffers, data, precision):
+        stop = start + values.shape[1]
+        sums.index_add_(1, groups[start:stop] + 1, values)
         start = stop
     sizes = torch.bincount(groups + 1, minlength=count + 1).tolist()
     return [
-        _evaluation(*sums.sum(dim=1).tolist(), start),
-        *(_evaluation(*sums[:, group].tolist(), sizes[group]) for group in range(1, count + 1)),
+        evaluation(sums.sum(dim=1), start),
+        *(evaluation(sums[:, group], sizes[group]) for group in range(1, count + 1)),
     ]
 
 
@@ -148,11 +164,11 @@ def recalibrated(
         with mode(module, training=False), torch.no_grad():
             for layer in layers.values():
                 layer.train()
-            for images, labels in data.batches():
+            for inputs, labels in data.batches():
                 seen += len(labels)
                 for layer in layers.values():
                     layer.momentum = len(labels) / seen
-                functional_call(module, {**parameters, **fresh}, (images,), strict=True)
+                functional_call(module, {**parameters, **fresh}, (inputs,), strict=True)
     finally:
         for name, layer in layers.items():
             layer.momentum = momenta[name]
@@ -184,28 +200,46 @@ def _measured(
     data: EvaluationSet,
     precision: Precision,
 ) -> Iterator[Tensor]:
-    """Per batch, of each sample: loss, its square, and whether the answer is wrong; float64 [3, b]."""
+    """The `measures` of every batch."""
     tensors = {**parameters, **buffers}
     half = torch.autocast(data.labels.device.type, torch.bfloat16, enabled=precision == "bf16")
     with mode(module, training=False), torch.inference_mode(), half:
-        for images, labels in data.batches():
-            if images.device.type == "cpu":
-                # Channels last takes a ConvNet about half of the time. A copy, because images of one channel
-                # count as channels last as they are, but what is computed from them would not be.
-                images = torch.empty_like(images, memory_format=torch.channels_last).copy_(images)
-            logits = functional_call(module, tensors, (images,), strict=True)
-            losses = cross_entropy(logits.float(), labels, reduction="none").double()
-            wrong = (logits.argmax(dim=1) != labels) | losses.isnan()
-            yield torch.stack([losses, losses.square(), wrong.double()])
+        for inputs, labels in data.batches():
+            logits = functional_call(module, tensors, (laid_out(inputs),), strict=True)
+            yield measures(logits, labels)
 
 
-def _evaluation(loss_sum: float, square_sum: float, errors: float, samples: int) -> Evaluation:
-    """Means and standard errors from sums over the samples; NaN where there are none."""
+def laid_out(inputs: Tensor) -> Tensor:
+    """The same values, images on a CPU with the channels last, which takes a ConvNet about half of the time.
+
+    A copy, because images of one channel count as channels last as they are, but what is computed from them
+    would not be.
+    """
+    if inputs.device.type != "cpu" or inputs.ndim != IMAGES:
+        return inputs
+    return torch.empty_like(inputs, memory_format=torch.channels_last).copy_(inputs)
+
+
+def measures(logits: Tensor, labels: Tensor) -> Tensor:
+    """Of each sample: loss and its square, share of wrong answers and its square; float64 [MEASURES, b].
+
+    logits: [b, classes], or [b, classes, T] with labels [b, T].
+    """
+    losses = cross_entropy(logits.float(), labels, reduction="none").double()
+    wrong = ((logits.argmax(dim=1) != labels) | losses.isnan()).double()
+    if labels.ndim > 1:
+        losses, wrong = losses.mean(dim=1), wrong.mean(dim=1)
+    return torch.stack([losses, losses.square(), wrong, wrong.square()])
+
+
+def evaluation(sums: Tensor, samples: int) -> Evaluation:
+    """Means and standard errors from the sums of `measures` [MEASURES] over the samples; NaN without any."""
+    loss_sum, loss_squares, errors, error_squares = sums.tolist()
     return Evaluation(
         loss=loss_sum / samples if samples else math.nan,
-        loss_se=_standard_error(loss_sum, square_sum, samples),
+        loss_se=_standard_error(loss_sum, loss_squares, samples),
         error=errors / samples if samples else math.nan,
-        error_se=_standard_error(errors, errors, samples),
+        error_se=_standard_error(errors, error_squares, samples),
         samples=samples,
     )
 

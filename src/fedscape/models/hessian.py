@@ -80,12 +80,14 @@ class HessianProduct:
 
     def _gradients(self) -> Iterator[Tensor]:
         """Per batch, its part of the mean's gradient [P], ready to be differentiated once more."""
-        samples = len(self.data.labels)
-        for images, labels in self.data.batches():
+        predictions = self.data.labels.numel()  # one for each image, or for each token of a sequence
+        for inputs, labels in self.data.batches():
+            if inputs.is_floating_point():
+                inputs = inputs.to(self.point.dtype)
             with mode(self.module, training=False):
                 tensors = {**parameters_of(self.point, self.layout), **self.buffers}
-                logits = functional_call(self.module, tensors, (images.to(self.point.dtype),), strict=True)
-            loss = cross_entropy(logits, labels, reduction="sum") / samples
+                logits = functional_call(self.module, tensors, (inputs,), strict=True)
+            loss = cross_entropy(logits, labels, reduction="sum") / predictions
             yield torch.autograd.grad(loss, self.point, create_graph=True)[0]
 
 

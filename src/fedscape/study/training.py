@@ -115,6 +115,8 @@ class TrainingSettings:
     lr: float = 0.01  # clients' learning rate
     momentum: float = 0.0  # of SGD
     nesterov: bool = False  # Nesterov's form of the momentum
+    # of AdamW: decay per step of the means of gradients and of their squares
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     weight_decay: float = 0.0  # SGD adds this times the weights to the gradient; AdamW shrinks them
     schedule: Schedule = Schedule()  # how lr goes over the rounds
     clip: float = 0.0  # largest norm of a client's gradient, all parameters together; 0: no limit
@@ -140,6 +142,8 @@ class TrainingSettings:
             raise ValueError(f"lr must be > 0, got {self.lr}")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas must be two numbers in [0, 1), got {self.betas}")
         for name in ("weight_decay", "clip"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
@@ -151,6 +155,8 @@ class TrainingSettings:
         """Refuse settings that are possible one by one and mean nothing together."""
         if self.momentum and self.optimiser != "sgd":
             raise ValueError(f"momentum needs optimiser sgd, got {self.optimiser}")
+        if self.betas != [0.9, 0.999] and self.optimiser != "adamw":
+            raise ValueError(f"betas need optimiser adamw, got {self.optimiser}")
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov needs momentum > 0")
         if self.schedule.warmup_lr > self.lr:

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from fedscape.data.holdout import held_out
-from fedscape.data.storage import Images, Raw
+from fedscape.data.storage import Inputs, Raw
 from fedscape.streams import stream
 
 SPLIT_SEED = 0  # no setting: the parts must never overlap, whoever prepares them
@@ -50,9 +50,9 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
     test = held_out(labels[chosen], TEST_SHARE, rng)
     return Raw(
         classes=tuple(str(digit) for digit in bundled.target_names),
-        train_images=Images.of(images[chosen[~test]]),
+        train_inputs=Inputs.of(images[chosen[~test]]),
         train_labels=labels[chosen[~test]],
-        test_images=Images.of(images[chosen[test]]),
+        test_inputs=Inputs.of(images[chosen[test]]),
         test_labels=labels[chosen[test]],
         sources={"sklearn.datasets.load_digits": hashlib.md5(images.tobytes()).hexdigest()},
     )

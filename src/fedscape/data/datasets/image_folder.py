@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from fedscape.data.holdout import held_out
-from fedscape.data.storage import BLOCK, Images, Raw
+from fedscape.data.storage import BLOCK, Inputs, Raw
 from fedscape.errors import FedscapeError
 from fedscape.streams import stream
 
@@ -91,9 +91,9 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
     listing = "".join(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n" for path in files)
     return Raw(
         classes=tuple(path.name for path in class_folders),
-        train_images=_images([files[i] for i in np.flatnonzero(~test)], settings.size, name),
+        train_inputs=_images([files[i] for i in np.flatnonzero(~test)], settings.size, name),
         train_labels=all_labels[~test],
-        test_images=_images([files[i] for i in np.flatnonzero(test)], settings.size, name),
+        test_inputs=_images([files[i] for i in np.flatnonzero(test)], settings.size, name),
         test_labels=all_labels[test],
         sources={settings.folder: hashlib.md5(listing.encode()).hexdigest()},
     )
@@ -107,12 +107,12 @@ def _drawn(folders: Sequence[Path], count: int, seed: int, where: str) -> list[P
     return [folders[i] for i in sorted(chosen)]
 
 
-def _images(files: Sequence[Path], size: int, name: str) -> Images:
+def _images(files: Sequence[Path], size: int, name: str) -> Inputs:
     def blocks() -> Iterator[np.ndarray]:
         for start in range(0, len(files), BLOCK):
             yield np.stack([_decode(path, size, name) for path in files[start : start + BLOCK]])
 
-    return Images(len(files), (3, size, size), blocks)
+    return Inputs(len(files), (3, size, size), blocks)
 
 
 def _decode(path: Path, size: int, name: str) -> np.ndarray:

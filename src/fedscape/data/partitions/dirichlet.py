@@ -24,6 +24,8 @@ from fedscape.data.sizes import client_count
 
 NO_MASS = np.finfo(float).tiny  # smallest normal number: below it, floats are too coarse to draw from
 
+BY_LABEL = True  # deals by the one label that a sample has
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -15,6 +15,8 @@ import numpy as np
 
 from fedscape.data.sizes import client_count, cut, repeated
 
+BY_LABEL = True  # deals by the one label that a sample has
+
 
 @dataclass(frozen=True)
 class Settings:

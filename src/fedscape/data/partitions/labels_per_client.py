@@ -11,6 +11,8 @@ import numpy as np
 from fedscape.data.sizes import client_count
 from fedscape.errors import FedscapeError
 
+BY_LABEL = True  # deals by the one label that a sample has
+
 
 @dataclass(frozen=True)
 class Settings:

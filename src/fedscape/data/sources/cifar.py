@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from fedscape.data.sources.download import checked_md5, fetch
-from fedscape.data.storage import Images, Raw
+from fedscape.data.storage import Inputs, Raw
 
 
 def load_cifar(archive: type, data_root: Path, name: str) -> Raw:
@@ -32,9 +32,9 @@ def load_cifar(archive: type, data_root: Path, name: str) -> Raw:
     train, test = (archive(data_root, train=train, download=False) for train in (True, False))
     return Raw(
         classes=tuple(train.classes),
-        train_images=Images.of(train.data.transpose(0, 3, 1, 2)),
+        train_inputs=Inputs.of(train.data.transpose(0, 3, 1, 2)),
         train_labels=np.asarray(train.targets, dtype=np.int64),
-        test_images=Images.of(test.data.transpose(0, 3, 1, 2)),
+        test_inputs=Inputs.of(test.data.transpose(0, 3, 1, 2)),
         test_labels=np.asarray(test.targets, dtype=np.int64),
         sources=sources,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fedscape.data.sources.download import checked_md5, fetch
-from fedscape.data.storage import Images, Raw
+from fedscape.data.storage import Inputs, Raw
 from fedscape.errors import FedscapeError
 
 FILES = (
@@ -49,9 +49,9 @@ def load_mnist(
     train_images, train_labels, test_images, test_labels = contents
     return Raw(
         classes=classes,
-        train_images=Images.of(train_images[:, None]),
+        train_inputs=Inputs.of(train_images[:, None]),
         train_labels=train_labels.astype(np.int64),
-        test_images=Images.of(test_images[:, None]),
+        test_inputs=Inputs.of(test_images[:, None]),
         test_labels=test_labels.astype(np.int64),
         sources=sources,
     )

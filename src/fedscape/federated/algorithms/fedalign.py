@@ -64,7 +64,7 @@ def loss(
     mu = mu if settings.mu is None else settings.mu
     width = width if settings.width is None else settings.width
     name = network.last_block
-    logits, before, full = network.traced(parameters, batch.images, name)
+    logits, before, full = network.traced(parameters, batch.inputs, name)
     cross = cross_entropy(logits, batch.labels)
     if mu == 0:
         return cross

@@ -60,14 +60,15 @@ def loss(
     network: Network, parameters: Mapping[str, Tensor], batch: Batch, client: Client, context: Context
 ) -> Tensor:
     """Mean cross-entropy of a batch and the sub-networks' weighted divergence from it, a scalar."""
-    logits = network(parameters, batch.images)
+    logits = network(parameters, batch.inputs)
     total = cross_entropy(logits, batch.labels)
     if context.settings.mu == 0:
         return total
+    batch.check_images("gradaug")
     network.check_any_size()
     target = log_softmax(logits.detach(), dim=1)
     for width, resolution in context.drawn:
-        images = batch.images
+        images = batch.inputs
         if resolution < 1:
             side = [max(1, round(pixels * resolution)) for pixels in images.shape[-2:]]
             images = interpolate(images, side, mode="bilinear", align_corners=True)

@@ -44,8 +44,9 @@ def loss(
 ) -> Tensor:
     """Mean mixed cross-entropy of a batch, a scalar."""
     if context.settings.gamma == 0:
-        return cross_entropy(network(parameters, batch.images), batch.labels)
+        return cross_entropy(network(parameters, batch.inputs), batch.labels)
+    batch.check_images("mixup")
     share, partners = batch.draws["share"], batch.draws["partners"]
-    logits = network(parameters, share * batch.images + (1 - share) * batch.images[partners])
+    logits = network(parameters, share * batch.inputs + (1 - share) * batch.inputs[partners])
     first, second = cross_entropy(logits, batch.labels), cross_entropy(logits, batch.labels[partners])
     return share * first + (1 - share) * second

@@ -56,10 +56,11 @@ def loss(
 ) -> Tensor:
     """Mean cross-entropy and weighted contrastive term of a batch, a scalar."""
     settings = context.settings
-    logits, mine, _ = network.traced(parameters, batch.images, network.classifier)
+    logits, mine, _ = network.traced(parameters, batch.inputs, network.classifier)
     cross = cross_entropy(logits, batch.labels)
     if settings.mu == 0:
         return cross
+    batch.check_images("moon")
     theirs = _reference(context.start.parameters, context.start.buffers, network, batch, context)
     before = _reference(client.state["parameters"], client.state["buffers"], network, batch, context)
     nearer = cosine_similarity(mine, before) - cosine_similarity(mine, theirs)
@@ -76,7 +77,7 @@ def _reference(
     return network.reference(
         parameters_of(parameters, layout),
         buffers_of(buffers, context.start.counters, layout),
-        batch.images,
+        batch.inputs,
         network.classifier,
         training=context.settings.references == "train",
     )

@@ -46,4 +46,4 @@ def loss(
     network: Network, parameters: Mapping[str, Tensor], batch: Batch, client: Client, context: Context
 ) -> Tensor:
     """Mean cross-entropy of a batch in the network of this step, a scalar."""
-    return cross_entropy(network(parameters, batch.images, scales=context.drawn), batch.labels)
+    return cross_entropy(network(parameters, batch.inputs, scales=context.drawn), batch.labels)
