@@ -1,0 +1,112 @@
+"""Text in LEAF's json files, such as its Shakespeare; characters as tokens, each user a natural client.
+
+``<folder>/train/*.json`` and ``<folder>/test/*.json``, as LEAF's ``data/shakespeare/preprocess.sh`` makes
+them (Caldas et al., LEAF: A Benchmark for Federated Settings, arXiv 1812.01097)::
+
+    {"users": [id], "num_samples": [n], "user_data": {id: {"x": ["80 characters"], "y": ["next character"]}}}
+
+The labels of a sample are its characters but the first, and the next one: every place predicts.
+
+From one sample to the next LEAF's window moves by one character. So a character is in up to 80 samples, of
+which `every: 80` keeps about one; and where test samples were drawn from among the train samples, as LEAF's
+scripts do by sample, nearly all test characters are known from training. A prepared sample takes 1 kB.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fedscape.data.sources.text import code_points, raw_of, tokens, vocabulary
+from fedscape.data.storage import Raw
+from fedscape.errors import FedscapeError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the samples are and how many of them are used."""
+
+    folder: str  # folder with train/*.json and test/*.json, relative to data_root or absolute
+    every: int = 1  # of each user's samples the first, and each so many further on
+
+    def __post_init__(self):
+        if not self.folder:
+            raise ValueError("folder must name a folder with train/*.json and test/*.json, got ''")
+        if self.every < 1:
+            raise ValueError(f"every must be >= 1, got {self.every}")
+
+
+def load(settings: Settings, data_root: Path, name: str) -> Raw:
+    """Read the files below ``data_root/settings.folder``; users are numbered in the order of sorted ids."""
+    folder = data_root / settings.folder
+    files = {split: sorted((folder / split).glob("*.json")) for split in ("train", "test")}
+    for split, paths in files.items():
+        if not paths:
+            raise FedscapeError(
+                f"{name}: no {folder / split}/*.json found; make them with LEAF's preprocess.sh and place "
+                "them there, or set data_root or the data set's `folder`"
+            )
+    sources: dict[str, str] = {}
+    points, users = {}, {}
+    for split, paths in files.items():
+        found: list[tuple[str, np.ndarray]] = []
+        for path in paths:
+            content = path.read_bytes()
+            sources[f"{settings.folder}/{split}/{path.name}"] = hashlib.md5(content).hexdigest()
+            found += _samples(content, settings.every, f"{name}: {path}")
+        found.sort(key=lambda one: one[0])  # stable: a user's samples stay in the order of the files
+        users[split] = np.repeat([user for user, _ in found], [len(samples) for _, samples in found])
+        points[split] = [samples for _, samples in found]
+    lengths = sorted({samples.shape[1] - 1 for split in points.values() for samples in split})
+    if len(lengths) > 1:
+        raise FedscapeError(f"{name}: {folder}: samples of {lengths[0]} and of {lengths[1]} characters")
+    if not (points["train"] and points["test"]):
+        raise FedscapeError(f"{name}: {folder}: no user has a sample in train, or none in test")
+    characters = vocabulary([*points["train"], *points["test"]])
+    train, test = (tokens(np.concatenate(points[split]), characters) for split in ("train", "test"))
+    return raw_of(train, test, np.unique(users["train"], return_inverse=True)[1], characters, sources)
+
+
+def _samples(content: bytes, every: int, where: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Of each user with samples, its id and the code points of x and y together, uint32 [n, T + 1]."""
+    try:
+        data = json.loads(content)
+    except ValueError as error:
+        raise FedscapeError(f"{where}: not valid JSON ({error})") from error
+    by_user = _entry(data, "user_data", dict, f"{where}: user_data")
+    for user in _entry(data, "users", list, f"{where}: users"):
+        key = f"{where}: user_data.{user}"
+        own = _entry(by_user, str(user), dict, key)
+        x, y = (_entry(own, part, list, f"{key}.{part}") for part in ("x", "y"))
+        if len(x) != len(y):
+            raise FedscapeError(f"{key}: {len(x)} in x and {len(y)} in y; as many of both are wanted")
+        if x:
+            yield str(user), _joined(x[::every], y[::every], key)
+
+
+def _entry(mapping: object, entry: str, kind: type, key: str) -> object:
+    """What a JSON object has under a key; nothing, or another kind, is named."""
+    found = mapping.get(entry) if isinstance(mapping, dict) else None
+    if not isinstance(found, kind):
+        raise FedscapeError(f"{key}: missing, or not {'a list' if kind is list else 'an object'}")
+    return found
+
+
+def _joined(x: list, y: list, key: str) -> np.ndarray:
+    """Code points uint32 [n, T + 1] of samples, strings or lists of characters, each with what follows it."""
+    try:
+        texts, following = (["".join(one) for one in part] for part in (x, y))
+    except TypeError as error:
+        raise FedscapeError(f"{key}: x and y must be lists of text ({error})") from error
+    length = len(texts[0])
+    for text, character in zip(texts, following, strict=True):
+        if not len(text) == length > 0:
+            raise FedscapeError(f"{key}.x: samples of {length} and of {len(text)} characters")
+        if len(character) != 1:
+            raise FedscapeError(f"{key}.y: {character!r}, where one character is wanted")
+    together = "".join(text + character for text, character in zip(texts, following, strict=True))
+    # A CSV does not tell the two line ends apart, and characters are names of classes in CSVs.
+    return code_points(together.replace("\r", "\n")).reshape(-1, length + 1)
