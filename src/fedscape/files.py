@@ -14,7 +14,7 @@ from fedscape.errors import FedscapeError
 # Columns that hold names: `0.1` or `1e3` there is text.
 _NAMES = (
     *("study", "scale", "dataset", "model", "partition", "init", "method", "group", "class_name"),
-    *("to_partition", "to_init", "to_method", "plane", "connectivity", "curvature", "drift"),
+    *("to_partition", "to_init", "to_method", "plane", "connectivity", "curvature", "drift", "layer"),
 )
 
 

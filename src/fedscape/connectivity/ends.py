@@ -1,0 +1,84 @@
+"""The two models of a pair, out of the files of the runs that made them."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from fedscape.connectivity.mixtures import Model
+from fedscape.errors import FedscapeError
+from fedscape.federated.trajectory import ClientModels, Trajectory
+from fedscape.models.layout import parameters_of
+from fedscape.models.subject import Subject, check_layout
+
+GLOBAL = -1
+"""In place of a client's number: the global model."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class End:
+    """One model of a pair, on the subject's device."""
+
+    model: Model
+    start: dict[str, Tensor]  # the parameters that its run started from
+    round: int
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Files of the runs that a job's pairs are taken from."""
+
+    subject: Subject
+    trajectories: list[Trajectory]
+    clients: list[ClientModels]
+
+    @classmethod
+    def open(
+        cls, subject: Subject, trajectories: Sequence[str | Path], clients: Sequence[str | Path]
+    ) -> "Runs":
+        """Open the files of each run. Raises FedscapeError for models of another kind than the subject's."""
+        opened = cls(
+            subject,
+            [Trajectory.open(path) for path in trajectories],
+            [ClientModels.open(path) for path in clients],
+        )
+        for file in (*opened.trajectories, *opened.clients):
+            check_layout(subject, file.layout, file.path)
+        return opened
+
+    def both_ends(self, pair: Mapping) -> tuple[End, End] | None:
+        """The models of a pair, described as in `evaluate_pairs`; None where a run diverged before."""
+        first = self._end(pair["from"], pair["round"], pair["client"])
+        second = self._end(pair["to"], pair["to_round"], pair["to_client"])
+        return (first, second) if first and second else None
+
+    def _end(self, run: int, number: int | str, client: int) -> End | None:
+        trajectory = self.trajectories[run]
+        number = trajectory.last if number == "last" else number
+        kept = trajectory if client == GLOBAL else self.clients[run]
+        if number not in kept.rounds and trajectory.diverged:
+            log.warning("%s: the run diverged before round %d, whose pairs are left out", kept.path, number)
+            return None
+        if client == GLOBAL:
+            parameters, buffers = trajectory.state(number)
+        else:
+            place = _place(kept, number, client)
+            parameters = parameters_of(kept.parameters(number)[place], kept.layout)
+            buffers = kept.buffers(number, place)
+        start, _ = trajectory.state(0)
+        return End((self._placed(parameters), self._placed(buffers)), self._placed(start), number)
+
+    def _placed(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor.to(self.subject.device) for name, tensor in tensors.items()}
+
+
+def _place(kept: ClientModels, number: int, client: int) -> int:
+    """Where a client stands among those of a round."""
+    there = kept.clients(number).tolist()
+    if client not in there:
+        raise FedscapeError(f"{kept.path}: client {client} did not take part in round {number}; {there} did")
+    return there.index(client)

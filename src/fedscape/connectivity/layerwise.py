@@ -1,0 +1,248 @@
+"""Barriers between two models of which only some layers are averaged.
+
+After Adilova, Fischer & Jaggi, Layerwise Linear Mode Connectivity, 2023: a barrier is the measure at the
+mixture minus the mean of the measure at the two whole models, above 0 where the mixture is worse. The layers
+that are not averaged come from the first model or from the second: both are looked at.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from fedscape.connectivity.layers import chosen_layers, layers_of
+from fedscape.connectivity.mixtures import Mixture, Model, Samples, Source, Tensors, evaluate_mixtures
+from fedscape.connectivity.orders import ORDERS, order
+from fedscape.errors import FedscapeError
+from fedscape.models.evaluate import CPU_BATCH, GPU_BATCH, Evaluation
+from fedscape.models.subject import BatchNorm
+from fedscape.streams import stream
+
+REGIMES = ("full", "single", *ORDERS)
+RESTS = ("from", "to")
+MEASURES = ("loss", "error")
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A layer moved away from one end by a random Gaussian direction, as far as averaging would move it.
+
+    That is half of the distance between the two models in this layer. The stream `direction` of `seed`, by
+    draw and the layer's place, is the same for both ends.
+    """
+
+    rest: str
+    seed: int
+    draw: int
+    place: int
+
+    def __call__(self, first: Tensors, second: Tensors) -> Tensors:
+        """The layer's parameters, from those of both models."""
+        generator = stream(self.seed, "direction", self.draw, self.place)
+        drawn = {name: torch.from_numpy(generator.standard_normal(one.shape)) for name, one in first.items()}
+        distance = _length({name: one.double() - second[name].double() for name, one in first.items()})
+        share = distance / 2 / _length(drawn)
+        origin = first if self.rest == "from" else second
+        return {name: one + (share * drawn[name]).to(one) for name, one in origin.items()}
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a mixture stands in the table, and the mixture."""
+
+    regime: str
+    layer: str
+    place: int
+    averaged: int
+    rest: str
+    mixture: Mixture
+    draw: int = 0
+
+
+def layerwise_barriers(
+    module: nn.Module,
+    first: Model,
+    second: Model,
+    data: Mapping[str, Samples],
+    layers: Mapping[str, tuple[str, ...]] | None = None,
+    regimes: Sequence[str] = REGIMES,
+    seed: int = 0,
+    directions: int = 0,
+    batch_norm: BatchNorm = "recalibrate",
+) -> list[dict]:
+    """Rows of every split, measure and mixture of two models of `module`, whose own weights do not matter.
+
+    first, second: parameters and buffers by name. data: split -> samples, on the models' device. layers: name
+    -> its tensors, shallow to deep; None for one layer a module. regimes: `full` averages all layers,
+    `single` one at a time, ORDERS one more after the other. seed: of the order `random` and of directions.
+    directions: so many draws of `Direction` for each layer alone. batch_norm: see `evaluate_mixtures`.
+
+    averaged counts layers; layer is the single one or the one added last, place its depth from 0; with all of
+    them averaged, the rows of both rests are the same. value, from_value, to_value: nats, or a fraction.
+    ratio: the barrier relative to the mean of the two ends, NaN where that is 0.
+    """
+    unknown = [regime for regime in regimes if regime not in REGIMES]
+    if unknown:
+        raise FedscapeError(f"no regime '{unknown[0]}'; there are {', '.join(REGIMES)}")
+    layers = layers_of(first[0], first[1]) if layers is None else layers
+    ends = [Mixture((rest,) * len(layers), rest) for rest in RESTS]
+    # A draw at a time: the directions of all of them would be many models.
+    passes = [list(_places(list(layers), regimes, seed))]
+    passes += [list(_moved(list(layers), seed, draw)) for draw in range(directions)]
+    end_values: list[dict[str, Evaluation]] = []
+    rows = []
+    for places in passes:
+        wanted = [*([] if end_values else ends), *(place.mixture for place in places)]
+        found = evaluate_mixtures(module, first, second, layers, wanted, data, batch_norm)
+        if not end_values:
+            end_values, found = found[:2], found[2:]
+        for place, values in zip(places, found, strict=True):
+            rows += [
+                _row(split, measure, place, values[split], *(end[split] for end in end_values))
+                for split in data
+                for measure in MEASURES
+            ]
+    return rows
+
+
+def layerwise_table(
+    module: nn.Module,
+    first: Tensors,
+    second: Tensors,
+    data: Mapping[str, Samples | Dataset | tuple[Tensor, Tensor]],
+    groups: Mapping[str, Sequence[str]] | None = None,
+    regimes: Sequence[str] = REGIMES,
+    seed: int = 0,
+    directions: int = 0,
+    batch_norm: BatchNorm = "recalibrate",
+) -> pd.DataFrame:
+    """`layerwise_barriers` of any two state_dicts of a module, computed where the module is.
+
+    data: name of a split (`train` is what statistics are recalibrated on) -> a `Dataset` of PyTorch, a pair
+    of tensors (inputs, labels), both as the network takes them, or an `EvaluationSet`. groups: of layers, as
+    in `chosen_layers`.
+    """
+    device = next(module.parameters()).device
+    models = [model_of(module, state) for state in (first, second)]
+    layers = chosen_layers(layers_of(*models[0]), groups)
+    samples = {split: _samples(split, given, device) for split, given in data.items()}
+    return pd.DataFrame(
+        layerwise_barriers(module, *models, samples, layers, regimes, seed, directions, batch_norm)
+    )
+
+
+def model_of(module: nn.Module, state: Tensors) -> Model:
+    """Parameters and buffers by name from a state_dict, on the module's device and in its type.
+
+    Buffers that a state_dict does not hold are the module's own. Raises FedscapeError for a state_dict of
+    another network.
+    """
+    kinds: list[dict[str, Tensor]] = []
+    for kind, named in (("parameter", module.named_parameters()), ("buffer", module.named_buffers())):
+        kinds.append({})
+        for name, own in named:
+            if kind == "parameter" and name not in state:
+                some = ", ".join(list(state)[:3])
+                raise FedscapeError(
+                    f"state_dict: no parameter '{name}' of {type(module).__name__} (has {some}, ...)"
+                )
+            tensor = state.get(name, own).detach()
+            if tensor.shape != own.shape:
+                raise FedscapeError(
+                    f"state_dict: {kind} '{name}' has shape {tuple(tensor.shape)}, "
+                    f"that of {type(module).__name__} has {tuple(own.shape)}"
+                )
+            kinds[-1][name] = tensor.to(own)
+    return kinds[0], kinds[1]
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """Samples as a network takes them, in the place of an `EvaluationSet`.
+
+    inputs: [n, ...], images normalised already, or tokens. labels: int64 [n], or [n, T] of sequences.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    batch_size: int = CPU_BATCH
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and labels in the order of the set; the last batch may be short."""
+        yield from zip(self.inputs.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
+
+
+def _samples(split: str, given: Samples | Dataset | tuple[Tensor, Tensor], device: torch.device) -> Samples:
+    if hasattr(given, "batches"):
+        return given
+    if isinstance(given, Dataset):
+        pairs = [given[place] for place in range(len(given))]
+        given = tuple(torch.stack([torch.as_tensor(pair[kind]) for pair in pairs]) for kind in (0, 1))
+    inputs, labels = given
+    if inputs.dtype == torch.uint8:
+        raise FedscapeError(f"{split}: inputs are uint8; give them normalised, or as an EvaluationSet")
+    if len(inputs) != len(labels):
+        raise FedscapeError(f"{split}: {len(inputs)} inputs, but {len(labels)} labels")
+    size = CPU_BATCH if device.type == "cpu" else GPU_BATCH
+    return PreparedSet(inputs.to(device), labels.to(device, torch.int64), size)
+
+
+def _places(layers: Sequence[str], regimes: Sequence[str], seed: int) -> Iterator[_Place]:
+    """The mixtures of the regimes."""
+    count = len(layers)
+    for regime in regimes:
+        if regime == "full":
+            yield _Place(regime, "", -1, count, "both", _averaged(range(count), count, "from"))
+            continue
+        places = range(count) if regime == "single" else order(regime, count, seed)
+        for step, place in enumerate(places):
+            averaged = [place] if regime == "single" else places[: step + 1]
+            for rest in RESTS:
+                mixture = _averaged(averaged, count, rest)
+                yield _Place(regime, layers[place], place, len(averaged), rest, mixture)
+
+
+def _averaged(places: Sequence[int], count: int, rest: str) -> Mixture:
+    sources = tuple("mean" if place in places else rest for place in range(count))
+    return Mixture(sources, rest if len(places) < count else "mean")
+
+
+def _moved(layers: Sequence[str], seed: int, draw: int) -> Iterator[_Place]:
+    """One draw of a direction for each layer."""
+    for place, layer in enumerate(layers):
+        for rest in RESTS:
+            sources: list[Source] = [rest] * len(layers)
+            sources[place] = Direction(rest, seed, draw, place)
+            yield _Place("direction", layer, place, 1, rest, Mixture(tuple(sources), rest), draw)
+
+
+def _row(
+    split: str, measure: str, place: _Place, found: Evaluation, first: Evaluation, second: Evaluation
+) -> dict:
+    value, from_value, to_value = (getattr(one, measure) for one in (found, first, second))
+    mean = (from_value + to_value) / 2
+    barrier = value - mean
+    return {
+        "split": split,
+        "measure": measure,
+        "regime": place.regime,
+        "layer": place.layer,
+        "place": place.place,
+        "averaged": place.averaged,
+        "rest": place.rest,
+        "draw": place.draw,
+        "value": value,
+        "from_value": from_value,
+        "to_value": to_value,
+        "barrier": barrier,
+        "ratio": barrier / mean if mean else math.nan,
+        "samples": found.samples,
+    }
+
+
+def _length(tensors: Tensors) -> float:
+    return math.sqrt(sum(tensor.double().square().sum().item() for tensor in tensors.values()))

@@ -1,0 +1,211 @@
+"""Stage `barrier`: layer-wise barriers and distances between pairs of models of a study's runs."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from fedscape.connectivity.distances import WHOLE, distances
+from fedscape.connectivity.ends import End, Runs
+from fedscape.connectivity.layers import chosen_layers, layers_of
+from fedscape.connectivity.layerwise import layerwise_barriers
+from fedscape.connectivity.matching import match_weights, permuted, units_moved
+from fedscape.connectivity.mixtures import Model
+from fedscape.connectivity.permutations import permutations_of
+from fedscape.connectivity.repair import repair, repaired
+from fedscape.federated.device import prepare_device
+from fedscape.files import read_csv, write_csv
+from fedscape.models.evaluate import EvaluationSet, evaluate
+from fedscape.models.subject import BatchNorm, Subject, open_subject
+from fedscape.resume import ResumeFolder
+
+LAYERS, DISTANCES = "layers.csv", "distances.csv"
+OTHER_END = ("partition", "init", "method", "seed")
+"""Identity columns that the two ends of a pair may differ in; the other end has them as `to_...`."""
+KEYS = ["connectivity", "group", "between", "round", "to_round", "client", "to_client", "alignment"]
+LAYER_COLUMNS = [
+    "split", "measure", "regime", "layer", "place", "averaged", "rest", "draw", "value", "from_value",
+    "to_value", "barrier", "ratio", "samples", "batch_norm",
+]  # fmt: skip
+DISTANCE_COLUMNS = [
+    "layer", "place", "parameters", "l2", "cosine", "l2_from_start", "cosine_from_start", "l2_to_start",
+    "cosine_to_start", "units_moved",
+]  # fmt: skip
+LAYER_KEYS = ["split", "measure", "regime", "averaged", "place", "rest", "draw"]
+DISTANCE_KEYS = ["place"]
+REPAIRED = {"none": "repair", "weights": "weights-repair"}
+"""Alignments, and what each is called with repaired activations; of these there is the full average alone."""
+
+log = logging.getLogger(__name__)
+
+
+def evaluate_pairs(
+    *,
+    pairs: Sequence[Mapping],
+    runs: Sequence[dict],
+    trajectories: Sequence[str | Path],
+    clients: Sequence[str | Path],
+    between: str,
+    regimes: Sequence[str],
+    groups: Mapping[str, Sequence[str]],
+    order_seed: int,
+    directions: int,
+    alignments: Sequence[str],
+    model: str,
+    model_settings: dict,
+    dataset_folder: str | Path,
+    partition: str | Path,
+    connectivity: str,
+    group: str,
+    samples: int | None,
+    seed: int,
+    batch_norm: BatchNorm,
+    device: str,
+    resume: str | Path,
+    fingerprint: str,
+    out_layers: str | Path,
+    out_distances: str | Path,
+) -> None:
+    """Write layers.csv and distances.csv of all pairs; killed at any moment and called again, it goes on.
+
+    pairs: `{from, to, round, to_round, client, to_client}`: places in `runs` (identities), `trajectories` and
+    `clients` (files; none unless between clients), rounds (`last`: the run's last), clients (or GLOBAL).
+    regimes, order_seed, directions: see `layerwise_barriers`; groups: see `chosen_layers`. alignments: `none`
+    as the models are, `weights` with the second one's units matched to the first's, `repair` and
+    `weights-repair` the full average alone with its activations repaired. partition, samples, seed: whose
+    train and test samples are used, at most so many of the first, chosen by the seed.
+    fingerprint: digest of all that the job depends on; a folder `resume` of another one is emptied.
+    A pair of which a model is missing, because its run diverged before, is left out with a note.
+    """
+    subject = open_subject(
+        model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
+    )
+    names = [[name for name, _ in entries] for entries in (subject.layout.parameters, subject.layout.buffers)]
+    layers = chosen_layers(layers_of(*names), groups)
+    models = Runs.open(subject, trajectories, clients)
+    with ResumeFolder(resume, fingerprint) as folder:
+        for number, pair in enumerate(tqdm(pairs, disable=None) if not folder.finished else ()):
+            if number < folder.progress.get("pairs", 0):
+                continue
+            if reason := folder.stop_requested():
+                folder.stop(reason, f"{number} of {len(pairs)} pairs")
+            if ends := models.both_ends(pair):
+                identity = _identity(runs, pair, ends, connectivity, group, between)
+                options = (layers, regimes, order_seed, directions, batch_norm)
+                rows, lengths = _measured(subject, ends, alignments, *options)
+                for name, found, keys in ((LAYERS, rows, LAYER_KEYS), (DISTANCES, lengths, DISTANCE_KEYS)):
+                    table = pd.DataFrame([{**identity, **row} for row in found])
+                    write_csv(folder.folder / f"{number}-{name}", table, keys)
+            folder.commit({"pairs": number + 1})
+            log.info("pair %d of %d", number + 1, len(pairs))
+        if not folder.finished:
+            identity = [*runs[0], *(f"to_{column}" for column in OTHER_END), *KEYS]
+            _join(folder.folder, LAYERS, identity, LAYER_COLUMNS, LAYER_KEYS)
+            _join(folder.folder, DISTANCES, identity, DISTANCE_COLUMNS, DISTANCE_KEYS)
+        folder.finish({LAYERS: out_layers, DISTANCES: out_distances})
+
+
+def _identity(
+    runs: Sequence[dict], pair: Mapping, ends: Sequence[End], connectivity: str, group: str, between: str
+) -> dict:
+    other = {f"to_{column}": runs[pair["to"]][column] for column in OTHER_END}
+    return {
+        **runs[pair["from"]],
+        **other,
+        "connectivity": connectivity,
+        "group": group,
+        "between": between,
+        "round": ends[0].round,
+        "to_round": ends[1].round,
+        "client": pair["client"],
+        "to_client": pair["to_client"],
+    }
+
+
+def _measured(
+    subject: Subject,
+    ends: Sequence[End],
+    alignments: Sequence[str],
+    layers: Mapping[str, tuple[str, ...]],
+    regimes: Sequence[str],
+    seed: int,
+    directions: int,
+    batch_norm: BatchNorm,
+) -> tuple[list[dict], list[dict]]:
+    """Rows of layers.csv and of distances.csv of one pair, without the names of its ends."""
+    module, first = subject.module, ends[0].model
+    data, policy = {"train": subject.train, "test": subject.test}, subject.policy(batch_norm)
+    rows, lengths = [], []
+    for matching, repaired_name in REPAIRED.items():
+        if not {matching, repaired_name}.intersection(alignments):
+            continue
+        second, moved = _matched(matching, subject, *ends, seed)
+        lengths += [{"alignment": matching, **row} for row in _distances(ends, second, layers, moved)]
+        found = {}
+        if matching in alignments:
+            found[matching] = layerwise_barriers(
+                module, first, second, data, layers, regimes, seed, directions, batch_norm
+            )
+        if repaired_name in alignments:
+            found[repaired_name] = _repaired(subject, first, second, layers, data)
+        for alignment, several in found.items():
+            rows += [{"alignment": alignment, **row, "batch_norm": policy} for row in several]
+    return rows, lengths
+
+
+def _matched(matching: str, subject: Subject, first: End, second: End, seed: int) -> tuple[Model, float]:
+    """The second model with its units matched to the first's, and how many moved (NaN: left as they are)."""
+    if matching == "none":
+        return second.model, math.nan
+    permutations = permutations_of(subject.module)
+    found = match_weights(permutations, first.model[0], second.model[0], seed)
+    parameters, buffers = (permuted(tensors, permutations, found) for tensors in second.model)
+    return (parameters, buffers), units_moved(found)
+
+
+def _repaired(
+    subject: Subject,
+    first: Model,
+    second: Model,
+    layers: Mapping[str, tuple[str, ...]],
+    data: Mapping[str, EvaluationSet],
+) -> list[dict]:
+    """Rows of the full average of two models whose activations are repaired."""
+    rows = layerwise_barriers(subject.module, first, second, data, layers, ["full"])
+    ends = [{**parameters, **buffers} for parameters, buffers in (first, second)]
+    mixture = {name: (tensor + ends[1][name]) / 2 for name, tensor in ends[0].items()}
+    corrections = repair(subject.module, mixture, *ends, data["train"])
+    with repaired(subject.module, corrections):
+        parameters = {name: mixture[name] for name in first[0]}
+        found = {name: evaluate(subject.module, parameters, first[1], one) for name, one in data.items()}
+    return [_with_value(row, getattr(found[row["split"]], row["measure"])) for row in rows]
+
+
+def _with_value(row: dict, value: float) -> dict:
+    """A row of the full average with another value."""
+    mean = (row["from_value"] + row["to_value"]) / 2
+    return {
+        **row,
+        "value": value,
+        "barrier": value - mean,
+        "ratio": (value - mean) / mean if mean else math.nan,
+    }
+
+
+def _distances(
+    ends: Sequence[End], second: Model, layers: Mapping[str, tuple[str, ...]], moved: float
+) -> list[dict]:
+    """Rows of both models; after matching, the second one's start is none to compare it with."""
+    start = ends[1].start if math.isnan(moved) else None
+    rows = distances(ends[0].model[0], second[0], layers, ends[0].start, start)
+    return [{**row, "units_moved": moved if row["layer"] == WHOLE else math.nan} for row in rows]
+
+
+def _join(folder: Path, name: str, identity: list[str], columns: list[str], keys: list[str]) -> None:
+    """All pairs' rows of one kind in one file, sorted by `identity` and `keys`."""
+    parts = [read_csv(path) for path in sorted(folder.glob(f"*-{name}"))]
+    table = pd.concat(parts) if parts else pd.DataFrame(columns=[*identity, *columns])
+    write_csv(folder / name, table[[*identity, *columns]], sort_by=[*identity, *keys])

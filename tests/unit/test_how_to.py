@@ -1,0 +1,54 @@
+"""The how-to pages in docs/ do what they say."""
+
+import re
+
+import pytest
+import torch
+from edited_study import ROOT
+from torch import nn
+
+PAGE = (ROOT / "docs" / "layerwise-barriers.md").read_text()
+
+
+class MyNetwork(nn.Module):
+    """A network that fedscape does not know."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.head = nn.Linear(4, 5)
+
+    def forward(self, images):
+        return self.head(torch.relu(self.conv(images)).mean(dim=(2, 3)))
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("first.pt", "second.pt")):
+        torch.manual_seed(seed)
+        torch.save(MyNetwork().state_dict(), name)
+
+
+def test_layerwise_barriers_of_two_models_in_ten_lines(models, capsys):
+    torch.manual_seed(9)
+    images, labels = torch.randn(20, 3, 8, 8), torch.randint(0, 5, (20,))
+    dataset = torch.utils.data.TensorDataset(images, labels)
+    names = {"MyNetwork": MyNetwork, "train_set": dataset, "test_set": (images[:9], labels[:9])}
+    first, second = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert len(first.strip().splitlines()) <= 10
+    exec(first, names)
+    printed = capsys.readouterr().out
+    for word in ("full", "single", "shallow", "deep", "conv", "head", "from", "to"):
+        assert word in printed
+    table = names["table"]
+    one, other = (torch.load(name) for name in ("first.pt", "second.pt"))
+    network = MyNetwork()
+    losses = []
+    for state in (one, other, {name: (one[name] + other[name]) / 2 for name in one}):
+        network.load_state_dict(state)
+        losses.append(nn.functional.cross_entropy(network(images[:9]), labels[:9]).item())
+    full = table[(table["regime"] == "full") & (table["measure"] == "loss") & (table["split"] == "test")]
+    assert full["barrier"].item() == pytest.approx(losses[2] - (losses[0] + losses[1]) / 2, rel=1e-4)
+    exec(second, names)
+    assert "units moved" in capsys.readouterr().out

@@ -1,0 +1,169 @@
+"""The stage that averages pairs of a study's models layer by layer: closed forms, what is left out, resuming."""
+
+import bowl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from fedscape.connectivity import pairs as stage
+from fedscape.connectivity.layerwise import layerwise_barriers
+from fedscape.connectivity.pairs import DISTANCE_COLUMNS, KEYS, LAYER_COLUMNS, evaluate_pairs
+from fedscape.errors import FedscapeError
+from fedscape.federated.trajectory import ClientModels, Trajectory, shorten
+from fedscape.files import read_csv
+from fedscape.models.build import random_model
+from fedscape.models.subject import open_subject
+
+ENDS = [np.array([np.zeros(bowl.SIZE), bowl.MINIMUM + shift]) for shift in (0.7, -0.4)]
+PAIR = {"from": 0, "to": 1, "round": "last", "to_round": "last", "client": -1, "to_client": -1}
+
+
+def measured(tmp_path, arguments, pairs, **changes):
+    out = {"out_layers": tmp_path / "layers.csv", "out_distances": tmp_path / "distances.csv"}
+    usual = {
+        "clients": [],
+        "between": "runs",
+        "regimes": ["full", "single"],
+        "groups": {},
+        "order_seed": 0,
+        "directions": 0,
+        "alignments": ["none"],
+        "batch_norm": "recalibrate",
+        "connectivity": "c",
+        "group": "g",
+        "resume": tmp_path / "resume",
+        "fingerprint": "f",
+    }
+    evaluate_pairs(pairs=pairs, **arguments, **{**usual, **changes}, **out)
+    assert not (tmp_path / "resume").exists()
+    return read_csv(out["out_layers"]), read_csv(out["out_distances"])
+
+
+def networks(tmp_path, model, settings, count=2):
+    """Runs of a network that start and end at random weights."""
+    arguments = bowl.world(tmp_path, [np.zeros((2, bowl.SIZE))] * count)
+    for number, path in enumerate(arguments["trajectories"]):
+        modules = [random_model(model, settings, (1, 4, 4), 2, 10 * number + row) for row in (0, 1)]
+        rows = [nn.utils.parameters_to_vector(one.parameters()).detach().numpy() for one in modules]
+        bowl.write_models(path, modules[0], np.stack(rows))
+    return {**arguments, "model": model, "model_settings": settings}
+
+
+def test_the_barrier_in_the_middle_of_a_quadratic(tmp_path):
+    """L(mean) - mean of L = -(d^T A d) / 8; a network of one layer has one barrier, whichever regime."""
+    arguments = bowl.world(tmp_path, ENDS)
+    layers, distances = measured(tmp_path, arguments, [PAIR])
+    d = ENDS[0][-1] - ENDS[1][-1]
+    expected = bowl.quadratic((ENDS[0][-1] + ENDS[1][-1]) / 2) - sum(bowl.quadratic(e[-1]) for e in ENDS) / 2
+    loss = layers[layers["measure"] == "loss"]
+    np.testing.assert_allclose(loss["barrier"], expected, rtol=1e-4)
+    assert sorted(loss["regime"]) == ["full"] * 2 + ["single"] * 4
+    whole = distances[distances["place"] == -1].iloc[0]
+    assert whole["l2"] == pytest.approx(np.linalg.norm(d), rel=1e-6)
+    assert whole["l2_from_start"] == pytest.approx(np.linalg.norm(ENDS[0][-1]), rel=1e-6)
+    assert whole["l2_to_start"] == pytest.approx(np.linalg.norm(ENDS[1][-1]), rel=1e-6)
+
+
+def test_columns_name_both_ends(tmp_path):
+    arguments = bowl.world(tmp_path, ENDS)
+    layers, distances = measured(tmp_path, arguments, [PAIR, {**PAIR, "round": 0, "to_round": 0}])
+    identity = [*bowl.identity(), "to_partition", "to_init", "to_method", "to_seed", *KEYS]
+    assert list(layers) == [*identity, *LAYER_COLUMNS]
+    assert list(distances) == [*identity, *DISTANCE_COLUMNS]
+    assert set(zip(layers["partition"], layers["to_partition"], strict=True)) == {("p0", "p1")}
+    assert sorted(set(zip(layers["round"], layers["to_round"], strict=True))) == [(0, 0), (1, 1)]
+    assert (layers[layers["round"] == 0]["barrier"] == 0).all(), "both runs start from the same weights"
+
+
+def test_clients_of_a_round(tmp_path):
+    arguments = bowl.world(tmp_path, ENDS[:1])
+    models = np.random.default_rng(0).standard_normal((1, 3, bowl.SIZE))
+    bowl.write_models(tmp_path / "run" / "trajectory.safetensors", bowl.Bowl(), ENDS[0], clients=models)
+    path = tmp_path / "run" / "clients.safetensors"
+    file = ClientModels.open(path)
+    (number,) = file.rounds
+    pair = {"from": 0, "to": 0, "round": number, "to_round": number, "client": 0, "to_client": 2}
+    layers, _ = measured(tmp_path, arguments, [pair], clients=[path], between="clients", regimes=["full"])
+    row = layers[(layers["measure"] == "loss") & (layers["split"] == "train")].iloc[0]
+    assert (row["client"], row["to_client"], row["between"]) == (0, 2, "clients")
+    assert row["value"] == pytest.approx(bowl.quadratic((models[0, 0] + models[0, 2]) / 2), rel=1e-4)
+    with pytest.raises(FedscapeError, match=r"client 7 did not take part in round"):
+        measured(tmp_path, arguments, [{**pair, "to_client": 7}], clients=[path], between="clients")
+
+
+def test_rows_are_those_of_the_library(tmp_path):
+    """The stage adds names, and a matched model; the numbers are `layerwise_barriers`'."""
+    arguments = networks(tmp_path, "convnet", {})
+    regimes = ["full", "single", "shallow"]
+    layers, _ = measured(tmp_path, arguments, [PAIR], regimes=regimes, directions=1)
+    subject = open_subject(
+        *(
+            arguments[k]
+            for k in ("model", "model_settings", "dataset_folder", "partition", "samples", "seed")
+        ),
+        torch.device("cpu"),
+    )
+    ends = [Trajectory.open(path).state(1) for path in arguments["trajectories"]]
+    data = {"train": subject.train, "test": subject.test}
+    expected = pd.DataFrame(layerwise_barriers(subject.module, *ends, data, None, regimes, 0, 1))
+    keys = ["split", "measure", "regime", "averaged", "place", "rest", "draw"]
+    for column in ("value", "barrier", "ratio", "samples"):
+        np.testing.assert_allclose(
+            layers.sort_values(keys)[column], expected.sort_values(keys)[column], rtol=1e-8
+        )
+
+
+def test_matched_units_and_repaired_activations(tmp_path):
+    arguments = networks(tmp_path, "convnet", {})
+    alignments = ["none", "repair", "weights", "weights-repair"]
+    layers, distances = measured(tmp_path, arguments, [PAIR], alignments=alignments)
+    assert set(layers["alignment"]) == set(alignments)
+    assert set(layers[layers["alignment"].isin(["repair", "weights-repair"])]["regime"]) == {"full"}
+    ends = layers[(layers["measure"] == "loss") & (layers["split"] == "train") & (layers["regime"] == "full")]
+    np.testing.assert_allclose(ends["to_value"], ends["to_value"].iloc[0], rtol=1e-5)  # the same function
+    whole = distances[distances["place"] == -1].set_index("alignment")
+    assert whole.loc["weights", "units_moved"] > 0 and np.isnan(whole.loc["none", "units_moved"])
+    assert whole.loc["weights", "l2"] < whole.loc["none", "l2"]
+    assert np.isnan(whole.loc["weights", "l2_to_start"]) and whole.loc["none", "l2_to_start"] > 0
+
+
+def test_groups_of_layers(tmp_path):
+    arguments = networks(tmp_path, "cnn", {})
+    groups = {"body": ["conv1", "conv2"], "head": ["hidden1", "hidden2", "classifier"]}
+    layers, _ = measured(tmp_path, arguments, [PAIR], groups=groups)
+    assert set(layers["layer"].dropna()) == {"body", "head"}
+    with pytest.raises(FedscapeError, match="hidden2"):
+        measured(tmp_path, arguments, [PAIR], groups={"body": ["conv1", "conv2"]})
+
+
+def test_a_pair_is_left_out_where_a_run_diverged_before(tmp_path, caplog):
+    arguments = bowl.world(tmp_path, ENDS)
+    shorten(arguments["trajectories"][1], [0])
+    layers, _ = measured(tmp_path, arguments, [PAIR, {**PAIR, "round": 1, "to_round": 1}])
+    assert set(zip(layers["round"], layers["to_round"], strict=True)) == {(1, 0)}  # the last finite round
+    assert "diverged before round 1" in caplog.text
+    nothing, _ = measured(tmp_path, arguments, [{**PAIR, "round": 1, "to_round": 1}])
+    assert nothing.empty and list(nothing)[-len(LAYER_COLUMNS) :] == LAYER_COLUMNS
+
+
+def test_a_killed_job_goes_on_with_the_next_pair(tmp_path, monkeypatch):
+    arguments = networks(tmp_path, "cnn", {}, count=3)
+    pairs = [{**PAIR, "from": a, "to": b} for a, b in ((0, 1), (0, 2), (1, 2))]
+    whole = measured(tmp_path, arguments, pairs)
+    calls = []
+
+    def dies(*given):
+        calls.append(given)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return layerwise_barriers(*given)
+
+    monkeypatch.setattr(stage, "layerwise_barriers", dies)
+    with pytest.raises(KeyboardInterrupt):
+        measured(tmp_path, arguments, pairs)
+    resumed = measured(tmp_path, arguments, pairs)
+    assert len(calls) == 4, "two pairs, one killed, and that one again"
+    for one, other in zip(whole, resumed, strict=True):
+        pd.testing.assert_frame_equal(one, other)
