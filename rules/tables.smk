@@ -13,6 +13,8 @@ rule tables:
     input:
         rounds=all_runs("rounds.csv"),
         barriers=all_groups("connectivity", "barriers.csv"),
+        layers=all_groups("connectivity", "layers.csv"),
+        distances=all_groups("connectivity", "distances.csv"),
         hessians=all_groups("curvature", "hessian.csv"),
         drifts=all_groups("drift", "drift.csv"),
     output:
@@ -24,6 +26,8 @@ rule tables:
         ),
         rounds="results/{study}/{scale}/tables/rounds.csv",
         barriers="results/{study}/{scale}/tables/barriers.csv",
+        layers="results/{study}/{scale}/tables/layers.csv",
+        distances="results/{study}/{scale}/tables/distances.csv",
         hessian="results/{study}/{scale}/tables/hessian.csv",
         drift="results/{study}/{scale}/tables/drift.csv",
     log:
@@ -45,6 +49,8 @@ rule claims:
     input:
         runs="results/{study}/{scale}/tables/runs.csv",
         barriers=claimed("barriers"),
+        layers=claimed("layers"),
+        distances=claimed("distances"),
         markers=claimed("markers"),
         surfaces=claimed("surface"),
         hessians=claimed("hessian"),
@@ -95,6 +101,8 @@ rule table:
         runs="results/{study}/{scale}/tables/runs.csv",
         costs=tabled("costs"),
         barriers=tabled("barriers"),
+        layers=tabled("layers"),
+        distances=tabled("distances"),
         markers=tabled("markers"),
         surfaces=tabled("surface"),
         hessians=tabled("hessian"),

@@ -13,6 +13,8 @@ with job(snakemake) as this:
         scale=this.identity["scale"],
         runs=Path(snakemake.input.runs),
         barriers=[Path(path) for path in snakemake.input.barriers],
+        layers=[Path(path) for path in snakemake.input.layers],
+        distances=[Path(path) for path in snakemake.input.distances],
         markers=[Path(path) for path in snakemake.input.markers],
         surfaces=[Path(path) for path in snakemake.input.surfaces],
         hessians=[Path(path) for path in snakemake.input.hessians],

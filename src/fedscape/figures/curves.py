@@ -1,13 +1,15 @@
 """A measure over the rounds, one line per run.
 
-Frames: one, under any name, with a row per run and round: rounds.csv, hessian.csv, drift.csv. Runs that
-differ only in their seed are one line, their mean, in a band from the smallest to the largest. The mean is
-drawn where all seeds have a value: once one has diverged, the mean of the others would flatter. A cross marks
-where that is.
+Frames: one, under any name, with a row per run and round: rounds.csv, hessian.csv, drift.csv; or per pair of
+models: layers.csv, distances.csv, of which `rows` chooses. Runs that differ only in their seed are one line,
+their mean, in a band from the smallest to the largest; so are pairs that differ only in their seeds, clients
+or the end that the layers come from that are not averaged. The mean is drawn where all have a value: once one
+has diverged, the mean of the others would flatter. A cross marks where that is.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Literal
 
 import numpy as np
@@ -18,11 +20,23 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.labels import axis_label, panel_titles, run_labels
-from fedscape.figures.panels import legend_below, panel_grid
-from fedscape.figures.style import Look, looks, plain_log_ticks, series_handle
+from fedscape.figures.labels import (
+    BARRIERS,
+    WHOLE,
+    axis_label,
+    barrier_label,
+    pair_names,
+    panel_titles,
+    run_labels,
+    texts,
+    value_word,
+)
+from fedscape.figures.panels import legend_below, panel_grid, surface_legend
+from fedscape.figures.style import COLOURS, Look, graded_looks, looks, plain_log_ticks, series_handle
 from fedscape.tables.columns import NAMES
+from fedscape.tables.layers import later_round
 
+LABEL_LETTERS = 34  # of a line of the vertical label
 MARKED = 8  # rounds of a line that get a marker, at most
 
 SOURCES = ("table",)  # what a study file may draw it from
@@ -37,38 +51,49 @@ class Settings:
         None  # a panel per value of this column
     )
     log: bool = False  # logarithmic vertical axis
+    rows: dict | None = (
+        None  # which rows of the table are drawn: column -> value or list of values; null: all
+    )
+    lines: str | None = None  # a column whose values have lines of their own, for example split or layer
 
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure. Raises FedscapeError for a column that is not there or has no values."""
     ((name, frame),) = frames.items()
     measure = settings.measure
-    if measure not in frame or "round" not in frame:
-        missing = measure if "round" in frame else "round"
-        raise FedscapeError(f"measure {measure}: {name} has no column {missing}; it has {', '.join(frame)}")
+    for column in ("round", measure, *(settings.rows or {}), settings.lines):
+        if column and column not in frame:
+            raise FedscapeError(
+                f"measure {measure}: {name} has no column {column}; it has {', '.join(frame)}"
+            )
+    frame = _chosen(frame, settings.rows or {}, name)
     if not np.isfinite(frame[measure].astype(float)).any():
         raise FedscapeError(f"measure {measure}: the column has no finite value in the rows drawn")
     within = [settings.panels] if settings.panels else []
-    frame = frame.assign(run=run_labels(frame, [*NAMES, "index"], within, labels))
-    if frame.duplicated([*within, "run", "seed", "round"]).any():
+    frame = frame.assign(run=_line_names(frame, within, settings.lines, labels))
+    if frame.duplicated([*within, "run", *_alike(frame), "round"]).any():
         raise FedscapeError(
-            f"measure {measure}: {name} has several rows for one run and round; narrow `where`"
+            f"measure {measure}: {name} has several rows for one run and round; narrow `where` or `rows`"
         )
-    styles = looks(frame["run"])
+    many = settings.lines is not None and frame["run"].nunique() > len(COLOURS)
+    styles = graded_looks(frame["run"], apart=WHOLE) if many else looks(frame["run"])
     titles = panel_titles(frame, settings.panels, labels) if settings.panels else {None: ""}
+    vertical, percent = _vertical(frame, settings)
     figure, panels = panel_grid(
-        list(titles.values()), (4.6 if len(titles) == 1 else 3.6, 3.2), "round", axis_label(measure)
+        list(titles.values()), (4.6 if len(titles) == 1 else 3.6, 3.2), "round", vertical
     )
     for axes, panel in zip(panels, titles, strict=True):
         here = frame if panel is None else frame[frame[settings.panels] == panel]
         for place, (run, rows) in enumerate(here.groupby("run", sort=False)):
             _draw_run(axes, rows, measure, styles[run], place)
         axes.grid(True, axis="y")
+        if "regime" in frame and measure in ("barrier", "ratio"):
+            axes.axhline(0, color="0.4", linewidth=0.8, zorder=1)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if settings.log:
         panels[0].set_yscale("log")
         plain_log_ticks(panels[0].yaxis, most=9)
-    elif measure.endswith("accuracy"):
+    elif percent:
         panels[0].yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     handles = [series_handle(run, look) for run, look in styles.items()]
     if _diverged(frame):
@@ -76,13 +101,56 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             Line2D([], [], color="black", linestyle="none", marker="x", markersize=8, label="diverged")
         )
     if len(handles) > 1:
-        legend_below(figure, handles)
+        (surface_legend if many else legend_below)(figure, handles)
     return figure
+
+
+def _chosen(frame: pd.DataFrame, wanted: Mapping[str, object], name: str) -> pd.DataFrame:
+    """The rows that have these values, in the order of the lists; two models of a pair at the later round."""
+    frame = frame.reset_index(drop=True)
+    for column, value in reversed(wanted.items()):
+        place = {text: i for i, text in enumerate(texts(value))}
+        order = frame[column].astype(str).map(place).dropna().sort_values(kind="stable")
+        frame = frame.loc[order.index]
+    if frame.empty:
+        conditions = ", ".join(f"{column}={value}" for column, value in wanted.items())
+        raise FedscapeError(f"rows: no row of {name} has {conditions}")
+    return frame.assign(round=later_round(frame)) if "to_round" in frame else frame
+
+
+def _line_names(
+    frame: pd.DataFrame, within: Sequence[str], lines: str | None, labels: Sequence[Mapping]
+) -> pd.Series:
+    """What each row's line is called: the run or the pair of models, and the value of the column `lines`."""
+    if "to_seed" in frame:
+        names = pair_names(frame, within, labels)
+    else:
+        names = run_labels(frame, [*NAMES, "index"], within, labels)
+    if lines is None:
+        return names
+    values = frame[lines].map(lambda value: value_word(value, lines))
+    return names + ", " + values if names.nunique() > 1 else values
+
+
+def _alike(frame: pd.DataFrame) -> list[str]:
+    """The columns in which rows of one line and round may differ."""
+    return [one for one in ("seed", "to_seed", "client", "to_client", "rest", "draw") if one in frame]
+
+
+def _vertical(frame: pd.DataFrame, settings: Settings) -> tuple[str, bool]:
+    """The label of the vertical axis, and whether it is in percent."""
+    measure, words = settings.measure, axis_label(settings.measure)
+    percent = measure.endswith("accuracy")
+    if "regime" in frame and measure in BARRIERS and frame["measure"].nunique() == 1:
+        (of,), splits = frame["measure"].unique(), frame["split"].unique()
+        words = barrier_label(measure, of, splits[0] if len(splits) == 1 else None)
+        percent = of == "error" and measure != "ratio"
+    return (fill(words, LABEL_LETTERS) if "to_seed" in frame else words), percent
 
 
 def _draw_run(axes: Axes, rows: pd.DataFrame, measure: str, look: Look, place: int) -> None:
     """The line, band and cross of one run over its seeds. place: of the run in the panel."""
-    values = rows.pivot(index="round", columns="seed", values=measure)  # [rounds, seeds]
+    values = rows.pivot(index="round", columns=_alike(rows), values=measure)  # [rounds, seeds]
     values = values[np.isfinite(values.astype(float)).all(axis=1)]
     mean = values.mean(axis=1)
     # Lines of one panel have their markers at different rounds, so that one does not hide the other.

@@ -18,16 +18,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.labels import pair_labels, panel_titles
+from fedscape.figures.labels import SAMPLES, groups_over_seeds, pair_labels, panel_titles
 from fedscape.figures.panels import legend_columns, panel_grid
 from fedscape.figures.style import Look, looks, plain_log_ticks
-from fedscape.tables.columns import IDENTITY
 
-SAMPLES = {"train": "training samples", "test": "test samples"}
 MARKED = 7  # points of a path that get a marker, its ends among them
 PANEL = 4.6, 4.2  # inches
 
 SOURCES = ("connectivity",)  # what a study file may draw it from
+CONNECTION = "path"  # the kind that it draws
 
 
 @dataclass(frozen=True)
@@ -102,25 +101,9 @@ def _named(frame: pd.DataFrame, settings: Settings, labels: Sequence[Mapping]) -
     frame = frame[frame["split"] == settings.split]
     if frame.empty:
         raise FedscapeError(f"no rows with split {settings.split}")
-    frame = frame.assign(panel=_panels(frame))
+    frame = frame.assign(panel=groups_over_seeds(frame))
     start, end = pair_labels(frame, ["panel"], labels)
     return frame.assign(start=start, end=end)
-
-
-def _panels(frame: pd.DataFrame) -> pd.Series:
-    """The first of the groups that differ from each row's own only in their seed: both have a pair in common.
-
-    Not all pairs: with one of the seeds, a run may have diverged.
-    """
-    pairs = [column for column in (*IDENTITY, *(f"to_{one}" for one in IDENTITY)) if column in frame]
-    pairs = [column for column in pairs if column not in ("seed", "to_seed")]
-    panel_of_pair: dict[tuple, str] = {}
-    panels = {}
-    for group, rows in frame.groupby("group", sort=False):
-        members = set(rows[pairs].astype(str).itertuples(index=False, name=None))
-        panels[group] = next((panel_of_pair[pair] for pair in members if pair in panel_of_pair), group)
-        panel_of_pair.update(dict.fromkeys(members, panels[group]))
-    return frame["group"].map(panels)
 
 
 def _sup(barriers: pd.DataFrame, path: pd.DataFrame, measure: str) -> dict[tuple, float]:

@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from fedscape.tables.columns import IDENTITY, NAMES
+from fedscape.tables.columns import IDENTITY, NAMES, TO_RUN
+
+SAMPLES = {"train": "training samples", "test": "test samples"}
+NAMES_OF_PAIR = [*NAMES, *(one for one in TO_RUN if one != "to_seed")]
 
 # Axis labels of the columns whose name alone does not say enough; other columns are spelled with spaces.
 AXES = {
@@ -20,12 +23,57 @@ AXES = {
     "mean_cosine": "mean cosine between client updates",
     "minimum_cosine": "smallest cosine between client updates",
     "eigenvalue": "eigenvalue of the Hessian",
+    "l2": "L2 distance between the models",
+    "cosine": "cosine between the models' weights",
+    "l2_from_start": "first model's L2 distance from its start",
+    "l2_to_start": "second model's L2 distance from its start",
+    "cosine_from_start": "cosine between the first model and its start",
+    "cosine_to_start": "cosine between the second model and its start",
 }
+WHOLE = "all layers"
+BARRIERS = ("barrier", "ratio", "value", "from_value", "to_value")  # columns of layers.csv
+# Words for values that a column has in a CSV; other values are their own words.
+_WORDS = {
+    "split": SAMPLES,
+    "layer": {"nan": WHOLE, "<NA>": WHOLE},
+    "alignment": {
+        "none": "not aligned", "repair": "repaired", "weights": "aligned",
+        "weights-repair": "aligned and repaired",
+    },
+    "regime": {
+        "full": WHOLE, "single": "single layers", "direction": "single layers, random direction",
+        "shallow": "shallow cumulation", "deep": "deep cumulation", "random": "random cumulation",
+        "middle-out": "middle-out cumulation", "outside-in": "outside-in cumulation",
+    },
+    "rest": {"from": "rest: first model", "to": "rest: second model"},
+}  # fmt: skip
 
 
 def axis_label(column: str) -> str:
     """What an axis of this column says."""
     return AXES.get(column, column.replace("_", " "))
+
+
+def barrier_label(column: str, measure: str, split: str | None = None) -> str:
+    """What an axis of one of BARRIERS says, which are about loss or error; errors are in percent."""
+    unit = {"loss": "nats", "error": "percentage\N{NO-BREAK SPACE}points" if column == "barrier" else "%"}[
+        measure
+    ]
+    words = {
+        "barrier": f"barrier of the {measure} ({unit})",
+        "ratio": f"barrier of the {measure} / mean of both models",
+        "value": f"{measure} of the averaged model ({unit})",
+        "from_value": f"{measure} of the first model ({unit})",
+        "to_value": f"{measure} of the second model ({unit})",
+    }[column]
+    # No-break spaces: a line that is too long breaks before this.
+    where = f"on {SAMPLES[split]}".replace(" ", "\N{NO-BREAK SPACE}") if split else ""
+    return f"{words} {where}".rstrip()
+
+
+def value_word(value: object, column: str) -> str:
+    """What a value of a column is called in a legend or a title."""
+    return _WORDS.get(column, {}).get(str(value), _word(value, column))
 
 
 def differing(
@@ -97,6 +145,32 @@ def pair_labels(
     names = run_labels(both, NAMES, within, labels)
     start, end = names["from"], names["to"]
     return start, end.where(start != end, end + ", other seed")
+
+
+def pair_names(frame: pd.DataFrame, within: Sequence[str] = (), labels: Sequence[Mapping] = ()) -> pd.Series:
+    """One short name for the pair in each row: both ends', or one where they are alike in all names."""
+    start, end = pair_labels(frame, within, labels)
+    alike = pd.Series(True, index=frame.index)
+    for column in NAMES:
+        if f"to_{column}" in frame:
+            alike &= frame[column].astype(str) == frame[f"to_{column}"].astype(str)
+    return start.where(alike, start + " \N{RIGHTWARDS ARROW} " + end)
+
+
+def groups_over_seeds(frame: pd.DataFrame) -> pd.Series:
+    """The first of the groups that differ from each row's own only in their seed: both have a pair in common.
+
+    Not all pairs: with one of the seeds, a run may have diverged.
+    """
+    pairs = [column for column in (*IDENTITY, *(f"to_{one}" for one in IDENTITY)) if column in frame]
+    pairs = [column for column in pairs if column not in ("seed", "to_seed")]
+    first_of_pair: dict[tuple, str] = {}
+    firsts = {}
+    for group, rows in frame.groupby("group", sort=False):
+        members = set(rows[pairs].astype(str).itertuples(index=False, name=None))
+        firsts[group] = next((first_of_pair[pair] for pair in members if pair in first_of_pair), group)
+        first_of_pair.update(dict.fromkeys(members, firsts[group]))
+    return frame["group"].map(firsts)
 
 
 def _own_names(frame: pd.DataFrame, labels: Sequence[Mapping]) -> pd.Series:

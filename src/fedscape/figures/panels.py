@@ -19,13 +19,14 @@ TALLEST, FLATTEST = 1.5, 0.5  # height over width of a panel: thinner boxes get 
 
 
 def panel_grid(
-    titles: Sequence[str], size: tuple[float, float], horizontal: str, vertical: str, share: bool = True
-) -> tuple[Figure, list[Axes]]:
-    """A figure with a panel per title, in rows of at most `PER_ROW`, and the same labels of the axes.
+    titles: Sequence[str], size: tuple[float, float], horizontal: str, vertical: str, share: bool = True,
+    per_row: int = PER_ROW,
+) -> tuple[Figure, list[Axes]]:  # fmt: skip
+    """A figure with a panel per title, in rows of at most `per_row`, and the same labels of the axes.
 
     size: width and height of a panel in inches. share: whether the panels have the same limits too.
     """
-    columns = min(len(titles), PER_ROW)
+    columns = min(len(titles), per_row)
     rows = -(-len(titles) // columns)
     figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
     every = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
@@ -89,6 +90,6 @@ def surface_grid(surfaces: Sequence[pd.DataFrame], truth: bool) -> tuple[Figure,
 
 
 def surface_legend(figure: Figure, handles: Sequence[Artist]) -> None:
-    """The legend below surfaces, in a figure that grows by its height."""
+    """The legend below panels that keep their height: the figure grows."""
     rows = legend_below(figure, handles)
     figure.set_figheight(figure.get_figheight() + LEGEND_ROW * (1 + rows))

@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.axis import Axis
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
@@ -70,6 +71,17 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
         name: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], LINES[i % len(LINES)])
         for i, name in enumerate(dict.fromkeys(names))
     }
+
+
+def graded_looks(names: Sequence[str], apart: str) -> dict[str, Look]:
+    """A look per series of an ordered many: plain lines, from dark to light in the order given.
+
+    apart: how the name of a series ends that is none of the many: it is black and dashed.
+    """
+    many = [name for name in dict.fromkeys(names) if not name.endswith(apart)]
+    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(many)))
+    graded = {name: Look(to_hex(colour), "", "-") for name, colour in zip(many, colours, strict=True)}
+    return {name: graded.get(name, Look(COLOURS[2], "", LINES[1])) for name in dict.fromkeys(names)}
 
 
 @contextmanager

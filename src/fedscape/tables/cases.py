@@ -18,6 +18,8 @@ NOT_RUN_HERE = "not run at this scale"
 _COLUMNS = {
     "runs": [*IDENTITY, "diverged", *QUALITY, "best_test_accuracy"],
     "barriers": [*KEYS["barriers"], *MEASURES["barriers"]],
+    "layers": [*KEYS["layers"], *MEASURES["layers"]],
+    "distances": [*KEYS["distances"], *MEASURES["distances"]],
     "markers": [
         *IDENTITY, "plane", "group", "round", "role", "client", "x", "y", "loss", "own_loss",
         "own_loss_at_start", "distance_to_reference", "distance_to_reference_path",
@@ -28,7 +30,10 @@ _COLUMNS = {
     "costs": [*IDENTITY, *COST],
 }  # fmt: skip
 # Column with the name of the study's entry.
-_NAMED = {"barriers": "connectivity", "markers": "plane", "surface": "plane", "hessian": "curvature"}
+_NAMED = {
+    "barriers": "connectivity", "layers": "connectivity", "distances": "connectivity", "markers": "plane",
+    "surface": "plane", "hessian": "curvature",
+}  # fmt: skip
 
 
 def read_frames(files: Mapping[str, Sequence[str | Path]]) -> dict[str, pd.DataFrame]:

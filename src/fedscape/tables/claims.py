@@ -26,6 +26,8 @@ def make_claims(
     scale: str,
     runs: str | Path,
     barriers: Sequence[str | Path],
+    layers: Sequence[str | Path],
+    distances: Sequence[str | Path],
     markers: Sequence[str | Path],
     surfaces: Sequence[str | Path],
     hessians: Sequence[str | Path],
@@ -38,7 +40,10 @@ def make_claims(
     paths. measures: of each claim, `{kind, ...its settings}`. runs: tables/runs.csv. The others: CSVs of all
     groups that the claims name. Raises FedscapeError if a file is not whole or lacks a column.
     """
-    files = {"barriers": barriers, "markers": markers, "surface": surfaces, "hessian": hessians}
+    files = {
+        "barriers": barriers, "layers": layers, "distances": distances, "markers": markers,
+        "surface": surfaces, "hessian": hessians,
+    }  # fmt: skip
     frames = read_frames({"runs": [runs], **files})
     tested = []
     for claim, measure in zip(claims, measures, strict=True):

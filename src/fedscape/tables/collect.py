@@ -15,29 +15,40 @@ def make_tables(
     *,
     rounds: Sequence[Path],
     barriers: Sequence[Path],
+    layers: Sequence[Path],
+    distances: Sequence[Path],
     hessians: Sequence[Path],
     drifts: Sequence[Path],
     grids: Sequence[Sequence[str]],
     runs_csv: Path,
     rounds_csv: Path,
     barriers_csv: Path,
+    layers_csv: Path,
+    distances_csv: Path,
     hessian_csv: Path,
     drift_csv: Path,
     summary: Path,
 ) -> None:
     """Write the tables of a study.
 
-    rounds, barriers, hessians, drifts: CSVs of its runs and groups; a list may be empty.
+    rounds, barriers, ...: CSVs of its runs and groups; a list may be empty.
     grids: pairs of a method that is a point of a grid and its values, such as `lr=0.1`.
     runs_csv: one row per run, columns as `run_rows` gives them. summary: the same to read, in Markdown. The
     other tables: all rows of their kind.
     Raises FedscapeError if a file is not whole or lacks a column.
     """
-    files = {"rounds": rounds, "barriers": barriers, "hessian": hessians, "drift": drifts}
+    files = {
+        "rounds": rounds, "barriers": barriers, "layers": layers, "distances": distances, "hessian": hessians,
+        "drift": drifts,
+    }  # fmt: skip
     tables = {name: joined(paths, [*KEYS[name], *MEASURES[name]]) for name, paths in files.items()}
-    outputs = {"rounds": rounds_csv, "barriers": barriers_csv, "hessian": hessian_csv, "drift": drift_csv}
+    outputs = {
+        "rounds": rounds_csv, "barriers": barriers_csv, "layers": layers_csv, "distances": distances_csv,
+        "hessian": hessian_csv, "drift": drift_csv,
+    }  # fmt: skip
     for name, table in tables.items():
-        write_csv(outputs[name], table, sort_by=KEYS[name])
+        # Layers stand by their place, not by their name.
+        write_csv(outputs[name], table, sort_by=[key for key in KEYS[name] if key != "layer"])
     runs = run_rows(tables["rounds"], grids)
     write_csv(runs_csv, runs, sort_by=IDENTITY)
     write_text(summary, summary_text(runs))

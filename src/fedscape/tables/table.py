@@ -43,6 +43,8 @@ def make_table(
     runs: str | Path,
     costs: Sequence[str | Path],
     barriers: Sequence[str | Path],
+    layers: Sequence[str | Path],
+    distances: Sequence[str | Path],
     markers: Sequence[str | Path],
     surfaces: Sequence[str | Path],
     hessians: Sequence[str | Path],
@@ -57,7 +59,10 @@ def make_table(
     ...its settings}`. runs: tables/runs.csv. costs: tables/costs.csv, if a measure reads it. The others: CSVs
     of all groups that the cells name. Raises FedscapeError if a file is not whole or lacks a column.
     """
-    files = {"barriers": barriers, "markers": markers, "surface": surfaces, "hessian": hessians}
+    files = {
+        "barriers": barriers, "layers": layers, "distances": distances, "markers": markers,
+        "surface": surfaces, "hessian": hessians,
+    }  # fmt: skip
     frames = read_frames({"runs": [runs], "costs": costs, **files})
     waiting = iter(measures)
     columns = [{**one, "measure": next(waiting) if one["measured"] else None} for one in table["columns"]]

@@ -1,0 +1,169 @@
+"""Barriers along the layers of a network at one round: one line per regime.
+
+Frames: `layers` (layers.csv). From left to right stand the layers, the shallowest first: of single layers the
+averaged one; where layers add up, the one added last, so that `deep` is read from right to left. Other orders
+(random, middle-out, outside-in) stand over the number of averaged layers. A line is the mean over pairs of
+models (seeds, clients) and over the end that the other layers come from, in a band from the smallest to the
+largest; the line is broken where one has no value.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from textwrap import fill
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from fedscape.errors import FedscapeError
+from fedscape.figures.labels import WHOLE, barrier_label, value_word
+from fedscape.figures.layers import AT_DEPTH, chosen, panelled, step_names, thinned, with_steps
+from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
+from fedscape.figures.style import Look, looks, series_handle
+from fedscape.tables.layers import SINGLE, cells, later_round, of_rests
+
+HEIGHT, LETTER = 2.7, 0.056  # inches of a panel without the names of its layers; of a letter of these
+LAYER, WIDTHS, MARGIN = 0.14, (2.9, 6.2), 0.8  # inches: of a layer; of all, least and most; beside them
+LABEL_LETTERS = 34  # of a line of the vertical label
+MARKED = 24  # points of a line that get a marker, at most
+ENDS = "mean of both models"
+
+SOURCES = ("connectivity",)  # what a study file may draw it from
+CONNECTION = "layers"  # the kind that it draws
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which barriers are shown, and when."""
+
+    # each layer alone, or added up in an order; direction: the layer moved at random instead
+    regimes: list[Literal["single", "direction", "shallow", "deep", "random", "middle-out", "outside-in"]]
+    # loss: mean cross-entropy; error: share of wrong answers; both: a panel for each
+    measure: Literal["loss", "error", "both"] = "loss"
+    split: Literal["train", "test"] = "train"  # train: the data of all clients together
+    column: Literal["barrier", "ratio", "value"] = (
+        "barrier"  # ratio: over the mean of both ends; value: itself
+    )
+    round: int | float | Literal["last"] = "last"  # a number, a share of the last one there is, or `last`
+    alignment: list[Literal["none", "weights"]] | None = None  # a panel for each; null: all that there are
+
+    def __post_init__(self):
+        if not self.regimes:
+            raise ValueError("regimes: name one")
+        counted = {"random", "middle-out", "outside-in"}.intersection(self.regimes)
+        if counted and {"single", "direction"}.intersection(self.regimes):
+            raise ValueError(
+                f"regimes: single layers stand at their depth, {min(counted)} cannot stand beside"
+            )
+
+
+def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
+    """The figure. Raises FedscapeError for what was not measured."""
+    measures = ("loss", "error") if settings.measure == "both" else (settings.measure,)
+    layers = pd.concat(
+        chosen(frames["layers"], one, settings.split, settings.alignment, settings.regimes)
+        for one in measures
+    )
+    layers, pairs = panelled(layers.assign(at=later_round(layers)), labels)
+    by_depth = set(AT_DEPTH).issuperset(settings.regimes)
+    titles, drawn = [], []
+    for (pair, title), measure in product(pairs.items(), measures):
+        rows = layers[(layers["panel"] == pair) & (layers["measure"] == measure)]
+        at = _round(rows["at"], settings.round)
+        titles.append(", ".join(filter(None, [title, f"round {at}"])))
+        steps = {one: of_rests(with_steps(rows[rows["at"] == at], one, by_depth)) for one in settings.regimes}
+        drawn.append((measure, rows[rows["at"] == at], steps))
+
+    names = [step_names(pd.concat(steps.values())) if by_depth else {} for *_, steps in drawn]
+    count = max(rows["averaged"].max() for _, rows, _ in drawn)
+    letters = max((len(name) for one in names for name in one.values()), default=1)
+    size = float(np.clip(count * LAYER, *WIDTHS)) + MARGIN, HEIGHT + letters * LETTER
+    per_row = 2 if len(measures) == 2 else PER_ROW
+    figure, panels = panel_grid(titles, size, _along(settings.regimes), "", share=False, per_row=per_row)
+    styles = looks([value_word(one, "regime") for one in settings.regimes])
+    handles = [series_handle(name, look) for name, look in styles.items()]
+    for place, (axes, (measure, rows, steps)) in enumerate(zip(panels, drawn, strict=True)):
+        for look, found in zip(styles.values(), steps.values(), strict=True):
+            _draw_line(axes, found, settings.column, look)
+        levels = _draw_levels(axes, rows, settings)
+        _name_axes(axes, names[place], measure, settings, place % per_row == 0 or len(measures) == 2)
+    _same_heights(panels, [measure for measure, *_ in drawn])
+    if len(handles + levels) > 1:
+        surface_legend(figure, handles + levels)
+    return figure
+
+
+def _round(rounds: pd.Series, wanted: int | float | str) -> int:
+    """The round that the setting means. Raises FedscapeError for one that was not measured."""
+    there = np.sort(rounds.unique())
+    if isinstance(wanted, float):
+        return int(there[np.abs(there - wanted * there[-1]).argmin()])
+    at = there[-1] if wanted == "last" else wanted
+    if at not in there:
+        raise FedscapeError(f"no rows of round {at}; there are {', '.join(map(str, there))}")
+    return int(at)
+
+
+def _along(regimes: Sequence[str]) -> str:
+    """What the horizontal axis says."""
+    if not set(AT_DEPTH).issuperset(regimes):
+        return "number of averaged layers"
+    words = ["averaged layer"] if set(SINGLE).intersection(regimes) else []
+    return " or ".join(words + ([] if set(SINGLE).issuperset(regimes) else ["layer added last"]))
+
+
+def _draw_line(axes: Axes, rows: pd.DataFrame, column: str, look: Look) -> None:
+    """One regime: the mean along the layers, in the range of what it is the mean of."""
+    points = cells(rows, ["step"], column)
+    every = max(1, -(-len(points) // MARKED))
+    axes.plot(
+        points["step"], points["mean"], color=look.colour, linestyle=look.line, marker=look.marker,
+        markevery=every, markersize=4, markerfacecolor="white",
+    )  # fmt: skip
+    if (points["min"] < points["max"]).any():
+        axes.fill_between(
+            points["step"], points["min"], points["max"], color=look.colour, alpha=0.15, linewidth=0
+        )
+
+
+def _draw_levels(axes: Axes, rows: pd.DataFrame, settings: Settings) -> list[Line2D]:
+    """Horizontal lines to compare with: no barrier, or both models; beside single layers the full average."""
+    levels = []
+    if settings.column == "value":
+        ends = rows[["from_value", "to_value"]].to_numpy(float).mean()
+        levels.append(axes.axhline(ends, color="0.4", linewidth=1, zorder=1, label=ENDS))
+    else:
+        axes.axhline(0, color="0.4", linewidth=0.8, zorder=1)
+    full = rows.loc[rows["regime"] == "full", settings.column]
+    if set(SINGLE).issuperset(settings.regimes) and len(full):
+        whole = float(full.mean(skipna=False))
+        levels.append(axes.axhline(whole, color="black", linewidth=1.2, linestyle=":", label=WHOLE))
+    return levels
+
+
+def _name_axes(axes: Axes, names: Mapping[int, str], measure: str, settings: Settings, first: bool) -> None:
+    """Ticks and the vertical label. names: of the places along the axis; none where it counts layers."""
+    if names:
+        shown = thinned(len(names))
+        axes.set_xticks(list(names)[shown], list(names.values())[shown], rotation=90, fontsize=7)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if first:
+        axes.set_ylabel(fill(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS))
+    if measure == "error" and settings.column != "ratio":
+        axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+    axes.grid(True, axis="y")
+
+
+def _same_heights(panels: Sequence[Axes], measures: Sequence[str]) -> None:
+    """One range of values for all panels of a measure."""
+    for measure in set(measures):
+        same = [axes for axes, one in zip(panels, measures, strict=True) if one == measure]
+        limits = np.array([axes.get_ylim() for axes in same])
+        for axes in same:
+            axes.set_ylim(limits[:, 0].min(), limits[:, 1].max())

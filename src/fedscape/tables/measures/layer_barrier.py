@@ -1,0 +1,112 @@
+"""Barrier between two models of which only some layers are averaged. The `column` looked at is, of such a
+mixture: `barrier`, above the mean of both ends; `share`, that over the full barrier; `ratio`, that over the
+mean of both ends; `rise`, above the better end; `value`, its own; `ends`, the mean of both ends. It is taken
+on what a heat map shows: means over the pairs of the case (runs, clients, seeds), by layer, round and `rest`.
+Of these layers, `averageable` are the share whose column is at most the `threshold`; of layers that add up,
+only those before the first that is not; `lowest-step` is the least that adding a layer changes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from fedscape.tables.layers import RESTS, SINGLE, cells, later_round, of_rests
+
+SOURCES = ("layers",)
+
+EDGE = 1e-9  # by which a share of the layers may miss the edge of a range, from rounding
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which mixtures, what is looked at, and how many numbers become one."""
+
+    # full: all layers; single: one at a time; direction: one, moved at random; others: added up in this order
+    regime: Literal[
+        "full", "single", "direction", "shallow", "deep", "random", "middle-out", "outside-in"
+    ] = "full"
+    of: Literal["loss", "error"] = "loss"  # loss: mean cross-entropy; error: share of wrong answers
+    split: Literal["train", "test"] = "train"  # train: the data of all clients together
+    column: Literal["barrier", "share", "ratio", "rise", "value", "ends"] = "barrier"  # see above
+    # [first, last]: single layers' depth, 0 to 1 (the deepest); else the share of layers averaged; null: any
+    layers: list[float] | None = None
+    # over layers and rests of a round; averageable and lowest-step: see above
+    statistic: Literal["mean", "min", "max", "averageable", "lowest-step"] = "mean"
+    threshold: float = 0.1  # of averageable, in the unit of the column
+    rest: Literal["both", "from", "to"] = "both"  # the end that the layers come from that are not averaged
+    rounds: Literal["last", "mean", "min", "max"] = "last"  # the last round there is, or over all rounds
+    # repair: the full average with its activations' statistics repaired; weights: units matched first
+    alignment: Literal["none", "repair", "weights", "weights-repair"] = "none"
+
+    def __post_init__(self):
+        if self.layers is not None and (
+            len(self.layers) != 2 or not 0 <= self.layers[0] <= self.layers[1] <= 1
+        ):
+            raise ValueError(f"layers must be [first, last], ascending from 0 to 1, got {self.layers}")
+        if self.statistic == "lowest-step" and self.regime in ("full", "single", "direction"):
+            raise ValueError(f"statistic lowest-step needs layers that add up, not regime {self.regime}")
+
+
+def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
+    """Mean over the models of the case; NaN if there is none, or a pair was not measured.
+
+    Of a share, rounds without a full barrier are left out: a share of nothing says nothing.
+    """
+    layers = frames["layers"]
+    kept = layers[
+        (layers["measure"] == settings.of)
+        & (layers["split"] == settings.split)
+        & (layers["alignment"] == settings.alignment)
+    ]
+    found = [_of_model(rows, settings) for _, rows in kept.groupby(["dataset", "model"])]
+    return sum(found) / len(found) if found else float("nan")
+
+
+def _of_model(rows: pd.DataFrame, settings: Settings) -> float:
+    rows = _with_columns(rows)
+    if settings.rounds == "last":
+        last = rows.groupby(["run", "to_run"])["at"].transform("max")
+        rows = rows[rows["at"] == last].assign(at=-1)
+    wanted = of_rests(
+        rows[rows["regime"] == settings.regime], RESTS if settings.rest == "both" else [settings.rest]
+    )
+    column = "barrier" if settings.column == "share" else settings.column
+    grid = cells(wanted, ["at", "rest", "layers"], column)
+    if settings.column == "share":
+        full = cells(rows[rows["regime"] == "full"], ["at"], "barrier").set_index("at")["mean"]
+        grid = grid.assign(mean=grid["mean"] / grid["at"].map(full))
+        grid = grid[~grid["at"].isin(full.index[full <= 0])]
+    first, last = settings.layers or (0, 1)
+    grid = grid[grid["layers"].between(first - EDGE, last + EDGE)]
+    found = pd.Series([_statistic(one, settings) for _, one in grid.groupby("at")], dtype=float)
+    over = "mean" if settings.rounds == "last" else settings.rounds
+    return float(found.agg(over, skipna=False)) if len(found) else float("nan")
+
+
+def _with_columns(rows: pd.DataFrame) -> pd.DataFrame:
+    """With the columns of the settings; `at`, the later round; and `layers`, depth or share of layers."""
+    ends = rows[["from_value", "to_value"]]
+    # Depths count from 0, and a cumulation ends with all layers.
+    count = max(rows["place"].max() + 1, rows["averaged"].max())
+    depth, share = rows["place"] / max(count - 1, 1), rows["averaged"] / count
+    return rows.assign(
+        at=later_round(rows),
+        ends=ends.mean(axis=1, skipna=False),
+        rise=rows["value"] - ends.min(axis=1, skipna=False),
+        layers=depth.where(rows["regime"].isin(SINGLE), share),
+    )
+
+
+def _statistic(grid: pd.DataFrame, settings: Settings) -> float:
+    """Of the cells of one round; columns rest, layers, mean."""
+    if grid["mean"].isna().any():
+        return float("nan")
+    if settings.statistic == "averageable":
+        fits = grid.groupby("layers")["mean"].max() <= settings.threshold
+        return float(fits.mean() if settings.regime in SINGLE else np.cumprod(fits).mean())
+    if settings.statistic == "lowest-step":
+        return float(grid.sort_values("layers").groupby("rest")["mean"].diff().min())
+    return float(grid["mean"].agg(settings.statistic))
