@@ -106,6 +106,12 @@ def plane_clients(wildcards):
 
 
 @gently
+def connected_clients(wildcards):
+    """The clients' models that a connection is between, if it is."""
+    return paths.connected_clients(study_of(wildcards), wildcards.name, wildcards.group)
+
+
+@gently
 def surface_parts(wildcards):
     """The points that jobs of their own evaluate for a surface, if it is split."""
     return paths.surface_parts(study_of(wildcards), wildcards.name, wildcards.group)

@@ -1,4 +1,4 @@
-"""Lines between final models, and the barriers on them."""
+"""Lines between models and the barriers on them; barriers layer by layer."""
 
 
 rule path:
@@ -20,3 +20,25 @@ rule path:
         settings=tracked("path"),
     script:
         "../workflow/scripts/path.py"
+
+
+rule barrier:
+    """Average pairs of models in some of their layers, and evaluate what comes out."""
+    input:
+        **analysis_input("connectivity", trajectories="trajectory.safetensors"),
+        clients=connected_clients,
+    output:
+        layers="results/{study}/{scale}/connectivity/{name}/{group}/layers.csv",
+        distances="results/{study}/{scale}/connectivity/{name}/{group}/distances.csv",
+    log:
+        "results/{study}/{scale}/logs/barrier/{name}_{group}.log",
+    conda:
+        "../envs/gpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        settings=tracked("barrier"),
+    script:
+        "../workflow/scripts/barrier.py"

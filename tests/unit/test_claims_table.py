@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 from claim_frames import markers, surface
+from layer_frames import layers_frame
 
 from fedscape.errors import FedscapeError
 from fedscape.files import write_csv
@@ -37,15 +38,18 @@ def claim(cases, expect, section="", name=""):
 def tested(tmp_path):
     """Write CSVs and make the table of some claims; gives its rows and the page."""
 
-    def make(*claims, runs=(), barriers=None, planes=(), hessian=None):
+    def make(*claims, runs=(), barriers=None, layers=None, planes=(), hessian=None):
         rows = [{**NAMES, "diverged": False, **dict.fromkeys([*QUALITY, "best_test_accuracy"], 0.5), **run} for run in runs]  # fmt: skip
         write_csv(tmp_path / "runs.csv", pd.DataFrame(rows), IDENTITY)
-        files = {"barriers": [], "markers": [], "surfaces": [], "hessians": []}
+        files = {"barriers": [], "layers": [], "distances": [], "markers": [], "surfaces": [], "hessians": []}
         if barriers is not None:
             columns = [*KEYS["barriers"], "sup", "argmax", "midpoint", "from_value", "to_value"]
             frame = pd.DataFrame([{**NAMES, **row} for row in barriers], columns=columns)
             write_csv(tmp_path / "barriers.csv", frame, IDENTITY)
             files["barriers"] = [tmp_path / "barriers.csv"]
+        if layers is not None:
+            write_csv(tmp_path / "layers.csv", layers, IDENTITY)
+            files["layers"] = [tmp_path / "layers.csv"]
         if hessian is not None:
             write_csv(
                 tmp_path / "h.csv", pd.DataFrame([{**NAMES, **row} for row in hessian]), KEYS["hessian"]
@@ -150,6 +154,27 @@ def test_barriers_are_those_of_the_pairs_of_a_case(tested):
     assert "barrier on connection finals" in page
     none, _ = tested((claim(cases, {"above": 0}, "connectivity", "finals"), barrier), runs=runs, barriers=[])
     assert none[0]["values"] == "not measured;not measured"
+
+
+def test_layers_are_those_of_the_pairs_of_a_case_and_of_its_connection(tested):
+    def pair(one, other, height, **columns):
+        ends = {"partition": one, "to_partition": other, "connectivity": "clients", "group": "g"}
+        barrier = lambda averaged, *_: height * len(averaged) / 4  # noqa: E731
+        return layers_frame(barrier, rounds=[5], **{**ends, **columns})
+
+    pairs = [pair("iid", "iid", 1.0), pair("dir0.1", "dir0.1", 2.0), pair("iid", "dir0.1", 50.0)]
+    pairs += [pair("iid", "iid", 60.0, connectivity="others"), pair("iid", "iid", 70.0, group="h")]
+    share = {"kind": "layer-barrier", "regime": "single", "column": "share", "statistic": "max"}
+    cases = [case("iid", groups=["g"]), case("dir0.1", groups=["g"])]
+    runs = [{"partition": one} for one in ("iid", "dir0.1")]
+    found, page = tested(
+        (claim(cases, {"below": 3}, "connectivity", "clients"), {"kind": "layer-barrier"}),
+        (claim(cases, {"agree": 0.01}, "connectivity", "clients"), share),
+        runs=runs, layers=pd.concat(pairs),
+    )  # fmt: skip
+    assert [one["values"] for one in found] == ["1;2", "0.25;0.25"]
+    assert [one["verdict"] for one in found] == ["holds", "holds"]
+    assert "layer-barrier on connection clients (regime single, column share, statistic max)" in page
 
 
 def test_surfaces_are_those_of_the_groups_of_a_case_and_markers_those_of_its_runs(tested):

@@ -12,6 +12,7 @@ from figure_frames import (
     round_frames,
     surface_frame,
 )
+from layer_frames import distances_frame, layers_frame
 from matplotlib.collections import QuadMesh
 
 from fedscape.errors import FedscapeError
@@ -50,6 +51,17 @@ KINDS = {
     "local": ({}, round_frames()),
     "interpolation": ({}, {"path": path_frame(), "barriers": barriers_frame()}),
     "curves": ({"measure": "test_accuracy"}, {"rounds": rounds_frame(seeds=(0, 1))}),
+    "heatmap": (
+        {"regimes": ["single", "deep"]},
+        {
+            "layers": layers_frame(lambda averaged, *_: len(averaged)),
+            "distances": distances_frame(lambda *_: 0.5),
+        },
+    ),
+    "profile": (
+        {"regimes": ["single", "deep"]},
+        {"layers": layers_frame(lambda averaged, *_: len(averaged))},
+    ),
     "partitions": ({}, {"partitions": pd.concat([partition_frame("iid"), partition_frame("dir0.1")])}),
 }
 

@@ -62,6 +62,8 @@ def made(tmp_path):
             scale="smoke",
             runs=tmp_path / "runs.csv",
             barriers=[],
+            layers=[],
+            distances=[],
             markers=[],
             surfaces=[],
             **files,

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from layer_frames import distances_frame, layers_frame
 
 from fedscape.errors import FedscapeError
 from fedscape.files import write_csv
@@ -37,12 +38,14 @@ def rounds_file(folder, name, rows):
 def tables(tmp_path):
     """Make the tables of some files; gives the paths by name."""
 
-    def make(rounds=(), barriers=(), hessians=(), drifts=(), grids=()):
+    def make(rounds=(), barriers=(), layers=(), distances=(), hessians=(), drifts=(), grids=()):
         out = {f"{name}_csv": tmp_path / "out" / f"{name}.csv" for name in ("runs", *KEYS)}
         out["summary"] = tmp_path / "out" / "runs.md"
         make_tables(
             rounds=rounds,
             barriers=barriers,
+            layers=layers,
+            distances=distances,
             hessians=hessians,
             drifts=drifts,
             grids=grids,
@@ -104,7 +107,7 @@ def test_files_are_joined_sorted_and_keep_every_digit(tables, tmp_path):
     assert joined.splitlines() == [header, *rows, *later.read_text().splitlines()[1:]]
 
 
-@pytest.mark.parametrize("name", ["barriers", "hessian", "drift"])
+@pytest.mark.parametrize("name", ["barriers", "layers", "distances", "hessian", "drift"])
 def test_a_stage_that_a_study_lacks_leaves_the_header(tables, tmp_path, name):
     out = tables([rounds_file(tmp_path, "rounds.csv", [round_row(0, 0.1)])])
     assert out[f"{name}_csv"].read_text() == ",".join([*KEYS[name], *MEASURES[name]]) + "\n"
@@ -129,6 +132,22 @@ def test_analysis_files_are_joined(tables, tmp_path):
         ("iid", 0),
         ("iid", 2),
     ]
+
+
+def test_layers_stand_by_their_place_not_by_their_name(tables, tmp_path):
+    names = ["stem", "conv", "10", "9"]
+    layers = layers_frame(lambda *_: 0.5, names, rounds=[3], regimes=["full", "shallow", "deep"])
+    write_csv(tmp_path / "layers.csv", layers, ["layer"])
+    write_csv(tmp_path / "distances.csv", distances_frame(lambda *_: 0.5, names, rounds=[3]), ["layer"])
+    rounds = rounds_file(tmp_path, "rounds.csv", [round_row(0, 0.1)])
+    out = tables([rounds], layers=[tmp_path / "layers.csv"], distances=[tmp_path / "distances.csv"])
+    found = pd.read_csv(out["distances_csv"], dtype=str, keep_default_na=False)
+    assert list(found.columns) == [*KEYS["distances"], *MEASURES["distances"]]
+    assert found["layer"].tolist() == ["", *names]
+    found = pd.read_csv(out["layers_csv"], dtype=str, keep_default_na=False)
+    assert list(found.columns) == [*KEYS["layers"], *MEASURES["layers"]]
+    shallow = found[(found["regime"] == "shallow") & found["rest"].isin(["from", "both"])]
+    assert shallow["layer"].tolist() == names and shallow["averaged"].tolist() == ["1", "2", "3", "4"]
 
 
 def test_the_points_of_a_grid_have_their_values_beside_them(tables, tmp_path):

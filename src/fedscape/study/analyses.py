@@ -3,6 +3,7 @@
 from fedscape.errors import FedscapeError
 from fedscape.study.catalog import constant, plugin_settings
 from fedscape.study.catalog import names as plugin_names
+from fedscape.study.connections import check_kind, connected, connection_settings
 from fedscape.study.grid import Run, grouped, matches, ordered, runs_of
 from fedscape.study.methods import kept_moment
 from fedscape.study.planes import plane_settings
@@ -10,7 +11,8 @@ from fedscape.study.selection import Names
 from fedscape.study.study import Analysis, Figure, Method
 from fedscape.study.types import unknown
 
-# Defaults of the settings that an analysis has beside its runs; the schema explains them.
+# Defaults of the settings that an analysis has beside its runs; the schema explains them. Those of
+# connections depend on their kind.
 _DEFAULTS = {
     "planes": {
         "grid": 21,
@@ -22,7 +24,6 @@ _DEFAULTS = {
         "coarse": 1,
         "parts": 1,
     },
-    "connectivity": {"kind": None, "points": 21, "samples": None, "batch_norm": "recalibrate"},
     "curvature": {"kind": None, "rounds": ["last"], "top": 1, "samples": None},
     "drift": {},
 }
@@ -39,17 +40,15 @@ def build_analyses(
     Raises FedscapeError if an entry takes no run, would put models of different shapes together, or
     asks for a round that a run does not have.
     """
-    sections: dict[str, dict[str, Analysis]] = {section: {} for section in _DEFAULTS}
+    sections: dict[str, dict[str, Analysis]] = {
+        **{section: {} for section in _DEFAULTS},
+        "connectivity": _connections(content, runs, names, methods, where),
+    }
     for section, defaults in _DEFAULTS.items():
         for name, entry in content.get(section, {}).items():
             place = f"{where}: {section}.{name}"
-            members = (
-                _pairs(entry, runs, names, place)
-                if section == "connectivity"
-                else _chosen(entry, runs, names, place)
-            )
-            subset = bool(content.get("images") or content.get("validation"))
-            groups = _groups(entry, members, section == "connectivity", subset, place)
+            members = _chosen(entry, runs, names, place)
+            groups = _groups(entry, members, content, place)
             settings = {**defaults, **{key: value for key, value in entry.items() if key in defaults}}
             if section == "planes":
                 own = {
@@ -57,10 +56,6 @@ def build_analyses(
                 }
                 settings["plane"] = plugin_settings("plane", entry["kind"], own, place)
                 settings = plane_settings(settings, groups, methods, place)
-            if section == "connectivity" and settings["points"] % 2 == 0:
-                raise FedscapeError(
-                    f"{place}.points: got {settings['points']}, must be odd (the middle is one of them)"
-                )
             for run in members if section == "curvature" else ():
                 for value in settings["rounds"]:
                     kept_moment(value, run.method, methods, f"{place}.rounds")
@@ -95,6 +90,9 @@ def build_figures(
                 raise FedscapeError(f"{place}.{source}: {unknown('name', entry[source], known)}")
             if source == "plane":
                 check_kinds("figure", entry["kind"], known[entry[source]].settings["plane"]["kind"], place)
+            else:
+                wanted = constant("figure", entry["kind"], "CONNECTION")
+                check_kind(known[entry[source]].settings, wanted, f"figure kind {entry['kind']}", place)
             groups = tuple(
                 group for group, members in known[entry[source]].groups.items() if _any_match(members, chosen)
             )
@@ -133,27 +131,21 @@ def _chosen(entry: dict, runs: tuple[Run, ...], names: Names, place: str) -> lis
     return list(chosen)
 
 
-def _pairs(entry: dict, runs: tuple[Run, ...], names: Names, place: str) -> list[tuple[Run, Run]]:
-    """Pairs of different runs that share data set, model, `each`, and the seed unless `seeds: together`."""
-    ends = [
-        [run for run in runs if matches(run, names.selected(entry[end], f"{place}.{end}"))]
-        for end in ("from", "to")
-    ]
-    together = entry.get("seeds") == "together"
-    shared = ["dataset", "model", *entry.get("each", []), *([] if together else ["seed"])]
-    pairs = [
-        (one, other)
-        for one in ends[0]
-        for other in ends[1]
-        if one != other and all(getattr(one, key) == getattr(other, key) for key in shared)
-    ]
-    if not pairs:
-        raise FedscapeError(f"{place}: no pair of runs of this scale matches `from` and `to`")
-    return pairs
+def _connections(
+    content: dict, runs: tuple[Run, ...], names: Names, methods: dict[str, Method], where: str
+) -> dict[str, Analysis]:
+    found = {}
+    for name, entry in content.get("connectivity", {}).items():
+        place = f"{where}: connectivity.{name}"
+        members = connected(entry, runs, names, place)
+        settings = connection_settings(entry, members, methods, content["partitions"], place)
+        found[name] = Analysis(settings, _groups(entry, members, content, place))
+    return found
 
 
-def _groups(entry: dict, members: list, pairs: bool, subset: bool, place: str) -> dict[str, tuple]:
-    firsts = {member: member[0] if pairs else member for member in members}
+def _groups(entry: dict, members: list, content: dict, place: str) -> dict[str, tuple]:
+    subset = bool(content.get("images") or content.get("validation"))
+    firsts = {member: member[0] if isinstance(member, tuple) else member for member in members}
     groups = grouped(dict.fromkeys(firsts.values()), entry.get("each", []), entry.get("seeds") == "together")
     result = {name: tuple(m for m in members if firsts[m] in group) for name, group in groups.items()}
     for name, group in groups.items():

@@ -50,8 +50,8 @@ def build_study(name: str, scale: str, content: dict, known: dict[str, dict], wh
         name=name,
         scale=scale,
         title=content["title"],
-        images=content.get("images"),
-        test_images=content.get("test_images"),
+        images={one: _subset(content, "images", one) for one in content["datasets"]},
+        test_images={one: _subset(content, "test_images", one) for one in content["datasets"]},
         validation=float(content.get("validation", 0)),
         datasets=datasets,
         models=models,
@@ -156,13 +156,17 @@ def _check_sizes(
     runs: tuple[Run, ...], datasets: dict, partitions: dict[str, Partition], content: dict, where: str
 ) -> None:
     """Refuse subsets larger than their set and more clients than samples, where the sizes are known."""
+    for key in ("images", "test_images"):
+        for name in content[key] if isinstance(content.get(key), dict) else ():
+            if name not in content["datasets"]:
+                raise FedscapeError(f"{where}: {key}: {unknown('data set', name, content['datasets'])}")
     for dataset in content["datasets"]:
         settings = datasets[dataset]
         for key, constant_name in (("images", "TRAIN_SAMPLES"), ("test_images", "TEST_SAMPLES")):
             available = constant("dataset", settings["kind"], constant_name)
             if isinstance(available, dict):
                 available = available[settings["part"]]
-            wanted = content.get(key)
+            wanted = _subset(content, key, dataset)
             if available is not None and wanted is not None and wanted > available:
                 raise FedscapeError(f"{where}: {key}: {shown(wanted)}, but {dataset} has {available}")
             if key == "images" and available is not None:
@@ -174,6 +178,12 @@ def _check_sizes(
                             f"{where}: partitions.{name}.clients: {clients} clients, but {dataset} has "
                             f"{samples} training samples here"
                         )
+
+
+def _subset(content: dict, key: str, dataset: str) -> int | None:
+    """How many samples of a data set are used, from one number for all or a map by data set; None: all."""
+    wanted = content.get(key)
+    return wanted.get(dataset) if isinstance(wanted, dict) else wanted
 
 
 def _without(entry: dict, *keys: str) -> dict:

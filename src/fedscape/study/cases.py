@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from fedscape.errors import FedscapeError
 from fedscape.study.analyses import check_kinds
 from fedscape.study.catalog import constant, plugin_settings
+from fedscape.study.connections import check_kind, kind_of_file
 from fedscape.study.grid import Run, matches, runs_of
 from fedscape.study.study import Case, Study
 from fedscape.study.types import unknown
@@ -12,7 +13,14 @@ from fedscape.study.types import unknown
 # What an entry calls the analysis that it is measured on, and the section of the study that holds it.
 SECTIONS = {"plane": "planes", "connectivity": "connectivity", "curvature": "curvature"}
 # Which of them the files lie under that a measure reads; tables of the whole study under none.
-_ENTRY = {"markers": "plane", "surface": "plane", "barriers": "connectivity", "hessian": "curvature"}
+_ENTRY = {
+    "markers": "plane",
+    "surface": "plane",
+    "barriers": "connectivity",
+    "layers": "connectivity",
+    "distances": "connectivity",
+    "hessian": "curvature",
+}
 
 
 def measured(
@@ -36,6 +44,9 @@ def measured(
     section, name = SECTIONS[source], entry[source]
     if section == "planes" and name in analyses[section]:
         check_kinds("measure", kind, analyses[section][name].settings["plane"]["kind"], place)
+    if section == "connectivity" and name in analyses[section]:
+        file = next(file for file in constant("measure", kind, "SOURCES") if file in _ENTRY)
+        check_kind(analyses[section][name].settings, kind_of_file(file), f"measure {kind}", place)
     return measure, section, name
 
 

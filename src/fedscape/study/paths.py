@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable
 from itertools import chain
+from pathlib import Path
 
 from fedscape.study.catalog import constant
+from fedscape.study.connections import FILES, kind_of_file
 from fedscape.study.grid import Run, runs_of
 from fedscape.study.stages import start_seed
 from fedscape.study.study import Case, Claim, Column, Study
 
 DATASET_FILES = (
     "dataset.json",
-    "train-images.npy",
+    "train-inputs.npy",
     "train-labels.npy",
     "train-clients.npy",
-    "test-images.npy",
+    "test-inputs.npy",
     "test-labels.npy",
 )
 
@@ -38,11 +40,12 @@ def run_files(study: Study, runs: Iterable[Run], file: str) -> list[str]:
 def group_files(
     study: Study, section: str, file: str, name: str | None = None, groups: Iterable[str] | None = None
 ) -> list[str]:
-    """One file of each group of an analysis, or of all analyses of a section (`planes`, `drift`, ...)."""
+    """One file of each group of an analysis, or of all of a section (`planes`, ...) that write it."""
+    kind = kind_of_file(Path(file).stem)
     return [
         f"{study.folder}/{section}/{one}/{group}/{file}"
         for one, analysis in getattr(study, section).items()
-        if name in (None, one)
+        if name in (None, one) and kind in (None, analysis.settings.get("kind"))
         for group in (analysis.groups if groups is None else groups)
     ]
 
@@ -57,6 +60,13 @@ def plane_clients(study: Study, name: str, group: str) -> list[str]:
     kind = study.planes[name].settings["plane"]["kind"]
     runs = analysed_runs(study, "planes", name, group)
     return run_files(study, runs, "clients.safetensors") if constant("plane", kind, "CLIENTS") else []
+
+
+def connected_clients(study: Study, name: str, group: str) -> list[str]:
+    """The clients' models of a connection's runs, if it is between clients."""
+    runs = analysed_runs(study, "connectivity", name, group)
+    between = study.connectivity[name].settings["between"]
+    return run_files(study, runs, "clients.safetensors") if between == "clients" else []
 
 
 def surface_parts(study: Study, name: str, group: str) -> list[str]:
@@ -84,14 +94,13 @@ def start_source(study: Study, init: str, dataset: str, model: str, seed: int) -
 def figure_files(study: Study, figure: str) -> dict[str, list[str]]:
     """The CSVs that a figure is drawn from, by what they hold."""
     drawn = study.figures[figure]
-    for source, section, files in (
-        ("plane", "planes", ("surface", "markers")),
-        ("connectivity", "connectivity", ("path", "barriers")),
-    ):
-        if drawn.source == source:
-            return {
-                file: group_files(study, section, f"{file}.csv", drawn.name, drawn.groups) for file in files
-            }
+    section, files = "", ()
+    if drawn.source == "plane":
+        section, files = "planes", ("surface", "markers")
+    elif drawn.source == "connectivity":
+        section, files = "connectivity", FILES[study.connectivity[drawn.name].settings["kind"]]
+    if section:
+        return {file: group_files(study, section, f"{file}.csv", drawn.name, drawn.groups) for file in files}
     if drawn.source == "table":
         return {drawn.name: [f"{study.folder}/tables/{drawn.name}.csv"]}
     counts = [partition_file(study, run, "csv") for run in study.runs if run.partition in drawn.name]

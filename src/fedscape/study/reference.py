@@ -108,8 +108,11 @@ def _settings(file: Path, class_name: str) -> str:
 
 
 def _default(field: ast.AnnAssign) -> str:
-    """A field's default as YAML has it; one that a call makes is a list or a map without entries."""
+    """A field's default as YAML has it; one that a class makes is a list or a map without entries."""
     if isinstance(field.value, ast.Call):
+        for keyword in field.value.keywords:
+            if isinstance(keyword.value, ast.Lambda):
+                return ast.unparse(keyword.value.body)
         return "[]" if ast.unparse(field.value) == "field(default_factory=list)" else "{}"
     return ast.unparse(field.value) if field.value else "required"
 

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from fedscape.study.catalog import PACKAGES, source
+from fedscape.study.connections import pairs_of
 from fedscape.study.digest import code_digest
 from fedscape.study.grid import as_list
 from fedscape.study.planes import plane_round
@@ -35,8 +36,8 @@ def partition(study: Study, wildcards: Mapping[str, str]) -> dict:
         "clients": entry.clients,
         "seed": seed,
         "partition_seed": seed if entry.seed is None else entry.seed,
-        "images": study.images,
-        "test_images": study.test_images,
+        "images": study.images[wildcards["dataset"]],
+        "test_images": study.test_images[wildcards["dataset"]],
         "validation": study.validation,
     }
 
@@ -102,6 +103,20 @@ def path(study: Study, wildcards: Mapping[str, str]) -> dict:
     settings = {key: analysis.settings[key] for key in ("points", "samples", "batch_norm")}
     pair_names = [[asdict(one), asdict(other)] for one, other in pairs]
     return {**settings, "model": study.models[pairs[0][0].model], "pairs": pair_names}
+
+
+def barrier(study: Study, wildcards: Mapping[str, str]) -> dict:
+    """Settings of the layer-wise barriers between pairs of models."""
+    analysis, members = _analysis(study.connectivity, wildcards)
+    names = ("regimes", "groups", "order_seed", "directions", "alignment", "samples", "batch_norm")
+    settings = {name: analysis.settings[name] for name in names}
+    pairs = pairs_of(analysis.settings, members, study.methods)
+    return {
+        **settings,
+        "between": analysis.settings["between"],
+        "model": study.models[pairs[0]["from"]["model"]],
+        "pairs": pairs,
+    }
 
 
 def hessian(study: Study, wildcards: Mapping[str, str]) -> dict:
@@ -197,6 +212,7 @@ STAGES: Mapping[str, Callable[[Study, Mapping[str, str]], dict]] = {
     "surface_part": surface,
     "export": export,
     "path": path,
+    "barrier": barrier,
     "hessian": hessian,
     "drift": drift,
     "tables": tables,

@@ -120,8 +120,8 @@ class Study:
     name: str
     scale: str
     title: str
-    images: int | None
-    test_images: int | None
+    images: Mapping[str, int | None]  # data set -> training samples that are used; None: all
+    test_images: Mapping[str, int | None]  # likewise of the test samples
     validation: float
     datasets: Mapping[str, Mapping[str, object]]  # name -> plug-in settings; proxies of starts included
     models: Mapping[str, Mapping[str, object]]

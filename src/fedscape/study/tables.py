@@ -10,7 +10,7 @@ from fedscape.study.study import Case, Column, Study, Table
 from fedscape.study.types import unknown
 
 # Files of `tables/` that every study has: no table can have their names.
-OF_EVERY_STUDY = ("runs", "rounds", "barriers", "hessian", "drift", "claims", "costs")
+OF_EVERY_STUDY = ("runs", "rounds", "barriers", "layers", "distances", "hessian", "drift", "claims", "costs")
 _OWN_KEYS = ("title", "source", "where", "rows", "columns", "published")
 _COLUMN_KEYS = ("label", "where", "percent", "over")
 Labelled = list[tuple[str, Mapping[str, object]]]  # rows or columns: label, and the rest of the entry

@@ -122,6 +122,7 @@ def _described(annotation: object) -> str:
         float: "a number",
         bool: "true or false",
         str: "text",
+        dict: "keys and values",
         type(None): "null",
         None: "null",
     }

@@ -1,0 +1,156 @@
+"""Connections of kind `layers` in a study: which pairs of models they join, and what is refused."""
+
+import pytest
+from edited_study import CONFIG, ROOT, reader
+
+from fedscape.errors import FedscapeError
+from fedscape.study import paths
+from fedscape.study.stages import STAGES, tracked
+
+STUDY = """\
+title: T
+datasets: [digits]
+seeds: [0, 1]
+models: {convnet: {}}
+partitions: {iid: {scheme: iid, clients: 3}, whole: {scheme: iid, clients: 1}}
+inits: {random: {kind: random}}
+methods:
+  a: &a {algorithm: fedavg, rounds: 6, keep_rounds: [1, 3], client_rounds: [1, last]}
+  b: {<<: *a, order_seed: 7}
+  c: {<<: *a, rounds: 12, keep_rounds: all}
+runs: [{}]
+connectivity:
+  runs: {kind: layers, from: {partition: whole, method: a}, to: {method: [b, c]}, rounds: [0, 0.5, last]}
+  clients: {kind: layers, between: clients, runs: [{partition: iid, method: a}], rounds: [last], clients: [0, 1, 2]}
+  rounds: {kind: layers, between: rounds, runs: [{partition: iid, method: a}], rounds: [1, last]}
+  lines: {kind: path, from: {method: a, partition: iid}, to: {method: b, partition: iid}}
+scales: {smoke: {}}
+"""
+SEED0 = {"name": "", "group": "digits_all_seed0"}
+
+
+@pytest.fixture
+def campaign(tmp_path):
+    return reader(tmp_path, STUDY, CONFIG)
+
+
+def pairs(study, name):
+    return STAGES["barrier"](study, {**SEED0, "name": name})["pairs"]
+
+
+def ends(pair):
+    return pair["from"]["method"], pair["to"]["method"], pair["round"], pair["to_round"]
+
+
+def test_two_runs_are_joined_at_each_round(campaign):
+    found = pairs(campaign().get("pilot"), "runs")
+    partitions = {one["to"]["partition"] for one in found}
+    assert partitions == {"iid", "whole"}  # `to` does not name one
+    whole = [ends(one) for one in found if one["to"]["partition"] == "whole"]
+    # A fraction of all rounds is another round in a longer run; `last` is left to the run itself.
+    assert whole == [
+        ("a", "b", 0, 0), ("a", "b", 3, 3), ("a", "b", "last", "last"),
+        ("a", "c", 0, 0), ("a", "c", 3, 6), ("a", "c", "last", "last"),
+    ]  # fmt: skip
+    assert all(one["client"] == one["to_client"] == -1 for one in found)
+    assert all(one["from"]["seed"] == one["to"]["seed"] == 0 for one in found)
+
+
+def test_every_pair_of_clients_of_a_round(campaign):
+    study = campaign().get("pilot")
+    found = pairs(study, "clients")
+    assert [(one["client"], one["to_client"]) for one in found] == [(0, 1), (0, 2), (1, 2)]
+    assert {one["round"] for one in found} == {one["to_round"] for one in found} == {6}
+    folder = "results/pilot/smoke/runs/digits/convnet/iid/random/a/seed0"
+    assert paths.connected_clients(study, "clients", SEED0["group"]) == [f"{folder}/clients.safetensors"]
+    assert paths.connected_clients(study, "rounds", SEED0["group"]) == []
+
+
+def test_a_round_and_the_one_before(campaign):
+    # Round 5 is kept because the clients of round 6 start from it.
+    found = [ends(one) for one in pairs(campaign().get("pilot"), "rounds")]
+    assert found == [("a", "a", 0, 1), ("a", "a", 5, 6)]
+
+
+def test_files_of_each_kind(campaign):
+    study = campaign().get("pilot")
+    groups = ["digits_all_seed0", "digits_all_seed1"]
+    folder = "results/pilot/smoke/connectivity"
+    lines = [f"{folder}/lines/{group}/barriers.csv" for group in groups]
+    assert paths.group_files(study, "connectivity", "barriers.csv") == lines
+    layers = [
+        f"{folder}/{name}/{group}/layers.csv" for name in ("runs", "clients", "rounds") for group in groups
+    ]
+    assert paths.group_files(study, "connectivity", "layers.csv") == layers
+
+
+def test_groups_of_layers_keep_their_order_and_may_hold_dots(campaign, tmp_path):
+    groups = "groups: {z.1: ['0'], a: ['2', '4']}"
+    study = campaign(("a}], rounds: [1, last]", "a}], rounds: [1, last], " + groups)).get("pilot")
+    settings = STAGES["barrier"](study, {**SEED0, "name": "rounds"})
+    assert settings["groups"] == [["z.1", ["0"]], ["a", ["2", "4"]]]
+    assert any("z.1" in string for string in tracked("barrier", settings, ROOT / "workflow" / "scripts"))
+
+
+REFUSED = {
+    "key of the other kind": (
+        ("kind: layers, between: rounds,", "kind: layers, between: rounds, points: 3,"),
+        "connectivity.rounds: unknown key 'points'; did you mean",
+    ),
+    "runs and both ends": (
+        ("kind: layers, from:", "kind: layers, runs: [{}], from:"),
+        "connectivity.runs: unknown key 'runs'",
+    ),
+    "one end": (
+        (", to: {method: b, partition: iid}}", "}"),
+        "connectivity.lines: key 'to' is missing",
+    ),
+    "round that is not kept": (
+        ("rounds: [0, 0.5, last]", "rounds: [2]"),
+        "connectivity.runs.rounds: round 2 is not among the keep_rounds of a",
+    ),
+    "clients that are not kept": (
+        ("rounds: [last], clients: [0, 1, 2]", "rounds: [3]"),
+        "connectivity.clients.rounds: round 3 is not among the client_rounds of a (1, 6)",
+    ),
+    "client that is not there": (
+        ("clients: [0, 1, 2]}", "clients: [0, 3]}"),
+        "connectivity.clients.clients: no client 3, partition iid has clients 0 to 2",
+    ),
+    "nothing before the start": (
+        ("a}], rounds: [1, last]}", "a}], rounds: [0]}"),
+        "connectivity.rounds.rounds: the round before round 0 is not among the keep_rounds of a",
+    ),
+    "round whose predecessor is not kept": (
+        ("a}], rounds: [1, last]}", "a}], rounds: [3]}"),
+        "connectivity.rounds.rounds: the round before round 3",
+    ),
+    "no such run": (
+        ("runs: [{partition: iid, method: a}], rounds: [1, last]", "runs: [{partition: iid, method: d}]"),
+        "connectivity.rounds.runs[0].method: unknown method 'd'",
+    ),
+    "no such regime": (
+        ("a}], rounds: [1, last]}", "a}], rounds: [1, last], regimes: [shalow]}"),
+        "connectivity.rounds.regimes",
+    ),
+    "figure of the other kind": (
+        ("scales:", "figures: {f: {kind: interpolation, connectivity: runs}}\nscales:"),
+        "figures.f.connectivity: figure kind interpolation is for connections of kind path, got layers",
+    ),
+    "measure of the other kind": (
+        (
+            "scales:",
+            "claims: [{claim: C, source: S, measure: barrier, connectivity: runs, cases: [{}], expect: {above: 0}}]"
+            "\nscales:",
+        ),
+        "claims[0].connectivity: measure barrier is for connections of kind path, got layers",
+    ),
+}
+
+
+@pytest.mark.parametrize(("edit", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_joined_is_refused_in_one_line(campaign, edit, message):
+    with pytest.raises(FedscapeError) as error:
+        campaign(edit)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
