@@ -56,6 +56,13 @@ def test_two_runs_are_joined_at_each_round(campaign):
     assert all(one["from"]["seed"] == one["to"]["seed"] == 0 for one in found)
 
 
+def test_fractions_that_are_the_same_round_are_one_pair(campaign):
+    several = ("rounds: [0, 0.5, last]", "rounds: [0.01, 0.16, 0.5, 6, last]")
+    kept = ("keep_rounds: [1, 3]", "keep_rounds: all")
+    found = [ends(one)[2:] for one in pairs(campaign(several, kept).get("pilot"), "runs")]
+    assert found[:3] == [(1, 1), (3, 3), ("last", "last")]
+
+
 def test_every_pair_of_clients_of_a_round(campaign):
     study = campaign().get("pilot")
     found = pairs(study, "clients")

@@ -55,6 +55,7 @@ PLANES = {
     **groups("planes/local", {p: runs(partition=p, init="random", method="fedavg") for p in FINALS}),
 }  # fmt: skip
 PATHS = groups("connectivity/finals", {i: runs(partition=(*FINALS, "iid-b"), init=i) for i in STARTS})
+BARRIERS = groups("connectivity/clients", {"all": runs(partition="dir0.1", init="random")})
 HESSIANS = groups("curvature/start-and-end", {init: runs(partition=FINALS, init=init) for init in STARTS})
 DRIFT = groups("drift/updates", {"convnet": runs()})
 FIGURES = {  # figure -> the folder that it is drawn from
@@ -72,6 +73,7 @@ FIGURES = {  # figure -> the folder that it is drawn from
     "figure-6a": "planes/global-pretrained",
     "figure-6b": "planes/global-iid-round",
     "figure-7": "planes/participation",
+    "layers": "connectivity/clients",
     "accuracy": "tables",
     "loss": "tables",
 }
@@ -147,12 +149,13 @@ def retrained(chosen: set[Run]) -> dict[str, set[str]]:
         "surface": {f"{folder}/surface.csv" for folder in looked_at},
         "export": {f"{folder}/surface.vts" for folder in looked_at},
         "path": {f"{folder}/path.csv" for folder in touched(PATHS)},
+        "barrier": {f"{folder}/layers.csv" for folder in touched(BARRIERS)},
         "hessian": {f"{folder}/hessian.csv" for folder in touched(HESSIANS)},
         "drift": {f"{folder}/drift.csv" for folder in touched(DRIFT)},
         "costs": {"tables/costs.csv"},
     }
     return joined({rule: files for rule, files in jobs.items() if files},
-                  tabled(), shown(*looked_at, *touched(PATHS)))  # fmt: skip
+                  tabled(), shown(*looked_at, *touched(PATHS), *touched(BARRIERS)))  # fmt: skip
 
 
 def split_anew(*partitions: str) -> dict[str, set[str]]:
@@ -166,6 +169,12 @@ def started_anew(*inits: str) -> dict[str, set[str]]:
     made = {f"initial/digits/{model}/{init}/seed0.safetensors"
             for model in ("convnet", "resnet20") for init in inits}  # fmt: skip
     return joined({"initial": made}, retrained(runs(model=None, init=inits)))
+
+
+def averaged() -> dict[str, set[str]]:
+    """New layer-wise barriers, and what follows."""
+    made = {"barrier": {f"{folder}/layers.csv" for folder in BARRIERS}}
+    return joined(made, shown(*BARRIERS), tabled())
 
 
 # The other two methods name their own lr at this scale.
@@ -215,6 +224,24 @@ EDITS = {
         STUDY,
         "connectivity: {finals: {points: 21}}\n    curvature: {start-and-end: {samples: 512",
         "connectivity: {finals: {points: 23}}\n    curvature: {start-and-end: {samples: 512",
+        joined({"path": {f"{folder}/path.csv" for folder in PATHS}}, shown(*PATHS), tabled()),
+    ),
+    "which clients are averaged": (
+        STUDY,
+        "    clients: [0, 1, 2]\n",
+        "    clients: [0, 1]\n",
+        averaged(),
+    ),
+    "an edit in what is averaged": (
+        "src/fedscape/connectivity/mixtures.py",
+        "import torch\n",
+        "import torch\n\nEDITED = True\n",
+        averaged(),
+    ),
+    "an edit in how paths are walked": (
+        "src/fedscape/connectivity/path.py",
+        "import numpy as np\n",
+        "import numpy as np\n\nEDITED = True\n",
         joined({"path": {f"{folder}/path.csv" for folder in PATHS}}, shown(*PATHS), tabled()),
     ),
     "samples of a Hessian": (

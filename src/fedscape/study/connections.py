@@ -103,9 +103,8 @@ def pairs_of(settings: Mapping, members: Sequence, methods: Mapping[str, Method]
     pairs = []
     for member in members:
         one, other = member if isinstance(member, tuple) else (member, member)
-        for value in settings["rounds"]:
-            number, to_number = (kept_moment(value, run.method, methods, "rounds") for run in (one, other))
-            ends = {"from": asdict(one), "to": asdict(other), "client": GLOBAL, "to_client": GLOBAL}
+        ends = {"from": asdict(one), "to": asdict(other), "client": GLOBAL, "to_client": GLOBAL}
+        for (number, to_number), value in _moments(settings["rounds"], one, other, methods).items():
             if settings["between"] == "rounds":
                 pairs.append({**ends, "round": number - 1, "to_round": number})
             elif settings["between"] == "runs":
@@ -116,6 +115,18 @@ def pairs_of(settings: Mapping, members: Sequence, methods: Mapping[str, Method]
                     clients = {"client": client, "to_client": to_client}
                     pairs.append({**ends, **clients, "round": number, "to_round": number})
     return pairs
+
+
+def _moments(
+    values: Sequence, one: Run, other: Run, methods: Mapping[str, Method]
+) -> dict[tuple[int, int], object]:
+    """Rounds of both runs -> what asks for them; of a short run, several fractions may be one round."""
+    found: dict[tuple[int, int], object] = {}
+    for value in values:
+        rounds = tuple(kept_moment(value, run.method, methods, "rounds") for run in (one, other))
+        if value == "last" or rounds not in found:
+            found[rounds] = value
+    return found
 
 
 def _between(entry: Mapping) -> str:
