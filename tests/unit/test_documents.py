@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fedscape.connectivity.barriers import Barrier
-from fedscape.connectivity.path import OTHER_END
+from fedscape.connectivity.identity import OTHER_END
 from fedscape.data.partition import make_partition
 from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.drift.updates import Agreement, Movement

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from fedscape.connectivity.distances import WHOLE, distances
 from fedscape.connectivity.ends import End, Runs
+from fedscape.connectivity.identity import OTHER_END, other_end
 from fedscape.connectivity.layers import chosen_layers, layers_of
 from fedscape.connectivity.layerwise import layerwise_barriers
 from fedscape.connectivity.matching import match_weights, permuted, units_moved
@@ -23,8 +24,6 @@ from fedscape.models.subject import BatchNorm, Subject, open_subject
 from fedscape.resume import ResumeFolder
 
 LAYERS, DISTANCES = "layers.csv", "distances.csv"
-OTHER_END = ("partition", "init", "method", "seed")
-"""Identity columns that the two ends of a pair may differ in; the other end has them as `to_...`."""
 KEYS = ["connectivity", "group", "between", "round", "to_round", "client", "to_client", "alignment"]
 LAYER_COLUMNS = [
     "split", "measure", "regime", "layer", "place", "averaged", "rest", "draw", "value", "from_value",
@@ -111,10 +110,9 @@ def evaluate_pairs(
 def _identity(
     runs: Sequence[dict], pair: Mapping, ends: Sequence[End], connectivity: str, group: str, between: str
 ) -> dict:
-    other = {f"to_{column}": runs[pair["to"]][column] for column in OTHER_END}
     return {
         **runs[pair["from"]],
-        **other,
+        **other_end(runs[pair["to"]]),
         "connectivity": connectivity,
         "group": group,
         "between": between,

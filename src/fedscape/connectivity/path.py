@@ -11,14 +11,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fedscape.connectivity.barriers import Barrier, barrier
+from fedscape.connectivity.identity import OTHER_END, other_end
 from fedscape.federated.device import prepare_device
 from fedscape.federated.trajectory import Trajectory
 from fedscape.files import write_csv
 from fedscape.models.evaluate import Evaluation, evaluate
 from fedscape.models.subject import BatchNorm, Subject, check_layout, open_subject
 
-OTHER_END = ("partition", "init", "method", "seed")
-"""Identity columns that the two ends of a path may differ in; the other end has them as `to_...`."""
 MEASURES = ("loss", "error")
 
 log = logging.getLogger(__name__)
@@ -65,8 +64,7 @@ def evaluate_paths(
         if diverged:
             log.warning("%s: the run diverged and its path is left out", diverged[0].path)
             continue
-        other = {f"to_{column}": runs[end][column] for column in OTHER_END}
-        names = {**runs[start], **other, "connectivity": connectivity, "group": group}
+        names = {**runs[start], **other_end(runs[end]), "connectivity": connectivity, "group": group}
         curve = pd.DataFrame(_curve(subject, *opened, positions, batch_norm))
         rows.append(pd.DataFrame(names, index=curve.index).join(curve))
         for split, part in curve.groupby("split"):
