@@ -10,10 +10,12 @@ from torch import nn
 from fedscape.connectivity import pairs as stage
 from fedscape.connectivity.layerwise import layerwise_barriers
 from fedscape.connectivity.pairs import DISTANCE_COLUMNS, KEYS, LAYER_COLUMNS, evaluate_pairs
+from fedscape.connectivity.repair import repair, repaired
 from fedscape.errors import FedscapeError
 from fedscape.federated.trajectory import ClientModels, Trajectory, shorten
 from fedscape.files import read_csv
 from fedscape.models.build import random_model
+from fedscape.models.evaluate import evaluate
 from fedscape.models.subject import open_subject
 
 ENDS = [np.array([np.zeros(bowl.SIZE), bowl.MINIMUM + shift]) for shift in (0.7, -0.4)]
@@ -39,6 +41,11 @@ def measured(tmp_path, arguments, pairs, **changes):
     evaluate_pairs(pairs=pairs, **arguments, **{**usual, **changes}, **out)
     assert not (tmp_path / "resume").exists()
     return read_csv(out["out_layers"]), read_csv(out["out_distances"])
+
+
+def opened(arguments):
+    names = ("model", "model_settings", "dataset_folder", "partition", "samples", "seed")
+    return open_subject(*(arguments[name] for name in names), torch.device("cpu"))
 
 
 def networks(tmp_path, model, settings, count=2):
@@ -77,7 +84,7 @@ def test_columns_name_both_ends(tmp_path):
     assert (layers[layers["round"] == 0]["barrier"] == 0).all(), "both runs start from the same weights"
 
 
-def test_clients_of_a_round(tmp_path):
+def test_clients_of_a_round(tmp_path, caplog):
     arguments = bowl.world(tmp_path, ENDS[:1])
     models = np.random.default_rng(0).standard_normal((1, 3, bowl.SIZE))
     bowl.write_models(tmp_path / "run" / "trajectory.safetensors", bowl.Bowl(), ENDS[0], clients=models)
@@ -89,8 +96,9 @@ def test_clients_of_a_round(tmp_path):
     row = layers[(layers["measure"] == "loss") & (layers["split"] == "train")].iloc[0]
     assert (row["client"], row["to_client"], row["between"]) == (0, 2, "clients")
     assert row["value"] == pytest.approx(bowl.quadratic((models[0, 0] + models[0, 2]) / 2), rel=1e-4)
-    with pytest.raises(FedscapeError, match=r"client 7 did not take part in round"):
-        measured(tmp_path, arguments, [{**pair, "to_client": 7}], clients=[path], between="clients")
+    several = [pair, {**pair, "to_client": 7}]
+    layers, _ = measured(tmp_path, arguments, several, clients=[path], between="clients", regimes=["full"])
+    assert set(layers["to_client"]) == {2} and "client 7 did not take part in round 1" in caplog.text
 
 
 def test_rows_are_those_of_the_library(tmp_path):
@@ -98,13 +106,7 @@ def test_rows_are_those_of_the_library(tmp_path):
     arguments = networks(tmp_path, "convnet", {})
     regimes = ["full", "single", "shallow"]
     layers, _ = measured(tmp_path, arguments, [PAIR], regimes=regimes, directions=1)
-    subject = open_subject(
-        *(
-            arguments[k]
-            for k in ("model", "model_settings", "dataset_folder", "partition", "samples", "seed")
-        ),
-        torch.device("cpu"),
-    )
+    subject = opened(arguments)
     ends = [Trajectory.open(path).state(1) for path in arguments["trajectories"]]
     data = {"train": subject.train, "test": subject.test}
     expected = pd.DataFrame(layerwise_barriers(subject.module, *ends, data, None, regimes, 0, 1))
@@ -115,6 +117,18 @@ def test_rows_are_those_of_the_library(tmp_path):
         )
 
 
+def by_hand(arguments):
+    """Training loss of the repaired mean of both networks."""
+    subject = opened(arguments)
+    one, other = (Trajectory.open(path).state(1)[0] for path in arguments["trajectories"])
+    mean = {name: (one[name] + other[name]) / 2 for name in one}
+    plain = evaluate(subject.module, mean, {}, subject.train).loss
+    with repaired(subject.module, repair(subject.module, mean, one, other, subject.train)):
+        found = evaluate(subject.module, mean, {}, subject.train).loss
+    assert found != pytest.approx(plain, rel=1e-3)
+    return found
+
+
 def test_matched_units_and_repaired_activations(tmp_path):
     arguments = networks(tmp_path, "convnet", {})
     alignments = ["none", "repair", "weights", "weights-repair"]
@@ -123,6 +137,7 @@ def test_matched_units_and_repaired_activations(tmp_path):
     assert set(layers[layers["alignment"].isin(["repair", "weights-repair"])]["regime"]) == {"full"}
     ends = layers[(layers["measure"] == "loss") & (layers["split"] == "train") & (layers["regime"] == "full")]
     np.testing.assert_allclose(ends["to_value"], ends["to_value"].iloc[0], rtol=1e-5)  # the same function
+    assert ends.set_index("alignment").loc["repair", "value"] == pytest.approx(by_hand(arguments), rel=1e-6)
     whole = distances[distances["place"] == -1].set_index("alignment")
     assert whole.loc["weights", "units_moved"] > 0 and np.isnan(whole.loc["none", "units_moved"])
     assert whole.loc["weights", "l2"] < whole.loc["none", "l2"]
@@ -141,10 +156,13 @@ def test_groups_of_layers(tmp_path):
 def test_a_pair_is_left_out_where_a_run_diverged_before(tmp_path, caplog):
     arguments = bowl.world(tmp_path, ENDS)
     shorten(arguments["trajectories"][1], [0])
-    layers, _ = measured(tmp_path, arguments, [PAIR, {**PAIR, "round": 1, "to_round": 1}])
-    assert set(zip(layers["round"], layers["to_round"], strict=True)) == {(1, 0)}  # the last finite round
-    assert "diverged before round 1" in caplog.text
-    nothing, _ = measured(tmp_path, arguments, [{**PAIR, "round": 1, "to_round": 1}])
+    rounds = [{**PAIR, "round": number, "to_round": number} for number in (0, 1)]
+    layers, _ = measured(tmp_path, arguments, [*rounds, PAIR])
+    # The last finite round of a run that diverged is not its last one: it is measured where it is asked for.
+    assert set(zip(layers["round"], layers["to_round"], strict=True)) == {(0, 0)}
+    assert not layers.duplicated([*KEYS, "split", "measure", "regime", "place", "rest"]).any()
+    assert "diverged before round 1" in caplog.text and "diverged before round last" in caplog.text
+    nothing, _ = measured(tmp_path, arguments, [PAIR])
     assert nothing.empty and list(nothing)[-len(LAYER_COLUMNS) :] == LAYER_COLUMNS
 
 
@@ -167,3 +185,10 @@ def test_a_killed_job_goes_on_with_the_next_pair(tmp_path, monkeypatch):
     assert len(calls) == 4, "two pairs, one killed, and that one again"
     for one, other in zip(whole, resumed, strict=True):
         pd.testing.assert_frame_equal(one, other)
+
+
+def test_what_cannot_be_done_is_said_before_anything_is_computed(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "layerwise_barriers", None)
+    arguments = networks(tmp_path, "resnet20", {"norm": "batch"})
+    with pytest.raises(FedscapeError, match="ResNet has batch norm; recalibrate"):
+        measured(tmp_path, arguments, [PAIR], alignments=["none", "repair"])

@@ -61,7 +61,8 @@ def chain_of(
         try:
             return _checked(module, _segments(module), inputs, models)
         except Exception as error:  # tracing runs the network's own code, which may raise anything
-            log.info("%s is evaluated as a whole: %s", type(module).__name__, str(error).partition("\n")[0])
+            reason = str(error).partition("\n")[0]
+            log.warning("%s is evaluated as a whole: %s", type(module).__name__, reason)
         return _checked(module, [Segment(module, _names(module, module))], inputs, models)
 
 

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from fedscape.connectivity.layers import layers_of
 
+PIECE = 2**24
+"""Numbers of a tensor that are in memory as float64 at once."""
 WHOLE = ""
 """Name of the row for all layers together; its place is -1."""
 
@@ -51,8 +53,10 @@ def _products(one: Mapping[str, Tensor], other: Mapping[str, Tensor] | None, nam
     if other is None:
         return sums.fill_(math.nan)
     for name in names:
-        left, right = (model[name].detach().double().flatten() for model in (one, other))
-        sums += torch.stack([_square(left - right), left @ right, _square(left), _square(right)]).cpu()
+        pieces = (model[name].detach().flatten().split(PIECE) for model in (one, other))
+        for left, right in zip(*pieces, strict=True):
+            left, right = left.double(), right.double()
+            sums += torch.stack([_square(left - right), left @ right, _square(left), _square(right)]).cpu()
     return sums
 
 

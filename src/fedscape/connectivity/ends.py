@@ -8,7 +8,6 @@ from pathlib import Path
 from torch import Tensor
 
 from fedscape.connectivity.mixtures import Model
-from fedscape.errors import FedscapeError
 from fedscape.federated.trajectory import ClientModels, Trajectory
 from fedscape.models.layout import parameters_of
 from fedscape.models.subject import Subject, check_layout
@@ -34,7 +33,7 @@ class Runs:
 
     subject: Subject
     trajectories: list[Trajectory]
-    clients: list[ClientModels]
+    clients: list[ClientModels]  # none unless pairs are of clients
 
     @classmethod
     def open(
@@ -51,34 +50,38 @@ class Runs:
         return opened
 
     def both_ends(self, pair: Mapping) -> tuple[End, End] | None:
-        """The models of a pair, described as in `evaluate_pairs`; None where a run diverged before."""
+        """The models of a pair, described as in `evaluate_pairs`; None, with a note, where one is not there.
+
+        That is so where its run diverged before, or its client did not take part in the round.
+        """
         first = self._end(pair["from"], pair["round"], pair["client"])
         second = self._end(pair["to"], pair["to_round"], pair["to_client"])
         return (first, second) if first and second else None
 
     def _end(self, run: int, number: int | str, client: int) -> End | None:
         trajectory = self.trajectories[run]
-        number = trajectory.last if number == "last" else number
         kept = trajectory if client == GLOBAL else self.clients[run]
-        if number not in kept.rounds and trajectory.diverged:
-            log.warning("%s: the run diverged before round %d, whose pairs are left out", kept.path, number)
+        if trajectory.diverged and number not in kept.rounds:
+            # The last finite round of a run that diverged is not the one that `last` means.
+            log.warning("%s: the run diverged before round %s, whose pairs are left out", kept.path, number)
             return None
+        number = trajectory.last if number == "last" else number
+        start, _ = trajectory.state(0)
         if client == GLOBAL:
             parameters, buffers = trajectory.state(number)
         else:
-            place = _place(kept, number, client)
-            parameters = parameters_of(kept.parameters(number)[place], kept.layout)
+            there = kept.clients(number).tolist()
+            if client not in there:
+                log.warning(
+                    "%s: client %d did not take part in round %d, its pairs are left out; %s did",
+                    kept.path, client, number, there,
+                )  # fmt: skip
+                return None
+            place = there.index(client)
+            # A copy, because a row of the others' would keep all of them in memory.
+            parameters = parameters_of(kept.parameters(number)[place].clone(), kept.layout)
             buffers = kept.buffers(number, place)
-        start, _ = trajectory.state(0)
         return End((self._placed(parameters), self._placed(buffers)), self._placed(start), number)
 
     def _placed(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: tensor.to(self.subject.device) for name, tensor in tensors.items()}
-
-
-def _place(kept: ClientModels, number: int, client: int) -> int:
-    """Where a client stands among those of a round."""
-    there = kept.clients(number).tolist()
-    if client not in there:
-        raise FedscapeError(f"{kept.path}: client {client} did not take part in round {number}; {there} did")
-    return there.index(client)

@@ -62,6 +62,12 @@ class _Place:
     mixture: Mixture
     draw: int = 0
 
+    @property
+    def columns(self) -> dict:
+        """All but the mixture."""
+        names = ("regime", "layer", "place", "averaged", "rest", "draw")
+        return {name: getattr(self, name) for name in names}
+
 
 def layerwise_barriers(
     module: nn.Module,
@@ -101,11 +107,34 @@ def layerwise_barriers(
         if not end_values:
             end_values, found = found[:2], found[2:]
         for place, values in zip(places, found, strict=True):
-            rows += [
-                _row(split, measure, place, values[split], *(end[split] for end in end_values))
-                for split in data
-                for measure in MEASURES
-            ]
+            rows += [{**place.columns, **row} for row in barrier_rows(values, *end_values)]
+    return rows
+
+
+def barrier_rows(
+    mixture: Mapping[str, Evaluation], first: Mapping[str, Evaluation], second: Mapping[str, Evaluation]
+) -> list[dict]:
+    """A row of each split and measure: value, ends, barrier and ratio of a mixture of two models.
+
+    Each by split, what was evaluated.
+    """
+    rows = []
+    for split, found in mixture.items():
+        for measure in MEASURES:
+            value, *ends = (getattr(one, measure) for one in (found, first[split], second[split]))
+            mean = sum(ends) / 2
+            rows.append(
+                {
+                    "split": split,
+                    "measure": measure,
+                    "value": value,
+                    "from_value": ends[0],
+                    "to_value": ends[1],
+                    "barrier": value - mean,
+                    "ratio": (value - mean) / mean if mean else math.nan,
+                    "samples": found.samples,
+                }
+            )
     return rows
 
 
@@ -218,30 +247,6 @@ def _moved(layers: Sequence[str], seed: int, draw: int) -> Iterator[_Place]:
             sources: list[Source] = [rest] * len(layers)
             sources[place] = Direction(rest, seed, draw, place)
             yield _Place("direction", layer, place, 1, rest, Mixture(tuple(sources), rest), draw)
-
-
-def _row(
-    split: str, measure: str, place: _Place, found: Evaluation, first: Evaluation, second: Evaluation
-) -> dict:
-    value, from_value, to_value = (getattr(one, measure) for one in (found, first, second))
-    mean = (from_value + to_value) / 2
-    barrier = value - mean
-    return {
-        "split": split,
-        "measure": measure,
-        "regime": place.regime,
-        "layer": place.layer,
-        "place": place.place,
-        "averaged": place.averaged,
-        "rest": place.rest,
-        "draw": place.draw,
-        "value": value,
-        "from_value": from_value,
-        "to_value": to_value,
-        "barrier": barrier,
-        "ratio": barrier / mean if mean else math.nan,
-        "samples": found.samples,
-    }
 
 
 def _length(tensors: Tensors) -> float:

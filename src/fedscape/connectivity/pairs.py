@@ -6,20 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from fedscape.connectivity.distances import WHOLE, distances
 from fedscape.connectivity.ends import End, Runs
 from fedscape.connectivity.identity import OTHER_END, other_end
 from fedscape.connectivity.layers import chosen_layers, layers_of
-from fedscape.connectivity.layerwise import layerwise_barriers
+from fedscape.connectivity.layerwise import barrier_rows, layerwise_barriers
 from fedscape.connectivity.matching import match_weights, permuted, units_moved
 from fedscape.connectivity.mixtures import Model
-from fedscape.connectivity.permutations import permutations_of
-from fedscape.connectivity.repair import repair, repaired
+from fedscape.connectivity.permutations import Permutations, permutations_of
+from fedscape.connectivity.repair import check_repairable, repair, repaired
 from fedscape.federated.device import prepare_device
 from fedscape.files import read_csv, write_csv
-from fedscape.models.evaluate import EvaluationSet, evaluate
+from fedscape.models.evaluate import Evaluation, EvaluationSet, evaluate
 from fedscape.models.subject import BatchNorm, Subject, open_subject
 from fedscape.resume import ResumeFolder
 
@@ -77,29 +78,47 @@ def evaluate_pairs(
     `weights-repair` the full average alone with its activations repaired. partition, samples, seed: whose
     train and test samples are used, at most so many of the first, chosen by the seed.
     fingerprint: digest of all that the job depends on; a folder `resume` of another one is emptied.
-    A pair of which a model is missing, because its run diverged before, is left out with a note.
+    A pair of which a model is missing (its run diverged before, its client did not take part) is left out
+    with a note. Raises FedscapeError where units cannot be matched, or activations not repaired.
     """
     subject = open_subject(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
     names = [[name for name, _ in entries] for entries in (subject.layout.parameters, subject.layout.buffers)]
     layers = chosen_layers(layers_of(*names), groups)
+    # What cannot be done is said before anything is computed.
+    matched = any(one.startswith("weights") for one in alignments)
+    permutations = permutations_of(subject.module) if matched else None
+    if any(one in alignments for one in REPAIRED.values()):
+        check_repairable(subject.module)
     models = Runs.open(subject, trajectories, clients)
+    options = (layers, regimes, order_seed, directions, batch_norm)
+    tasks = [
+        (pair, matching)
+        for pair in pairs
+        for matching, repaired_name in REPAIRED.items()
+        if {matching, repaired_name}.intersection(alignments)
+    ]
     with ResumeFolder(resume, fingerprint) as folder:
-        for number, pair in enumerate(tqdm(pairs, disable=None) if not folder.finished else ()):
-            if number < folder.progress.get("pairs", 0):
+        for number, (pair, matching) in enumerate(tqdm(tasks, disable=None) if not folder.finished else ()):
+            if number < folder.progress.get("done", 0):
                 continue
             if reason := folder.stop_requested():
-                folder.stop(reason, f"{number} of {len(pairs)} pairs")
+                folder.stop(reason, f"{number} of {len(tasks)} averages of two models")
             if ends := models.both_ends(pair):
                 identity = _identity(runs, pair, ends, connectivity, group, between)
-                options = (layers, regimes, order_seed, directions, batch_norm)
-                rows, lengths = _measured(subject, ends, alignments, *options)
+                if matching == "none":
+                    second, moved = ends[1].model, math.nan
+                else:
+                    second, moved = _matched(permutations, *ends, order_seed)
+                kinds = [one for one in (matching, REPAIRED[matching]) if one in alignments]
+                rows = _averaged(subject, ends[0].model, second, kinds, *options)
+                lengths = _distances(ends, second, layers, matching, moved)
                 for name, found, keys in ((LAYERS, rows, LAYER_KEYS), (DISTANCES, lengths, DISTANCE_KEYS)):
                     table = pd.DataFrame([{**identity, **row} for row in found])
                     write_csv(folder.folder / f"{number}-{name}", table, keys)
-            folder.commit({"pairs": number + 1})
-            log.info("pair %d of %d", number + 1, len(pairs))
+            folder.commit({"done": number + 1})
+            log.info("%d of %d", number + 1, len(tasks))
         if not folder.finished:
             identity = [*runs[0], *(f"to_{column}" for column in OTHER_END), *KEYS]
             _join(folder.folder, LAYERS, identity, LAYER_COLUMNS, LAYER_KEYS)
@@ -123,83 +142,65 @@ def _identity(
     }
 
 
-def _measured(
+def _matched(permutations: Permutations, first: End, second: End, seed: int) -> tuple[Model, int]:
+    """The second model with its units matched to the first's, and how many of them moved."""
+    found = match_weights(permutations, first.model[0], second.model[0], seed)
+    parameters, buffers = (permuted(tensors, permutations, found) for tensors in second.model)
+    return (parameters, buffers), units_moved(found)
+
+
+def _averaged(
     subject: Subject,
-    ends: Sequence[End],
+    first: Model,
+    second: Model,
     alignments: Sequence[str],
     layers: Mapping[str, tuple[str, ...]],
     regimes: Sequence[str],
     seed: int,
     directions: int,
     batch_norm: BatchNorm,
-) -> tuple[list[dict], list[dict]]:
-    """Rows of layers.csv and of distances.csv of one pair, without the names of its ends."""
-    module, first = subject.module, ends[0].model
+) -> list[dict]:
+    """Rows of layers.csv of one pair, without the names of its ends."""
     data, policy = {"train": subject.train, "test": subject.test}, subject.policy(batch_norm)
-    rows, lengths = [], []
-    for matching, repaired_name in REPAIRED.items():
-        if not {matching, repaired_name}.intersection(alignments):
-            continue
-        second, moved = _matched(matching, subject, *ends, seed)
-        lengths += [{"alignment": matching, **row} for row in _distances(ends, second, layers, moved)]
-        found = {}
-        if matching in alignments:
-            found[matching] = layerwise_barriers(
-                module, first, second, data, layers, regimes, seed, directions, batch_norm
+    rows = []
+    for alignment in alignments:
+        if alignment in REPAIRED:
+            found = layerwise_barriers(
+                subject.module, first, second, data, layers, regimes, seed, directions, batch_norm
             )
-        if repaired_name in alignments:
-            found[repaired_name] = _repaired(subject, first, second, layers, data)
-        for alignment, several in found.items():
-            rows += [{"alignment": alignment, **row, "batch_norm": policy} for row in several]
-    return rows, lengths
-
-
-def _matched(matching: str, subject: Subject, first: End, second: End, seed: int) -> tuple[Model, float]:
-    """The second model with its units matched to the first's, and how many moved (NaN: left as they are)."""
-    if matching == "none":
-        return second.model, math.nan
-    permutations = permutations_of(subject.module)
-    found = match_weights(permutations, first.model[0], second.model[0], seed)
-    parameters, buffers = (permuted(tensors, permutations, found) for tensors in second.model)
-    return (parameters, buffers), units_moved(found)
+        else:
+            found = _repaired(subject.module, first, second, data, len(layers))
+        rows += [{"alignment": alignment, **row, "batch_norm": policy} for row in found]
+    return rows
 
 
 def _repaired(
-    subject: Subject,
-    first: Model,
-    second: Model,
-    layers: Mapping[str, tuple[str, ...]],
-    data: Mapping[str, EvaluationSet],
+    module: nn.Module, first: Model, second: Model, data: Mapping[str, EvaluationSet], layers: int
 ) -> list[dict]:
     """Rows of the full average of two models whose activations are repaired."""
-    rows = layerwise_barriers(subject.module, first, second, data, layers, ["full"])
-    ends = [{**parameters, **buffers} for parameters, buffers in (first, second)]
-    mixture = {name: (tensor + ends[1][name]) / 2 for name, tensor in ends[0].items()}
-    corrections = repair(subject.module, mixture, *ends, data["train"])
-    with repaired(subject.module, corrections):
-        parameters = {name: mixture[name] for name in first[0]}
-        found = {name: evaluate(subject.module, parameters, first[1], one) for name, one in data.items()}
-    return [_with_value(row, getattr(found[row["split"]], row["measure"])) for row in rows]
 
+    def evaluated(parameters: Mapping[str, Tensor]) -> dict[str, Evaluation]:
+        return {split: evaluate(module, parameters, first[1], samples) for split, samples in data.items()}
 
-def _with_value(row: dict, value: float) -> dict:
-    """A row of the full average with another value."""
-    mean = (row["from_value"] + row["to_value"]) / 2
-    return {
-        **row,
-        "value": value,
-        "barrier": value - mean,
-        "ratio": (value - mean) / mean if mean else math.nan,
-    }
+    ends = [evaluated(parameters) for parameters, _ in (first, second)]
+    mean = {name: (tensor + second[0][name]) / 2 for name, tensor in first[0].items()}
+    states = [{**parameters, **first[1]} for parameters in (mean, first[0], second[0])]
+    with repaired(module, repair(module, *states, data["train"])):
+        found = barrier_rows(evaluated(mean), *ends)
+    whole = {"regime": "full", "layer": "", "place": -1, "averaged": layers, "rest": "both", "draw": 0}
+    return [{**whole, **row} for row in found]
 
 
 def _distances(
-    ends: Sequence[End], second: Model, layers: Mapping[str, tuple[str, ...]], moved: float
+    ends: Sequence[End], second: Model, layers: Mapping[str, tuple[str, ...]], matching: str, moved: float
 ) -> list[dict]:
-    """Rows of both models; after matching, the second one's start is none to compare it with."""
-    start = ends[1].start if math.isnan(moved) else None
+    """Rows of distances.csv; after matching, the second one's start is none to compare it with."""
+    start = ends[1].start if matching == "none" else None
     rows = distances(ends[0].model[0], second[0], layers, ends[0].start, start)
-    return [{**row, "units_moved": moved if row["layer"] == WHOLE else math.nan} for row in rows]
+    return [
+        {"alignment": matching, **row, "units_moved": moved if row["layer"] == WHOLE else math.nan}
+        for row in rows
+    ]
 
 
 def _join(folder: Path, name: str, identity: list[str], columns: list[str], keys: list[str]) -> None:

@@ -46,6 +46,14 @@ class Statistics:
     std: Tensor
 
 
+def check_repairable(module: nn.Module) -> None:
+    """Refuse a network whose running statistics can be measured anew instead."""
+    if has_batch_statistics(module):
+        raise FedscapeError(
+            f"REPAIR: {type(module).__name__} has batch norm; recalibrate its running statistics instead"
+        )
+
+
 def repair(
     module: nn.Module,
     mixture: Mapping[str, Tensor],
@@ -59,10 +67,7 @@ def repair(
     which all is measured; some thousands do. A channel that is constant in the mixture is only shifted.
     Raises FedscapeError for a network with running statistics, and for a layer that is called more than once.
     """
-    if has_batch_statistics(module):
-        raise FedscapeError(
-            f"REPAIR: {type(module).__name__} has batch norm; recalibrate its running statistics instead"
-        )
+    check_repairable(module)
     ends = [output_statistics(module, tensors, data) for tensors in (first, second)]
     corrections: dict[str, Correction] = {}
     for layer in list(ends[0])[:-1]:

@@ -22,7 +22,9 @@ MEASURES = 4
 Precision = Literal["fp32", "bf16"]
 """Type in which convolutions and matrix products are computed; the loss itself is always float32."""
 CPU_BATCH, GPU_BATCH = 250, 2000
-"""Samples per forward pass: activations that stay in a processor's cache; enough to keep a GPU busy."""
+"""Images per forward pass: activations that stay in a processor's cache; enough to keep a GPU busy."""
+CPU_TOKENS, GPU_TOKENS = 8_192, 131_072
+"""Tokens per forward pass; attention's memory grows with the length of a sequence, too."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class EvaluationSet:
             labels=torch.from_numpy(np.array(labels[indices], dtype=np.int64)).to(device),
             mean=torch.tensor(dataset.mean, device=device),
             std=torch.tensor(dataset.std, device=device),
-            batch_size=CPU_BATCH if torch.device(device).type == "cpu" else GPU_BATCH,
+            batch_size=_batch_size(dataset.shape, torch.device(device)),
         )
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -173,6 +175,14 @@ def recalibrated(
         for name, layer in layers.items():
             layer.momentum = momenta[name]
     return fresh
+
+
+def _batch_size(shape: tuple[int, ...], device: torch.device) -> int:
+    """Samples per forward pass."""
+    on_cpu = device.type == "cpu"
+    if len(shape) == IMAGES - 1:
+        return CPU_BATCH if on_cpu else GPU_BATCH
+    return max(1, (CPU_TOKENS if on_cpu else GPU_TOKENS) // shape[0])
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from fedscape.study.connections import check_kind, connected, connection_setting
 from fedscape.study.grid import Run, grouped, matches, ordered, runs_of
 from fedscape.study.methods import kept_moment
 from fedscape.study.planes import plane_settings
-from fedscape.study.selection import Names
+from fedscape.study.selection import Names, subset_of
 from fedscape.study.study import Analysis, Figure, Method
 from fedscape.study.types import unknown
 
@@ -144,11 +144,11 @@ def _connections(
 
 
 def _groups(entry: dict, members: list, content: dict, place: str) -> dict[str, tuple]:
-    subset = bool(content.get("images") or content.get("validation"))
     firsts = {member: member[0] if isinstance(member, tuple) else member for member in members}
     groups = grouped(dict.fromkeys(firsts.values()), entry.get("each", []), entry.get("seeds") == "together")
     result = {name: tuple(m for m in members if firsts[m] in group) for name, group in groups.items()}
     for name, group in groups.items():
+        subset = subset_of(content, "images", group[0].dataset) or content.get("validation")
         if subset and len({run.seed for run in group}) > 1:
             raise FedscapeError(
                 f"{place}: seeds: together needs the whole training set; with `images` or `validation` each "

@@ -8,7 +8,7 @@ from fedscape.study.catalog import constant, names, plugin_settings, settings_cl
 from fedscape.study.claims import build_claims
 from fedscape.study.grid import Run, crossed
 from fedscape.study.methods import build_methods, kept_moment
-from fedscape.study.selection import Names
+from fedscape.study.selection import Names, subset_of
 from fedscape.study.study import Init, Method, Partition, Study
 from fedscape.study.tables import build_tables
 from fedscape.study.types import required_fields, shown, unknown
@@ -50,8 +50,8 @@ def build_study(name: str, scale: str, content: dict, known: dict[str, dict], wh
         name=name,
         scale=scale,
         title=content["title"],
-        images={one: _subset(content, "images", one) for one in content["datasets"]},
-        test_images={one: _subset(content, "test_images", one) for one in content["datasets"]},
+        images={one: subset_of(content, "images", one) for one in content["datasets"]},
+        test_images={one: subset_of(content, "test_images", one) for one in content["datasets"]},
         validation=float(content.get("validation", 0)),
         datasets=datasets,
         models=models,
@@ -166,7 +166,7 @@ def _check_sizes(
             available = constant("dataset", settings["kind"], constant_name)
             if isinstance(available, dict):
                 available = available[settings["part"]]
-            wanted = _subset(content, key, dataset)
+            wanted = subset_of(content, key, dataset)
             if available is not None and wanted is not None and wanted > available:
                 raise FedscapeError(f"{where}: {key}: {shown(wanted)}, but {dataset} has {available}")
             if key == "images" and available is not None:
@@ -178,12 +178,6 @@ def _check_sizes(
                             f"{where}: partitions.{name}.clients: {clients} clients, but {dataset} has "
                             f"{samples} training samples here"
                         )
-
-
-def _subset(content: dict, key: str, dataset: str) -> int | None:
-    """How many samples of a data set are used, from one number for all or a map by data set; None: all."""
-    wanted = content.get(key)
-    return wanted.get(dataset) if isinstance(wanted, dict) else wanted
 
 
 def _without(entry: dict, *keys: str) -> dict:

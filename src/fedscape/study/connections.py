@@ -76,6 +76,8 @@ def connection_settings(
     for key in entry:
         if key not in known:
             raise FedscapeError(f"{place}: {unknown('key', key, known)} (kind {kind})")
+    if "clients" in entry and entry.get("between") != "clients":
+        raise FedscapeError(f"{place}: key 'clients' needs between: clients, got {_between(entry)}")
     settings = {**DEFAULTS[kind], **{key: value for key, value in entry.items() if key in DEFAULTS[kind]}}
     settings["kind"] = kind
     if kind == "path":

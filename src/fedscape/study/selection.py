@@ -44,6 +44,15 @@ class Names:
         return chosen
 
 
+def subset_of(content: Mapping, key: str, dataset: str) -> int | None:
+    """How many samples of a data set are used, from one number for all or a map by data set; None: all.
+
+    key: `images` or `test_images`.
+    """
+    wanted = content.get(key)
+    return wanted.get(dataset) if isinstance(wanted, Mapping) else wanted
+
+
 def check_names(where: Mapping[str, object], scales: Sequence[Study], place: str) -> None:
     """Refuse names in a selection, made for every scale of a study alike, that no run of any scale has."""
     for key, value in where.items():
