@@ -26,6 +26,10 @@ connectivity:
   lines: {kind: path, from: {method: a, partition: iid}, to: {method: b, partition: iid}}
 scales: {smoke: {}}
 """
+TEXT = (
+    "datasets: [digits]\nseeds: [0, 1]\nmodels: {convnet: {}}",
+    "datasets: [sklearn-descriptions]\nmodels: {gpt: {}}",
+)
 SEED0 = {"name": "", "group": "digits_all_seed0"}
 
 
@@ -100,6 +104,29 @@ def test_groups_of_layers_keep_their_order_and_may_hold_dots(campaign, tmp_path)
 
 
 REFUSED = {
+    "clients between runs": (
+        ("kind: layers, between: rounds,", "kind: layers, between: rounds, clients: [0, 1],"),
+        "connectivity.rounds: key 'clients' needs between: clients, got rounds",
+    ),
+    "text for a network of images": (
+        ("datasets: [digits]", "datasets: [sklearn-descriptions]"),
+        "runs: sklearn-descriptions/convnet: sklearn-descriptions holds tokens, which convnet does not take",
+    ),
+    "augmented text": (
+        TEXT,
+        ("order_seed: 7}", "order_seed: 7, augmentation: {flip: 0.5}}"),
+        "runs: sklearn-descriptions/b: augmentation is for images, not for tokens",
+    ),
+    "text dealt by label": (
+        TEXT,
+        ("whole: {scheme: iid, clients: 1}", "whole: {scheme: dirichlet, alpha: 1, clients: 2}"),
+        "runs: sklearn-descriptions/whole: whole deals by label, of which a sequence has many",
+    ),
+    "a method for images": (
+        TEXT,
+        ("c: {<<: *a,", "c: {<<: *a, algorithm: mixup,"),
+        "runs: sklearn-descriptions/c: mixup is for images, not for tokens",
+    ),
     "key of the other kind": (
         ("kind: layers, between: rounds,", "kind: layers, between: rounds, points: 3,"),
         "connectivity.rounds: unknown key 'points'; did you mean",
@@ -155,9 +182,10 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("edit", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_joined_is_refused_in_one_line(campaign, edit, message):
+@pytest.mark.parametrize("slip", REFUSED)
+def test_what_cannot_be_joined_is_refused_in_one_line(campaign, slip):
+    *edits, message = REFUSED[slip]
     with pytest.raises(FedscapeError) as error:
-        campaign(edit)
+        campaign(*edits)
     assert message in str(error.value)
     assert "\n" not in str(error.value)

@@ -157,6 +157,10 @@ REFUSED = {
         "partitions: name 'iid,b' may hold only a-z, 0-9, '.' and '-'",
     ),
     "slash in a name": (("  iid-b: ", "  iid/b: "), "partitions: name 'iid/b' may hold only"),
+    "images to a network for text": (
+        ("  resnet20: {norm: batch}", "  resnet20: {kind: gpt}"),
+        "runs: cifar10/resnet20: cifar10 holds images, which resnet20 does not take",
+    ),
     "even number of points": (
         ("points: 31", "points: 30"),
         "connectivity.finals.points: got 30, must be odd",

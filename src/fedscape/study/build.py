@@ -1,6 +1,7 @@
 """From the content of a study file at a scale to a `Study`, with every value checked on the way."""
 
 import json
+from dataclasses import asdict
 
 from fedscape.errors import FedscapeError
 from fedscape.study.analyses import build_analyses, build_figures
@@ -11,6 +12,7 @@ from fedscape.study.methods import build_methods, kept_moment
 from fedscape.study.selection import Names, subset_of
 from fedscape.study.study import Init, Method, Partition, Study
 from fedscape.study.tables import build_tables
+from fedscape.study.training import Augmentation
 from fedscape.study.types import required_fields, shown, unknown
 
 
@@ -45,6 +47,8 @@ def build_study(name: str, scale: str, content: dict, known: dict[str, dict], wh
         if proxy is not None:
             datasets[proxy] = _dataset(proxy, known, f"{where}: inits.{init}.dataset")
     _check_sizes(runs, datasets, partitions, content, where)
+    for run in runs:
+        _check_inputs(run, datasets, models, partitions, methods, where)
     analyses = build_analyses(content, runs, all_names, methods, where)
     return Study(
         name=name,
@@ -178,6 +182,40 @@ def _check_sizes(
                             f"{where}: partitions.{name}.clients: {clients} clients, but {dataset} has "
                             f"{samples} training samples here"
                         )
+
+
+def _check_inputs(
+    run: Run,
+    datasets: dict,
+    models: dict,
+    partitions: dict[str, Partition],
+    methods: dict[str, Method],
+    where: str,
+) -> None:
+    """Refuse a run whose network, partition or method cannot take what its data set holds."""
+    inputs = _inputs("dataset", datasets[run.dataset]["kind"])
+    place, method = f"{where}: runs: {run.dataset}", methods[run.method]
+    if inputs != _inputs("model", models[run.model]["kind"]):
+        raise FedscapeError(
+            f"{place}/{run.model}: {run.dataset} holds {inputs}, which {run.model} does not take"
+        )
+    if inputs == "images":
+        return
+    if constant("partition", partitions[run.partition].scheme["kind"], "BY_LABEL"):
+        raise FedscapeError(
+            f"{place}/{run.partition}: {run.partition} deals by label, of which a sequence has many; "
+            "use iid, quantity or natural"
+        )
+    if constant("algorithm", method.algorithm["kind"], "INPUTS") == "images":
+        raise FedscapeError(
+            f"{place}/{run.method}: {method.algorithm['kind']} is for images, not for {inputs}"
+        )
+    if method.training["augmentation"] != asdict(Augmentation()):
+        raise FedscapeError(f"{place}/{run.method}: augmentation is for images, not for {inputs}")
+
+
+def _inputs(role: str, kind: str) -> object:
+    return constant(role, kind, "INPUTS") or "images"
 
 
 def _without(entry: dict, *keys: str) -> dict:

@@ -24,6 +24,8 @@ from fedscape.data.sources.text import code_points, raw_of, tokens, vocabulary
 from fedscape.data.storage import Raw
 from fedscape.errors import FedscapeError
 
+INPUTS = "tokens"  # what its samples are: sequences of tokens, not images
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -15,6 +15,8 @@ from fedscape.data.storage import Raw
 PACKAGE = "sklearn.datasets.descr"
 FEWEST = 2  # sequences of a document: one to train on and one to test on
 
+INPUTS = "tokens"  # what its samples are: sequences of tokens, not images
+
 
 @dataclass(frozen=True)
 class Settings:

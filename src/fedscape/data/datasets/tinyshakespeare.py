@@ -21,6 +21,8 @@ from fedscape.errors import FedscapeError
 ADDRESS = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 SHOWN = 40  # characters of a line that an error quotes
 
+INPUTS = "tokens"  # what its samples are: sequences of tokens, not images
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -25,6 +25,8 @@ from torch.nn.functional import cross_entropy, interpolate, log_softmax
 from fedscape.federated.network import Network
 from fedscape.federated.rule import Batch, Client, Context
 
+INPUTS = "images"  # the only ones that it can take
+
 
 @dataclass(frozen=True)
 class Settings:

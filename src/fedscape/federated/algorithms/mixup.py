@@ -17,6 +17,8 @@ from torch.nn.functional import cross_entropy
 from fedscape.federated.network import Network
 from fedscape.federated.rule import Batch, Client, Context
 
+INPUTS = "images"  # the only ones that it can take
+
 
 @dataclass(frozen=True)
 class Settings:

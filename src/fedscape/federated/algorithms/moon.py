@@ -24,6 +24,8 @@ from fedscape.federated.network import Network
 from fedscape.federated.rule import Batch, Client, ClientResult, Context, Contribution
 from fedscape.models.layout import Layout, buffers_of, parameters_of
 
+INPUTS = "images"  # the only ones that it can take
+
 
 @dataclass(frozen=True)
 class Settings:
