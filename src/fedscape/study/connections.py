@@ -10,7 +10,7 @@ from itertools import combinations
 
 from fedscape.errors import FedscapeError
 from fedscape.study.grid import Run, matches, ordered
-from fedscape.study.methods import kept_moment
+from fedscape.study.methods import kept_moment, moment
 from fedscape.study.selection import Names
 from fedscape.study.study import Method
 from fedscape.study.types import unknown
@@ -125,7 +125,9 @@ def _moments(
     """Rounds of both runs -> what asks for them; of a short run, several fractions may be one round."""
     found: dict[tuple[int, int], object] = {}
     for value in values:
-        rounds = tuple(kept_moment(value, run.method, methods, "rounds") for run in (one, other))
+        rounds = tuple(
+            moment(value, methods[run.method].training["rounds"], "rounds") for run in (one, other)
+        )
         if value == "last" or rounds not in found:
             found[rounds] = value
     return found
@@ -138,7 +140,10 @@ def _between(entry: Mapping) -> str:
 def _check_round(
     value: object, run: Run, settings: Mapping, methods: Mapping[str, Method], place: str
 ) -> None:
-    number, method = kept_moment(value, run.method, methods, place), methods[run.method]
+    method = methods[run.method]
+    number = moment(value, method.training["rounds"], place)
+    if settings["between"] != "clients":
+        kept_moment(value, run.method, methods, place)
     if settings["between"] == "rounds" and (number == 0 or not method.keeps(number - 1)):
         raise FedscapeError(
             f"{place}: the round before round {number} is not among the keep_rounds of {run.method}"
