@@ -15,6 +15,7 @@ from fedscape.figures.surface import HATCHING
 
 COLOURS = "RdBu_r"  # diverging, told apart by colour-blind readers; white is no barrier
 MOST_ROUNDS = 11  # that are named
+MOST_DECIMALS = 3
 NUMBER_SIZES = 4.5, 6.5  # points: smallest that can be read, largest of the numbers in the cells
 
 
@@ -63,7 +64,9 @@ def write_numbers(
 ) -> None:
     """The values in their cells, in multiples of `unit`, if they fit. cell: width and height in inches."""
     widest = max(-norm.vmin, norm.vmax) / unit
-    decimals = int(np.clip(1 - np.floor(np.log10(widest)), 0, 3))  # tell the tenths of the scale apart
+    decimals = max(0, int(1 - np.floor(np.log10(widest))))  # tell the tenths of the scale apart
+    if decimals > MOST_DECIMALS:  # nothing but zeros could be read
+        return
     # Adding 0 takes the sign from a rounded -0.
     texts = {
         place: f"{round(value / unit, decimals) + 0.0:.{decimals}f}".replace("-", "\N{MINUS SIGN}")

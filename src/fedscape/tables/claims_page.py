@@ -62,7 +62,8 @@ def claims_page(
 
 def measure_words(claim: Mapping, measure: Mapping) -> str:
     """A measure with its settings and where it was taken, to read."""
-    settings = [f"{key} {value}" for key, value in measure.items() if key != "kind"]
+    # None stands for no restriction.
+    settings = [f"{key} {value}" for key, value in measure.items() if key != "kind" and value is not None]
     where = f" on {_ENTRY[claim['section']]} {claim['name']}" if claim["section"] else ""
     return f"{measure['kind']}{where}" + (f" ({', '.join(settings)})" if settings else "")
 
