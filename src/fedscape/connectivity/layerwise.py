@@ -107,7 +107,10 @@ def layerwise_barriers(
         if not end_values:
             end_values, found = found[:2], found[2:]
         for place, values in zip(places, found, strict=True):
-            rows += [{**place.columns, **row} for row in barrier_rows(values, *end_values)]
+            rows += [
+                {"split": row["split"], "measure": row["measure"], **place.columns, **row}
+                for row in barrier_rows(values, *end_values)
+            ]
     return rows
 
 
