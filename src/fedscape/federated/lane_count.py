@@ -6,7 +6,7 @@ from fedscape.models.evaluate import IMAGES, EvaluationSet
 SMALL_IMAGE = 16
 """Pixels of the longer side up to which stacking pays on a CPU: a step's time is then mostly the overhead of
 its many small operations. At 32x32 the convolutions dominate, and a grouped one is no faster than several
-plain ones (`benchmarks/lanes.py`)."""
+plain ones (`benchmarks/engine.py`)."""
 CPU_LANES = 10
 """Enough for most of the gain on a CPU."""
 GPU_LANES, GPU_PIXELS = 16, 16 * 64 * 32 * 32
