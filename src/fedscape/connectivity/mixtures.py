@@ -78,7 +78,7 @@ def evaluate_mixtures(
         raise FedscapeError(
             "batch_norm: recalibrate needs samples named 'train', on which statistics are measured"
         )
-    pair = _Pair(module, first, second, layers, batch_norm)
+    pair = _Pair(first, second, layers, batch_norm)
     recipes = [pair.recipe(mixture) for mixture in mixtures]
     distinct = list(dict.fromkeys(recipes))
     states = [pair.tensors(recipe) for recipe in distinct]
@@ -104,14 +104,9 @@ class _Pair:
     """Two models and their parts: the layers, and last the buffers that are in none."""
 
     def __init__(
-        self,
-        module: nn.Module,
-        first: Model,
-        second: Model,
-        layers: Mapping[str, tuple[str, ...]],
-        batch_norm: BatchNorm,
+        self, first: Model, second: Model, layers: Mapping[str, tuple[str, ...]], batch_norm: BatchNorm
     ):
-        self.module, self.batch_norm = module, batch_norm
+        self.batch_norm = batch_norm
         self.ends = {"from": {**first[0], **first[1]}, "to": {**second[0], **second[1]}}
         self.parameters, self.buffers = list(first[0]), list(first[1])
         self.parts = self._parts(layers)

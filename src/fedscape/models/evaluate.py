@@ -13,9 +13,9 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fedscape.data.storage import Dataset
+from fedscape.data.storage import IMAGE, Dataset
 
-IMAGES = 4
+IMAGES = 1 + IMAGE
 """Dimensions of a batch of images; one of sequences of tokens has 2."""
 MEASURES = 4
 """Numbers that are added up over the samples; see `measures`."""
@@ -180,7 +180,7 @@ def recalibrated(
 def _batch_size(shape: tuple[int, ...], device: torch.device) -> int:
     """Samples per forward pass."""
     on_cpu = device.type == "cpu"
-    if len(shape) == IMAGES - 1:
+    if len(shape) == IMAGE:
         return CPU_BATCH if on_cpu else GPU_BATCH
     return max(1, (CPU_TOKENS if on_cpu else GPU_TOKENS) // shape[0])
 

@@ -4,10 +4,10 @@ from fedscape.errors import FedscapeError
 from fedscape.study.catalog import constant, plugin_settings
 from fedscape.study.catalog import names as plugin_names
 from fedscape.study.connections import check_kind, connected, connection_settings
-from fedscape.study.grid import Run, grouped, matches, ordered, runs_of
+from fedscape.study.grid import Run, grouped, matches, runs_of
 from fedscape.study.methods import kept_moment
 from fedscape.study.planes import plane_settings
-from fedscape.study.selection import Names, subset_of
+from fedscape.study.selection import Names, chosen_runs, subset_of
 from fedscape.study.study import Analysis, Figure, Method
 from fedscape.study.types import unknown
 
@@ -47,7 +47,7 @@ def build_analyses(
     for section, defaults in _DEFAULTS.items():
         for name, entry in content.get(section, {}).items():
             place = f"{where}: {section}.{name}"
-            members = _chosen(entry, runs, names, place)
+            members = chosen_runs(entry, runs, names, place)
             groups = _groups(entry, members, content, place)
             settings = {**defaults, **{key: value for key, value in entry.items() if key in defaults}}
             if section == "planes":
@@ -121,14 +121,6 @@ def check_kinds(role: str, kind: str, plane: str, place: str) -> None:
             f"{place}.plane: kind {kind} does not {_VERBS[role]} planes of kind {plane}; "
             f"allowed: {', '.join(allowed)}"
         )
-
-
-def _chosen(entry: dict, runs: tuple[Run, ...], names: Names, place: str) -> list[Run]:
-    choices = [names.selected(one, f"{place}.runs[{i}]") for i, one in enumerate(entry.get("runs", [{}]))]
-    chosen = dict.fromkeys(run for where in choices for run in ordered(runs, where))
-    if not chosen:
-        raise FedscapeError(f"{place}.runs: selects no run of this scale")
-    return list(chosen)
 
 
 def _connections(

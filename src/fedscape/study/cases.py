@@ -34,7 +34,8 @@ def measured(
     kind = entry["measure"]
     settings = {key: value for key, value in entry.items() if key not in ("measure", *SECTIONS)}
     measure = plugin_settings("measure", kind, settings, place)
-    source = next((_ENTRY[file] for file in constant("measure", kind, "SOURCES") if file in _ENTRY), None)
+    file = next((one for one in constant("measure", kind, "SOURCES") if one in _ENTRY), None)
+    source = _ENTRY.get(file)
     for key in SECTIONS:
         if (key == source) != (key in entry):
             wrong = f"key '{key}' is missing" if key == source else f"takes no '{key}'"
@@ -45,7 +46,6 @@ def measured(
     if section == "planes" and name in analyses[section]:
         check_kinds("measure", kind, analyses[section][name].settings["plane"]["kind"], place)
     if section == "connectivity" and name in analyses[section]:
-        file = next(file for file in constant("measure", kind, "SOURCES") if file in _ENTRY)
         check_kind(analyses[section][name].settings, kind_of_file(file), f"measure {kind}", place)
     return measure, section, name
 

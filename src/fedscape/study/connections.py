@@ -9,9 +9,9 @@ from dataclasses import asdict
 from itertools import combinations
 
 from fedscape.errors import FedscapeError
-from fedscape.study.grid import Run, matches, ordered
+from fedscape.study.grid import Run, matches, runs_of
 from fedscape.study.methods import kept_moment, moment
-from fedscape.study.selection import Names
+from fedscape.study.selection import Names, chosen_runs
 from fedscape.study.study import Method
 from fedscape.study.types import unknown
 
@@ -56,11 +56,7 @@ def connected(entry: Mapping, runs: tuple[Run, ...], names: Names, place: str) -
     """The members of an entry: pairs of runs, or single runs whose clients or rounds are joined."""
     if _between(entry) == "runs":
         return _pairs(entry, runs, names, place)
-    choices = [names.selected(one, f"{place}.runs[{i}]") for i, one in enumerate(entry.get("runs", [{}]))]
-    chosen = dict.fromkeys(run for where in choices for run in ordered(runs, where))
-    if not chosen:
-        raise FedscapeError(f"{place}.runs: selects no run of this scale")
-    return list(chosen)
+    return chosen_runs(entry, runs, names, place)
 
 
 def connection_settings(
@@ -88,7 +84,7 @@ def connection_settings(
         return settings
     # The names of groups may hold dots, which keys of a job's settings may not.
     settings["groups"] = [[name, modules] for name, modules in settings["groups"].items()]
-    for run in dict.fromkeys(run for one in members for run in (one if isinstance(one, tuple) else (one,))):
+    for run in runs_of(members):
         for value in settings["rounds"]:
             _check_round(value, run, settings, methods, f"{place}.rounds")
         if settings["between"] == "clients":
@@ -99,8 +95,8 @@ def connection_settings(
 def pairs_of(settings: Mapping, members: Sequence, methods: Mapping[str, Method]) -> list[dict]:
     """Both ends of each pair of models that a job of kind `layers` joins.
 
-    Keys: `from`, `to` (runs by name), `round`, `to_round` (`last`: of a run that diverges, the last finite
-    one), `client`, `to_client` (GLOBAL for the global model).
+    Keys: `from`, `to` (runs by name), `round`, `to_round` (`last`: which a run that diverges does
+    not have), `client`, `to_client` (GLOBAL for the global model).
     """
     pairs = []
     for member in members:
@@ -141,9 +137,10 @@ def _check_round(
     value: object, run: Run, settings: Mapping, methods: Mapping[str, Method], place: str
 ) -> None:
     method = methods[run.method]
-    number = moment(value, method.training["rounds"], place)
-    if settings["between"] != "clients":
-        kept_moment(value, run.method, methods, place)
+    if settings["between"] == "clients":
+        number = moment(value, method.training["rounds"], place)
+    else:
+        number = kept_moment(value, run.method, methods, place)
     if settings["between"] == "rounds" and (number == 0 or not method.keeps(number - 1)):
         raise FedscapeError(
             f"{place}: the round before round {number} is not among the keep_rounds of {run.method}"

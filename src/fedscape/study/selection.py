@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fedscape.errors import FedscapeError
-from fedscape.study.grid import as_list
+from fedscape.study.grid import Run, as_list, ordered
 from fedscape.study.study import Method, Study
 from fedscape.study.types import unknown
 
@@ -42,6 +42,15 @@ class Names:
         if "method" in chosen:
             chosen["method"] = [point for one in chosen["method"] for point in self.points.get(one, [one])]
         return chosen
+
+
+def chosen_runs(entry: Mapping, runs: tuple[Run, ...], names: Names, place: str) -> list[Run]:
+    """The runs that an analysis's `runs` selects, each once, in their order; without it all."""
+    choices = [names.selected(one, f"{place}.runs[{i}]") for i, one in enumerate(entry.get("runs", [{}]))]
+    chosen = dict.fromkeys(run for where in choices for run in ordered(runs, where))
+    if not chosen:
+        raise FedscapeError(f"{place}.runs: selects no run of this scale")
+    return list(chosen)
 
 
 def subset_of(content: Mapping, key: str, dataset: str) -> int | None:

@@ -27,6 +27,15 @@ def later_round(rows: pd.DataFrame) -> pd.Series:
     return rows[["round", "to_round"]].max(axis=1)
 
 
+def at_last_rounds(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the last round that each pair of runs has, whose rounds then count as one.
+
+    rows: with `at`, of `later_round`; it is -1 in all rows returned.
+    """
+    last = rows.groupby(["run", "to_run"])["at"].transform("max")
+    return rows[rows["at"] == last].assign(at=-1)
+
+
 def cells(rows: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
     """One row for each combination of `keys`: mean, min and max of the column over all other rows.
 

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from fedscape.tables.layers import RESTS, SINGLE, cells, later_round, of_rests
+from fedscape.tables.layers import RESTS, SINGLE, at_last_rounds, cells, later_round, of_rests
 
 SOURCES = ("layers",)
 
@@ -68,8 +68,7 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
 def _of_model(rows: pd.DataFrame, settings: Settings) -> float:
     rows = _with_columns(rows)
     if settings.rounds == "last":
-        last = rows.groupby(["run", "to_run"])["at"].transform("max")
-        rows = rows[rows["at"] == last].assign(at=-1)
+        rows = at_last_rounds(rows)
     wanted = of_rests(
         rows[rows["regime"] == settings.regime], RESTS if settings.rest == "both" else [settings.rest]
     )

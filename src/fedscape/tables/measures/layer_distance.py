@@ -9,7 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
-from fedscape.tables.layers import cells, later_round
+from fedscape.tables.layers import at_last_rounds, cells, later_round
 
 SOURCES = ("distances",)
 
@@ -41,7 +41,7 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
 def _of_model(rows: pd.DataFrame, settings: Settings) -> float:
     rows = rows.assign(at=later_round(rows))
     if settings.rounds == "last":
-        rows = rows[rows["at"] == rows.groupby(["run", "to_run"])["at"].transform("max")].assign(at=-1)
+        rows = at_last_rounds(rows)
     grid = cells(rows, ["at", "place"], settings.column)
     over_layers = "mean" if settings.statistic == "whole" else settings.statistic
     found = grid.groupby("at")["mean"].agg(over_layers, skipna=False)
