@@ -1,10 +1,10 @@
-"""How far global models move, and how far clients part."""
+"""How far global models move."""
 
 
 rule drift:
-    """Measure update norms, distances and the agreement of clients for a group of runs."""
+    """Measure the distances of global models from the start, the end and each other."""
     input:
-        **analysis_input("drift", trajectories="trajectory.safetensors", clients="clients.safetensors"),
+        **analysis_input("drift", trajectories="trajectory.safetensors"),
     output:
         "results/{study}/{scale}/drift/{name}/{group}/drift.csv",
     log:

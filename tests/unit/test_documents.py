@@ -13,7 +13,7 @@ from fedscape.connectivity.barriers import Barrier
 from fedscape.connectivity.identity import OTHER_END
 from fedscape.data.partition import make_partition
 from fedscape.data.storage import Inputs, Raw, write_dataset
-from fedscape.drift.updates import Agreement, Movement
+from fedscape.drift.distances import Movement
 from fedscape.federated.records import rounds_row, timing_row
 from fedscape.landscape import distances, markers, plane, surface
 from fedscape.models.evaluate import Evaluation
@@ -60,7 +60,7 @@ COLUMNS = {
     "surface.csv": lambda _: surface.COLUMNS,
     "path.csv": lambda _: ["t", "split", *names(Evaluation), *(f"to_{name}" for name in OTHER_END)],
     "rows of barriers.csv": lambda _: names(Barrier),
-    "rows of drift.csv": lambda _: [*names(Movement), *names(Agreement)],
+    "rows of drift.csv": lambda _: names(Movement),
     "a partition's CSV": partition_columns,
 }
 

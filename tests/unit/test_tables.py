@@ -8,7 +8,7 @@ from fedscape.errors import FedscapeError
 from fedscape.files import write_csv
 from fedscape.study.grid import Run
 from fedscape.tables.collect import make_tables
-from fedscape.tables.columns import IDENTITY, KEYS, MEASURES, run_paths
+from fedscape.tables.columns import AGREEMENT, IDENTITY, KEYS, MEASURES, run_paths
 from fedscape.tables.costs import make_costs
 
 RUN = {
@@ -24,7 +24,7 @@ def round_row(number, test_accuracy, validation_accuracy=None, diverged=False, *
         "samples": 100 if number and measured else 0, "client_loss": 0.5 if number and measured else None,
         "train_loss": 2.0 - number / 10 if measured else None, "train_accuracy": 0.5 if measured else None,
         "validation_loss": None, "validation_accuracy": validation_accuracy, "test_loss": 0.25 if measured else None,
-        "test_accuracy": test_accuracy, "diverged": diverged,
+        "test_accuracy": test_accuracy, "diverged": diverged, **dict.fromkeys(AGREEMENT),
     }  # fmt: skip
 
 

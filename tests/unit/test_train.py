@@ -114,6 +114,8 @@ def test_rounds_table_says_what_the_models_do(whole):
         *IDENTITY,
         *("round", "clients", "samples", "client_loss", "train_loss", "train_accuracy"),
         *("validation_loss", "validation_accuracy", "test_loss", "test_accuracy", "diverged"),
+        *("mean_update_norm", "gradient_diversity", "inverse_gradient_diversity", "mean_cosine"),
+        "minimum_cosine",
     ]
     assert table["round"].tolist() == list(range(TRAINING.rounds + 1))
     assert table["clients"].tolist() == [0] + [3] * TRAINING.rounds

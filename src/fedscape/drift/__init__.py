@@ -1,1 +1,1 @@
-"""How far clients and rounds move."""
+"""How far global models move."""

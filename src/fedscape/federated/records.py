@@ -6,6 +6,7 @@ import platform
 import resource
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pandas as pd
 import torch
 
 import fedscape
+from fedscape.federated.agreement import Agreement
 from fedscape.federated.rounds import RoundReport
 from fedscape.files import csv_text
 from fedscape.models.evaluate import Evaluation
@@ -68,7 +70,8 @@ def rounds_row(
         evaluation = (evaluations or {}).get(split)
         row[f"{split}_loss"] = evaluation.loss if evaluation else math.nan
         row[f"{split}_accuracy"] = evaluation.accuracy if evaluation else math.nan
-    return {**row, "diverged": diverged}
+    undefined = {field.name: math.nan for field in fields(Agreement)}
+    return {**row, "diverged": diverged, **(asdict(report.agreement) if report else undefined)}
 
 
 def timing_row(

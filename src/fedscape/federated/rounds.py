@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fedscape.federated import pruning
 from fedscape.federated.aggregate import Gathering
+from fedscape.federated.agreement import Agreement, UpdateStatistics
 from fedscape.federated.batches import ClientTask, client_task
 from fedscape.federated.clients import ClientStore
 from fedscape.federated.lanes import ClientStart, Lanes
@@ -76,6 +77,7 @@ class RoundReport:
     clients: int  # that took part
     samples: int  # they have together
     client_loss: float  # mean over these samples of the local objective during training
+    agreement: Agreement  # of the clients' updates
 
 
 class Diverged(Exception):
@@ -153,6 +155,7 @@ def play_round(
         return _start(federation, task, context)
 
     gathering, samples, loss_sum, longest = Gathering(state.model), 0, 0.0, 0
+    updates = UpdateStatistics(state.model.parameters, len(drawn))
     pruning_mask = (state.kept, state.steps)
     for start, result in lanes.train(tasks, begin, rule, context, pruning_mask, on_tick):
         if not math.isfinite(result.loss):
@@ -162,6 +165,7 @@ def play_round(
         contribution = rule.after_client(result, start.client, context)
         _keep(federation, result, start, contribution.state)
         gathering.add(result.model, _weight(federation, result), contribution)
+        updates.add(result.model.parameters)
         samples += result.samples
         loss_sum += result.loss * result.samples
         longest = max(longest, result.steps)
@@ -179,7 +183,7 @@ def play_round(
     following = GlobalState(model, server_state, shared, kept, steps)
     if not following.is_finite():
         raise Diverged("server: the averaged model or what the server remembers is not finite")
-    return following, RoundReport(len(drawn), samples, loss_sum / samples)
+    return following, RoundReport(len(drawn), samples, loss_sum / samples, updates.agreement())
 
 
 def averaged_before(training: Training, number: int) -> bool:

@@ -127,7 +127,7 @@ def hessian(study: Study, wildcards: Mapping[str, str]) -> dict:
 
 
 def drift(study: Study, wildcards: Mapping[str, str]) -> dict:
-    """Settings of the drift statistics for a group of runs."""
+    """Settings of the distances of a group of runs."""
     _, runs = _analysis(study.drift, wildcards)
     return {"runs": [asdict(run) for run in runs]}
 

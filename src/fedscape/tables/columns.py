@@ -7,6 +7,9 @@ TO_RUN = ["to_partition", "to_init", "to_method", "to_seed"]  # other end of a p
 NAMES = [column for column in IDENTITY if column != "seed"]  # what runs share that differ only in their seed
 SPLITS = ("train", "validation", "test")
 QUALITY = [f"{split}_{measure}" for split in SPLITS for measure in ("loss", "accuracy")]
+AGREEMENT = [
+    "mean_update_norm", "gradient_diversity", "inverse_gradient_diversity", "mean_cosine", "minimum_cosine",
+]  # fmt: skip
 COST = [
     "rounds", "seconds", "evaluation_seconds", "median_round_seconds", "peak_memory_mb",
     "median_training_seconds",
@@ -30,7 +33,7 @@ KEYS = {
     "drift": [*IDENTITY, "drift", "group", "round"],
 }  # fmt: skip
 MEASURES = {
-    "rounds": ["clients", "samples", "client_loss", *QUALITY, "diverged"],
+    "rounds": ["clients", "samples", "client_loss", *QUALITY, "diverged", *AGREEMENT],
     "barriers": ["sup", "argmax", "midpoint", "from_value", "to_value"],
     "layers": ["value", "from_value", "to_value", "barrier", "ratio", "samples", "batch_norm"],
     "distances": [
@@ -38,10 +41,7 @@ MEASURES = {
         "units_moved",
     ],
     "hessian": ["eigenvalue", "residual", "products", "samples"],
-    "drift": [
-        "step_norm", "distance_start", "distance_end", "clients", "mean_update_norm", "gradient_diversity",
-        "mean_cosine", "minimum_cosine",
-    ],
+    "drift": ["step_norm", "distance_start", "distance_end"],
 }  # fmt: skip
 
 
