@@ -19,7 +19,7 @@ from engine_helpers import (
 from torch.nn.functional import cross_entropy
 
 from fedscape.federated.lanes import Lanes
-from fedscape.federated.rounds import averaged_before
+from fedscape.federated.rounds import is_averaged_after
 from fedscape.federated.state import ModelState
 from fedscape.federated.weighting import input_variances
 from fedscape.models.evaluate import normalise
@@ -42,11 +42,11 @@ def close(found: torch.Tensor, expected: torch.Tensor, rounding: float = 2e-6) -
 
 @pytest.mark.parametrize(
     ("every", "expected"),
-    [(1, [1, 2, 3, 4, 5, 6]), (2, [1, 3, 5]), (4, [1, 5]), ("never", [1])],
+    [(1, [0, 1, 2, 3, 4, 5]), (2, [0, 2, 4]), (4, [0, 4]), ("never", [0])],
 )
-def test_rounds_that_begin_from_the_global_model(every, expected):
+def test_rounds_after_which_clients_go_on_from_the_global_model(every, expected):
     training = replace(TRAINING, rounds=6, average_every=every)
-    assert [number for number in range(1, 7) if averaged_before(training, number)] == expected
+    assert [number for number in range(6) if is_averaged_after(training, number)] == expected
 
 
 @pytest.mark.parametrize("changes", [MOMENTUM, ADAMW])

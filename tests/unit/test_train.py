@@ -1,10 +1,12 @@
 """Whole runs: what their files say, and that no interruption changes a byte of it."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
 from fedscape.federated import train
 from fedscape.federated.algorithms import fedavg
+from fedscape.federated.samples import Samples
 from fedscape.federated.trajectory import ClientModels, Trajectory
 from fedscape.federated.weights import read_weights, write_weights
 from fedscape.files import read_csv
@@ -259,6 +262,26 @@ def test_a_run_that_diverges_ends_with_the_last_finite_round(folder, whole, monk
     flat = torch.cat([parameter.flatten() for parameter in final.parameters()])
     assert torch.equal(flat, finite.parameters(2))
     assert "client" in json.loads(outputs["run"].read_text())["diverged"]
+
+
+@pytest.mark.parametrize(("every", "rounds"), [("never", 4), (3, 2)])
+def test_an_average_that_nobody_goes_on_from_may_be_of_no_use(folder, monkeypatch, every, rounds):
+    """All averages after the start have an infinite loss; only those that clients begin from end the run."""
+    evaluate, seen = Samples.evaluate, []
+
+    def evaluated(self, *arguments):
+        seen.append(arguments)
+        found = evaluate(self, *arguments)
+        return (
+            {split: replace(one, loss=math.inf) for split, one in found.items()} if len(seen) > 1 else found
+        )
+
+    monkeypatch.setattr(Samples, "evaluate", evaluated)
+    outputs = run_once(folder, average_every=every, participation=1.0)
+    table = read_csv(outputs["rounds"])
+    finite = table[~table["diverged"]]
+    assert finite["round"].iloc[-1] == rounds and finite["test_loss"].iloc[1:].eq(math.inf).all()
+    assert bool(json.loads(outputs["run"].read_text())["diverged"]) is (every == 3)
 
 
 def killed(*_):

@@ -186,10 +186,10 @@ def play_round(
     return following, RoundReport(len(drawn), samples, loss_sum / samples, updates.agreement())
 
 
-def averaged_before(training: Training, number: int) -> bool:
-    """Whether clients begin round `number` from the global model, not from their own."""
+def is_averaged_after(training: Training, number: int) -> bool:
+    """Whether clients go on from the global model after round `number` (0: the start), not from their own."""
     every = training.average_every
-    return number == 1 or (every != "never" and (number - 1) % every == 0)
+    return number == 0 or (every != "never" and number % every == 0)
 
 
 def _start(federation: Federation, task: ClientTask, context: Context) -> ClientStart:
@@ -201,7 +201,7 @@ def _start(federation: Federation, task: ClientTask, context: Context) -> Client
         known=torch.tensor(float(federation.store.knows(task.client)), device=device),
         state=_under(RULE, kept),
     )
-    averaged = averaged_before(training, context.round)
+    averaged = is_averaged_after(training, context.round - 1)
     model = rule.start(client, context) if averaged else ModelState(**_under(MODEL, kept))
     fresh = STEPS not in kept or (averaged and training.optimiser_state == "reset")
     moments = {} if fresh else _under(OPTIMISER, kept)

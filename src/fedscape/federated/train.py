@@ -23,6 +23,7 @@ from fedscape.federated.rounds import (
     Federation,
     GlobalState,
     first_state,
+    is_averaged_after,
     kept_by_clients,
     play_round,
 )
@@ -183,11 +184,12 @@ def _play(
     """Play the rounds that are left; returns the state after the last finite one."""
     lanes, folder = federation.lanes, store.folder
 
-    def evaluate_state(state: GlobalState) -> tuple[dict[str, Evaluation], float]:
+    def evaluate_state(state: GlobalState, number: int) -> tuple[dict[str, Evaluation], float]:
         begin = time.perf_counter()
         evaluations = samples.evaluate(lanes.module, state.model, lanes.layout)
         for split, evaluation in evaluations.items():
-            if not math.isfinite(evaluation.loss):
+            # An average that nobody goes on from may be of no use without harm to the run.
+            if not math.isfinite(evaluation.loss) and is_averaged_after(training, number):
                 raise Diverged(f"the {split} loss of the global model is {evaluation.loss}")
         return evaluations, time.perf_counter() - begin
 
@@ -202,7 +204,7 @@ def _play(
     if store.state is None:
         state = first_state(lanes, federation.rule)
         try:
-            evaluations, seconds = evaluate_state(state)
+            evaluations, seconds = evaluate_state(state, 0)
         except Diverged as reason:
             raise FedscapeError(f"the initial weights are of no use: {reason}") from reason
         row = rounds_row(identity, 0, evaluations=evaluations)
@@ -221,7 +223,7 @@ def _play(
             following, report = play_round(federation, number, state, on_client, paths, on_tick)
             seconds = time.perf_counter() - begin
             if number % training.evaluate_every == 0 or number == training.rounds:
-                evaluations, evaluation_seconds = evaluate_state(following)
+                evaluations, evaluation_seconds = evaluate_state(following, number)
         except Diverged as reason:
             message = f"round {number}, {reason}"
             say(f"diverged: {message}; the run ends with round {store.round}")
