@@ -17,6 +17,7 @@ from fedscape.files import read_csv
 from fedscape.models.build import random_model
 from fedscape.models.evaluate import evaluate
 from fedscape.models.subject import open_subject
+from fedscape.resume import ResumeFolder
 
 ENDS = [np.array([np.zeros(bowl.SIZE), bowl.MINIMUM + shift]) for shift in (0.7, -0.4)]
 PAIR = {"from": 0, "to": 1, "round": "last", "to_round": "last", "client": -1, "to_client": -1}
@@ -164,6 +165,67 @@ def test_a_pair_is_left_out_where_a_run_diverged_before(tmp_path, caplog):
     assert "diverged before round 1" in caplog.text and "diverged before round last" in caplog.text
     nothing, _ = measured(tmp_path, arguments, [PAIR])
     assert nothing.empty and list(nothing)[-len(LAYER_COLUMNS) :] == LAYER_COLUMNS
+
+
+def test_clients_are_evaluated_with_their_own_buffers(tmp_path):
+    """The global model's running statistics are others."""
+    arguments = networks(tmp_path, "resnet20", {"norm": "batch"}, count=1)
+    module = random_model("resnet20", {"norm": "batch"}, (1, 4, 4), 2, 7)
+    for name, buffer in module.named_buffers():
+        if name.endswith("running_var"):
+            buffer.fill_(2.5)
+    rows = np.stack([Trajectory.open(arguments["trajectories"][0]).parameters(number) for number in (0, 1)])
+    others = np.zeros((2, sum(one.numel() for one in module.buffers() if one.is_floating_point())))
+    path = tmp_path / "run0" / "trajectory.safetensors"
+    bowl.write_models(path, module, rows, clients=rows[None], buffers=others + 1)
+    pair = {**PAIR, "to": 0, "round": 1, "to_round": 1, "client": 0, "to_client": 1}
+    clients = [path.with_name("clients.safetensors")]
+    options = {"between": "clients", "regimes": ["full"], "batch_norm": "interpolate"}
+    layers, _ = measured(tmp_path, arguments, [pair], clients=clients, **options)
+    row = layers[(layers["measure"] == "loss") & (layers["split"] == "train")].iloc[0]
+    subject = opened(arguments)
+    parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
+    for column, vector in (("from_value", rows[0]), ("to_value", rows[1]), ("value", rows.mean(axis=0))):
+        nn.utils.vector_to_parameters(torch.from_numpy(vector), parameters.values())
+        loss = evaluate(
+            module, {name: one.detach() for name, one in parameters.items()}, buffers, subject.train
+        )
+        assert row[column] == pytest.approx(loss.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("between", ["clients", "rounds"])
+def test_what_a_diverged_run_has_not_reached_is_left_out(tmp_path, caplog, between):
+    arguments = bowl.world(tmp_path, [np.zeros((3, bowl.SIZE))])
+    path = tmp_path / "run0" / "trajectory.safetensors"
+    shapes = ((3, bowl.SIZE), (2, 2, bowl.SIZE))
+    rows, models = (np.random.default_rng(0).standard_normal(shape) for shape in shapes)
+    bowl.write_models(path, bowl.Bowl(), rows, clients=models)
+    clients = path.with_name("clients.safetensors")
+    shorten(path, [0, 1])
+    shorten(clients, [1])
+    own = {"client": 0, "to_client": 1} if between == "clients" else {"round": 0}
+    pairs = [{**PAIR, "to": 0, "round": n, "to_round": n, **own} for n in (1, 2)]
+    files = [clients] if between == "clients" else []
+    layers, _ = measured(tmp_path, arguments, pairs, clients=files, between=between, regimes=["full"])
+    assert set(layers["to_round"]) == {1} and "diverged before round 2" in caplog.text
+
+
+def test_a_job_killed_before_its_commit_measures_that_pair_again(tmp_path, monkeypatch):
+    """Its rows are on disk already; they must not count twice."""
+    arguments = networks(tmp_path, "cnn", {}, count=3)
+    pairs = [{**PAIR, "from": a, "to": b} for a, b in ((0, 1), (0, 2))]
+    whole = measured(tmp_path, arguments, pairs)
+
+    def dies(self, progress):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResumeFolder, "commit", dies)
+        with pytest.raises(KeyboardInterrupt):
+            measured(tmp_path, arguments, pairs)
+    assert list((tmp_path / "resume").glob("0-*.csv"))
+    for one, other in zip(whole, measured(tmp_path, arguments, pairs), strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_a_killed_job_goes_on_with_the_next_pair(tmp_path, monkeypatch):
