@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn.functional import relu
 
-from fedscape.models import cnn, resnet, resnet20
+from fedscape.errors import FedscapeError
+from fedscape.models import cnn, leaf_cnn, resnet, resnet20
 from fedscape.models.build import build_model, classifier_names, random_model
 from fedscape.models.layout import Layout, buffers_of, flatten, layout_of, parameters_of
 from fedscape.models.residual import ResidualBlock
@@ -129,7 +130,7 @@ def test_resnet_computes_what_torchvision_computes(name, settings):
     torch.testing.assert_close(ours.eval()(images), theirs.eval()(images))
 
 
-@pytest.mark.parametrize("stem", ["small", "imagenet"])
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
 @pytest.mark.parametrize("shortcut", ["conv", "pad"])
 @pytest.mark.parametrize("block", ["basic", "bottleneck"])
 def test_the_last_block_is_called_once_with_the_previous_stages_output(block, shortcut, stem):
@@ -183,6 +184,12 @@ def test_the_branch_of_a_dropped_block_is_not_computed():
         ({"blocks": [2, 0]}, r"blocks must list at least one stage, each >= 1, got \[2, 0\]"),
         ({"blocks": [1], "width": 0}, "width must be >= 1, got 0"),
         ({"blocks": [1], "norm": "group", "groups": 5}, "groups must divide 16, got 5"),
+        ({"blocks": [1, 1], "norm": "group", "groups": 24}, "groups must divide 32, got 24"),
+        (
+            {"blocks": [1], "block": "bottleneck", "norm": "group", "groups": 24},
+            "groups must divide 64, got 24",
+        ),
+        ({"blocks": [1], "groups": 0}, "groups must be >= 1, got 0"),
         ({"blocks": [1], "projection": -1}, "projection must be >= 0, got -1"),
     ],
 )
@@ -214,6 +221,116 @@ def test_cnn_parameters(shape, flattened, count):
     assert with_head(torch.zeros(2, *shape)).shape == (2, 10)
 
 
+@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+def test_group_norm_is_what_batch_norm_is_replaced_by(block):
+    """opacus puts GroupNorm(min(32, C), C) in the place of BatchNorm2d(C), as the code of Where to Begin? has it."""
+    settings = {"blocks": [1, 1], "width": 16, "block": block}
+    batch = build_model("resnet", settings, (3, 16, 16), 10)
+    group = build_model("resnet", settings | {"norm": "group", "groups": 32}, (3, 16, 16), 10)
+    norms = [layer for layer in batch.modules() if isinstance(layer, nn.BatchNorm2d)]
+    groups = [layer for layer in group.modules() if isinstance(layer, nn.GroupNorm)]
+    channels = [layer.num_features for layer in norms]
+    assert [(layer.num_groups, layer.num_channels) for layer in groups] == [(min(32, c), c) for c in channels]
+    assert min(channels) < 32 <= max(channels)
+    assert group(torch.zeros(2, 3, 16, 16)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "flattened", "count"),
+    [
+        ((3, 32, 32), 10, 32 * 3 * 3, 31_594),
+        ((1, 28, 28), 62, 32 * 3 * 3, 46_046),
+        ((1, 8, 8), 10, 32 * 2 * 2, 29_418),
+        ((1, 4, 4), 10, 32 * 2 * 2, 29_418),
+    ],
+)
+def test_leaf_cnn_for_celeba(shape, classes, flattened, count):
+    """Four times a padded convolution, one and the same group norm, ReLU and pooling."""
+    network = random_model("leaf-cnn", {}, shape, classes, seed=0)
+    layers = convolution(shape[0], 32) + 3 * convolution(32, 32) + 2 * 32
+    assert layers + linear(flattened, classes) == count == layout_of(network).parameter_count
+    with torch.no_grad():
+        for tensor in (network.norm.weight, network.norm.bias):
+            tensor.uniform_(0.5, 1.5)
+    images = torch.randn(2, *shape)
+    features = images
+    for layer in network.convolutions:
+        features = nn.functional.conv2d(features, layer.weight, layer.bias, padding=2)
+        mean, variance = features.mean((2, 3), keepdim=True), features.var((2, 3), correction=0, keepdim=True)
+        features = (features - mean) / (variance + 1e-5).sqrt()
+        features = features * network.norm.weight[:, None, None] + network.norm.bias[:, None, None]
+        features = nn.functional.max_pool2d(relu(features), 2)
+    expected = features.flatten(1) @ network.classifier.weight.T + network.classifier.bias
+    torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "flattened", "count"),
+    [
+        ((1, 28, 28), 62, 64 * 7 * 7, 6_603_710),  # published: LEAF's network for FEMNIST
+        ((3, 32, 32), 10, 64 * 8 * 8, 8_464_842),
+        ((1, 8, 8), 10, 64 * 2 * 2, 598_922),
+    ],
+)
+def test_leaf_cnn_for_femnist(shape, classes, flattened, count):
+    network = build_model("leaf-cnn", {"network": "femnist"}, shape, classes)
+    layers = 25 * shape[0] * 32 + 32 + 25 * 32 * 64 + 64
+    assert (
+        layers + linear(flattened, 2048) + linear(2048, classes)
+        == count
+        == layout_of(network).parameter_count
+    )
+    assert network(torch.zeros(2, *shape)).shape == (2, classes)
+
+
+def test_leaf_cnn_settings_are_checked():
+    with pytest.raises(ValueError, match="network must be celeba or femnist, got shakespeare"):
+        leaf_cnn.Settings(network="shakespeare")
+
+
+def fire(inputs, squeezed, expanded):
+    """Parameters of a block of SqueezeNet: 1x1, then 1x1 and 3x3 side by side."""
+    return linear(inputs, squeezed) + linear(squeezed, expanded) + convolution(squeezed, expanded)
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "count"),
+    [
+        ((3, 224, 224), 1000, 1_248_424),  # published: torchvision's squeezenet1_0
+        ((3, 32, 32), 10, 740_554),
+        ((1, 28, 28), 62, 757_822),
+        ((1, 21, 21), 10, 731_146),
+        ((1, 20, 20), 10, 731_146),
+        ((1, 8, 8), 10, 731_146),
+    ],
+)
+def test_squeezenet_parameters(shape, classes, count):
+    network = build_model("squeezenet", {}, shape, classes)
+    blocks = [(96, 16, 64), (128, 16, 64), (128, 32, 128), (256, 32, 128), (256, 48, 192), (384, 48, 192)]
+    blocks += [(384, 64, 256), (512, 64, 256)]
+    layers = 49 * shape[0] * 96 + 96 + sum(fire(*block) for block in blocks) + linear(512, classes)
+    assert layers == count == layout_of(network).parameter_count
+    if shape[1] < 224:
+        assert network(torch.zeros(2, *shape)).shape == (2, classes)
+
+
+def test_squeezenet_is_torchvisions_without_dropout():
+    from torchvision.models import squeezenet1_0
+
+    torch.manual_seed(0)
+    theirs = squeezenet1_0(num_classes=7, dropout=0)
+    ours = build_model("squeezenet", {}, (3, 40, 40), 7)
+    ours.load_state_dict(theirs.state_dict())
+    images = torch.randn(4, 3, 40, 40)
+    assert torch.equal(ours(images), theirs(images))
+    assert not any(isinstance(layer, nn.Dropout) for layer in ours.modules())
+
+
+def test_squeezenet_refuses_images_of_which_nothing_is_left():
+    with pytest.raises(FedscapeError, match="squeezenet takes images of 8 pixels or more, got 7"):
+        build_model("squeezenet", {}, (3, 7, 9), 10)
+
+
 def test_cnn_settings_are_checked():
     with pytest.raises(ValueError, match="projection must be >= 0, got -1"):
         cnn.Settings(projection=-1)
@@ -235,6 +352,9 @@ def test_a_start_depends_on_its_seed_alone():
         ("resnet20", {}, "classifier"),
         ("resnet", {"blocks": [1], "projection": 8}, "classifier"),
         ("cnn", {"projection": 8}, "classifier"),
+        ("leaf-cnn", {}, "classifier"),
+        ("leaf-cnn", {"network": "femnist"}, "9"),
+        ("squeezenet", {}, "classifier.1"),
     ],
 )
 def test_the_classifier_is_what_depends_on_the_classes(name, settings, layer):

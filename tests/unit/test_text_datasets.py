@@ -6,6 +6,7 @@ from importlib import resources
 
 import numpy as np
 import pytest
+from leaf_files import leaf_file, write_leaf
 
 from fedscape.data.datasets import leaf_text, sklearn_descriptions, tinyshakespeare
 from fedscape.data.partition import make_partition, open_partition
@@ -195,16 +196,6 @@ def window(text: str, length: int) -> dict[str, list[str]]:
         "x": [text[start : start + length] for start in range(count)],
         "y": [text[start + length] for start in range(count)],
     }
-
-
-def leaf_file(by_user: dict[str, dict], **changes) -> dict:
-    counts = [len(samples["y"]) for samples in by_user.values()]
-    return {"users": list(by_user), "num_samples": counts, "user_data": by_user} | changes
-
-
-def write_leaf(folder, split, name, content: dict) -> None:
-    (folder / split).mkdir(parents=True, exist_ok=True)
-    (folder / split / f"{name}.json").write_text(json.dumps(content))
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ class Anatomy:
 
     @cached_property
     def classifier(self) -> str:
-        """Name of the last linear layer."""
+        """Name of the last linear layer; without any, of the last convolution."""
         return classifier_names(self.module)[0].rpartition(".")[0]
 
     @cached_property
@@ -68,7 +68,7 @@ class Network:
 
     @property
     def classifier(self) -> str:
-        """Name of the last linear layer."""
+        """Name of the last linear layer; without any, of the last convolution."""
         return self._anatomy.classifier
 
     @property

@@ -2,7 +2,6 @@
 
 import math
 import os
-import platform
 import resource
 import sys
 from collections.abc import Mapping
@@ -14,10 +13,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-import fedscape
 from fedscape.federated.agreement import Agreement
 from fedscape.federated.rounds import RoundReport
-from fedscape.files import csv_text
+from fedscape.files import csv_text, read_csv
 from fedscape.models.evaluate import Evaluation
 
 SPLITS = ("train", "validation", "test")
@@ -99,14 +97,20 @@ def timing_row(
 
 
 def machine(device: torch.device) -> dict[str, object]:
-    """Versions and hardware, for run.json."""
+    """Hardware, for run.json."""
     return {
-        "fedscape": fedscape.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "threads": torch.get_num_threads(),
+    }
+
+
+def totals(timing: Path) -> dict[str, float]:
+    """What a run took in all, over every process that worked on it, from its timing.csv; for run.json."""
+    table = read_csv(timing)
+    return {
+        "seconds": round(float((table["seconds"] + table["evaluation_seconds"]).sum()), 3),
+        "evaluation_seconds": round(float(table["evaluation_seconds"].sum()), 3),
+        "peak_memory_mb": round(float(table["peak_memory_mb"].max()), 1),
     }
 
 

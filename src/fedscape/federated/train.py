@@ -17,7 +17,7 @@ from fedscape.federated.lanes import Lanes
 from fedscape.federated.optimiser import moment_names
 from fedscape.federated.participation import participants_per_round
 from fedscape.federated.progress import ProgressDisplay, say
-from fedscape.federated.records import machine, now, rounds_row, timing_row
+from fedscape.federated.records import machine, now, rounds_row, timing_row, totals
 from fedscape.federated.rounds import (
     Diverged,
     Federation,
@@ -36,6 +36,7 @@ from fedscape.files import write_json
 from fedscape.models.build import random_model
 from fedscape.models.evaluate import Evaluation
 from fedscape.plugins import load
+from fedscape.provenance import commit, versions
 from fedscape.resume import ResumeFolder
 
 FINAL = "final.safetensors"
@@ -87,6 +88,7 @@ def train_run(
     files = {TRAJECTORY: trajectory, CLIENTS: clients, ROUNDS: rounds, FINAL: final, TIMING: timing, RUN: run}
     with ResumeFolder(resume, fingerprint) as folder:
         if not folder.finished:
+            code = commit()  # the one that trains, whatever happens to the clone meanwhile
             samples = Samples.open(dataset, partition, prepare_device(device, training.precision))
             module = random_model(model, dict(model_settings), samples.shape, samples.classes, seed)
             load_weights(module, read_weights(initial), initial)
@@ -138,7 +140,10 @@ def train_run(
                 "rounds": store.round,
                 "diverged": store.diverged,
                 "fingerprint": fingerprint,
+                **code,
+                **versions(),
                 **machine(lanes.device),
+                **totals(folder.folder / TIMING),
                 "started": store.started,
                 "ended": now(),
             }

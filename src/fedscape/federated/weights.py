@@ -50,7 +50,11 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str |
 
 def check_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
     """Refuse a state_dict that is not one of this model, naming `source` and the first names that differ."""
-    wanted = module.state_dict()
+    check_tensors(module.state_dict(), tensors, source)
+
+
+def check_tensors(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str | Path) -> None:
+    """Refuse tensors that have not the names and shapes of `wanted`, the model's."""
     for problem, names in (
         ("lacks", [name for name in wanted if name not in tensors]),
         ("has unknown", [name for name in tensors if name not in wanted]),

@@ -32,9 +32,14 @@ def random_model(name: str, settings: dict, shape: tuple[int, ...], classes: int
 
 
 def classifier_names(module: nn.Module) -> tuple[str, ...]:
-    """Names of the parameters of the last linear layer, the part that depends on the classes."""
-    layers = [name for name, layer in module.named_modules() if isinstance(layer, nn.Linear)]
+    """Names of the parameters of the last linear layer, the part that depends on the classes.
+
+    In a network without linear layers it is the last convolution.
+    """
+    modules = list(module.named_modules())
+    layers = [name for name, layer in modules if isinstance(layer, nn.Linear)]
+    layers = layers or [name for name, layer in modules if isinstance(layer, nn.Conv2d)]
     if not layers:
-        raise ValueError(f"{type(module).__name__} has no linear layer")
+        raise ValueError(f"{type(module).__name__} has no linear layer and no convolution")
     prefix = f"{layers[-1]}." if layers[-1] else ""
     return tuple(prefix + name for name, _ in module.get_submodule(layers[-1]).named_parameters())

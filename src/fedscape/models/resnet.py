@@ -4,7 +4,8 @@ He et al., Deep Residual Learning for Image Recognition, 2016. `{block: bottlene
 what the code of FedAlign's authors calls ResNet-56: 591,322 parameters with 3 input channels and 10 classes,
 614,452 with 100 classes, 746,036 with 100 classes and `projection: 256`. `{blocks: [2, 2, 2, 2], width: 64,
 stem: imagenet}` is ResNet-18. With `norm: none` normalisation is left out and nothing put in its place
-(convolutions keep no bias), as the layer-wise connectivity paper does it.
+(convolutions keep no bias), as the layer-wise connectivity paper does it. `norm: group, groups: 32` means
+min(32, C) groups for C channels: what opacus makes of batch norm in the code of Where to Begin? (2022).
 
 The network's stages are `stages.0`, `stages.1`, ...; the last one is what FedAlign calls the last block.
 """
@@ -26,10 +27,10 @@ class Settings:
     blocks: list[int]  # blocks of each stage; each stage after the first halves height and width
     block: Literal["basic", "bottleneck"] = "basic"  # 3x3, 3x3; or 1x1, 3x3 and 1x1 to 4 times the width
     width: int = 16  # channels of the stem and of the first stage's 3x3 convolutions; doubled by each stage
-    stem: Literal["small", "imagenet"] = "small"  # small: 3x3; imagenet: 7x7 with stride 2, max pooling
+    stem: Literal["cifar", "imagenet"] = "cifar"  # cifar: 3x3; imagenet: 7x7 with stride 2, max pooling
     shortcut: Literal["conv", "pad"] = "conv"  # where shapes differ: 1x1 convolution, or zeros (option A)
     norm: Literal["batch", "group", "none"] = "batch"  # kind of the layer after each convolution
-    groups: int = 8  # groups of channels that `norm: group` normalises; must divide width
+    groups: int = 8  # `norm: group` has so many groups, or one for each channel where these are fewer
     projection: int = 0  # outputs of a two-layer head before the classifier, as MOON has it; 0: no head
 
     def __post_init__(self):
@@ -37,8 +38,13 @@ class Settings:
             raise ValueError(f"blocks must list at least one stage, each >= 1, got {self.blocks}")
         if self.width < 1:
             raise ValueError(f"width must be >= 1, got {self.width}")
-        if self.norm == "group" and (self.groups < 1 or self.width % self.groups):
-            raise ValueError(f"groups must divide {self.width}, got {self.groups}")
+        if self.groups < 1:
+            raise ValueError(f"groups must be >= 1, got {self.groups}")
+        ratios = (1, 4) if self.block == "bottleneck" else (1,)
+        every = [self.width * 2**stage * ratio for stage in range(len(self.blocks)) for ratio in ratios]
+        wrong = [channels for channels in every if channels % min(self.groups, channels)]
+        if self.norm == "group" and wrong:
+            raise ValueError(f"groups must divide {wrong[0]}, got {self.groups}")
         if self.projection < 0:
             raise ValueError(f"projection must be >= 0, got {self.projection}")
 
@@ -52,6 +58,16 @@ def build(settings: Settings, shape: tuple[int, int, int], classes: int) -> nn.M
     return network
 
 
+def torchvision_name(name: str) -> str | None:
+    """What torchvision's network of the same blocks calls a tensor; None for those of a projection head."""
+    first, _, rest = name.partition(".")
+    if first == "stages":
+        stage, rest = rest.split(".", 1)
+        return f"layer{int(stage) + 1}.{rest.replace('norm', 'bn').replace('around', 'downsample')}"
+    theirs = {"conv": "conv1", "norm": "bn1", "classifier": "fc"}
+    return f"{theirs[first]}.{rest}" if first in theirs else None
+
+
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     """A convolution without bias that keeps height and width, divided by the stride."""
     return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
@@ -62,7 +78,7 @@ def normalisation(settings: Settings, channels: int) -> nn.Module:
     if settings.norm == "batch":
         return nn.BatchNorm2d(channels)
     if settings.norm == "group":
-        return nn.GroupNorm(settings.groups, channels)
+        return nn.GroupNorm(min(settings.groups, channels), channels)
     return nn.Identity()
 
 

@@ -32,7 +32,7 @@ def build(settings: Settings, shape: tuple[int, int, int], classes: int) -> nn.M
         blocks=[3, 3, 3],
         block="basic",
         width=16,
-        stem="small",
+        stem="cifar",
         shortcut="pad",
         norm=settings.norm,
         groups=settings.groups,

@@ -12,14 +12,12 @@ which `every: 80` keeps about one; and where test samples were drawn from among 
 scripts do by sample, nearly all test characters are known from training. A prepared sample takes 1 kB.
 """
 
-import hashlib
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from fedscape.data.sources.leaf import leaf_files, leaf_users
 from fedscape.data.sources.text import code_points, raw_of, tokens, vocabulary
 from fedscape.data.storage import Raw
 from fedscape.errors import FedscapeError
@@ -44,21 +42,14 @@ class Settings:
 def load(settings: Settings, data_root: Path, name: str) -> Raw:
     """Read the files below ``data_root/settings.folder``; users are numbered in the order of sorted ids."""
     folder = data_root / settings.folder
-    files = {split: sorted((folder / split).glob("*.json")) for split in ("train", "test")}
-    for split, paths in files.items():
-        if not paths:
-            raise FedscapeError(
-                f"{name}: no {folder / split}/*.json found; make them with LEAF's preprocess.sh and place "
-                "them there, or set data_root or the data set's `folder`"
-            )
     sources: dict[str, str] = {}
     points, users = {}, {}
-    for split, paths in files.items():
+    for split, paths in leaf_files(folder, name, "make them with LEAF's preprocess.sh").items():
         found: list[tuple[str, np.ndarray]] = []
         for path in paths:
-            content = path.read_bytes()
-            sources[f"{settings.folder}/{split}/{path.name}"] = hashlib.md5(content).hexdigest()
-            found += _samples(content, settings.every, f"{name}: {path}")
+            for user in leaf_users(path, name, sources, f"{settings.folder}/{split}/{path.name}"):
+                samples = _joined(user.x[:: settings.every], user.y[:: settings.every], user.where)
+                found.append((user.id, samples))
         found.sort(key=lambda one: one[0])  # stable: a user's samples stay in the order of the files
         users[split] = np.repeat([user for user, _ in found], [len(samples) for _, samples in found])
         points[split] = [samples for _, samples in found]
@@ -70,31 +61,6 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
     characters = vocabulary([*points["train"], *points["test"]])
     train, test = (tokens(np.concatenate(points[split]), characters) for split in ("train", "test"))
     return raw_of(train, test, np.unique(users["train"], return_inverse=True)[1], characters, sources)
-
-
-def _samples(content: bytes, every: int, where: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Of each user with samples, its id and the code points of x and y together, uint32 [n, T + 1]."""
-    try:
-        data = json.loads(content)
-    except ValueError as error:
-        raise FedscapeError(f"{where}: not valid JSON ({error})") from error
-    by_user = _entry(data, "user_data", dict, f"{where}: user_data")
-    for user in _entry(data, "users", list, f"{where}: users"):
-        key = f"{where}: user_data.{user}"
-        own = _entry(by_user, str(user), dict, key)
-        x, y = (_entry(own, part, list, f"{key}.{part}") for part in ("x", "y"))
-        if len(x) != len(y):
-            raise FedscapeError(f"{key}: {len(x)} in x and {len(y)} in y; as many of both are wanted")
-        if x:
-            yield str(user), _joined(x[::every], y[::every], key)
-
-
-def _entry(mapping: object, entry: str, kind: type, key: str) -> object:
-    """What a JSON object has under a key; nothing, or another kind, is named."""
-    found = mapping.get(entry) if isinstance(mapping, dict) else None
-    if not isinstance(found, kind):
-        raise FedscapeError(f"{key}: missing, or not {'a list' if kind is list else 'an object'}")
-    return found
 
 
 def _joined(x: list, y: list, key: str) -> np.ndarray:

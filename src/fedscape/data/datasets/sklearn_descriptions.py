@@ -2,14 +2,16 @@
 
 English text that needs no download, for the quick scale: 14 documents of 704 to 10,923 characters, 43,054 of
 92 kinds in all with scikit-learn 1.9 (`dataset.json` has the md5s). Each is cut into sequences of `length`
-characters, the last of which are the test set: 1,204 and 133 sequences with `length: 32`.
+characters, the last of which are the test set: 1,204 and 133 sequences with `length: 32`. Its two parts have
+the same vocabulary, that of all documents.
 """
 
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
-from fedscape.data.sources.text import code_points, cut_by_client, read_text, vocabulary
+from fedscape.data.sources.text import code_points, cut_by_client, part_of, read_text, vocabulary
 from fedscape.data.storage import Raw
 
 PACKAGE = "sklearn.datasets.descr"
@@ -24,6 +26,7 @@ class Settings:
 
     length: int = 32  # characters of a sequence
     test_fraction: float = 0.1  # share of each document's sequences that are for testing; one at least
+    part: Literal["all", "clients", "proxy"] = "all"  # proxy: a third of the documents, none of `clients`
 
     def __post_init__(self):
         if self.length < 1:
@@ -39,7 +42,7 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
         for path in sorted(folder.glob("*.rst")):
             texts[path.stem], sources[f"{PACKAGE}/{path.name}"] = read_text(path, name)
     return cut_by_client(
-        texts,
+        part_of(texts, settings.part),
         vocabulary(map(code_points, texts.values())),
         settings.length,
         settings.test_fraction,

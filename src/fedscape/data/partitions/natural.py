@@ -6,6 +6,8 @@ import numpy as np
 
 from fedscape.errors import FedscapeError
 
+OWN_CLIENTS = True  # `clients` may be left out
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -8,6 +8,21 @@ import numpy as np
 
 from fedscape.data.storage import Inputs, Raw
 from fedscape.errors import FedscapeError
+from fedscape.streams import stream
+
+PART_SEED = 0  # no setting: clients and proxy must never overlap, whoever prepares them
+PROXY_SHARE = 1 / 3  # of the clients
+
+
+def part_of(texts: Mapping[str, str], part: str) -> dict[str, str]:
+    """`all` texts, or one of two parts that share none: a third, drawn at random, is the `proxy`.
+
+    texts: client -> its text; the others are those of the `clients`.
+    """
+    names = sorted(texts)
+    order = stream(PART_SEED, "text-parts").permutation(len(names))
+    proxy = {names[i] for i in order[: round(PROXY_SHARE * len(names))]}
+    return {name: texts[name] for name in names if part == "all" or (name in proxy) == (part == "proxy")}
 
 
 def read_text(path: Path, name: str) -> tuple[str, str]:

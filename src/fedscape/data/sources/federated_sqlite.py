@@ -1,0 +1,66 @@
+"""The sqlite files of TensorFlow Federated's data sets: clients, and their serialised examples."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from fedscape.errors import FedscapeError
+
+COLUMNS = {
+    "examples": ("split_name", "client_id", "serialized_example_proto"),
+    "client_metadata": ("client_id", "split_name"),
+}
+"""What is read of each table."""
+
+
+@contextmanager
+def opened(path: Path, where: str) -> Iterator[sqlite3.Connection]:
+    """The database, which is not written to: no file appears beside it, either.
+
+    Raises FedscapeError for a file that is no database, lacks a table or a column, or is cut off, also where
+    that is found only while it is read.
+    """
+    try:
+        address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            database.execute("PRAGMA temp_store = MEMORY")
+            for table, columns in COLUMNS.items():
+                present = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+                if not present:
+                    raise FedscapeError(f"{where}: has no table {table}; is it TensorFlow Federated's file?")
+                for column in columns:
+                    if column not in present:
+                        raise FedscapeError(f"{where}: {table}: has no column {column}")
+            yield database
+    except sqlite3.Error as error:
+        raise FedscapeError(f"{where}: not a whole sqlite file ({error}); get and unpack it again") from error
+
+
+def clients_of(database: sqlite3.Connection, split: str, where: str) -> list[str]:
+    """The clients of a split, sorted; a split without any is refused."""
+    query = "SELECT DISTINCT client_id FROM client_metadata WHERE split_name = ?"
+    clients = sorted(str(client) for (client,) in database.execute(query, (split,)))
+    if not clients:
+        splits = database.execute("SELECT DISTINCT split_name FROM client_metadata ORDER BY 1")
+        present = ", ".join(str(one) for (one,) in splits) or "none"
+        raise FedscapeError(
+            f"{where}: client_metadata: no client has split_name {split}; there are {present}"
+        )
+    return clients
+
+
+def rows_of(database: sqlite3.Connection, split: str, clients: Sequence[str]) -> Iterator[tuple[str, object]]:
+    """Client and serialised example of each of the clients' rows, one at a time.
+
+    Those of a client come in the order of the file. Where the file has an index of clients sqlite jumps from
+    one to the next; without one it goes through all rows once.
+    """
+    database.execute("CREATE TEMP TABLE chosen (client_id TEXT PRIMARY KEY) WITHOUT ROWID")
+    database.executemany("INSERT INTO chosen VALUES (?)", ((client,) for client in clients))
+    query = (
+        "SELECT client_id, serialized_example_proto FROM examples "
+        "WHERE split_name = ? AND client_id IN (SELECT client_id FROM chosen)"
+    )
+    for client, example in database.execute(query, (split,)):
+        yield str(client), example

@@ -1,0 +1,71 @@
+"""Json files in LEAF's format: a train and a test folder, users with lists of samples `x` and labels `y`.
+
+Caldas et al., LEAF: A Benchmark for Federated Settings, arXiv 1812.01097::
+
+    {"users": [id], "num_samples": [n], "user_data": {id: {"x": [sample], "y": [label]}}}
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from fedscape.errors import FedscapeError
+
+SPLITS = ("train", "test")
+
+
+class User(NamedTuple):
+    """What one file holds of a user: at least one sample, as many labels."""
+
+    id: str
+    x: list
+    y: list
+    where: str  # data set, file and key, for messages
+
+
+def leaf_files(folder: Path, name: str, advice: str) -> dict[str, list[Path]]:
+    """``<folder>/train/*.json`` and ``<folder>/test/*.json``, sorted; none of either is refused.
+
+    advice: how the user gets them, for the message.
+    """
+    files = {split: sorted((folder / split).glob("*.json")) for split in SPLITS}
+    for split, paths in files.items():
+        if not paths:
+            raise FedscapeError(
+                f"{name}: no {folder / split}/*.json found; {advice} and place them there, or set data_root "
+                "or the data set's `folder`"
+            )
+    return files
+
+
+def leaf_users(path: Path, name: str, sources: dict[str, str], shown: str) -> Iterator[User]:
+    """The users of a file that have samples, in its order. The file is in memory while they are gone through.
+
+    sources: is given the md5 of the file under the name `shown`. Raises FedscapeError naming file and key.
+    """
+    content, where = path.read_bytes(), f"{name}: {path}"
+    sources[shown] = hashlib.md5(content).hexdigest()
+    try:
+        data = json.loads(content)
+    except ValueError as error:
+        raise FedscapeError(f"{where}: not valid JSON ({error})") from error
+    del content
+    by_user = entry(data, "user_data", dict, f"{where}: user_data")
+    for user in entry(data, "users", list, f"{where}: users"):
+        key = f"{where}: user_data.{user}"
+        own = entry(by_user, str(user), dict, key)
+        x, y = (entry(own, part, list, f"{key}.{part}") for part in ("x", "y"))
+        if len(x) != len(y):
+            raise FedscapeError(f"{key}: {len(x)} in x and {len(y)} in y; as many of both are wanted")
+        if x:
+            yield User(str(user), x, y, key)
+
+
+def entry(mapping: object, name: str, kind: type, key: str) -> object:
+    """What a JSON object has under a name; nothing, or another kind, is named as `key`."""
+    found = mapping.get(name) if isinstance(mapping, dict) else None
+    if not isinstance(found, kind):
+        raise FedscapeError(f"{key}: missing, or not {'a list' if kind is list else 'an object'}")
+    return found
