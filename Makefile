@@ -11,8 +11,10 @@ demo: .venv/installed
 	$(BIN)/snakemake --cores all
 	@echo "Figures: results/pilot/quick/figures/   Tables: results/pilot/quick/tables/   What they mean: results/README.md"
 
+# Tests of the library two at a time; those of the workflow share its results, and use both cores themselves.
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit
+	$(BIN)/python -m pytest tests/workflow
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
