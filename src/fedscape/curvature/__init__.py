@@ -1,1 +1,45 @@
-"""Second derivatives of the loss."""
+"""Second derivatives of the loss: eigenvalues, traces, densities, and how far clients agree in them.
+
+In a notebook, of any module and an `EvaluationSet` of samples:
+
+    here = module, *state_of(module), data
+    product = HessianProduct(*here)
+    top_eigenpairs(product, product.size, 3, seed=0, device=product.point.device).values
+    exact_diagonal(*here).sum()             # the trace, without a product, where the network allows it
+    hutch_pp(product, product.size, 30, seed=0, device=product.point.device)   # where it does not
+"""
+
+from fedscape.curvature.agreement import Agreement, agreement
+from fedscape.curvature.density import lanczos, quadrature, smoothed
+from fedscape.curvature.exact import exact_diagonal
+from fedscape.curvature.piecewise import why_not_piecewise_linear
+from fedscape.curvature.traces import Estimate, hutch_pp, hutchinson, hutchinson_parts, xtrace
+from fedscape.models.evaluate import EvaluationSet
+from fedscape.models.hessian import (
+    Eigenpairs,
+    HessianProduct,
+    bottom_eigenpairs,
+    state_of,
+    top_eigenpairs,
+)
+
+__all__ = [
+    "Agreement",
+    "Eigenpairs",
+    "Estimate",
+    "EvaluationSet",
+    "HessianProduct",
+    "agreement",
+    "bottom_eigenpairs",
+    "exact_diagonal",
+    "hutch_pp",
+    "hutchinson",
+    "hutchinson_parts",
+    "lanczos",
+    "quadrature",
+    "smoothed",
+    "state_of",
+    "top_eigenpairs",
+    "why_not_piecewise_linear",
+    "xtrace",
+]

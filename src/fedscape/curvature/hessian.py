@@ -1,19 +1,29 @@
-"""Stage `hessian`: the largest Hessian eigenvalues of chosen models of several runs."""
+"""Stage `hessian`: the curvature of the loss at chosen models of several runs, global ones and clients'."""
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.sparse.linalg import ArpackError
 from tqdm import tqdm
 
+from fedscape.curvature.agreement import agreement
+from fedscape.curvature.exact import exact_diagonal
+from fedscape.curvature.measure import COLUMNS, DENSITY_COLUMNS, EXACT, Here, Wanted, model_rows
+from fedscape.curvature.piecewise import check_piecewise_linear, why_not_piecewise_linear
+from fedscape.curvature.subjects import GLOBAL, Model, Models
 from fedscape.federated.device import prepare_device
-from fedscape.federated.trajectory import Trajectory
-from fedscape.files import write_csv
-from fedscape.models.hessian import Eigenpairs, HessianProduct, top_eigenpairs
-from fedscape.models.subject import check_layout, open_subject
+from fedscape.files import atomic, read_csv, write_csv
+from fedscape.models.subject import open_subject
+from fedscape.resume import ResumeFolder
+
+CURVATURE, DENSITY = "curvature.csv", "density.csv"
+KEYS = ["curvature", "group", "round", "of", "client", "data"]
+ROW_KEYS = ["quantity", "index", "definition"]  # layers stay in their order
+EXACT_CLASSES = 20
+"""With more classes `auto` estimates a trace: the exact one takes a backward pass for each of them."""
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +32,18 @@ def evaluate_hessians(
     *,
     runs: Sequence[dict],
     trajectories: Sequence[str | Path],
+    clients: Sequence[str | Path],
+    partitions: Sequence[str | Path],
     rounds: Sequence[int | float | str],
+    of: Sequence[str],
+    on: Sequence[str],
     top: int,
+    bottom: int,
+    trace: str,
+    layers: bool,
+    probes: int,
+    density: Mapping[str, object] | None,
+    agreements: Sequence[str],
     model: str,
     model_settings: dict,
     dataset_folder: str | Path,
@@ -33,47 +53,51 @@ def evaluate_hessians(
     samples: int | None,
     seed: int,
     device: str,
-    out: str | Path,
+    resume: str | Path,
+    fingerprint: str,
+    out_curvature: str | Path,
+    out_density: str | Path,
 ) -> None:
-    """Write the `top` largest eigenvalues of the train loss's Hessian after `rounds` of each run.
+    """Write curvature.csv and density.csv; killed at any moment and called again, it goes on.
 
-    rounds: as in `chosen_rounds`. partition: whose train samples the loss is the mean over; samples, seed: at
-    most so many of them, the same in every product. The network is in eval mode with the model's own running
-    statistics. curvature, group: names for the CSV. `products` counts all Hessian-vector products of a model,
-    those for the residuals included. Where none are found, the row has empty cells and the log says why.
+    rounds: as in `chosen_rounds`. of: `global`, `clients`: whose models. on: `global`, the train samples of
+    `partition`, and `own`, each client's own of its run's file in `partitions`; at most `samples` of either,
+    chosen by `seed`, the same in every product. top, bottom: eigenvalues at each end. trace: `none`, `exact`,
+    the name of an estimator, or `auto`, exact where that is possible and cheap. layers: each layer's trace
+    too. probes: products of an estimate. density: `{steps, probes, width}` or None. agreements: definitions
+    of H_N and H_D. clients, partitions: files of each run, none unless clients' models or samples are wanted.
+    The network is in eval mode with the model's own running statistics. curvature, group: names for the CSV.
+    fingerprint: digest of all that the job depends on; a folder `resume` of another one is emptied.
+    Raises FedscapeError before anything is computed where an exact diagonal is not possible.
     """
     subject = open_subject(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
-    rows = []
-    for run, path in zip(tqdm(runs, disable=None), trajectories, strict=True):
-        trajectory = Trajectory.open(path)
-        check_layout(subject, trajectory.layout, path)
-        for number in chosen_rounds(trajectory.rounds, rounds):
-            product = HessianProduct.of(subject, trajectory.parameters(number), trajectory.buffers(number))
-            try:
-                pairs = top_eigenpairs(product, subject.layout.parameter_count, top, seed, subject.device)
-            except ArpackError as error:
-                # One model without eigenvalues (a Hessian of NaN or of zeros) must not take the others along.
-                log.warning("%s: round %d: no eigenvalues found (%s)", path, number, error)
-                undefined = np.full(top, np.nan)
-                pairs = Eigenpairs(undefined, undefined, np.empty((top, 0)))
-            log.info("%s: round %d: largest eigenvalue %.4g", path, number, pairs.values[0])
-            rows += [
-                {
-                    **run,
-                    "curvature": curvature,
-                    "group": group,
-                    "round": number,
-                    "index": index + 1,
-                    "eigenvalue": pairs.values[index],
-                    "residual": pairs.residuals[index],
-                    "products": product.count,
-                    "samples": len(subject.train.labels),
-                }
-                for index in range(top)
-            ]
-    write_csv(out, pd.DataFrame(rows), sort_by=[*runs[0], "curvature", "group", "round", "index"])
+    models = Models.open(subject, trajectories, clients, partitions, dataset_folder, samples, seed)
+    wanted = Wanted(top, bottom, _chosen_trace(models, trace, layers), layers, probes, density)
+    if wanted.trace == EXACT or agreements:
+        name = "trace: exact" if wanted.trace == EXACT else "agreement"
+        check_piecewise_linear(*_first_model(models), name)
+    tasks = list(_tasks(models, rounds, of, on, bool(agreements)))
+    with ResumeFolder(resume, fingerprint) as folder:
+        for number, one in enumerate(tqdm(tasks, disable=None) if not folder.finished else ()):
+            if number < folder.progress.get("done", 0):
+                continue
+            if reason := folder.stop_requested():
+                folder.stop(reason, f"{number} of {len(tasks)} models")
+            log.info("%s: round %d, %s", trajectories[one.run], one.round, one.words)
+            whole = one.of in of
+            identity = {**runs[one.run], "curvature": curvature, "group": group, **one.columns}
+            measured = _measured(models, one, wanted if whole else None, bool(agreements), seed)
+            _save(folder.folder, number, identity, *measured)
+            folder.commit({"done": number + 1})
+        if not folder.finished:
+            names = {"curvature": curvature, "group": group}
+            agreed = _agreements(folder.folder, tasks, models, runs, names, agreements)
+            columns = [*runs[0], *KEYS]
+            _join(folder.folder, CURVATURE, [*columns, *COLUMNS], [*columns, *ROW_KEYS], agreed)
+            _join(folder.folder, DENSITY, [*columns, *DENSITY_COLUMNS], [*columns, "eigenvalue"], [])
+        folder.finish({CURVATURE: out_curvature, DENSITY: out_density})
 
 
 def chosen_rounds(kept: Sequence[int], rounds: Sequence[int | float | str]) -> list[int]:
@@ -91,3 +115,108 @@ def chosen_rounds(kept: Sequence[int], rounds: Sequence[int | float | str]) -> l
         elif value <= kept[-1]:
             chosen.add(value)
     return sorted(chosen)
+
+
+def _chosen_trace(models: Models, trace: str, layers: bool) -> str:
+    """What `auto` means for this network and these classes."""
+    if trace != "auto":
+        return trace
+    module, tensors, inputs = _first_model(models)
+    reason = why_not_piecewise_linear(module, tensors, inputs)
+    if reason is None and models.classes > EXACT_CLASSES:
+        reason = f"there are {models.classes} classes"
+    if reason is None:
+        return EXACT
+    estimator = "hutchinson" if layers else "hutch++"
+    log.info("traces are estimated (%s), because %s", estimator, reason)
+    return estimator
+
+
+def _first_model(models: Models) -> tuple:
+    """The network, the tensors of any of its models and a sample, for a look at its layers."""
+    subject, first = models.subject, models.trajectories[0]
+    parameters, buffers = first.state(first.rounds[0])
+    ((inputs, _), *_) = models.sample.batches()
+    tensors = {name: one.to(subject.device) for name, one in {**parameters, **buffers}.items()}
+    return subject.module, tensors, inputs
+
+
+def _tasks(
+    models: Models, rounds: Sequence, of: Sequence[str], on: Sequence[str], agreed: bool
+) -> Iterator[Model]:
+    """The models to look at, and on which samples, in a fixed order."""
+    for run, trajectory in enumerate(models.trajectories):
+        for number in chosen_rounds(trajectory.rounds, rounds):
+            if "global" in of:
+                yield Model(run, number, GLOBAL, "global")
+            for client in models.participants(run, number) if "clients" in of or agreed else ():
+                for data in on:
+                    yield Model(run, number, client, data)
+
+
+def _measured(
+    models: Models, one: Model, wanted: Wanted | None, agreed: bool, seed: int
+) -> tuple[list, list, np.ndarray | None]:
+    """Rows of both CSVs about one model, and its diagonal if clients' are compared."""
+    here = Here(models.subject, *models.tensors(one), models.data(one))
+    compared = agreed and one.client != GLOBAL
+    exact = compared or (wanted is not None and wanted.trace == EXACT)
+    diagonal = exact_diagonal(*here.arguments).cpu() if exact else None
+    rows, points = model_rows(here, wanted, diagonal, seed) if wanted else ([], [])
+    return rows, points, diagonal.numpy() if compared else None
+
+
+def _save(
+    folder: Path, number: int, identity: dict, rows: list, points: list, diagonal: np.ndarray | None
+) -> None:
+    """Keep what was measured of model `number` until all are done."""
+    for name, found in ((CURVATURE, rows), (DENSITY, points)):
+        if found:
+            table = pd.DataFrame([{**identity, **row} for row in found])
+            write_csv(folder / f"{number}-{name}", table, sort_by=list(identity))
+    if diagonal is not None:
+        with atomic(_diagonal(folder, number)) as temporary, temporary.open("wb") as file:
+            np.save(file, diagonal)
+
+
+def _diagonal(folder: Path, number: int) -> Path:
+    return folder / f"{number}-diagonal.npy"
+
+
+def _agreements(
+    folder: Path,
+    tasks: Sequence[Model],
+    models: Models,
+    runs: Sequence[dict],
+    names: Mapping[str, str],
+    definitions: Sequence[str],
+) -> list[dict]:
+    """Rows of H_N and H_D: of the clients of a round, on each kind of samples, by each definition."""
+    rounds: dict[tuple, list[int]] = {}
+    for number, one in enumerate(tasks):
+        if one.client != GLOBAL:
+            rounds.setdefault((one.run, one.round, one.data), []).append(number)
+    sizes = [math.prod(shape) for _, shape in models.subject.layout.parameters]
+    rows = []
+    for (run, number, data), places in rounds.items() if definitions else ():
+        diagonals = [np.load(_diagonal(folder, place), mmap_mode="r") for place in places]
+        counts = [models.count(tasks[place]) for place in places]
+        for definition in definitions:
+            found = agreement(diagonals, sizes, definition)
+            shared = {
+                **runs[run], **names, "round": number, "of": "clients", "client": GLOBAL, "data": data,
+                "index": 0, "layer": "", "definition": definition, "estimator": EXACT,
+                "standard_error": np.nan, "residual": np.nan, "products": 0,
+                "samples": counts[0] if data == "global" else sum(counts),
+            }  # fmt: skip
+            rows += [{**shared, "quantity": "H_N", "value": found.norm}]
+            rows += [{**shared, "quantity": "H_D", "value": found.direction}]
+    return rows
+
+
+def _join(folder: Path, name: str, columns: Sequence[str], keys: Sequence[str], more: list[dict]) -> None:
+    """All models' rows of one kind in one file, sorted."""
+    paths = sorted(folder.glob(f"*-{name}"), key=lambda path: int(path.name.partition("-")[0]))
+    parts = [*(read_csv(path) for path in paths), *([pd.DataFrame(more)] if more else [])]
+    table = pd.concat(parts) if parts else pd.DataFrame()
+    write_csv(folder / name, table.reindex(columns=list(columns)), sort_by=list(keys))

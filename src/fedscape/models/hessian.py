@@ -1,23 +1,28 @@
-"""The largest eigenvalues of the loss's Hessian, from its products with vectors and without the Hessian."""
+"""Extreme eigenvalues of the loss's Hessian, from its products with vectors and without the Hessian."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
 
 import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from fedscape.models.evaluate import EvaluationSet, mode
-from fedscape.models.layout import Layout, parameters_of
+from fedscape.models.layout import Layout, buffers_of, flatten, layout_of, parameters_of
 from fedscape.models.subject import Subject
 from fedscape.streams import stream
 
-GRAPH_SAMPLES = 1000
-"""Samples whose gradient's graph is kept between products: a third less time per product for 0.6 GB of
-memory with ConvNet at 32x32, 4 GB with ResNet-20. With more samples each product computes gradients again."""
+KEPT_BYTES = 4 << 30
+"""Memory on a CPU for graphs of gradients that are kept between products, which makes a product a third
+faster: 1,400 images of 32x32 in ResNet-20, 8,700 in ConvNet. What does not fit is computed again for each."""
+KEPT_SHARE = 0.5
+"""The same on a GPU: a share of its free memory."""
 
 LANCZOS_VECTORS = 10
 """Size of the Krylov space; with a tolerance of 1e-3 about 11 to 16 products give an error below 1e-6."""
@@ -29,7 +34,7 @@ RESTARTS = 300
 
 @dataclass(frozen=True)
 class Eigenpairs:
-    """values [k], largest first; residuals [k] = ||H v - lambda v|| / |lambda|; vectors float64 [k, P]."""
+    """values [k], the most extreme first; residuals [k] = ||H v - lambda v|| / |lambda|; vectors [k, P]."""
 
     values: np.ndarray
     residuals: np.ndarray
@@ -41,6 +46,8 @@ class HessianProduct:
 
     parameters: the point [P], of any floating type; buffers stay as they are and the module is in eval mode,
     so the loss is a fixed function of the parameters. `count` says how many products have been computed.
+    kept_bytes: memory for the graphs of the gradients of the first batches (None: KEPT_BYTES or KEPT_SHARE);
+    those of the others are built anew for each product.
     """
 
     def __init__(
@@ -50,7 +57,7 @@ class HessianProduct:
         parameters: Tensor,
         buffers: dict[str, Tensor],
         data: EvaluationSet,
-        graph_samples: int = GRAPH_SAMPLES,
+        kept_bytes: int | None = None,
     ):
         self.module = module
         self.layout = layout
@@ -58,7 +65,8 @@ class HessianProduct:
         self.buffers = buffers
         self.data = data
         self.count = 0
-        self._kept = list(self._gradients()) if len(data.labels) <= graph_samples else None
+        budget = _free_bytes(self.point.device) if kept_bytes is None else kept_bytes
+        self._kept = list(self._gradients(stop=self._batches_within(budget)))
 
     @classmethod
     def of(cls, subject: Subject, parameters: Tensor, buffers: dict[str, Tensor]) -> "HessianProduct":
@@ -66,22 +74,26 @@ class HessianProduct:
         buffers = {name: tensor.to(subject.device) for name, tensor in buffers.items()}
         return cls(subject.module, subject.layout, parameters.to(subject.device), buffers, subject.train)
 
+    @property
+    def size(self) -> int:
+        """P, the number of parameters."""
+        return self.layout.parameter_count
+
     def __call__(self, vector: Tensor) -> Tensor:
         """H v, float64 [P], for `vector` [P]; batches are added up in float64."""
         self.count += 1
         vector = vector.to(self.point)
         total = torch.zeros(self.point.shape, dtype=torch.float64, device=self.point.device)
-        for gradient in self._gradients() if self._kept is None else self._kept:
-            (product,) = torch.autograd.grad(
-                gradient, self.point, vector, retain_graph=self._kept is not None
-            )
-            total += product
+        for gradient in self._kept:
+            total += torch.autograd.grad(gradient, self.point, vector, retain_graph=True)[0]
+        for gradient in self._gradients(start=len(self._kept)):
+            total += torch.autograd.grad(gradient, self.point, vector)[0]
         return total
 
-    def _gradients(self) -> Iterator[Tensor]:
-        """Per batch, its part of the mean's gradient [P], ready to be differentiated once more."""
+    def _gradients(self, start: int = 0, stop: int | None = None) -> Iterator[Tensor]:
+        """Of each of these batches, its part of the mean's gradient [P], ready to be differentiated again."""
         predictions = self.data.labels.numel()  # one for each image, or for each token of a sequence
-        for inputs, labels in self.data.batches():
+        for inputs, labels in islice(self.data.batches(), start, stop):
             if inputs.is_floating_point():
                 inputs = inputs.to(self.point.dtype)
             with mode(self.module, training=False):
@@ -90,36 +102,86 @@ class HessianProduct:
             loss = cross_entropy(logits, labels, reduction="sum") / predictions
             yield torch.autograd.grad(loss, self.point, create_graph=True)[0]
 
+    def _batches_within(self, budget: int) -> int:
+        """How many batches' graphs fit into so many bytes, from what the first one's saves."""
+        if not budget:
+            return 0
+        saved: dict[int, int] = {}  # bytes by address, since a tensor may be saved several times
+
+        def note(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            saved[storage.data_ptr()] = storage.nbytes()
+            return tensor.detach()
+
+        with saved_tensors_hooks(note, lambda tensor: tensor):
+            next(self._gradients(stop=1))
+        return budget // max(sum(saved.values()), 1)
+
+
+def state_of(module: nn.Module) -> tuple[Layout, Tensor, dict[str, Tensor]]:
+    """Layout, parameters [P] and buffers of a module's own weights, as `HessianProduct` takes them."""
+    layout = layout_of(module)
+    vector, floats, counters = flatten(dict(module.state_dict()), layout)
+    device = next(module.parameters()).device
+    return layout, vector.to(device), buffers_of(floats.to(device), counters.to(device), layout)
+
 
 def top_eigenpairs(
     product: Callable[[Tensor], Tensor], size: int, top: int, seed: int, device: torch.device
 ) -> Eigenpairs:
-    """The `top` algebraically largest eigenpairs of a symmetric operator on vectors [size].
+    """The `top` algebraically largest eigenpairs of a symmetric operator on vectors [size], largest first.
 
     Lanczos with restarts (ARPACK), started from the stream `eigenvector` of `seed`. Unlike power iteration it
     does not mistake a large negative eigenvalue for the largest. `top` more products give the residuals.
     Raises ArpackError if it does not converge, ValueError if `top` is not below `size`.
     """
-    if not 1 <= top < size:
-        raise ValueError(f"top must be between 1 and {size - 1} for {size} parameters, got {top}")
+    return _eigenpairs(product, size, top, "LA", seed, device)
+
+
+def bottom_eigenpairs(
+    product: Callable[[Tensor], Tensor], size: int, bottom: int, seed: int, device: torch.device
+) -> Eigenpairs:
+    """As `top_eigenpairs`, the `bottom` algebraically smallest (most negative) ones, smallest first."""
+    return _eigenpairs(product, size, bottom, "SA", seed, device)
+
+
+def _eigenpairs(
+    product: Callable[[Tensor], Tensor],
+    size: int,
+    wanted: int,
+    end: Literal["LA", "SA"],
+    seed: int,
+    device: torch.device,
+) -> Eigenpairs:
+    if not 1 <= wanted < size:
+        name = {"LA": "top", "SA": "bottom"}[end]
+        raise ValueError(f"{name} must be between 1 and {size - 1} for {size} parameters, got {wanted}")
 
     def apply(vector: np.ndarray) -> np.ndarray:
         return product(torch.from_numpy(vector.reshape(-1)).to(device)).cpu().numpy()
 
     values, vectors = eigsh(
         LinearOperator((size, size), matvec=apply, dtype=np.float64),
-        k=top,
-        which="LA",
+        k=wanted,
+        which=end,
         # ARPACK needs more vectors than eigenpairs and no more than there are dimensions.
-        ncv=min(size, max(LANCZOS_VECTORS, 2 * top + 1)),
+        ncv=min(size, max(LANCZOS_VECTORS, 2 * wanted + 1)),
         tol=TOLERANCE,
         maxiter=RESTARTS,
         v0=stream(seed, "eigenvector").standard_normal(size),
     )
-    order = np.argsort(values)[::-1]
+    order = np.argsort(values if end == "SA" else -values)
     values, vectors = values[order], vectors.T[order]
     residuals = [
         np.linalg.norm(apply(vector) - value * vector) / abs(value)
         for value, vector in zip(values, vectors, strict=True)
     ]
     return Eigenpairs(values, np.array(residuals), vectors)
+
+
+def _free_bytes(device: torch.device) -> int:
+    """Memory that graphs may take on a device."""
+    if device.type != "cuda":
+        return KEPT_BYTES
+    # What torch keeps reserved for reuse counts as used there.
+    return int(KEPT_SHARE * torch.cuda.mem_get_info(device)[0])

@@ -1,31 +1,32 @@
-"""How sharp the end of a run is: an eigenvalue of the training loss's Hessian at its last measured round."""
+"""How sharp the loss is: an eigenvalue of the training loss's Hessian at a measured round of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
-SOURCES = ("hessian",)
+from fedscape.tables.curvature import mean_over_runs
+
+SOURCES = ("curvature",)
+QUANTITY = "eigenvalue"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Which eigenvalue."""
+    """Which eigenvalue, of which models."""
 
-    index: int = 1  # from the largest one, which is 1
+    index: int = 1  # from the largest one, which is 1; -1 is the smallest one
+    at: Literal["last", "first"] = "last"  # the last or the first measured round
+    of: Literal["global", "clients"] = "global"  # clients: mean over the clients' models
+    data: Literal["global", "own"] = "global"  # own: each client's model on its own samples
 
     def __post_init__(self):
-        if self.index < 1:
-            raise ValueError(f"index must be >= 1, got {self.index}")
+        if self.index == 0:
+            raise ValueError("index must be 1 (the largest), 2, ... or -1 (the smallest), -2, ..., got 0")
 
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the runs of the case; NaN if there is none, or one was not measured."""
-    rows = frames["hessian"]
-    found = [_of_run(run, settings.index) for _, run in rows.groupby("run")]
-    return sum(found) / len(found) if found else float("nan")
-
-
-def _of_run(rows: pd.DataFrame, index: int) -> float:
-    last = rows[(rows["round"] == rows["round"].max()) & (rows["index"] == index)]
-    return float(last["eigenvalue"].iloc[0]) if len(last) else float("nan")
+    wanted = {"quantity": "eigenvalue", "index": settings.index}
+    return mean_over_runs(frames["curvature"], wanted, settings.of, settings.data, settings.at)

@@ -1,0 +1,89 @@
+"""The density of a Hessian's eigenvalues by stochastic Lanczos quadrature.
+
+From a random vector v, m steps of the Lanczos process give a tridiagonal matrix T; its eigenvalues and the
+squares of the first entries of its eigenvectors are the nodes and weights of Gauss quadrature for the
+spectral measure of v, whose mean over v is the density of the eigenvalues (Ubaru, Chen & Saad, 2017;
+Ghorbani, Krishnan & Xiao, Neural Net Optimization via Hessian Eigenvalue Density, 2019).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedscape.curvature.traces import Product, probes
+
+POINTS = 512
+"""Eigenvalues at which the density is given."""
+MARGIN = 4.0
+"""Space beyond the outermost nodes, in widths of the smoothing: nothing is cut off."""
+BREAKDOWN = 1e-10
+"""Where the next vector is so short beside the operator, the Krylov space is exhausted."""
+
+
+@dataclass(frozen=True)
+class Quadrature:
+    """Of each test vector, nodes and weights (adding up to 1): float64 [steps], fewer where it broke down."""
+
+    nodes: list[np.ndarray]
+    weights: list[np.ndarray]
+
+    def mean(self, function: Callable[[np.ndarray], np.ndarray]) -> float:
+        """The mean of a function over the eigenvalues, tr f(A) / P."""
+        pairs = zip(self.nodes, self.weights, strict=True)
+        return float(np.mean([weights @ function(nodes) for nodes, weights in pairs]))
+
+
+def lanczos(product: Product, start: Tensor, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Diagonal [m] and off-diagonal [m - 1] of T from `start`, with full re-orthogonalisation; m <= steps.
+
+    Without it, eigenvalues that have converged come back as ghosts. Holds `steps` vectors in memory.
+    """
+    steps = min(steps, len(start))
+    basis = torch.empty(steps, len(start), dtype=torch.float64, device=start.device)
+    basis[0] = start / start.norm()
+    diagonal, beside = [], []
+    for step in range(steps):
+        following = product(basis[step]).double()
+        diagonal.append(float(basis[step] @ following))
+        known = basis[: step + 1]
+        for _ in range(2):  # twice is enough (Parlett, 1980)
+            following = following - known.T @ (known @ following)
+        length = float(following.norm())
+        scale = max(map(abs, [*diagonal, *beside]))
+        if step + 1 == steps or not length > BREAKDOWN * scale:
+            break
+        beside.append(length)
+        basis[step + 1] = following / length
+    return np.array(diagonal), np.array(beside)
+
+
+def quadrature(
+    product: Product, size: int, steps: int, vectors: int, seed: int, device: torch.device
+) -> Quadrature:
+    """Nodes and weights from so many Rademacher vectors of the stream `probe`; steps x vectors products."""
+    nodes, weights = [], []
+    for start in probes(vectors, size, seed, device):
+        diagonal, beside = lanczos(product, start, steps)
+        values, eigenvectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
+        nodes.append(values)
+        weights.append(eigenvectors[0] ** 2)
+    return Quadrature(nodes, weights)
+
+
+def smoothed(found: Quadrature, width: float, points: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues [points], evenly spread, and the density there, smoothed by a Gaussian; its integral is 1.
+
+    width: standard deviation of the Gaussian, as a share of the range of the nodes.
+    """
+    low, high = min(map(np.min, found.nodes)), max(map(np.max, found.nodes))
+    # An operator with one eigenvalue has no range.
+    deviation = width * (high - low) or width * max(abs(high), 1.0)
+    grid = np.linspace(low - MARGIN * deviation, high + MARGIN * deviation, points)
+    density = np.zeros(points)
+    for nodes, weights in zip(found.nodes, found.weights, strict=True):
+        bells = np.exp(-0.5 * ((grid[:, None] - nodes) / deviation) ** 2)
+        density += bells @ weights / (deviation * np.sqrt(2 * np.pi))
+    return grid, density / len(found.nodes)

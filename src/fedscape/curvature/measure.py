@@ -1,0 +1,154 @@
+"""The curvature of the loss at one model: the rows of curvature.csv and density.csv about it."""
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy.sparse.linalg import ArpackError
+from torch import Tensor
+
+from fedscape.curvature.density import quadrature, smoothed
+from fedscape.curvature.traces import ESTIMATORS, Estimate, hutchinson_parts
+from fedscape.models.evaluate import EvaluationSet
+from fedscape.models.hessian import HessianProduct, bottom_eigenpairs, top_eigenpairs
+from fedscape.models.layout import Layout
+from fedscape.models.subject import Subject
+
+COLUMNS = [
+    "quantity", "index", "layer", "definition", "estimator", "value", "standard_error", "residual",
+    "products", "samples",
+]  # fmt: skip
+DENSITY_COLUMNS = ["eigenvalue", "density", "products", "samples"]
+EIGENVALUE, TRACE, LAYER_TRACE, LANCZOS, EXACT = "eigenvalue", "trace", "layer-trace", "lanczos", "exact"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is measured of a model; a row each, or the points of a density."""
+
+    top: int  # largest eigenvalues
+    bottom: int  # smallest ones
+    trace: str  # exact, an estimator, or none
+    layers: bool  # the trace of each layer's block too
+    probes: int  # products that an estimate of the trace takes
+    density: Mapping[str, object] | None  # {steps, probes, width}
+
+
+@dataclass(frozen=True)
+class Here:
+    """A model on the samples that its loss is the mean over; buffers on their device."""
+
+    subject: Subject
+    parameters: Tensor
+    buffers: dict[str, Tensor]
+    data: EvaluationSet
+
+    @property
+    def arguments(self) -> tuple:
+        """What `HessianProduct` and `exact_diagonal` take."""
+        subject = self.subject
+        return subject.module, subject.layout, self.parameters, self.buffers, self.data
+
+
+def model_rows(here: Here, wanted: Wanted, diagonal: Tensor | None, seed: int) -> tuple[list, list]:
+    """Rows of curvature.csv and of density.csv, without the names of the model.
+
+    diagonal: the exact one [P], where the trace is to be exact. seed: of all random vectors. Where no
+    eigenvalues are found the rows are empty and the log says why.
+    """
+    rows = []
+    by_products = wanted.top or wanted.bottom or wanted.density or wanted.trace in ESTIMATORS
+    product = HessianProduct(*here.arguments) if by_products else None
+    if wanted.top:
+        rows += _eigenvalues(here, product, partial(top_eigenpairs, top=wanted.top), wanted.top, 1, seed)
+    if wanted.bottom:
+        find = partial(bottom_eigenpairs, bottom=wanted.bottom)
+        rows += _eigenvalues(here, product, find, wanted.bottom, -1, seed)
+    if wanted.trace == EXACT:
+        rows += _exact_traces(here, wanted, diagonal)
+    elif wanted.trace != "none":
+        rows += _estimated_traces(here, wanted, product, seed)
+    points = _density(here, wanted.density, product, seed) if wanted.density else []
+    return rows, points
+
+
+def layer_sizes(layout: Layout) -> dict[str, int]:
+    """How many parameters each layer has, in their order; a layer is a module with parameters."""
+    sizes: dict[str, int] = {}
+    for name, shape in layout.parameters:
+        layer = name.rpartition(".")[0]
+        sizes[layer] = sizes.get(layer, 0) + math.prod(shape)
+    return sizes
+
+
+def _eigenvalues(
+    here: Here, product: HessianProduct, find: Callable, count: int, sign: int, seed: int
+) -> list[dict]:
+    before = product.count
+    try:
+        pairs = find(product, product.size, seed=seed, device=here.subject.device)
+        values, residuals = pairs.values, pairs.residuals
+    except ArpackError as error:
+        # One model without eigenvalues (a Hessian of NaN or of zeros) must not take the others along.
+        log.warning("no eigenvalues found (%s)", error)
+        values = residuals = np.full(count, np.nan)
+    spent = product.count - before
+    return [
+        _row(here, EIGENVALUE, LANCZOS, value, products=spent, index=sign * (place + 1), residual=residual)
+        for place, (value, residual) in enumerate(zip(values, residuals, strict=True))
+    ]
+
+
+def _exact_traces(here: Here, wanted: Wanted, diagonal: Tensor) -> list[dict]:
+    rows = [_row(here, TRACE, EXACT, float(diagonal.sum()))]
+    if wanted.layers:
+        sizes = layer_sizes(here.subject.layout)
+        parts = diagonal.split(list(sizes.values()))
+        rows += [
+            _row(here, LAYER_TRACE, EXACT, float(part.sum()), layer=layer)
+            for layer, part in zip(sizes, parts, strict=True)
+        ]
+    return rows
+
+
+def _estimated_traces(here: Here, wanted: Wanted, product: HessianProduct, seed: int) -> list[dict]:
+    before = product.count
+    found: dict[str | None, Estimate] = {}
+    if wanted.layers:
+        sizes = layer_sizes(here.subject.layout)
+        blocks = list(sizes.values())
+        *parts, whole = hutchinson_parts(product, blocks, wanted.probes, seed, here.subject.device)
+        found = {None: whole, **dict(zip(sizes, parts, strict=True))}
+    else:
+        estimate = ESTIMATORS[wanted.trace]
+        found = {None: estimate(product, product.size, wanted.probes, seed, here.subject.device)}
+    spent = product.count - before
+    return [
+        _row(
+            here, TRACE if layer is None else LAYER_TRACE, wanted.trace, one.value, products=spent,
+            layer=layer or "", standard_error=one.standard_error,
+        )
+        for layer, one in found.items()
+    ]  # fmt: skip
+
+
+def _density(here: Here, wanted: Mapping, product: HessianProduct, seed: int) -> list[dict]:
+    before = product.count
+    found = quadrature(product, product.size, wanted["steps"], wanted["probes"], seed, here.subject.device)
+    spent, samples = product.count - before, len(here.data.labels)
+    return [
+        dict(zip(DENSITY_COLUMNS, (value, density, spent, samples), strict=True))
+        for value, density in zip(*smoothed(found, wanted["width"]), strict=True)
+    ]
+
+
+def _row(here: Here, quantity: str, estimator: str, value: float, **given: object) -> dict:
+    """A row with defaults for what a quantity does not have."""
+    usual = {"index": 0, "layer": "", "definition": "", "standard_error": np.nan, "residual": np.nan}
+    row = {**usual, "products": 0, **given, "quantity": quantity, "estimator": estimator, "value": value}
+    return {**row, "samples": len(here.data.labels)}

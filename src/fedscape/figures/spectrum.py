@@ -1,0 +1,97 @@
+"""The density of the Hessian's eigenvalues, one line per run, on a logarithmic axis.
+
+Frames: `density` (density.csv). What lies far to the right are the few directions in which the loss is curved
+most; what lies left of 0, those in which it curves downwards. Runs that differ only in their seeds have a
+line each, of one look, and so have a round's clients.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from fedscape.errors import FedscapeError
+from fedscape.figures.labels import panel_titles, run_labels
+from fedscape.figures.panels import legend_below, panel_grid
+from fedscape.figures.style import looks
+from fedscape.tables.columns import NAMES
+
+LOWEST = 1e-6  # share of the highest density at which the vertical axis ends: below is the smoothing's tail
+PANEL = 3.6, 3.2  # inches
+ONE_PANEL = 4.6  # width of a single one
+
+SOURCES = ("curvature",)  # what a study file may draw it from
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Whose spectra are drawn, and when."""
+
+    of: Literal["global", "clients"] = "global"  # clients: of every client's model of the round
+    data: Literal["global", "own"] = "global"  # own: each client's model on its own samples
+    rounds: list[int] | None = None  # a panel for each; null: all that were measured
+    panels: Literal["dataset", "model", "partition", "init", "method", "round"] | None = (
+        "round"  # a panel per value of this column; null: one for all
+    )
+
+
+def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
+    """The figure. Raises FedscapeError for what was not measured."""
+    frame = _chosen(frames["density"], settings)
+    within = [settings.panels] if settings.panels else []
+    frame = frame.assign(line=run_labels(frame, NAMES, within, labels))
+    if settings.panels != "round" and frame["round"].nunique() > 1:
+        frame["line"] = frame["line"].str.cat("round " + frame["round"].astype(str), sep=", ")
+    titles = _titles(frame, settings.panels, labels)
+    width = ONE_PANEL if len(titles) == 1 else PANEL[0]
+    figure, panels = panel_grid(
+        list(titles.values()), (width, PANEL[1]), "eigenvalue of the Hessian", "density of eigenvalues"
+    )
+    styles = looks(frame["line"])
+    for axes, panel in zip(panels, titles, strict=True):
+        here = frame if panel is None else frame[frame[settings.panels] == panel]
+        for (line, *_), rows in here.groupby(["line", "seed", "round", "client"], sort=False):
+            look = styles[line]
+            axes.plot(
+                rows["eigenvalue"], rows["density"], color=look.colour, linestyle=look.line, linewidth=1.2
+            )
+        axes.grid(True, axis="y")
+        axes.axvline(0, color="0.4", linewidth=0.8, zorder=1)
+    highest = frame["density"].max()
+    panels[0].set_yscale("log")
+    panels[0].set_ylim(LOWEST * highest, 2 * highest)
+    if len(styles) > 1:
+        lines = [
+            Line2D([], [], color=look.colour, linestyle=look.line, label=line)
+            for line, look in styles.items()
+        ]
+        legend_below(figure, lines)
+    return figure
+
+
+def _chosen(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """The rows of these models and rounds."""
+    of = {"global": "global", "clients": "client"}[settings.of]
+    rows = frame[(frame["of"] == of) & (frame["data"] == settings.data)]
+    if rows.empty:
+        raise FedscapeError(f"no density of {settings.of} on {settings.data} samples")
+    if settings.rounds is not None:
+        there = rows["round"].unique().tolist()
+        for number in settings.rounds:
+            if number not in there:
+                raise FedscapeError(f"no density of round {number}; there are {', '.join(map(str, there))}")
+        rows = rows[rows["round"].isin(settings.rounds)]
+    return rows.reset_index(drop=True)
+
+
+def _titles(frame: pd.DataFrame, panel: str | None, labels: Sequence[Mapping]) -> dict:
+    """A title per panel."""
+    if panel is None:
+        return {None: ""}
+    if panel == "round":
+        rounds = sorted(frame["round"].unique().tolist())
+        return {number: f"round {number}" for number in rounds}
+    return panel_titles(frame, panel, labels)
