@@ -1,0 +1,129 @@
+"""Seconds a sample of every network that the studies train: the rows of config/costs.csv.
+
+`fedscape cost` multiplies them by what a study computes, until there are results of this clone's own. A step
+is forward, backward and SGD; an evaluation is forward. Data are noise. One thread, or the whole GPU.
+
+    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/costs.py --machine "2 cores" >> config/costs.csv
+    .venv/bin/python benchmarks/costs.py --device cuda --scales paper >> config/costs.csv
+"""
+
+import argparse
+import csv
+import statistics
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from fedscape.command.prices import COLUMNS
+from fedscape.command.work import input_shape, model_label
+from fedscape.federated.device import prepare_device
+from fedscape.job import keep_freed_memory
+from fedscape.models.build import random_model
+from fedscape.study.campaign import read_campaign
+from fedscape.study.files import read_yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+CLASSES = 10
+EVALUATED = 2  # times a step's batch
+WARM_UP = 1
+
+
+def main() -> None:
+    """Print a row per network, shape and quantity."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--machine", default="")
+    parser.add_argument("--scales", nargs="+", default=["paper", "small", "quick"])
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--batch", type=int, help="instead of the smallest that a study uses")
+    given = parser.parse_args()
+    device = prepare_device(given.device)
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    campaign = read_campaign(ROOT, read_yaml(ROOT / "config" / "config.yaml"))
+    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+    for (label, shape), (settings, batch) in wanted(campaign, given.scales).items():
+        measured = measure(settings, shape, given.batch or batch, device, given.repetitions)
+        for kind, value in measured.items():
+            row = {"kind": kind, "name": label, "shape": "x".join(map(str, shape)), "device": name}
+            how = f"benchmarks/costs.py, batch {given.batch or batch}, one thread"
+            day = datetime.now(UTC).date().isoformat()
+            writer.writerow(
+                row
+                | {
+                    "value": value if kind == "parameters" else f"{value:.4g}",
+                    "date": day,
+                    "machine": given.machine,
+                    "how": how,
+                }
+            )
+        sys.stdout.flush()
+
+
+def wanted(campaign, scales) -> dict:
+    """Each network and shape of the studies' runs at these scales, with the smallest batch that trains it."""
+    found: dict = {}
+    for (_, scale), study in campaign.studies.items():
+        for run in study.runs if scale in scales else ():
+            shape = input_shape(study, run.dataset)
+            if shape is not None:
+                key = model_label(study.models[run.model]), shape
+                batch = study.methods[run.method].training["batch_size"]
+                known = found.get(key, (None, batch))[1]
+                found[key] = dict(study.models[run.model]), min(batch, known)
+    return found
+
+
+def measure(settings: dict, shape: tuple, batch: int, device: torch.device, repetitions: int) -> dict:
+    """Seconds a sample of a step and of an evaluation, and the number of parameters."""
+    settings = dict(settings)
+    module = random_model(settings.pop("kind"), settings, shape, CLASSES, 0).to(device)
+    tokens = len(shape) == 1
+    draw = torch.Generator().manual_seed(0)
+
+    def samples(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if tokens:
+            inputs = torch.randint(CLASSES, (count, *shape), generator=draw)
+            return inputs.to(device), inputs.to(device)
+        inputs = torch.randn(count, *shape, generator=draw)
+        return inputs.to(device), torch.randint(CLASSES, (count,), generator=draw).to(device)
+
+    optimiser = torch.optim.SGD(module.parameters(), lr=1e-3, momentum=0.9)
+
+    def step(inputs, labels) -> None:
+        optimiser.zero_grad()
+        outputs = module(inputs)
+        cross_entropy(outputs.transpose(1, 2) if tokens else outputs, labels).backward()
+        optimiser.step()
+
+    @torch.no_grad()
+    def evaluate(inputs, labels) -> None:
+        module(inputs)
+
+    # One thread's own seconds: other work on the machine counts little.
+    clock = time.perf_counter if device.type == "cuda" else time.process_time
+    taken = {}
+    for kind, call, count, training in (
+        ("step", step, batch, True),
+        ("evaluation", evaluate, EVALUATED * batch, False),
+    ):
+        module.train(training)
+        inputs, labels = samples(count)
+        times = []
+        for _ in range(WARM_UP + repetitions):
+            begin = clock()
+            call(inputs, labels)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            times.append((clock() - begin) / count)
+        taken[kind] = statistics.median(times[WARM_UP:])
+    return {**taken, "parameters": sum(one.numel() for one in module.parameters())}
+
+
+if __name__ == "__main__":
+    main()

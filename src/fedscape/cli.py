@@ -1,0 +1,88 @@
+"""The command `fedscape`: a look at a campaign that `snakemake` runs."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fedscape.errors import FedscapeError
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose errors are one line."""
+
+    def error(self, message: str) -> None:
+        raise FedscapeError(f"{message} (`{self.prog} --help` tells more)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code, 1 after an error, which is one line on stderr."""
+    try:
+        given = _parser().parse_args(arguments)
+        _use_library_of_this_clone()
+        return given.run(given)
+    except FedscapeError as error:
+        print(f"fedscape: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `fedscape status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="fedscape", description=__doc__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    status = commands.add_parser("status", help="what of a study is done, runs, waits or has failed")
+    why = commands.add_parser("why", help="what has changed since a file was made")
+    cost = commands.add_parser("cost", help="jobs, hours and disk that a study takes, before it runs")
+    for command in (status, cost):
+        command.add_argument("study", nargs="?", help="its name; otherwise config/config.yaml's")
+    why.add_argument("file", help="a result")
+    for command in (status, why, cost):
+        command.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
+        command.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help="as for snakemake")
+    status.add_argument("--watch", action="store_true", help="look again every five seconds")
+    status.add_argument("--all", action="store_true", help="name jobs that are done or wait, too")
+    status.set_defaults(run=_status)
+    why.set_defaults(run=_why)
+    cost.set_defaults(run=_cost)
+    return parser
+
+
+def _status(given: argparse.Namespace) -> int:
+    from fedscape.command.status import status
+
+    return status(given.study, given.config, given.configfile, given.watch, given.all)
+
+
+def _why(given: argparse.Namespace) -> int:
+    from fedscape.command.why import why
+
+    return why(given.file, given.config, given.configfile)
+
+
+def _cost(given: argparse.Namespace) -> int:
+    from fedscape.command.cost import cost
+
+    return cost(given.study, given.config, given.configfile)
+
+
+def _use_library_of_this_clone() -> None:
+    """Start again with the library of the clone that we are in, if another one is installed."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        library = folder / "src" / "fedscape"
+        if (library / "cli.py").is_file() and (folder / "Snakefile").is_file():
+            break
+    else:
+        return
+    if library != Path(__file__).resolve().parent and "FEDSCAPE_CLONE" not in os.environ:
+        found = os.pathsep.join(filter(None, [str(library.parent), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": found, "FEDSCAPE_CLONE": str(folder)}
+        os.execve(sys.executable, [sys.executable, "-m", "fedscape.cli", *sys.argv[1:]], environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

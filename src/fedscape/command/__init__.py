@@ -1,0 +1,1 @@
+"""What `fedscape status`, `why` and `cost` do. They read files, and start neither Snakemake nor torch."""

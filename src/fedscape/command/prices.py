@@ -1,0 +1,117 @@
+"""What work costs: measured seconds a sample, from config/costs.csv and from the results of this clone."""
+
+import csv
+import json
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedscape.command.work import Work, model_label
+from fedscape.errors import FedscapeError
+
+TABLE = Path("config", "costs.csv")
+COLUMNS = ("kind", "name", "shape", "device", "value", "date", "machine", "how")
+# kind: `step`, `evaluation` (seconds a sample of the network `name`), `parameters` (of it), `method` (seconds
+# of a client rule's step over FedAvg's), `job` (seconds of a rule's job beside these).
+KINDS = ("step", "evaluation", "parameters", "method", "job")
+CPU = "cpu"
+OWN_SECONDS = 30  # of a run; a shorter one measures how PyTorch warms up
+RUNS = "*/*/runs/*/*/*/*/*/seed*/run.json"
+Key = tuple[str, str, str, str]  # kind, name, shape, device
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Measured costs by what they are of; those of this clone's results before the committed ones."""
+
+    values: Mapping[Key, float]
+    own: int  # runs of this clone that were measured
+    sources: tuple[str, ...]  # how the committed ones were measured
+
+    def seconds(self, rule: str, work: Work, device: str) -> float | None:
+        """Seconds of a job on a device; None if nothing was measured that says so."""
+        total = self.values.get(("job", rule, "", CPU), 0.0)
+        if work.unknown:
+            return None
+        for kind, amount in (("step", work.steps), ("evaluation", work.evaluations)):
+            if amount:
+                price = self.values.get((kind, work.model, work.shape, device))
+                if price is None:
+                    return None
+                total += amount * price * (self._factor(work) if kind == "step" else 1)
+        return total
+
+    def bytes(self, work: Work, number: int) -> float | None:
+        """Bytes of the models that a job leaves, `number` a weight; None if the network's size is unknown."""
+        if not work.vectors:
+            return 0.0
+        sizes = [
+            value for (kind, name, shape, _), value in self.values.items()
+            if (kind, name, shape) == ("parameters", work.model, work.shape)
+        ]  # fmt: skip
+        return work.vectors * sizes[0] * number if sizes else None
+
+    def devices(self) -> list[str]:
+        """Devices other than the CPU on which steps were measured."""
+        return sorted({device for kind, _, _, device in self.values if kind == "step"} - {CPU})
+
+    def _factor(self, work: Work) -> float:
+        return self.values.get(("method", work.method, "", CPU), 1.0)
+
+
+def read_prices() -> Prices:
+    """The committed table, and over it what the runs of this clone took."""
+    committed = list(_committed())
+    values = {key: value for key, value, _ in committed}
+    own: dict[Key, list[float]] = {}
+    for key, value in _own(values):
+        own.setdefault(key, []).append(value)
+    values |= {key: statistics.median(found) for key, found in own.items()}
+    sources = tuple(dict.fromkeys(source for _, _, source in committed))
+    return Prices(values, max(map(len, own.values()), default=0), sources)
+
+
+def _committed() -> Iterator[tuple[Key, float, str]]:
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise FedscapeError(f"{TABLE}: its columns must be {', '.join(COLUMNS)}")
+        for row in reader:
+            try:
+                value = float(row["value"])
+            except (TypeError, ValueError):
+                raise FedscapeError(
+                    f"{TABLE}:{reader.line_num}: value '{row['value']}' is no number"
+                ) from None
+            if row["kind"] not in KINDS:
+                raise FedscapeError(
+                    f"{TABLE}:{reader.line_num}: kind '{row['kind']}', not {', '.join(KINDS)}"
+                )
+            source = f"{row['machine']}, {row['date']}" if row["kind"] == "step" else ""
+            yield (row["kind"], row["name"], row["shape"], row["device"]), value, source
+
+
+def _own(committed: Mapping[Key, float]) -> Iterator[tuple[Key, float]]:
+    """Seconds a sample of each finished run here, from what its run.json says."""
+    for path in Path("results").glob(RUNS):
+        try:
+            run = json.loads(path.read_text(encoding="utf-8"))
+            shape = json.loads(
+                Path("results", "data", run["identity"]["dataset"], "dataset.json").read_text()
+            )
+            training, done = run["training"], run["rounds"]
+            epochs = training["local_epochs"]
+            epochs = sum(epochs["uniform"]) / 2 if isinstance(epochs, Mapping) else epochs
+            steps = run["samples"] * training["participation"] * epochs * done
+            evaluated = done // training["evaluate_every"] + 2
+            label, sizes = model_label(run["model"]), "x".join(map(str, shape["shape"]))
+            seconds = run["seconds"] - run["evaluation_seconds"]
+            evaluations = evaluated * (run["samples"] + shape["test"])
+            factor = committed.get(("method", run["algorithm"]["kind"], "", CPU), 1.0)
+        except (OSError, ValueError, KeyError, TypeError, FedscapeError):
+            continue  # made before these numbers were kept
+        if steps and seconds >= OWN_SECONDS:
+            yield ("step", label, sizes, run["device"]), seconds / steps / factor
+            yield ("evaluation", label, sizes, run["device"]), run["evaluation_seconds"] / evaluations
+            yield ("parameters", label, sizes, run["device"]), run["parameters"]

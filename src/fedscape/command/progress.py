@@ -1,0 +1,205 @@
+"""How far a job is, from the files that it leaves: outputs, resume folder, log. Nothing is asked of it."""
+
+import csv
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedscape.command import slurm
+from fedscape.command.records import STARTED, record_path
+from fedscape.resume import LOCK, PROGRESS, is_held
+from fedscape.study.jobs import Job
+from fedscape.study.study import Study
+
+DONE, RUNNING, QUEUED, WAITING, STOPPED, FAILED = "done", "running", "queued", "waiting", "stopped", "failed"
+STATES = (DONE, RUNNING, QUEUED, WAITING, STOPPED, FAILED)
+TAIL = 8192  # bytes at the end of a log or a table that are looked at
+RECENT_ROUNDS = 10  # of which the time left is told
+STARTING = 60  # seconds from Snakemake's mark to a job's own log: Python and torch start
+QUIET = 900  # seconds without a commit after which a job on another machine counts as stopped
+ENDED, STOP = "ended after", "stopped by"  # how last lines of logs begin: `fedscape.job`, `fedscape.resume`
+TRACEBACK = "Traceback (most recent call last):"
+UNITS = {"initial": "epoch", "surface": "points", "surface_part": "points"}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state of a job, and what there is to say of it."""
+
+    state: str
+    words: str = ""
+
+
+class Files:
+    """Which files there are, one look a folder."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, set[str]] = {}
+
+    def __contains__(self, path: str) -> bool:
+        folder, _, name = path.rpartition("/")
+        if folder not in self._names:
+            try:
+                self._names[folder] = set(os.listdir(folder))  # noqa: PTH208 (a third of pathlib's time)
+            except OSError:
+                self._names[folder] = set()
+        return name in self._names[folder]
+
+
+def progress_of(
+    study: Study, jobs: Sequence[Job], queue: Mapping[str, slurm.Queued] | None = None
+) -> list[Progress]:
+    """The progress of each job. Paths are relative to the current folder, the repository's root.
+
+    queue: as `slurm.queue` gives it. Up to date or not: a job whose outputs are there is done.
+    """
+    files = Files()
+    some_started = STARTED.is_dir() and any(STARTED.iterdir())
+    found = [_progress(study, job, files, queue or {}, some_started) for job in jobs]
+    done = {path for job, one in zip(jobs, found, strict=True) if one.state == DONE for path in job.outputs}
+    # What a job wrote for others that are done may have been removed since.
+    needed = {path for job in jobs if job.outputs[0] not in done for path in job.inputs}
+    return [
+        Progress(DONE) if job.temporary and not needed.intersection(job.outputs) else one
+        for job, one in zip(jobs, found, strict=True)
+    ]
+
+
+def _progress(
+    study: Study, job: Job, files: Files, queue: Mapping[str, slurm.Queued], some_started: bool
+) -> Progress:
+    if all(path in files for path in job.outputs):
+        return Progress(DONE)
+    queued = queue.get(slurm.comment(job))
+    place = f"on {queued.node}" if queued and queued.running and queued.node else ""
+    resume = Path(job.resume) if job.resume and job.resume in files else None
+    if resume and is_held(resume / LOCK):
+        return Progress(RUNNING, _joined(_course(study, job, resume), place))
+    if job.log in files and is_held(job.log):
+        return Progress(RUNNING, _joined(_course(study, job, resume), _ago(job.log), place))
+    if queued and queued.running:
+        return Progress(RUNNING, _joined(_course(study, job, resume), queued.words, place))
+    if queued:
+        return Progress(QUEUED, _joined(queued.words, _course(study, job, resume)))
+    if some_started and time.time() - _time(record_path(STARTED, job.outputs[0])) < STARTING:
+        return Progress(RUNNING, "has just begun")
+    lines = _end(job.log) if job.log in files else []
+    if _is_error(lines):
+        return Progress(FAILED, f"{job.log}: {lines[-1]}")
+    if resume and (resume / PROGRESS).is_file():
+        host = _host(resume)
+        if host and host != socket.gethostname() and time.time() - _time(resume / PROGRESS) < QUIET:
+            return Progress(RUNNING, _joined(_course(study, job, resume), f"on {host}"))
+        return Progress(STOPPED, _joined(_course(study, job, resume), "goes on where it stopped"))
+    if job.log not in files:
+        log = slurm.log_of(job)
+        return Progress(FAILED, f"before it began: {log}") if log else Progress(WAITING)
+    if lines and lines[-1].startswith(ENDED):  # made once, and removed since
+        return Progress(WAITING)
+    if lines and lines[-1].startswith(STOP):
+        return Progress(STOPPED, lines[-1])
+    return Progress(FAILED, f"{job.log}: no last word, killed from outside (memory?)")
+
+
+def _joined(*words: str) -> str:
+    return ", ".join(filter(None, words))
+
+
+def _course(study: Study, job: Job, resume: Path | None) -> str:
+    """How far a job with a resume folder is: what it has committed, when, and how long the rest takes."""
+    if resume is None:
+        return ""
+    try:
+        progress = json.loads((resume / PROGRESS).read_text(encoding="utf-8"))["progress"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "nothing kept yet"
+    if job.rule == "train":
+        words = _rounds(study, job, resume, progress)
+    elif job.rule == "initial":
+        epochs = study.inits[job.wildcards["init"]].start.get("epochs", "?")
+        words = f"epoch {progress.get('epoch', 0)} of {epochs}"
+    else:
+        (number, *_) = (*(value for value in progress.values() if isinstance(value, int)), 0)
+        words = f"{number} {UNITS.get(job.rule, 'models')} kept"
+    return _joined(words, _ago(resume / PROGRESS))
+
+
+def _rounds(study: Study, job: Job, resume: Path, progress: Mapping) -> str:
+    """Round, last accuracy and time left of a run that trains."""
+    rounds, done = study.methods[job.wildcards["method"]].training["rounds"], progress.get("round", 0)
+    accuracies = [row["test_accuracy"] for row in _tail(resume / "rounds.csv") if row.get("test_accuracy")]
+    seconds = [
+        float(row["seconds"]) + float(row["evaluation_seconds"])
+        for row in _tail(resume / "timing.csv")
+        if row.get("peak_memory_mb") and row["round"] != "0"
+    ][-RECENT_ROUNDS:]
+    return _joined(
+        f"round {done} of {rounds}",
+        f"accuracy {float(accuracies[-1]):.3f}" if accuracies else "",
+        f"{duration(sum(seconds) / len(seconds) * (rounds - done))} left" if seconds else "",
+    )
+
+
+def _tail(path: Path) -> list[dict[str, str]]:
+    """The last whole rows of a CSV, however long it is."""
+    try:
+        with path.open("rb") as file:
+            header = file.readline()
+            begin = max(len(header), path.stat().st_size - TAIL)
+            file.seek(begin)
+            text = file.read()
+    except OSError:
+        return []
+    lines = text.decode("utf-8", "replace").split("\n")[0 if begin == len(header) else 1 : -1]
+    rows = csv.DictReader([header.decode("utf-8", "replace"), *lines])
+    return [row for row in rows if None not in row and None not in row.values()]
+
+
+def _end(log: str) -> list[str]:
+    """The last lines of a log, without empty ones."""
+    try:
+        with Path(log).open("rb") as file:
+            file.seek(max(0, Path(log).stat().st_size - TAIL))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _is_error(lines: Sequence[str]) -> bool:
+    """Whether a log ends with an error: its last line is ours, or the end of a traceback."""
+    if not lines or lines[-1].startswith((ENDED, STOP)):
+        return False
+    return lines[-1].startswith("fedscape: ") or TRACEBACK in lines
+
+
+def _host(resume: Path) -> str:
+    """The machine whose process had the resume folder last, as its lock file says."""
+    try:
+        return (resume / LOCK).read_text(encoding="utf-8").split()[0]
+    except (OSError, ValueError, IndexError):
+        return ""
+
+
+def _time(path: str | Path) -> float:
+    try:
+        return Path(path).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _ago(path: str | Path) -> str:
+    """How long ago a file last grew."""
+    return f"last line {duration(time.time() - _time(path))} ago"
+
+
+def duration(seconds: float) -> str:
+    """`12 s`, `3 min`, `4.5 h`, `2.1 d`."""
+    for size, unit, digits in ((86400, "d", 1), (3600, "h", 1), (90, "min", 0)):
+        if seconds >= size:
+            return f"{seconds / (60 if unit == 'min' else size):.{digits}f} {unit}"
+    return f"{max(0, seconds):.0f} s"

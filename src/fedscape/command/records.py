@@ -1,0 +1,65 @@
+"""What Snakemake recorded of the job that made a file, read from `.snakemake/metadata` (record format 6).
+
+One JSON file per output, whose name is the output's path in URL-safe base64, cut into folders where it is
+longer than a file's name may be. Snakemake's own reader takes a second to import.
+"""
+
+import ast
+import json
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedscape.errors import FedscapeError
+
+FOLDER = Path(".snakemake", "metadata")
+STARTED = Path(".snakemake", "incomplete")  # likewise a file per output, from the start of its job to the end
+LONGEST = 254  # characters of a file's name, one less than Linux and macOS allow
+FORMAT = 6  # since 9.0; older records hold other params
+
+
+@dataclass(frozen=True)
+class Record:
+    """The job that made a file."""
+
+    rule: str
+    params: tuple[str, ...]  # all strings of all lists among its params: `name=<json>`
+    inputs: tuple[str, ...]
+    checksums: dict[str, str]  # input -> `sha256:...`, of inputs that are not too large
+    made: float  # seconds since the epoch
+
+
+def record_of(path: str) -> Record | None:
+    """The record of an output, by its path as Snakemake has it; None if there is none that can be read."""
+    try:
+        found = json.loads(record_path(FOLDER, path).read_text(encoding="utf-8"))
+        if found["record_format_version"] < FORMAT:
+            return None
+        return Record(
+            rule=found["rule"],
+            params=tuple(text for one in found["params"] for text in _strings(one)),
+            inputs=tuple(found["input"] or ()),
+            checksums=found["input_checksums"] or {},
+            made=found["endtime"] or 0.0,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def check_records() -> None:
+    """Refuse to answer where Snakemake has kept nothing, or keeps it in a database."""
+    if not FOLDER.is_dir() or not any(FOLDER.iterdir()):
+        raise FedscapeError(f"{FOLDER}: no records of Snakemake's here, so nobody knows what made a file")
+
+
+def _strings(param: str) -> list[str]:
+    """The strings of one param, which is recorded as Python spells it; other than a list it is no setting."""
+    value = ast.literal_eval(param)
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def record_path(folder: Path, path: str) -> Path:
+    """Where Snakemake keeps in `folder` what it knows of an output."""
+    name = urlsafe_b64encode(path.encode()).decode()
+    *folders, last = [name[i : i + LONGEST] for i in range(0, len(name), LONGEST)]
+    return folder.joinpath(*(f"@{one}" for one in folders), last)

@@ -1,0 +1,79 @@
+"""The queue of a cluster, where there is one: what `squeue` says of the jobs that Snakemake sent."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedscape.study.jobs import Job
+
+PATIENCE = 2  # seconds that squeue may take; a controller that is down keeps it for minutes
+FIELDS = "%i|%T|%r|%N|%Z|%k"  # number, state, reason, nodes, work folder, comment
+RUNNING = ("RUNNING", "COMPLETING")
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job as the queue has it."""
+
+    number: str
+    state: str
+    reason: str
+    node: str
+
+    @property
+    def running(self) -> bool:
+        """Whether it has a node."""
+        return self.state in RUNNING
+
+    @property
+    def words(self) -> str:
+        """For a person."""
+        why = "" if self.reason in ("None", "") else f" ({self.reason})"
+        return f"SLURM {self.number} {self.state.lower()}{why}"
+
+
+def comment(job: Job) -> str:
+    """What Snakemake's SLURM executor writes beside a job: its rule and its wildcards."""
+    return f"rule_{job.rule}_wildcards_" + "_".join(job.wildcards.values()).replace("/", "_")
+
+
+def installed() -> bool:
+    """Whether this machine has SLURM's commands."""
+    return shutil.which("squeue") is not None
+
+
+def ask() -> subprocess.Popen | None:
+    """Ask for the user's jobs, and go on meanwhile; None on a machine without SLURM."""
+    if not installed():
+        return None
+    command = ["squeue", "--me", "--noheader", f"--format={FIELDS}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def queue(asked: subprocess.Popen | None, folder: Path) -> dict[str, Queued] | None:
+    """The user's jobs that were sent from `folder`, by their comment; None where no squeue answers."""
+    if asked is None:
+        return None
+    try:
+        text, _ = asked.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        asked.kill()
+        return None
+    return _read(text, folder) if asked.returncode == 0 else None
+
+
+def _read(text: str, folder: Path) -> dict[str, Queued]:
+    found = {}
+    for line in text.splitlines():
+        fields = line.split("|", 5)
+        if len(fields) == 6 and Path(fields[4]) == folder:
+            found[fields[5]] = Queued(*fields[:4])
+    return found
+
+
+def log_of(job: Job) -> str | None:
+    """The newest log of SLURM's own for a job; there is one after a failure, and while the job runs."""
+    folder = Path(".snakemake", "slurm_logs", f"rule_{job.rule}")
+    logs = (folder / "_".join(job.wildcards.values()).replace("/", "_")).glob("*.log")
+    return str(max(logs, key=lambda log: log.stat().st_mtime, default="")) or None

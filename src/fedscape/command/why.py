@@ -1,0 +1,121 @@
+"""`fedscape why FILE`: what has changed since a result was made."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from fedscape.command.place import enter_repository, settings
+from fedscape.command.records import Record, check_records, record_of
+from fedscape.errors import FedscapeError
+from fedscape.study.build import known_datasets
+from fedscape.study.campaign import read_study
+from fedscape.study.jobs import Job, dataset_job, jobs_of
+from fedscape.study.stages import STAGES, tracked
+
+SCRIPTS = Path("workflow", "scripts")
+UP_TO_DATE = "up to date"
+ALSO = {"surface_part": ("surface",)}  # stages whose settings are a job's params too
+Strings = Callable[[Job], list[str]]  # what a job would be made with today
+_BLOCK = 1 << 20  # bytes hashed at a time
+
+
+def why(file: str, changes: Sequence[str], configfiles: Sequence[str]) -> int:
+    """Print a line per difference, of the file's job and of those that it is made from, or `up to date`."""
+    start = enter_repository()
+    path = os.path.relpath(start / file)
+    config = settings(None, changes, configfiles)
+    parts = Path(path).parts
+    if parts[:1] != ("results",) or len(parts) < 4:
+        raise FedscapeError(f"{path}: no result; name a file below results/")
+    known, jobs, owner = _data(config) if parts[1] == "data" else _study(config, *parts[1:3])
+    makers = {output: job for job in jobs for output in job.outputs}
+    if path not in makers:
+        raise FedscapeError(f"{path}: no job of {owner} makes this file today")
+    check_records()
+    lines = list(dict.fromkeys(_differences(known, makers, path, set())))
+    print("\n".join(lines or [UP_TO_DATE]))
+    return 0
+
+
+def _study(config: dict, name: str, scale: str) -> tuple[Strings, list[Job], str]:
+    """What the jobs of a study are made with today, its jobs, and what to call them."""
+    study = read_study(Path.cwd(), {**config, "study": name, "scale": scale})
+
+    def strings(job: Job) -> list[str]:
+        if job.rule == "dataset":
+            return tracked("dataset", {"dataset": study.datasets[job.wildcards["dataset"]]}, SCRIPTS)
+        stages = (job.rule, *ALSO.get(job.rule, ()))
+        return [text for one in stages for text in tracked(one, STAGES[one](study, job.wildcards), SCRIPTS)]
+
+    return strings, jobs_of(study), f"{name} at {scale}"
+
+
+def _data(config: dict) -> tuple[Strings, list[Job], str]:
+    """The same for data sets, which belong to no study."""
+    datasets = known_datasets(config.get("datasets") or {})
+
+    def strings(job: Job) -> list[str]:
+        return tracked("dataset", {"dataset": datasets[job.wildcards["dataset"]]}, SCRIPTS)
+
+    return strings, [dataset_job(name) for name in datasets], "any data set"
+
+
+def _differences(known: Strings, makers: Mapping[str, Job], path: str, seen: set[str]) -> Iterator[str]:
+    """What differs for a file and, before it, for what it is made from; each job is looked at once."""
+    job = makers[path]
+    if job.outputs[0] in seen:
+        return
+    seen.add(job.outputs[0])
+    for one in job.inputs:
+        if one in makers:
+            yield from _differences(known, makers, one, seen)
+    missing = [one for one in job.outputs if not Path(one).exists()]
+    if missing:
+        if not job.temporary:
+            yield f"{missing[0]}: not there"
+        return
+    record = record_of(path) or record_of(job.outputs[0])
+    if record is None:
+        yield f"{path}: Snakemake has no record of what made it"
+        return
+    yield from (f"{path}: {line}" for line in _changes(known(job), record))
+    yield from (f"{path}: {line}" for line in _inputs(job, record))
+
+
+def _changes(today: Sequence[str], record: Record) -> Iterator[str]:
+    """Settings and code, then against now."""
+    then, now = _by_name(record.params), _by_name(today)
+    for name in sorted({*then, *now}):
+        if then.get(name) != now.get(name):
+            yield f"{name}: {then.get(name, 'not there')} -> {now.get(name, 'not there')}"
+
+
+def _by_name(strings: Sequence[str]) -> dict[str, str]:
+    """Values by name; a job with several lists of settings has several digests of code, in order."""
+    values: dict[str, dict[str, None]] = {}
+    for text in strings:
+        name, _, value = text.partition("=")
+        values.setdefault(name, {})[value] = None
+    return {name: " ".join(sorted(found)) for name, found in values.items()}
+
+
+def _inputs(job: Job, record: Record) -> Iterator[str]:
+    """Files that it is made from: others than then, or changed since."""
+    yield from (f"no longer made from {one}" for one in sorted({*record.inputs} - {*job.inputs}))
+    yield from (f"now also made from {one}" for one in sorted({*job.inputs} - {*record.inputs}))
+    oldest = min(Path(one).stat().st_mtime for one in job.outputs)
+    for one in sorted({*job.inputs} & {*record.inputs}):
+        if Path(one).exists() and Path(one).stat().st_mtime > oldest and not _same(one, record):
+            yield f"{one} has changed since"
+
+
+def _same(path: str, record: Record) -> bool:
+    """Whether an input that is newer has the content that it had then, where that was recorded."""
+    if path not in record.checksums:
+        return False
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return record.checksums[path].removeprefix("sha256:") == digest.hexdigest()

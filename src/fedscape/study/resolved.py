@@ -1,0 +1,50 @@
+"""A study as it was resolved: scale merged in, defaults filled in, selections written out."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import yaml
+
+from fedscape.files import write_text
+from fedscape.study.grid import Run
+from fedscape.study.study import Study
+
+HEADER = (
+    "# The study as it was resolved when `snakemake` last had jobs to run here, and the code of that time.\n"
+)
+_DERIVED = {"cases", "cells", "groups", "has_runs"}  # of claims, tables and figures: what the rest selects
+
+
+def write_resolved(study: Study, made_with: Mapping[str, object]) -> None:
+    """Write `config.yaml` beside the results of a study; a file that says the same stays as it is.
+
+    made_with: versions and commit.
+    """
+    content = {"made_with": dict(made_with), **resolved(study)}
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text = HEADER + yaml.dump(content, Dumper=dumper, sort_keys=False, width=110)
+    path = Path(study.folder, "config.yaml")
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+
+
+def resolved(study: Study) -> dict:
+    """All settings of a study as builtin types; runs by their paths."""
+    content = _plain(study)
+    for section in ("claims", "tables", "figures"):
+        entries = content[section]
+        for entry in entries.values() if isinstance(entries, dict) else entries:
+            for key in _DERIVED.intersection(entry):
+                del entry[key]
+    return content
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Run):
+        return value.path
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value

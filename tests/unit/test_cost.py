@@ -1,0 +1,133 @@
+"""`fedscape cost`: what jobs compute, and what that takes, against counts by hand."""
+
+import csv
+import json
+
+import pytest
+from command_files import RUN, job_of, repository, tiny
+
+from fedscape.cli import main
+from fedscape.command.prices import COLUMNS, CPU, read_prices
+from fedscape.command.work import NUMBER, Work, input_shape, model_label, work_of
+from fedscape.study.jobs import Job, jobs_of, levels
+
+PRICES = [
+    ("step", "convnet", "1x8x8", CPU, 0.01),
+    ("evaluation", "convnet", "1x8x8", CPU, 0.001),
+    ("parameters", "convnet", "1x8x8", CPU, 100),
+    ("method", "moon", "", CPU, 2.0),
+    ("job", "train", "", CPU, 5.0),
+]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A repository with a short table of costs."""
+    root = repository(tmp_path / "clone")
+    monkeypatch.chdir(root)
+    with (root / "config" / "costs.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows([*row, "2026-11-22", "a machine", "by hand"] for row in PRICES)
+    return root
+
+
+def test_a_run_is_counted_by_rounds_epochs_and_samples(here):
+    work = work_of(tiny(here), job_of(here, "train", partition="iid"))
+    assert (work.model, work.shape, work.method) == ("convnet", "1x8x8", "fedavg")
+    assert work.steps == 20 * 2 * 899
+    assert work.evaluations == (20 + 2) * (899 + 299)
+    assert work.vectors == len({0, 5, 10, 15, 20}) + 1  # the trajectory, and final.safetensors
+
+
+def test_a_surface_is_counted_by_points_and_its_parts_share_them(here):
+    study = tiny(here)
+    parts = [work_of(study, job) for job in jobs_of(study) if job.rule == "surface_part"]
+    assert sum(work.evaluations for work in parts) == 25 * 899
+    assert work_of(study, job_of(here, "surface")).evaluations == 0
+
+
+def test_hours_are_work_times_price(here):
+    prices = read_prices()
+    work = Work("convnet", "1x8x8", "fedavg", steps=1000, evaluations=2000, vectors=3)
+    assert prices.seconds("train", work, CPU) == pytest.approx(5 + 10 + 2)
+    moon = Work("convnet", "1x8x8", "moon", steps=1000, evaluations=2000)
+    assert prices.seconds("train", moon, CPU) == pytest.approx(5 + 20 + 2)
+    assert prices.bytes(work, NUMBER) == 3 * 100 * 4
+    assert prices.seconds("train", Work("resnet20", "1x8x8", steps=1), CPU) is None
+    assert prices.seconds("train", work, "a GPU") is None and prices.devices() == []
+
+
+def test_runs_of_this_clone_come_before_the_table(here):
+    training = {"rounds": 20, "local_epochs": 2, "participation": 0.5, "evaluate_every": 1}
+    run = {
+        "identity": {"dataset": "digits"}, "model": {"kind": "convnet"}, "algorithm": {"kind": "moon"},
+        "training": training, "samples": 800, "rounds": 20, "parameters": 7, "device": "a GPU",
+        "seconds": 66.0, "evaluation_seconds": 2.0,
+    }  # fmt: skip
+    for path, content in (
+        (here / RUN / "run.json", run),
+        (here / RUN.replace("iid", "dir0.1") / "run.json", {"seconds": "made before these numbers"}),
+        (here / "results/data/digits/dataset.json", {"shape": [1, 8, 8], "train": 899, "test": 200}),
+    ):
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(content))
+    prices = read_prices()
+    assert prices.own == 1 and prices.devices() == ["a GPU"]
+    steps = 800 * 0.5 * 2 * 20
+    assert prices.values["step", "convnet", "1x8x8", "a GPU"] == pytest.approx(
+        64 / steps / 2
+    )  # MOON's factor
+    assert prices.values["evaluation", "convnet", "1x8x8", "a GPU"] == pytest.approx(2 / (22 * 1000))
+
+
+def test_what_is_not_known_is_said(here, capsys):
+    assert main(["cost", "tiny", "--config", "scale=paper"]) == 0
+    text = capsys.readouterr().out
+    assert "tiny at paper: 15 jobs" in text
+    assert "GPU hours are unknown" in text and "extrapolated" in text and "a machine, 2026-11-22" in text
+    assert "no seconds a sample of convnet at 3x32x32" in text
+    assert main(["cost", "tiny", "--config", "scale=smoke"]) == 0
+    assert "Left out" not in capsys.readouterr().out
+
+
+def test_levels_count_the_longest_chain_of_jobs_in_a_queue():
+    def job(rule, output, *inputs):
+        return Job(rule, {}, (output,), inputs, "")
+
+    chain = [job("dataset", "d"), job("initial", "i", "d"), job("train", "t", "d", "i")]
+    assert levels(chain) == 2  # the data set is prepared where Snakemake runs
+    assert levels([*chain, job("initial", "j", "t"), job("train", "u", "j"), job("figures", "f", "u")]) == 4
+    assert levels([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kind,value\n", "its columns must be kind, name"),
+        (
+            f"{','.join(COLUMNS)}\nstep,convnet,1x8x8,cpu,fast,,,\n",
+            "config/costs.csv:2: value 'fast' is no number",
+        ),
+        (f"{','.join(COLUMNS)}\nstop,convnet,1x8x8,cpu,1,,,\n", "config/costs.csv:2: kind 'stop'"),
+    ],
+)
+def test_a_table_that_is_none_is_named(here, capsys, text, message):
+    (here / "config" / "costs.csv").write_text(text)
+    assert main(["cost", "tiny", "--config", "scale=smoke"]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_network_is_labelled_by_what_is_not_its_default():
+    assert model_label({"kind": "convnet"}) == "convnet"
+    assert model_label({"kind": "resnet20", "norm": "batch", "groups": 8}) == "resnet20"
+    assert model_label({"kind": "resnet20", "norm": "group", "groups": 8}) == 'resnet20(norm="group")'
+
+
+def test_shapes_are_those_of_prepared_data_where_there_are_any(here):
+    study = tiny(here)
+    assert input_shape(study, "digits") == (1, 8, 8)
+    path = here / "results/data/digits/dataset.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"shape": [3, 4, 4]}))
+    assert input_shape(study, "digits") == (3, 4, 4)
