@@ -44,6 +44,10 @@ for study in CAMPAIGN.names:
             paths.targets(CAMPAIGN.get(study)),
 
 
+onstart:
+    write_settings(workflow)
+
+
 include: "rules/data.smk"
 include: "rules/initial.smk"
 include: "rules/train.smk"

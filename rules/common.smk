@@ -11,8 +11,10 @@ sys.path.insert(0, SOURCE)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")])))
 
 from fedscape.errors import FedscapeError
+from fedscape.provenance import commit, versions
 from fedscape.study import paths
-from fedscape.study.campaign import read_campaign
+from fedscape.study.campaign import check_file, read_campaign
+from fedscape.study.resolved import write_resolved
 from fedscape.study.stages import STAGES
 from fedscape.study.stages import tracked as tracked_strings
 from fedscape.study.tables import OF_EVERY_STUDY
@@ -23,6 +25,20 @@ try:
     CAMPAIGN = read_campaign(ROOT, config)
 except FedscapeError as error:
     sys.exit(f"fedscape: {error}")
+
+
+def write_settings(workflow):
+    """Before the first job: `config.yaml` beside the results of each study that has jobs to run.
+
+    No job's output, so it makes nothing run again; `-n` does not come here.
+    """
+    names = {(job.wildcards.get("study"), job.wildcards.get("scale")) for job in workflow.dag.needrun_jobs()}
+    made_with = {**commit(), **versions()}
+    for study, scale in sorted(one for one in names if all(one)):
+        try:
+            write_resolved(CAMPAIGN.get(study, scale), made_with)
+        except OSError as error:
+            sys.exit(f"fedscape: results/{study}/{scale}/config.yaml cannot be written ({error})")
 
 
 def study_of(wildcards):
@@ -54,6 +70,10 @@ def tracked(stage):
                 settings = {"dataset": CAMPAIGN.datasets[wildcards.dataset]}
             else:
                 settings = STAGES[stage](study_of(wildcards), dict(wildcards.items()))
+            if stage == "initial":
+                check_file(study_of(wildcards), wildcards.init)
+        except FedscapeError as error:
+            raise WorkflowError(f"fedscape: {error}")
         except KeyError as error:
             raise WorkflowError(f"{stage}: no {error} in this study; config/studies names what there is")
         return tracked_strings(stage, settings, ROOT / "workflow" / "scripts")
@@ -112,9 +132,27 @@ def connected_clients(wildcards):
 
 
 @gently
+def measured_clients(wildcards):
+    """The clients' models whose curvature is measured, if any is."""
+    return paths.measured_clients(study_of(wildcards), wildcards.name, wildcards.group)
+
+
+@gently
+def measured_partitions(wildcards):
+    """Who has which sample in each run, where a curvature is measured on clients' own samples."""
+    return paths.measured_partitions(study_of(wildcards), wildcards.name, wildcards.group)
+
+
+@gently
 def surface_parts(wildcards):
     """The points that jobs of their own evaluate for a surface, if it is split."""
     return paths.surface_parts(study_of(wildcards), wildcards.name, wildcards.group)
+
+
+@gently
+def measured_jobs(wildcards):
+    """For `input:` of the costs: one output of each long job but training."""
+    return paths.measured_jobs(study_of(wildcards))
 
 
 def all_runs(file):

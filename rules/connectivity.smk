@@ -10,6 +10,8 @@ rule path:
         barriers="results/{study}/{scale}/connectivity/{name}/{group}/barriers.csv",
     log:
         "results/{study}/{scale}/logs/path/{name}_{group}.log",
+    benchmark:
+        "results/{study}/{scale}/benchmarks/path/{name}_{group}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -32,6 +34,8 @@ rule barrier:
         distances="results/{study}/{scale}/connectivity/{name}/{group}/distances.csv",
     log:
         "results/{study}/{scale}/logs/barrier/{name}_{group}.log",
+    benchmark:
+        "results/{study}/{scale}/benchmarks/barrier/{name}_{group}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1

@@ -1,20 +1,25 @@
-"""How sharp the loss is at a model."""
+"""How the loss is curved at a model."""
 
 
 rule hessian:
-    """Measure the largest eigenvalues of the Hessian at checkpoints of a group of runs."""
+    """Measure eigenvalues and traces of the Hessian, and clients' agreement, at models of a group of runs."""
     input:
         **analysis_input("curvature", trajectories="trajectory.safetensors"),
+        clients=measured_clients,
+        partitions=measured_partitions,
     output:
-        "results/{study}/{scale}/curvature/{name}/{group}/hessian.csv",
+        curvature="results/{study}/{scale}/curvature/{name}/{group}/curvature.csv",
+        density="results/{study}/{scale}/curvature/{name}/{group}/density.csv",
     log:
         "results/{study}/{scale}/logs/hessian/{name}_{group}.log",
+    benchmark:
+        "results/{study}/{scale}/benchmarks/hessian/{name}_{group}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
         mem_mb=8000,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         settings=tracked("hessian"),
     script:

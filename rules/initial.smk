@@ -11,6 +11,8 @@ rule initial:
         "results/{study}/{scale}/initial/{dataset}/{model}/{init}/seed{seed}.safetensors",
     log:
         "results/{study}/{scale}/logs/initial/{dataset}_{model}_{init}_seed{seed}.log",
+    benchmark:
+        "results/{study}/{scale}/benchmarks/initial/{dataset}_{model}_{init}_seed{seed}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1

@@ -15,6 +15,8 @@ rule plane:
         markers="results/{study}/{scale}/planes/{name}/{group}/markers.csv",
     log:
         "results/{study}/{scale}/logs/plane/{name}_{group}.log",
+    benchmark:
+        "results/{study}/{scale}/benchmarks/plane/{name}_{group}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -37,6 +39,8 @@ rule surface_part:
         temp("results/{study}/{scale}/planes/{name}/{group}/parts/{part}-of-{parts}.npz"),
     log:
         "results/{study}/{scale}/logs/surface_part/{name}_{group}_{part}-of-{parts}.log",
+    benchmark:
+        "results/{study}/{scale}/benchmarks/surface_part/{name}_{group}_{part}-of-{parts}.tsv"
     wildcard_constraints:
         part=r"\d+",
         parts=r"\d+",
@@ -64,6 +68,8 @@ rule surface:
         "results/{study}/{scale}/planes/{name}/{group}/surface.csv",
     log:
         "results/{study}/{scale}/logs/surface/{name}_{group}.log",
+    benchmark:
+        "results/{study}/{scale}/benchmarks/surface/{name}_{group}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1

@@ -16,6 +16,8 @@ rule train:
         run="results/{study}/{scale}/runs/{dataset}/{model}/{partition}/{init}/{method}/seed{seed}/run.json",
     log:
         "results/{study}/{scale}/logs/train/{dataset}_{model}_{partition}_{init}_{method}_seed{seed}.log",
+    benchmark:
+        "results/{study}/{scale}/benchmarks/train/{dataset}_{model}_{partition}_{init}_{method}_seed{seed}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1

@@ -6,15 +6,18 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from fedscape.errors import FedscapeError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Columns that hold names: `0.1` or `1e3` there is text.
 _NAMES = (
     *("study", "scale", "dataset", "model", "partition", "init", "method", "group", "class_name"),
     *("to_partition", "to_init", "to_method", "plane", "connectivity", "curvature", "drift", "layer"),
+    "definition",
 )
 
 
@@ -52,7 +55,7 @@ def read_json(path: str | Path) -> dict:
         raise FedscapeError(f"{path}: not valid JSON ({error}); delete the file to make it again") from error
 
 
-def csv_text(frame: pd.DataFrame, header: bool = True) -> str:
+def csv_text(frame: "pd.DataFrame", header: bool = True) -> str:
     """CSV as every file of fedscape has it: `%.9g`, LF, booleans as true/false, no index."""
     frame = frame.copy()
     for column in frame.select_dtypes("bool"):
@@ -60,13 +63,15 @@ def csv_text(frame: pd.DataFrame, header: bool = True) -> str:
     return frame.to_csv(index=False, header=header, float_format="%.9g", lineterminator="\n")
 
 
-def write_csv(path: str | Path, frame: pd.DataFrame, sort_by: Sequence[str]) -> None:
+def write_csv(path: str | Path, frame: "pd.DataFrame", sort_by: Sequence[str]) -> None:
     """Write a tidy CSV atomically, rows sorted by `sort_by`: same content, same bytes."""
     write_text(path, csv_text(frame.sort_values(list(sort_by), kind="stable")))
 
 
-def read_csv(path: str | Path) -> pd.DataFrame:
+def read_csv(path: str | Path) -> "pd.DataFrame":
     """Read one of our CSVs; names such as `0.1` in identifying columns stay text."""
+    import pandas as pd  # takes longer than all that `fedscape status` does
+
     text = Path(path).read_text(encoding="utf-8")
     if not text.endswith("\n"):
         raise FedscapeError(f"{path}: cut off; delete the file to make it again")

@@ -1,9 +1,11 @@
 """What the script of every rule does before and after its one call: log, threads, settings, clear errors."""
 
 import ctypes
+import fcntl
 import hashlib
 import logging
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
@@ -16,6 +18,7 @@ from fedscape.errors import FedscapeError
 from fedscape.study.settings import decode
 
 IDENTITY = ("study", "scale", "dataset", "model", "partition", "init", "method", "seed")
+ENDED = "ended"  # begins the last line of the log of a job that came to its end
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of mallopt(3)
 KEPT_BYTES = 1 << 30
 _READ_SIZE = 1 << 20  # bytes hashed at a time
@@ -77,8 +80,15 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def job(snakemake) -> Iterator[Job]:
-    """Run a script's call: output into the job's log, no more threads than granted, bad input as one line."""
+    """Run a script's call: output into the job's log, no more threads than granted, bad input as one line.
+
+    The log ends with how it went: `ended after ...`, `fedscape: ...`, `stopped by ...`, a traceback;
+    after a kill there is none of these.
+    """
+    begin = time.monotonic()
     with Path(snakemake.log[0]).open("w", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
+        with suppress(OSError):
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # while it holds, `fedscape status` says running
         logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
         keep_freed_memory()
         try:
@@ -89,6 +99,7 @@ def job(snakemake) -> Iterator[Job]:
                     device=_device(snakemake.threads),
                     depends_on=(list(snakemake.params.settings), list(snakemake.input)),
                 )
+            print(f"{ENDED} after {time.monotonic() - begin:.1f} s", file=log)
         except FedscapeError as error:
             print(f"fedscape: {error}", file=log)
             print(f"fedscape: {error}", file=sys.__stderr__)

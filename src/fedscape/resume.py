@@ -11,10 +11,12 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -28,6 +30,7 @@ END_TIME_VARIABLE = "SLURM_JOB_END_TIME"  # seconds since the epoch, set by SLUR
 EXIT_SECONDS = 30  # what the end of a job needs beyond its last commit (Python, CUDA, slow disks)
 GAP_FACTOR = 1.5  # a step may take longer than the longest one so far
 NO_HARD_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
+LOCK_TRIES, LOCK_PAUSE = 5, 0.05  # seconds between tries for the lock, before another process is believed in
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
 
@@ -187,7 +190,7 @@ def _locked(folder: Path) -> int:
         except FileNotFoundError:
             continue  # another process has just finished and removed the folder
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _flock(lock)
         except OSError as error:
             if error.errno in NO_LOCKS:
                 _say(f"{folder}: this file system has no locks; take care that only one process works here")
@@ -201,10 +204,49 @@ def _locked(folder: Path) -> int:
         # The file locked may be one that its owner has removed since it was opened: then it locks nothing.
         try:
             if os.path.samestat(os.fstat(lock), (folder / LOCK).stat()):
+                _sign(lock)
                 return lock
         except FileNotFoundError:
             pass
         os.close(lock)
+
+
+def _flock(lock: int) -> None:
+    """Lock a file, or raise BlockingIOError; somebody who only looks (`is_held`) is waited for."""
+    for _ in range(LOCK_TRIES):
+        with suppress(BlockingIOError):
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(LOCK_PAUSE)
+    return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _sign(lock: int) -> None:
+    """Say in the lock file who has it; a disk that is full keeps the line of the one before, or none."""
+    with suppress(OSError):
+        line = f"{socket.gethostname()} {os.getpid()}\n".encode()
+        os.pwrite(lock, line, 0)
+        os.ftruncate(lock, len(line))
+
+
+def is_held(file: str | Path) -> bool | None:
+    """Whether a process holds the lock on a file; None where this cannot be told.
+
+    It is asked for by trying to share the lock, and given back at once: who wants it at that moment tries
+    again (`_locked`).
+    """
+    try:
+        descriptor = os.open(file, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _put(source: Path, target: Path) -> None:

@@ -34,3 +34,14 @@ def markers(rows, group="g", run="r"):
     """Rows of markers.csv, with the columns that a measure may look at."""
     columns = ["round", "role", "client", "x", "y", "loss", "own_loss", "own_loss_at_start", *DISTANCES]
     return pd.DataFrame(rows, columns=columns).assign(group=group, run=run)
+
+
+def curvature(quantity, value, number=5, group="g", **columns):
+    """A row of curvature.csv."""
+    row = {
+        "curvature": "ends", "group": group, "round": number, "of": "global", "client": -1, "data": "global",
+        "quantity": quantity, "index": int(quantity == "eigenvalue"), "layer": None, "definition": None,
+        "estimator": "lanczos", "value": value, "standard_error": None, "residual": 0.0, "products": 9,
+        "samples": 64,
+    }  # fmt: skip
+    return {**row, **columns}

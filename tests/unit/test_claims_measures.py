@@ -7,6 +7,7 @@ import pytest
 from claim_frames import NAN, markers, measured
 
 from fedscape.tables.claims import expectation_words, verdict
+from fedscape.tables.columns import IDENTITY
 
 
 def test_deviation_at_the_last_round_and_on_average():
@@ -131,6 +132,12 @@ def test_differences_and_gains_are_said_in_words():
 
 
 def test_a_cost_is_the_mean_over_runs():
-    frames = {"costs": pd.DataFrame({"median_training_seconds": [1.0, 2.0], "peak_memory_mb": [100.0, NAN]})}
+    def rounds(seed, seconds, memory):
+        names = {**dict.fromkeys(IDENTITY, "x"), "seed": seed, "evaluation_seconds": 0.0}
+        return [
+            {**names, "round": number, "seconds": seconds, "peak_memory_mb": memory} for number in (0, 1, 2)
+        ]
+
+    frames = {"timing": pd.DataFrame([*rounds(0, 1.0, 100.0), *rounds(1, 2.0, NAN)])}
     assert measured("cost", frames) == 1.5
     assert math.isnan(measured("cost", frames, column="peak_memory_mb"))

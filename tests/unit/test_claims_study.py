@@ -26,7 +26,7 @@ planes:
 connectivity:
   ends: {kind: path, from: {partition: iid}, to: {partition: [dir1.0, dir0.1]}, each: [method]}
 curvature:
-  sharp: {kind: eigenvalues, runs: [{partition: [iid, dir1.0]}], each: [method]}
+  sharp: {runs: [{partition: [iid, dir1.0]}], each: [method]}
 claims:
   - claim: Less IID, larger loss
     source: Figure 1
@@ -132,7 +132,7 @@ def test_settings_survive_the_journey_to_the_job_and_name_every_measure(campaign
     assert one["where"] == {"partition": ["dir0.1"]} and one["groups"] == ["digits_all_seed0"]
 
 
-FILES = {"runs", "costs", "barriers", "layers", "distances", "markers", "surface", "hessian"}
+FILES = {"runs", "rounds", "timing", "barriers", "layers", "distances", "markers", "surface", "curvature"}
 REFUSED = {
     "unknown measure": (("measure: final", "measure: finals"), "claims[0]: unknown measure 'finals'; did you mean 'final'?"),
     "unknown setting": (("measure: final\n", "measure: final\n    colum: test_loss\n"), "claims[0]: unknown key 'colum'; did you mean 'column'?"),

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from claim_frames import markers, surface
+from claim_frames import curvature, markers, surface
 from layer_frames import layers_frame
 
 from fedscape.errors import FedscapeError
@@ -38,10 +38,17 @@ def claim(cases, expect, section="", name=""):
 def tested(tmp_path):
     """Write CSVs and make the table of some claims; gives its rows and the page."""
 
-    def make(*claims, runs=(), barriers=None, layers=None, planes=(), hessian=None):
+    def make(*claims, runs=(), barriers=None, layers=None, planes=(), curvatures=None):
         rows = [{**NAMES, "diverged": False, **dict.fromkeys([*QUALITY, "best_test_accuracy"], 0.5), **run} for run in runs]  # fmt: skip
         write_csv(tmp_path / "runs.csv", pd.DataFrame(rows), IDENTITY)
-        files = {"barriers": [], "layers": [], "distances": [], "markers": [], "surfaces": [], "hessians": []}
+        files = {
+            "barriers": [],
+            "layers": [],
+            "distances": [],
+            "markers": [],
+            "surfaces": [],
+            "curvatures": [],
+        }
         if barriers is not None:
             columns = [*KEYS["barriers"], "sup", "argmax", "midpoint", "from_value", "to_value"]
             frame = pd.DataFrame([{**NAMES, **row} for row in barriers], columns=columns)
@@ -50,11 +57,10 @@ def tested(tmp_path):
         if layers is not None:
             write_csv(tmp_path / "layers.csv", layers, IDENTITY)
             files["layers"] = [tmp_path / "layers.csv"]
-        if hessian is not None:
-            write_csv(
-                tmp_path / "h.csv", pd.DataFrame([{**NAMES, **row} for row in hessian]), KEYS["hessian"]
-            )
-            files["hessians"] = [tmp_path / "h.csv"]
+        if curvatures is not None:
+            table = pd.DataFrame([{**NAMES, **row} for row in curvatures])
+            write_csv(tmp_path / "h.csv", table, KEYS["curvature"])
+            files["curvatures"] = [tmp_path / "h.csv"]
         for i, (marked, grid) in enumerate(planes):
             write_csv(tmp_path / f"m{i}.csv", marked, ["group"])
             write_csv(tmp_path / f"s{i}.csv", grid, ["i", "j"])
@@ -66,6 +72,7 @@ def tested(tmp_path):
             study="pilot",
             scale="smoke",
             runs=tmp_path / "runs.csv",
+            rounds=[],
             **files,
             out_csv=tmp_path / "claims.csv",
             out_page=tmp_path / "claims.md",
@@ -199,10 +206,9 @@ def test_surfaces_are_those_of_the_groups_of_a_case_and_markers_those_of_its_run
 
 
 def test_eigenvalues_are_those_of_the_entry_that_the_claim_names(tested):
-    def row(partition, number, eigenvalue, entry="ends", group="g", index=1):
-        measures = {"eigenvalue": eigenvalue, "residual": 0.0, "products": 9, "samples": 64}
-        where = {"curvature": entry, "group": group, "round": number, "index": index}
-        return {"partition": partition, **where, **measures}
+    def row(partition, number, value, entry="ends", index=1):
+        names = {"partition": partition, "curvature": entry, "index": index}
+        return curvature("eigenvalue", value, number, **names)
 
     rows = [row("iid", 0, 90.0), row("iid", 5, 4.0), row("iid", 5, 3.0, index=2)]
     rows += [row("dir0.1", 5, 8.0), row("dir0.1", 5, 80.0, entry="others")]
@@ -211,7 +217,7 @@ def test_eigenvalues_are_those_of_the_entry_that_the_claim_names(tested):
         (claim(cases, {"above": 0}, "curvature", "ends"), {"kind": "eigenvalue", "index": 1}),
         (claim(cases[:2], {"above": 0}, "curvature", "ends"), {"kind": "eigenvalue", "index": 2}),
         runs=[{"partition": "iid"}, {"partition": "dir0.1"}],
-        hessian=rows,
+        curvatures=rows,
     )
     assert found[0]["values"] == "4;8;not measured"
     assert found[0]["measure"] == "eigenvalue on curvature ends (index 1)"

@@ -11,6 +11,8 @@ import torch
 
 from fedscape.connectivity.barriers import Barrier
 from fedscape.connectivity.identity import OTHER_END
+from fedscape.curvature import hessian as curvature
+from fedscape.curvature.measure import DENSITY_COLUMNS
 from fedscape.data.partition import make_partition
 from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.drift.distances import Movement
@@ -28,7 +30,7 @@ ROUNDS = [*KEYS["rounds"], *MEASURES["rounds"]]
 
 
 def costs_columns(folder):
-    make_costs(timings=[], out=folder / "costs.csv")
+    make_costs(study="s", scale="smoke", timings=[], made=[], benchmarks=folder, out=folder / "costs.csv")
     return pd.read_csv(folder / "costs.csv").columns
 
 
@@ -60,6 +62,7 @@ COLUMNS = {
     "surface.csv": lambda _: surface.COLUMNS,
     "path.csv": lambda _: ["t", "split", *names(Evaluation), *(f"to_{name}" for name in OTHER_END)],
     "rows of barriers.csv": lambda _: names(Barrier),
+    "density.csv": lambda _: (*curvature.KEYS, *DENSITY_COLUMNS),
     "rows of drift.csv": lambda _: names(Movement),
     "a partition's CSV": partition_columns,
 }

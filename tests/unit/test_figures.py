@@ -14,6 +14,7 @@ from figure_frames import (
 )
 from layer_frames import distances_frame, layers_frame
 from matplotlib.collections import QuadMesh
+from result_frames import results_frame
 
 from fedscape.errors import FedscapeError
 from fedscape.figures import curves, partitions
@@ -41,6 +42,14 @@ def partition_frame(partition="iid", clients=4, classes=3):
     return pd.DataFrame(rows)
 
 
+def density_frame():
+    rows = [
+        {**RUN, "round": number, "of": "global", "client": -1, "data": "global", "eigenvalue": i / 10, "density": 1 / (1 + i)}
+        for number in (0, 5) for i in range(20)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 ALPHA = "\N{GREEK SMALL LETTER ALPHA} = 0.1"
 LABELS = [
     {"label": "IID", "where": {"partition": ["iid", "iid-50"]}},
@@ -62,7 +71,13 @@ KINDS = {
         {"regimes": ["single", "deep"]},
         {"layers": layers_frame(lambda averaged, *_: len(averaged))},
     ),
+    "finals": (
+        {"along": "partition", "lines": "init"},
+        {"runs": results_frame({"iid": 0.9, "dir0.1": 0.7})},
+    ),
+    "ranking": ({}, {"runs": results_frame({"iid": 0.9}, methods=("a", "b", "c"))}),
     "partitions": ({}, {"partitions": pd.concat([partition_frame("iid"), partition_frame("dir0.1")])}),
+    "spectrum": ({}, {"density": density_frame()}),
 }
 
 

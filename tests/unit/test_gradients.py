@@ -19,7 +19,8 @@ RESNETS = {
     "batch norm": ("resnet", {"blocks": [1, 1, 1], "width": 8}),
     "group norm": ("resnet", {"blocks": [1, 1, 1], "width": 8, "norm": "group"}),
 }
-NETWORKS = {"convnet": ("convnet", {}), "cnn": ("cnn", {}), **RESNETS}
+PLAIN = {name: (name, {}) for name in ("convnet", "cnn", "leaf-cnn")}
+NETWORKS = {**PLAIN, **RESNETS}
 RULES = {
     "fedavg": Rule(fedavg, fedavg.Settings()),
     "mixup": Rule(mixup, mixup.Settings(gamma=1.0)),

@@ -13,6 +13,7 @@ LIBRARY = ROOT / "src" / "fedscape"
 # What each part may import of the library, beside the small modules at its root and itself.
 ALLOWED = {
     "study": set(),
+    "command": {"study"},
     "data": set(),
     "models": {"data"},
     "federated": {"data", "models"},
@@ -52,7 +53,7 @@ def test_the_library_never_imports_snakemake():
         assert not any(name.split(".")[0] == "snakemake" for name in imported(file)), file
 
 
-@pytest.mark.parametrize("part", ["study", "tables", "export", "figures"])
+@pytest.mark.parametrize("part", ["study", "command", "tables", "export", "figures"])
 def test_no_torch_where_every_process_passes(part):
     modules = [
         ".".join(file.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
@@ -65,3 +66,11 @@ def test_no_torch_where_every_process_passes(part):
 def test_snakefile_and_rules_read_without_torch():
     blocked = "import sys; sys.modules['torch'] = None; from snakemake.cli import main; main(['-n', '--quiet', 'all'])"
     subprocess.run([sys.executable, "-c", blocked], check=True, cwd=ROOT, capture_output=True)
+
+
+def test_the_command_starts_without_what_takes_long_to_import():
+    code = (
+        "import sys, fedscape.cli, fedscape.command.status, fedscape.command.why, fedscape.command.cost;"
+        "sys.exit(', '.join({'torch', 'numpy', 'pandas', 'snakemake'} & set(sys.modules)) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -1,5 +1,7 @@
 """Kinds of starts: each against what it promises, and refusals that name what does not fit."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from engine_helpers import channels_last
 from small_run import CLASSES, SHAPE, prepare, run_once, write_noise
 from torch.nn.functional import cross_entropy
 
-from fedscape.data.storage import open_dataset
+from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 from fedscape.errors import FedscapeError
 from fedscape.federated.initial import make_initial
 from fedscape.federated.trajectory import Trajectory
@@ -156,6 +158,38 @@ def test_pretraining_is_central_sgd_with_a_fresh_classifier_where_classes_differ
             assert torch.equal(tensor, start[name])
         else:
             torch.testing.assert_close(tensor, trained[name], rtol=1e-5, atol=1e-6)
+
+
+def write_words(folder, words: str, seed: int) -> None:
+    """A data set of sequences of words that mean nothing, with the letters of `words` as its vocabulary."""
+    draws = np.random.default_rng(seed).integers(len(words), size=(12, 7)).astype(np.int32)
+    inputs, labels = draws[:, :-1], draws[:, 1:]
+    raw = Raw(
+        tuple(words), Inputs.of(inputs), labels, Inputs.of(inputs[:2]), labels[:2], train_clients=np.arange(12) % 2
+    )  # fmt: skip
+    write_dataset(folder, folder.name, "test", raw)
+
+
+@pytest.mark.parametrize("model", ["gpt", "lstm"])
+@pytest.mark.parametrize("known", ["abcdefg", "gxaybzc", "abc"])
+def test_words_of_another_vocabulary_are_taken_over_one_by_one(tmp_path, model, known):
+    write_words(tmp_path / "data", "abcdefg", seed=1)
+    write_words(tmp_path / "proxy", known, seed=2)
+    settings = {"dataset": "proxy", "epochs": 2, "batch_size": 4, "lr": 0.1}
+    weights = make(tmp_path, "pretrained", settings, model=model, proxy=tmp_path / "proxy")
+    # Trained for the proxy's own sake.
+    (tmp_path / "data").rename(tmp_path / "other")
+    shutil.copytree(tmp_path / "proxy", tmp_path / "data")
+    trained = make(tmp_path, "pretrained", settings, model=model, name="own", proxy=tmp_path / "proxy")
+    start = random_model(model, {}, (6,), 7, seed=3)
+    of_words = {"tokens.weight", *classifier_names(start)}
+    for name, tensor in weights.items():
+        if name not in of_words:
+            assert torch.equal(tensor, trained[name])
+            continue
+        for place, word in enumerate("abcdefg"):
+            expected = trained[name][known.index(word)] if word in known else start.state_dict()[name][place]
+            assert torch.equal(tensor[place], expected), (name, word)
 
 
 def test_pretraining_goes_on_where_it_was_stopped(folder, monkeypatch, capsys):

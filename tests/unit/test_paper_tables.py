@@ -2,11 +2,13 @@
 
 import pandas as pd
 import pytest
+from claim_frames import curvature
 from scipy import stats
 
 from fedscape.files import write_csv
-from fedscape.tables.columns import COST, IDENTITY, KEYS, QUALITY
-from fedscape.tables.table import estimate, make_table
+from fedscape.tables.columns import IDENTITY, KEYS, MEASURES, QUALITY, TIMING
+from fedscape.tables.estimate import estimate, ranked
+from fedscape.tables.table import make_table
 from fedscape.tables.table_page import published_words
 
 NAMES = {
@@ -29,6 +31,7 @@ def column(label, **settings):
         "name": "",
         "percent": False,
         "over": None,
+        "rank": None,
         **settings,
     }
 
@@ -37,14 +40,16 @@ def column(label, **settings):
 def made(tmp_path):
     """Write CSVs of runs and make a table; gives its rows and the page."""
 
-    def make(rows, columns, cells, published=None, measures=(FINAL,), runs=(), costs=None, hessian=None):
+    def make(
+        rows, columns, cells, published=None, measures=(FINAL,), runs=(), timings=None, curvatures=None, interval="student"
+    ):  # fmt: skip
         quality = dict.fromkeys([*QUALITY, "best_test_accuracy"], 0.5)
         runs = [{**NAMES, "diverged": False, **quality, **run} for run in runs]
         write_csv(
             tmp_path / "runs.csv", pd.DataFrame(runs, columns=[*IDENTITY, "diverged", *quality]), IDENTITY
         )
-        files = {"costs": [], "hessians": []}
-        for name, frame in (("costs", costs), ("hessians", hessian)):
+        files = {"timings": [], "curvatures": []}
+        for name, frame in (("timings", timings), ("curvatures", curvatures)):
             if frame is not None:
                 write_csv(
                     tmp_path / f"{name}.csv", pd.DataFrame([{**NAMES, **row} for row in frame]), IDENTITY
@@ -55,12 +60,13 @@ def made(tmp_path):
             name="table-2",
             table={
                 "title": "Heterogeneity", "source": "Table 2", "rows": rows, "columns": columns, "cells": cells,
-                "published": published or empty,
+                "published": published or empty, "interval": interval,
             },
             measures=list(measures),
             study="pilot",
             scale="smoke",
             runs=tmp_path / "runs.csv",
+            rounds=[],
             barriers=[],
             layers=[],
             distances=[],
@@ -112,7 +118,8 @@ def test_a_cell_is_a_mean_over_seeds_beside_the_published_number(made):
         runs=runs,
     )
     assert ",".join(rows[0]) == (
-        "study,scale,table,number,row,column,measure,unit,mean,half_width,seeds,diverged_seeds,published,source,note"
+        "study,scale,table,number,row,column,measure,unit,mean,half_width,low,high,interval,seeds,diverged_seeds,"
+        "published,source,note"
     )
     assert [rows[0][key] for key in ("table", "number", "row", "column", "unit", "published", "source")] == [
         "table-2", "1", "FedAvg", "IID", "%", "56.2", "Table 2",
@@ -164,8 +171,9 @@ def test_ratios_are_taken_seed_by_seed_and_of_published_numbers_alike(made):
         return {
             "partition": partition,
             "seed": seed,
-            **dict.fromkeys(COST, 1.0),
-            "median_training_seconds": seconds,
+            "round": 1,
+            **dict.fromkeys(TIMING, 1.0),
+            "seconds": seconds,
         }
 
     costs = [cost("iid", 0, 1.0), cost("iid", 1, 4.0), cost("dir0.1", 0, 3.0), cost("dir0.1", 1, 4.0)]
@@ -178,7 +186,7 @@ def test_ratios_are_taken_seed_by_seed_and_of_published_numbers_alike(made):
         published=[[142.0], [418.0], [None]],
         measures=[{"kind": "cost", "column": "median_training_seconds"}],
         runs=runs,
-        costs=costs,
+        timings=costs,
     )
     assert [row["mean"] for row in rows] == ["1", "2", ""]  # (3 / 1 + 4 / 4) / 2, not 16 / 3 over 5 / 2
     assert rows[1]["seeds"] == "2"
@@ -187,10 +195,55 @@ def test_ratios_are_taken_seed_by_seed_and_of_published_numbers_alike(made):
     assert "cost (column median_training_seconds), over that of FedAvg" in page
 
 
+def test_bootstrap_intervals_and_ranks_of_rows(made):
+    accuracies = {"iid": (0.5, 0.7), "dir0.1": (0.6, 0.65), "dir1.0": (0.9, 0.9)}
+    runs = [
+        {"partition": name, "seed": seed, "test_accuracy": value}
+        for name, values in accuracies.items()
+        for seed, value in enumerate(values)
+    ]
+    rows, lines, page = made(
+        ["A", "B", "C", "D"],
+        [column("accuracy", percent=True), column("rank", rank="highest")],
+        [[cell(name, 0, 1)] * 2 for name in accuracies] + [[[], []]],
+        measures=[FINAL] * 2,
+        runs=runs,
+        interval="bootstrap",
+    )
+    # Of two seeds, a quarter of the resamples have one of them alone: the ends are the seeds themselves.
+    assert [cells_of(line)[1] for line in lines[2:]] == [
+        "60.0 [50.0, 70.0]", "62.5 [60.0, 65.0]", "90.0 [90.0, 90.0]", "not run at this scale",
+    ]  # fmt: skip
+    # By the mean A is behind B; in seed 1 alone it is before it.
+    assert [cells_of(line)[2] for line in lines[2:]] == [
+        "3 [2, 3]",
+        "2 [2, 3]",
+        "1 [1, 1]",
+        "not run at this scale",
+    ]
+    assert [rows[0][key] for key in ("half_width", "low", "high", "interval")] == [
+        "",
+        "50",
+        "70",
+        "bootstrap",
+    ]
+    assert rows[1]["measure"] == "rank by final (column test_accuracy), 1: highest" and rows[1]["mean"] == "3"
+    assert "by the percentile bootstrap over seeds" in page and "too narrow" in page and "Student" not in page
+
+
+def test_ranks_compare_the_seeds_that_all_rows_have():
+    found = ranked([{0: 1.0, 1: 5.0}, {0: 2.0, 1: "diverged"}, {}, {0: "diverged"}], "lowest")
+    assert [(one.mean, one.seeds, one.diverged, one.note) for one in found] == [
+        (1.0, 1, 0, ""), (2.0, 1, 1, ""), (None, 0, 0, "not run at this scale"), (None, 0, 1, "diverged"),
+    ]  # fmt: skip
+    assert all(one.low is None for one in found)
+    apart = ranked([{0: 1.0}, {1: 2.0}], "lowest")
+    assert [one.note for one in apart] == ["not measured"] * 2
+
+
 def test_eigenvalues_are_those_of_the_columns_curvature(made):
-    def row(number, eigenvalue, entry):
-        where = {"curvature": entry, "group": "g", "round": number, "index": 1}
-        return {**where, "eigenvalue": eigenvalue, "residual": 0.0, "products": 9, "samples": 64}
+    def row(number, value, entry):
+        return curvature("eigenvalue", value, number, curvature=entry)
 
     rows, _, _ = made(
         ["A"],
@@ -198,7 +251,7 @@ def test_eigenvalues_are_those_of_the_columns_curvature(made):
         [[cell("iid", 0, groups=["g"])]],
         measures=[{"kind": "eigenvalue", "index": 1}],
         runs=[{}],
-        hessian=[row(1, 7.0, "ends"), row(5, 3.0, "ends"), row(9, 99.0, "others")],
+        curvatures=[row(1, 7.0, "ends"), row(5, 3.0, "ends"), row(9, 99.0, "others")],
     )
-    assert set(KEYS["hessian"]) - set(NAMES) == {"curvature", "group", "round", "index"}
+    assert {*KEYS["curvature"], *MEASURES["curvature"]} == {*NAMES, *row(1, 7.0, "ends")}
     assert (rows[0]["mean"], rows[0]["measure"]) == ("3", "eigenvalue on curvature ends (index 1)")

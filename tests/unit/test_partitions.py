@@ -223,6 +223,15 @@ def test_labels_per_client_refuses_what_cannot_be():
         split("labels-per-client", labels, 5, labels=3)
 
 
+def test_iid_deals_the_same_samples_to_as_many_clients_as_there_are_by_nature():
+    natural = np.array([7, 3, 7, 3, 11, 7], dtype=np.int32)
+    parts = split("iid", np.zeros(6, dtype=np.int64), None, natural=natural)
+    assert [len(part) for part in parts] == [2, 2, 2]
+    assert sorted(np.concatenate(parts)) == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(FedscapeError, match="give the number of clients"):
+        split("iid", np.zeros(6, dtype=np.int64), None)
+
+
 def test_natural_clients():
     natural = np.array([7, 3, 7, 3, 11, 7], dtype=np.int32)
     labels = np.zeros(6, dtype=np.int64)

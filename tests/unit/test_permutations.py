@@ -25,6 +25,8 @@ NETWORKS = {
     "one group, pad shortcut": ("resnet", {**RESNET, "norm": "group", "groups": 1, "shortcut": "pad"}),
     "bottleneck, imagenet stem": ("resnet", {**RESNET, "block": "bottleneck", "stem": "imagenet"}),
     "resnet20": ("resnet20", {}),
+    "leaf-cnn, one norm for all": ("leaf-cnn", {}),
+    "leaf-cnn for femnist": ("leaf-cnn", {"network": "femnist"}),
     "vgg": ("vgg", {"width": 4}),
     "small vgg, batch norm": ("vgg", {"width": 4, "classifier": "small", "norm": "batch"}),
 }

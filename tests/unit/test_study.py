@@ -7,7 +7,7 @@ import yaml
 from edited_study import ROOT, reader
 
 from fedscape.errors import FedscapeError
-from fedscape.study import catalog
+from fedscape.study import catalog, paths
 from fedscape.study.files import merged
 from fedscape.study.grid import Run
 from fedscape.study.methods import build_methods
@@ -217,6 +217,10 @@ REFUSED = {
     "a file of weights that is not there": (
         ("{kind: random}", "{kind: checkpoint, file: nowhere.pt}"),
         "inits.random.file: nowhere.pt not found",
+    ),
+    "torchvision's weights that are not there": (
+        ("{kind: random}", "{kind: torchvision, file: weights/resnet18.pth}"),
+        "inits.random.file: weights/resnet18.pth not found",
     ),
     "a moment that is none": (
         ("client_rounds: [1, 0.1, 0.3, last]", "client_rounds: [first]"),
@@ -486,6 +490,17 @@ def test_a_pinned_seed_reaches_the_split_and_nothing_else(campaign):
     free = STAGES["partition"](study, {**wildcards, "partition": "iid"})
     assert (pinned["partition_seed"], pinned["seed"]) == (1001, 0)
     assert free["partition_seed"] == 0
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "torchvision"])
+def test_the_file_that_a_start_is_taken_from_is_an_input(campaign, tmp_path, kind):
+    """So Snakemake compares its content, and a job that was stopped starts afresh where it is another."""
+    file = tmp_path / "weights.pth"
+    file.touch()
+    study = campaign(("{kind: random}", f"{{kind: {kind}, file: {file}}}")).get("pilot", "quick")
+    assert paths.start_source(study, "random", "digits", "convnet", 0) == [str(file)]
+    wildcards = {"dataset": "digits", "model": "convnet", "init": "random", "seed": "0"}
+    assert STAGES["initial"](study, wildcards)["initial"] == {"kind": kind, "file": str(file)}
 
 
 def test_the_key_reference_is_up_to_date():

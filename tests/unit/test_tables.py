@@ -1,5 +1,7 @@
 """Tables of a study: every row of every run, one row per run, what runs cost."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from layer_frames import distances_frame, layers_frame
@@ -38,7 +40,7 @@ def rounds_file(folder, name, rows):
 def tables(tmp_path):
     """Make the tables of some files; gives the paths by name."""
 
-    def make(rounds=(), barriers=(), layers=(), distances=(), hessians=(), drifts=(), grids=()):
+    def make(rounds=(), barriers=(), layers=(), distances=(), curvatures=(), drifts=(), grids=()):
         out = {f"{name}_csv": tmp_path / "out" / f"{name}.csv" for name in ("runs", *KEYS)}
         out["summary"] = tmp_path / "out" / "runs.md"
         make_tables(
@@ -46,7 +48,7 @@ def tables(tmp_path):
             barriers=barriers,
             layers=layers,
             distances=distances,
-            hessians=hessians,
+            curvatures=curvatures,
             drifts=drifts,
             grids=grids,
             **out,
@@ -107,7 +109,7 @@ def test_files_are_joined_sorted_and_keep_every_digit(tables, tmp_path):
     assert joined.splitlines() == [header, *rows, *later.read_text().splitlines()[1:]]
 
 
-@pytest.mark.parametrize("name", ["barriers", "layers", "distances", "hessian", "drift"])
+@pytest.mark.parametrize("name", ["barriers", "layers", "distances", "curvature", "drift"])
 def test_a_stage_that_a_study_lacks_leaves_the_header(tables, tmp_path, name):
     out = tables([rounds_file(tmp_path, "rounds.csv", [round_row(0, 0.1)])])
     assert out[f"{name}_csv"].read_text() == ",".join([*KEYS[name], *MEASURES[name]]) + "\n"
@@ -118,14 +120,15 @@ def test_analysis_files_are_joined(tables, tmp_path):
     paths = []
     for partition in ("iid", "dir0.1"):
         rows = [
-            {**keys, "partition": partition, "round": r, "index": 1, "eigenvalue": 3.5, "residual": 1e-4, "products": 9,
-             "samples": 64}
+            {**keys, "partition": partition, "round": r, "of": "global", "client": -1, "data": "global",
+             "quantity": "eigenvalue", "index": 1, "layer": None, "definition": None, "estimator": "lanczos",
+             "value": 3.5, "standard_error": None, "residual": 1e-4, "products": 9, "samples": 64}
             for r in (2, 0)
         ]  # fmt: skip
         paths.append(tmp_path / f"{partition}.csv")
-        write_csv(paths[-1], pd.DataFrame(rows), KEYS["hessian"])
+        write_csv(paths[-1], pd.DataFrame(rows), KEYS["curvature"])
     rounds = rounds_file(tmp_path, "rounds.csv", [round_row(0, 0.1)])
-    table = read(tables([rounds], hessians=paths)["hessian_csv"])
+    table = read(tables([rounds], curvatures=paths)["curvature_csv"])
     assert [(row["partition"], row["round"]) for row in table] == [
         ("dir0.1", 0),
         ("dir0.1", 2),
@@ -183,7 +186,13 @@ def test_a_column_that_is_missing_is_named_with_its_file(tables, tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_costs_add_up_rounds_and_leave_the_start_out_of_the_median(tmp_path):
+def benchmark(path, seconds, memory):
+    """A file as Snakemake writes it; columns that it could not measure have a dash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"s\th:m:s\tmax_rss\tmean_load\tcpu_time\n{seconds}\t0:00:01\t{memory}\t-\t-\n")
+
+
+def test_costs_add_up_rounds_and_join_the_benchmarks_of_all_long_jobs(tmp_path):
     timing = pd.DataFrame(
         {
             **RUN,
@@ -195,12 +204,44 @@ def test_costs_add_up_rounds_and_leave_the_start_out_of_the_median(tmp_path):
         for number, seconds in enumerate((0.0, 2.0, 4.0, 3.0))
     )
     write_csv(tmp_path / "timing.csv", timing, ["round"])
-    make_costs(timings=[tmp_path / "timing.csv"], out=tmp_path / "costs.csv")
+    results = tmp_path / "results" / "pilot" / "smoke"
+    benchmarks = results / "benchmarks"
+    benchmark(benchmarks / "train" / "digits_convnet_iid_random_fedavg_seed0.tsv", 14.5, 120.25)
+    benchmark(benchmarks / "initial" / "digits_convnet_random_seed0.tsv", 3, "-")
+    benchmark(benchmarks / "surface" / "paths_digits_all_seed0.tsv", 7, 90)
+    benchmark(benchmarks / "surface_part" / "paths_digits_all_seed0_1-of-2.tsv", 5, 80)
+    make_costs(
+        study="pilot",
+        scale="smoke",
+        timings=[tmp_path / "timing.csv"],
+        made=[
+            results / "initial" / "digits" / "convnet" / "random" / "seed0.safetensors",
+            results / "planes" / "paths" / "digits_all_seed0" / "plane.safetensors",
+            results / "planes" / "paths" / "digits_all_seed0" / "surface.csv",
+        ],
+        benchmarks=benchmarks,
+        out=tmp_path / "costs.csv",
+    )
+    group = "pilot,smoke,digits,*,*,*,*,0"
     assert (tmp_path / "costs.csv").read_text().splitlines() == [
-        ",".join([*IDENTITY, "rounds,seconds,evaluation_seconds,median_round_seconds,peak_memory_mb"])
-        + ",median_training_seconds",
-        "pilot,smoke,digits,convnet,iid,random,fedavg,0,3,11,2,3.5,103,3",
+        ",".join([*IDENTITY, "stage,name,group,part,rounds,seconds,evaluation_seconds,median_round_seconds"])
+        + ",peak_memory_mb,median_training_seconds,job_seconds,job_peak_memory_mb",
+        "pilot,smoke,digits,convnet,*,random,*,0,initial,,,,,,,,,,3,",
+        f"{group},plane,paths,digits_all_seed0,,,,,,,,,",  # made before benchmarks were kept
+        f"{group},surface,paths,digits_all_seed0,,,,,,,,7,90",
+        f"{group},surface_part,paths,digits_all_seed0,1-of-2,,,,,,,5,80",
+        "pilot,smoke,digits,convnet,iid,random,fedavg,0,train,,,,3,11,2,3.5,103,3,14.5,120.25",
     ]
+
+
+def test_a_benchmark_that_is_none_is_named(tmp_path):
+    (tmp_path / "plane").mkdir()
+    (tmp_path / "plane" / "p_digits_all_seed0.tsv").write_text("")
+    with pytest.raises(FedscapeError, match=r"p_digits_all_seed0\.tsv: no benchmark"):
+        make_costs(
+            study="pilot", scale="smoke", timings=[], made=[Path("planes/p/digits_all_seed0/plane.safetensors")],
+            benchmarks=tmp_path, out=tmp_path / "costs.csv",
+        )  # fmt: skip
 
 
 def read(path):

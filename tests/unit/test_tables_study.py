@@ -25,7 +25,7 @@ methods:
   tuned: {algorithm: fedavg, rounds: 2, grid: {lr: [0.1, 0.2], momentum: [0.5]}}
 runs: [{}]
 curvature:
-  sharp: {kind: eigenvalues, runs: [{partition: iid}], each: [method]}
+  sharp: {runs: [{partition: iid}], each: [method]}
 tables:
   table-1:
     title: Accuracy and sharpness
@@ -102,11 +102,13 @@ def test_what_a_scale_lacks_is_no_slip_and_a_table_without_runs_is_not_made(camp
 
 def test_only_a_table_that_measures_a_cost_reads_the_clock(campaign):
     study = campaign().get("pilot", "paper")
-    assert table_files(study, "table-1", "costs") == []
-    assert table_files(study, "table-2", "costs") == ["results/pilot/paper/tables/costs.csv"]
-    assert table_files(study, "table-2", "hessian") == []
-    assert sorted(table_files(study, "table-1", "hessian")) == [
-        f"results/pilot/paper/curvature/sharp/digits_{method}_seed{seed}/hessian.csv"
+    assert table_files(study, "table-1", "timing") == []
+    assert table_files(study, "table-2", "timing") == [
+        f"results/pilot/paper/runs/{run.path}/timing.csv" for run in study.runs
+    ]
+    assert table_files(study, "table-2", "curvature") == []
+    assert sorted(table_files(study, "table-1", "curvature")) == [
+        f"results/pilot/paper/curvature/sharp/digits_{method}_seed{seed}/curvature.csv"
         for method in ("fedavg", "longer")
         for seed in (0, 1)
     ]
@@ -131,6 +133,74 @@ def test_one_tables_numbers_reach_no_other_job(campaign):
 
     assert changed("table", {"table": "table-1"})
     assert not changed("table", {"table": "table-2"}) and not changed("tables", {})
+
+
+CHOSEN = (
+    ("datasets: [digits]", "datasets: [digits]\nvalidation: 0.1"),
+    ("measure: final, column", "measure: final, choose: validation_accuracy, column"),
+)
+
+
+def test_of_a_grid_several_points_make_a_cell_if_one_is_chosen(campaign):
+    table = (
+        campaign(
+            *CHOSEN, ("method: [fedavg, longer]}, measure: final", "method: [fedavg, tuned]}, measure: final")
+        )
+        .get("pilot", "paper")
+        .tables["table-1"]
+    )
+    assert [[run.method for run in case.runs] for case in table.cells[1][0]] == [["tuned.g1", "tuned.g2"]] * 2
+    assert table.columns[0].measure["choose"] == "validation_accuracy"
+    with pytest.raises(FedscapeError, match="several runs of one seed"):
+        campaign(("method: [fedavg, longer]}, measure: final", "method: [fedavg, tuned]}, measure: final"))
+    with pytest.raises(FedscapeError, match="several runs of one seed"):  # a grid and another method
+        campaign(
+            *CHOSEN, ("method: [fedavg, longer]}, measure: final", "method: [longer, tuned]}, measure: final")
+        )
+
+
+def test_a_measure_of_several_runs_takes_them_all_seed_by_seed(campaign):
+    edit = (
+        "{label: accuracy, where: {method: [fedavg, longer]}, measure: final, column: test_accuracy, percent: true}",
+        "{label: accuracy, measure: spread, across: method, percent: true}",
+    )
+    table = campaign(edit).get("pilot", "paper").tables["table-1"]
+    assert [len(case.runs) for case in table.cells[1][0]] == [3, 3]
+
+
+def test_intervals_and_ranks_reach_the_job(campaign):
+    edits = (
+        ("    title: Time\n", "    title: Time\n    interval: bootstrap\n"),
+        ("over: iid", "rank: lowest"),
+    )
+    settings = decode(encode(STAGES["table"](campaign(*edits).get("pilot", "paper"), {"table": "table-2"})))[
+        "table"
+    ]
+    assert settings["interval"] == "bootstrap"
+    assert [(one["rank"], one["percent"]) for one in settings["columns"]] == [
+        (None, True),
+        ("lowest", False),
+        (None, True),
+    ]
+    plain = STAGES["table"](campaign().get("pilot", "paper"), {"table": "table-2"})["table"]
+    assert plain["interval"] == "student"
+
+
+def test_settings_of_the_server_vary_in_a_grid(campaign):
+    edit = (
+        "grid: {lr: [0.1, 0.2], momentum: [0.5]}",
+        "server: momentum, grid: {lr: [0.1], server.lr: [0.5, 1]}",
+    )
+    study = campaign(edit).get("pilot", "paper")
+    servers = [study.methods[f"tuned.g{i}"].server for i in (1, 2)]
+    assert [(one["kind"], one["lr"], one["momentum"]) for one in servers] == [
+        ("momentum", 0.5, 0.9),
+        ("momentum", 1.0, 0.9),
+    ]
+    assert STAGES["tables"](study, {})["grids"] == [
+        ["tuned.g1", "lr=0.1;server.lr=0.5"],
+        ["tuned.g2", "lr=0.1;server.lr=1.0"],
+    ]
 
 
 def test_the_points_of_a_grid_are_spelled_for_the_table_of_runs(campaign):
@@ -164,6 +234,13 @@ REFUSED = {
     "over no row": (("over: iid", "over: iit"), "tables.table-2.over: unknown row 'iit'; did you mean 'iid'?"),
     "a name that is taken": (("  table-1:", "  costs:"), "tables.costs: every study has a table of this name"),
     "unknown key of runs": (("rows: partition", "rows: alpha"), "tables.table-2.rows: got 'alpha', not one of the allowed forms: a key of runs such as `method`"),
+    "a choice without held-out samples": (("measure: final, column", "measure: final, choose: validation_accuracy, column"), "tables.table-1.columns[0].choose: validation_accuracy needs `validation`"),
+    "a choice on the test set": (("measure: final, column", "measure: final, choose: test_accuracy, column"), "tables.table-1.columns[0].choose: got 'test_accuracy', expected one of validation_accuracy, validation_loss or null"),
+    "a ratio and a rank": (("over: iid", "over: iid, rank: lowest"), "tables.table-2.columns[1]: `over` and `rank` go one without the other"),
+    "unknown interval": (("    title: Time\n", "    title: Time\n    interval: normal\n"), "tables.table-2.interval: unknown value 'normal'; allowed: student, bootstrap"),
+    "a server without the setting": (("grid: {lr: [0.1, 0.2], momentum: [0.5]}", "grid: {server.lr: [0.5]}"), "methods.tuned (grid point 1).server: unknown key 'lr'; allowed: none"),
+    "a grid over what a run keeps": (("grid: {lr: [0.1, 0.2], momentum: [0.5]}", "grid: {server: [adam]}"), "methods.tuned.grid: 'server' cannot vary in a grid; settings of training can, and those of the server (server.lr)"),
+    "a name of a grid point": (("  longer: {", "  longer.g2: {"), "methods.longer.g2: names that end in .g and a number are those of grid points"),
     "no title": (("    title: Time\n", ""), "tables.table-2: key 'title' is missing"),
     "tables at a scale": (("  smoke:\n", "  smoke:\n    tables: {}\n"), "unknown key 'tables'"),
 }  # fmt: skip

@@ -186,6 +186,26 @@ def test_descriptions_are_the_installed_ones(tmp_path):
     assert opened.train_clients.max() + 1 == len(documents) > 10
 
 
+def test_clients_and_proxy_share_a_vocabulary_and_no_text(tmp_path):
+    whole, clients, proxy = (
+        prepared(tmp_path, "sklearn-descriptions", part=part) for part in ("all", "clients", "proxy")
+    )
+    assert whole.classes == clients.classes == proxy.classes
+
+    def texts(opened):
+        owners = range(opened.train_clients.max() + 1)
+        return {"".join(decoded(opened, opened.train_inputs[opened.train_clients == one])) for one in owners}
+
+    assert texts(clients) | texts(proxy) == texts(whole) and not texts(clients) & texts(proxy)
+    assert len(texts(proxy)) == round(len(texts(whole)) / 3)
+    speakers = "".join(f"S{i}:\n{'ab' * 20}{i}\n\n" for i in range(6))
+    counts = [
+        plays(tmp_path, speakers, length=4, part=part).train_clients.max() + 1
+        for part in ("clients", "proxy")
+    ]
+    assert counts == [4, 2]
+
+
 # LEAF
 
 

@@ -149,6 +149,11 @@ def test_clocks_are_in_timing_and_run_only(whole):
     assert description["parameters"] == Trajectory.open(whole["trajectory"]).layout.parameter_count
     assert description["training"]["lr"] == TRAINING.lr
     assert description["torch"] == torch.__version__
+    assert {"commit", "dirty", "fedscape", "python", "packages", "device"} <= set(description)
+    assert description["seconds"] == pytest.approx(
+        (timing["seconds"] + timing["evaluation_seconds"]).sum(), abs=0.01
+    )
+    assert description["peak_memory_mb"] == pytest.approx(timing["peak_memory_mb"].max(), abs=0.1)
 
 
 def test_processes_killed_at_any_write_give_the_same_bytes(folder, whole):

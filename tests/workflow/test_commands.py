@@ -21,7 +21,7 @@ def test_everything_the_readme_promises_is_there(made):
     assert {*(f"figure-{number}" for number in paper), "accuracy", "loss", "partitions"} <= figures
     surfaces = {path.parent for path in folder.glob("planes/*/*/surface.csv")}
     assert surfaces == {path.parent for path in folder.glob("planes/*/*/trajectories.vtp")} and surfaces
-    for table in ("runs", "rounds", "barriers", "hessian", "drift"):
+    for table in ("runs", "rounds", "barriers", "curvature", "drift"):
         frame = pd.read_csv(folder / "tables" / f"{table}.csv")
         assert list(frame.columns[: len(IDENTITY)]) == IDENTITY
         assert len(frame) > 0

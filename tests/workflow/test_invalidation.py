@@ -101,6 +101,12 @@ def joined(*jobs: dict[str, set[str]]) -> dict[str, set[str]]:
     return {rule: set().union(*(one.get(rule, ()) for one in jobs)) for one in jobs for rule in one}
 
 
+def costed(jobs: dict[str, set[str]]) -> dict[str, set[str]]:
+    """With the table of costs, which has a row for each long job."""
+    long = {"train", "initial", "plane", "surface", "path", "barrier", "hessian"}
+    return joined(jobs, {"costs": {"tables/costs.csv"}}) if long & set(jobs) else jobs
+
+
 def shown(*folders: str) -> dict[str, set[str]]:
     """What only reads: figures and claims from files in these folders."""
     figures = {
@@ -150,7 +156,7 @@ def retrained(chosen: set[Run]) -> dict[str, set[str]]:
         "export": {f"{folder}/surface.vts" for folder in looked_at},
         "path": {f"{folder}/path.csv" for folder in touched(PATHS)},
         "barrier": {f"{folder}/layers.csv" for folder in touched(BARRIERS)},
-        "hessian": {f"{folder}/hessian.csv" for folder in touched(HESSIANS)},
+        "hessian": {f"{folder}/curvature.csv" for folder in touched(HESSIANS)},
         "drift": {f"{folder}/drift.csv" for folder in touched(DRIFT)},
         "costs": {"tables/costs.csv"},
     }
@@ -248,7 +254,19 @@ EDITS = {
         STUDY,
         "samples: 512",
         "samples: 256",
-        joined({"hessian": {f"{folder}/hessian.csv" for folder in HESSIANS}}, tabled()),
+        joined({"hessian": {f"{folder}/curvature.csv" for folder in HESSIANS}}, tabled()),
+    ),
+    "a trace beside the eigenvalues": (
+        STUDY,
+        "    rounds: [0, last]\n    top: 1\n",
+        "    rounds: [0, last]\n    top: 1\n    trace: auto\n",
+        joined({"hessian": {f"{folder}/curvature.csv" for folder in HESSIANS}}, tabled()),
+    ),
+    "an edit in how traces are estimated": (
+        "src/fedscape/curvature/traces.py",
+        "import torch\n",
+        "import torch\n\nEDITED = True\n",
+        joined({"hessian": {f"{folder}/curvature.csv" for folder in HESSIANS}}, tabled()),
     ),
     "a plane that also says what clients lose": (
         STUDY,
@@ -435,7 +453,7 @@ def test_an_edit_makes_again_exactly_what_it_touches(made, edit):
             path.write_text(new)
         else:
             made.replace(file, old, new)
-        assert made.pending() == expected
+        assert made.pending() == costed(expected)
     finally:
         path.unlink() if before is None else path.write_bytes(before)
 

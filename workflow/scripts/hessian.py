@@ -1,4 +1,4 @@
-"""Measure the largest eigenvalues of the Hessian at checkpoints of a group of runs."""
+"""Measure eigenvalues and traces of the Hessian, and clients' agreement, at models of a group of runs."""
 
 from pathlib import Path
 
@@ -10,8 +10,18 @@ with job(snakemake) as this:
     evaluate_hessians(
         runs=this.identities(this.settings["runs"]),
         trajectories=snakemake.input.trajectories,
+        clients=snakemake.input.clients,
+        partitions=snakemake.input.partitions,
         rounds=this.settings["rounds"],
+        of=this.settings["of"],
+        on=this.settings["data"],
         top=this.settings["top"],
+        bottom=this.settings["bottom"],
+        trace=this.settings["trace"],
+        layers=this.settings["layers"],
+        probes=this.settings["probes"],
+        density=this.settings["density"],
+        agreements=this.settings["agreement"],
         model=model.pop("kind"),
         model_settings=model,
         dataset_folder=Path(snakemake.input.dataset[0]).parent,
@@ -21,5 +31,8 @@ with job(snakemake) as this:
         samples=this.settings["samples"],
         seed=this.settings["runs"][0]["seed"],
         device=this.device,
-        out=snakemake.output[0],
+        resume=Path(snakemake.output.curvature).with_name("resume"),
+        fingerprint=this.fingerprint,
+        out_curvature=snakemake.output.curvature,
+        out_density=snakemake.output.density,
     )

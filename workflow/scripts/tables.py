@@ -11,7 +11,7 @@ with job(snakemake) as this:
         barriers=[Path(path) for path in snakemake.input.barriers],
         layers=[Path(path) for path in snakemake.input.layers],
         distances=[Path(path) for path in snakemake.input.distances],
-        hessians=[Path(path) for path in snakemake.input.hessians],
+        curvatures=[Path(path) for path in snakemake.input.curvatures],
         drifts=[Path(path) for path in snakemake.input.drifts],
         grids=this.settings["grids"],
         runs_csv=Path(snakemake.output.runs),
@@ -19,7 +19,7 @@ with job(snakemake) as this:
         barriers_csv=Path(snakemake.output.barriers),
         layers_csv=Path(snakemake.output.layers),
         distances_csv=Path(snakemake.output.distances),
-        hessian_csv=Path(snakemake.output.hessian),
+        curvature_csv=Path(snakemake.output.curvature),
         drift_csv=Path(snakemake.output.drift),
         summary=Path(snakemake.output.summary),
     )

@@ -9,7 +9,6 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -97,8 +96,9 @@ def timing_row(
 
 
 def machine(device: torch.device) -> dict[str, object]:
-    """Hardware, for run.json."""
+    """Hardware, and the build of PyTorch for it, for run.json."""
     return {
+        "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "threads": torch.get_num_threads(),
     }

@@ -1,10 +1,10 @@
 """A measure over the rounds, one line per run.
 
-Frames: one, under any name, with a row per run and round: rounds.csv, hessian.csv, drift.csv; or per pair of
-models: layers.csv, distances.csv, of which `rows` chooses. Runs that differ only in their seed are one line,
-their mean, in a band from the smallest to the largest; so are pairs that differ only in their seeds, clients
-or the end that the layers come from that are not averaged. The mean is drawn where all have a value: once one
-has diverged, the mean of the others would flatter. A cross marks where that is.
+Frames: one, under any name, with a row per run and round: rounds.csv, drift.csv; or of which `rows` chooses:
+curvature.csv, and per pair of models layers.csv, distances.csv. Runs that differ only in their seed are one
+line, their mean, in a band from the smallest to the largest; so are pairs that differ only in their seeds,
+clients or the end that the layers come from that are not averaged. The mean is drawn where all have a value:
+once one has diverged, the mean of the others would flatter. A cross marks where that is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,6 +38,8 @@ from fedscape.tables.layers import later_round
 
 LABEL_LETTERS = 34  # of a line of the vertical label
 MARKED = 8  # rounds of a line that get a marker, at most
+
+OF_CURVATURE = ("quantity", "index", "definition", "of", "data")  # columns that tell curves of a run apart
 
 SOURCES = ("table",)  # what a study file may draw it from
 
@@ -125,7 +127,7 @@ def _line_names(
     if "to_seed" in frame:
         names = pair_names(frame, within, labels)
     else:
-        names = run_labels(frame, [*NAMES, "index"], within, labels)
+        names = run_labels(frame, [*NAMES, *OF_CURVATURE], within, labels)
     if lines is None:
         return names
     values = frame[lines].map(lambda value: value_word(value, lines))
@@ -140,6 +142,8 @@ def _alike(frame: pd.DataFrame) -> list[str]:
 def _vertical(frame: pd.DataFrame, settings: Settings) -> tuple[str, bool]:
     """The label of the vertical axis, and whether it is in percent."""
     measure, words = settings.measure, axis_label(settings.measure)
+    if "quantity" in frame and measure == "value" and frame["quantity"].nunique() == 1:
+        words = axis_label(frame["quantity"].iloc[0])
     percent = measure.endswith("accuracy")
     if "regime" in frame and measure in BARRIERS and frame["measure"].nunique() == 1:
         (of,), splits = frame["measure"].unique(), frame["split"].unique()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from fedscape.tables.choice import method_of
 from fedscape.tables.columns import IDENTITY, NAMES, TO_RUN
 
 SAMPLES = {"train": "training samples", "test": "test samples"}
@@ -13,22 +14,37 @@ NAMES_OF_PAIR = [*NAMES, *(one for one in TO_RUN if one != "to_seed")]
 AXES = {
     "train_loss": "loss (training set)",
     "train_accuracy": "training accuracy (%)",
+    "validation_loss": "loss (validation set)",
     "validation_accuracy": "validation accuracy (%)",
+    "test_loss": "loss (test set)",
     "test_accuracy": "test accuracy (%)",
+    "best_test_accuracy": "best test accuracy (%)",
     "client_loss": "clients' loss during training",
     "step_norm": "L2 distance from the round before",
     "distance_start": "L2 distance from the start",
     "distance_end": "L2 distance from the end",
     "mean_update_norm": "mean L2 length of client updates",
+    "gradient_diversity": "gradient diversity of client updates",
+    "inverse_gradient_diversity": "1 / gradient diversity of client updates",
     "mean_cosine": "mean cosine between client updates",
     "minimum_cosine": "smallest cosine between client updates",
     "eigenvalue": "eigenvalue of the Hessian",
+    "trace": "trace of the Hessian",
+    "layer-trace": "trace of the Hessian's block of the layer",
+    "H_N": "difference of the norms of clients' Hessians (H_N)",
+    "H_D": "cosine between clients' Hessians (H_D)",
     "l2": "L2 distance between the models",
     "cosine": "cosine between the models' weights",
     "l2_from_start": "first model's L2 distance from its start",
     "l2_to_start": "second model's L2 distance from its start",
     "cosine_from_start": "cosine between the first model and its start",
     "cosine_to_start": "cosine between the second model and its start",
+    "init": "start",
+    "dataset": "data set",
+    "lr": "clients' learning rate",
+    "server.lr": "server's learning rate",
+    "local_epochs": "local epochs in a round",
+    "participation": "share of the clients in a round",
 }
 WHOLE = "all layers"
 BARRIERS = ("barrier", "ratio", "value", "from_value", "to_value")  # columns of layers.csv
@@ -104,6 +120,16 @@ def run_labels(
     panel = [frame[column] for column in within] or [pd.Series(0, index=frame.index)]
     apart = automatic.groupby([*panel, own]).transform("nunique") == 1
     return own.where(apart.groupby(panel).transform("all"), automatic)
+
+
+def value_names(frame: pd.DataFrame, column: str, labels: Sequence[Mapping] = ()) -> pd.Series:
+    """What the value of a column is called in each row: the first label that is about this column alone.
+
+    Without one it is the value itself, of a method that is a point of a grid the method's name.
+    """
+    about = [one for one in labels if set(one["where"]) == {column}]
+    values = method_of(frame[column]) if column == "method" else frame[column].astype("string")
+    return _own_names(frame, about).fillna(values)
 
 
 def panel_titles(frame: pd.DataFrame, panel: str, labels: Sequence[Mapping] = ()) -> dict[object, str]:

@@ -1,13 +1,13 @@
 """Analyses and figures of a study: which runs each one takes, in which groups."""
 
 from fedscape.errors import FedscapeError
+from fedscape.study import curvature
 from fedscape.study.catalog import constant, plugin_settings
 from fedscape.study.catalog import names as plugin_names
 from fedscape.study.connections import check_kind, connected, connection_settings
 from fedscape.study.grid import Run, grouped, matches, runs_of
-from fedscape.study.methods import kept_moment
 from fedscape.study.planes import plane_settings
-from fedscape.study.selection import Names, chosen_runs, subset_of
+from fedscape.study.selection import Names, check_choice, chosen_runs, subset_of
 from fedscape.study.study import Analysis, Figure, Method
 from fedscape.study.types import unknown
 
@@ -24,11 +24,11 @@ _DEFAULTS = {
         "coarse": 1,
         "parts": 1,
     },
-    "curvature": {"kind": None, "rounds": ["last"], "top": 1, "samples": None},
+    "curvature": curvature.DEFAULTS,
     "drift": {},
 }
 _SELECTION = ("runs", "from", "to", "each", "seeds")
-_SOURCES = ("plane", "connectivity", "table", "partitions")
+_SOURCES = ("plane", "connectivity", "curvature", "table", "partitions")
 _VERBS = {"figure": "draw", "measure": "measure"}
 
 
@@ -56,9 +56,8 @@ def build_analyses(
                 }
                 settings["plane"] = plugin_settings("plane", entry["kind"], own, place)
                 settings = plane_settings(settings, groups, methods, place)
-            for run in members if section == "curvature" else ():
-                for value in settings["rounds"]:
-                    kept_moment(value, run.method, methods, f"{place}.rounds")
+            if section == "curvature":
+                settings = curvature.curvature_settings(entry, members, methods, place)
             sections[section][name] = Analysis(settings, groups)
     return sections
 
@@ -78,18 +77,21 @@ def build_figures(
         source = sources[0]
         own = {key: value for key, value in entry.items() if key not in ("kind", "title", "where", *_SOURCES)}
         kind = plugin_settings("figure", entry["kind"], own, place)
+        check_choice(kind, content, place)
         allowed = constant("figure", entry["kind"], "SOURCES")
         if source not in allowed:
             origins = " or ".join(allowed)
             raise FedscapeError(f"{place}: kind {entry['kind']} is drawn from {origins}, got {source}")
         chosen = names.selected(entry.get("where", {}), f"{place}.where")
         groups: tuple[str, ...] = ()
-        if source in ("plane", "connectivity"):
+        if source in ("plane", "connectivity", "curvature"):
             known = analyses["planes" if source == "plane" else source]
             if entry[source] not in known:
                 raise FedscapeError(f"{place}.{source}: {unknown('name', entry[source], known)}")
             if source == "plane":
                 check_kinds("figure", entry["kind"], known[entry[source]].settings["plane"]["kind"], place)
+            elif source == "curvature":
+                curvature.check_density(known[entry[source]].settings, f"{place}.curvature")
             else:
                 wanted = constant("figure", entry["kind"], "CONNECTION")
                 check_kind(known[entry[source]].settings, wanted, f"figure kind {entry['kind']}", place)
@@ -101,7 +103,7 @@ def build_figures(
             for one in entry[source]:
                 if one not in drawn:
                     raise FedscapeError(f"{place}.partitions: {unknown('partition', one, drawn)}")
-        if (source in ("plane", "connectivity") and not groups) or not any(
+        if (source in ("plane", "connectivity", "curvature") and not groups) or not any(
             matches(run, chosen) for run in runs
         ):
             raise FedscapeError(f"{place}.where: selects no run")
@@ -138,7 +140,10 @@ def _connections(
 def _groups(entry: dict, members: list, content: dict, place: str) -> dict[str, tuple]:
     firsts = {member: member[0] if isinstance(member, tuple) else member for member in members}
     groups = grouped(dict.fromkeys(firsts.values()), entry.get("each", []), entry.get("seeds") == "together")
-    result = {name: tuple(m for m in members if firsts[m] in group) for name, group in groups.items()}
+    name_of = {run: name for name, group in groups.items() for run in group}
+    gathered: dict[str, list] = {name: [] for name in groups}
+    for member in members:
+        gathered[name_of[firsts[member]]].append(member)
     for name, group in groups.items():
         subset = subset_of(content, "images", group[0].dataset) or content.get("validation")
         if subset and len({run.seed for run in group}) > 1:
@@ -152,7 +157,7 @@ def _groups(entry: dict, members: list, content: dict, place: str) -> dict[str, 
                 f"{place}: group {name} holds models of different shape ({', '.join(models)}); "
                 "add `model` to `each`"
             )
-    return result
+    return {name: tuple(found) for name, found in gathered.items()}
 
 
 def _any_match(members: tuple, where: dict) -> bool:

@@ -8,7 +8,7 @@ from fedscape.study.analyses import build_analyses, build_figures
 from fedscape.study.catalog import constant, names, plugin_settings, settings_class
 from fedscape.study.claims import build_claims
 from fedscape.study.grid import Run, crossed
-from fedscape.study.methods import build_methods, kept_moment
+from fedscape.study.methods import build_methods, grid_value, kept_moment
 from fedscape.study.selection import Names, subset_of
 from fedscape.study.study import Init, Method, Partition, Study
 from fedscape.study.tables import build_tables
@@ -33,10 +33,7 @@ def build_study(name: str, scale: str, content: dict, known: dict[str, dict], wh
     models = built("models", _model)
     partitions = built("partitions", _partition)
     methods: dict[str, Method] = {}
-    for base, points in built("methods", build_methods).items():
-        for key in points:
-            if key != base and key in content["methods"]:
-                raise FedscapeError(f"{where}: methods.{key}: the grid of {base} makes a method of this name")
+    for points in built("methods", build_methods).values():
         methods |= points
     inits = built("inits", lambda _, entry, place: _init(entry, methods, place))
     all_names = Names.of(content, methods)
@@ -97,7 +94,7 @@ def _partition(name: str, entry: dict, where: str) -> Partition:
     scheme = plugin_settings(
         "partition", entry["scheme"], _without(entry, "scheme", "clients", "seed"), where
     )
-    if "clients" not in entry and entry["scheme"] != "natural":
+    if "clients" not in entry and not constant("partition", entry["scheme"], "OWN_CLIENTS"):
         raise FedscapeError(f"{where}: key 'clients' is missing")
     return Partition(scheme, entry.get("clients"), entry.get("seed"))
 
@@ -145,10 +142,9 @@ def _grids(methods: dict[str, Method], content: dict) -> dict[str, str]:
     """The values of each grid point, to read: `lr=0.1;mu=1.0`."""
     texts = {}
     for name, method in methods.items():
-        values = {**method.algorithm, **method.training}
         keys = content["methods"][method.base].get("grid", {})
         if keys:
-            texts[name] = ";".join(f"{key}={_spelled(values[key])}" for key in keys)
+            texts[name] = ";".join(f"{key}={_spelled(grid_value(method, key))}" for key in keys)
     return texts
 
 

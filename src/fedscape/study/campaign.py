@@ -46,8 +46,8 @@ def read_campaign(root: Path, config: dict) -> Campaign:
     schemas = root / "workflow" / "schemas"
     check(config, read_schema(schemas / "config.schema.yaml"), CONFIG)
     study_schema = read_schema(schemas / "study.schema.yaml")
-    scale_schema = {**study_schema, "required": [key for key in study_schema["required"] if key != "scales"]}
-    datasets = known_datasets(config.get("datasets") or {})
+    scale_schema = _of_scale(study_schema)
+    datasets = _datasets(config)
     studies: dict[tuple[str, str], Study] = {}
     for path in sorted((root / "config" / "studies").glob("[!.]*.yaml")):
         file, name = path.relative_to(root), path.stem
@@ -58,10 +58,7 @@ def read_campaign(root: Path, config: dict) -> Campaign:
         content = read_yaml(path)
         check(content, study_schema, str(file))
         for scale in content["scales"]:
-            where = f"{file} (scale {scale})"
-            merged = at_scale(content, scale, file)
-            check(merged, scale_schema, where)
-            studies[name, scale] = build_study(name, scale, merged, datasets, where)
+            studies[name, scale] = _built(name, scale, content, scale_schema, datasets, file)
         scales = [studies[name, scale] for scale in content["scales"]]
         check_claims(content, scales, str(file))
         check_tables(content, scales, str(file))
@@ -73,17 +70,55 @@ def read_campaign(root: Path, config: dict) -> Campaign:
         if value in allowed:
             key, value, allowed = "scale", chosen[1], [scale for name, scale in studies if name == chosen[0]]
         raise FedscapeError(f"{CONFIG}: {key}: {unknown(key, value, allowed)}")
-    for (name, scale), study in studies.items():
-        if scale == chosen[1]:
-            _check_files(study, f"config/studies/{name}.yaml")
+    for init in {run.init for run in studies[chosen].runs}:
+        check_file(studies[chosen], init)
     return Campaign(studies, chosen[1], chosen[0], datasets)
 
 
-def _check_files(study: Study, where: str) -> None:
-    """Refuse a start from a file that is not there: Snakemake would quietly keep what an older one gave."""
-    for name in {run.init for run in study.runs}:
-        file = study.inits[name].start.get("file")
-        if file is not None and not Path(file).is_file():
-            raise FedscapeError(
-                f"{where}: inits.{name}.file: {file} not found (looked for it in {Path.cwd()})"
-            )
+def read_study(root: Path, config: dict) -> Study:
+    """The study and scale that the user's settings name, without a look at the others, which takes longer.
+
+    Raises FedscapeError as `read_campaign` does, for this study's file.
+    """
+    schemas = root / "workflow" / "schemas"
+    check(config, read_schema(schemas / "config.schema.yaml"), CONFIG)
+    name, scale = config["study"], config["scale"]
+    files = {path.stem: path for path in sorted((root / "config" / "studies").glob("[!.]*.yaml"))}
+    if name not in files:
+        raise FedscapeError(f"{CONFIG}: study: {unknown('study', name, files)}")
+    file = files[name].relative_to(root)
+    content = read_yaml(files[name])
+    study_schema = read_schema(schemas / "study.schema.yaml")
+    check(content, study_schema, str(file))
+    if scale not in content["scales"]:
+        raise FedscapeError(f"{CONFIG}: scale: {unknown('scale', scale, content['scales'])}")
+    return _built(name, scale, content, _of_scale(study_schema), _datasets(config), file)
+
+
+def _built(name: str, scale: str, content: dict, schema: dict, datasets: dict, file: Path) -> Study:
+    """A study at one of its scales. schema: of a study that is merged with a scale."""
+    where, merged = f"{file} (scale {scale})", at_scale(content, scale, file)
+    check(merged, schema, where)
+    return build_study(name, scale, merged, datasets, where)
+
+
+def _of_scale(study_schema: dict) -> dict:
+    """The schema of a study that is merged with one of its scales."""
+    return {**study_schema, "required": [key for key in study_schema["required"] if key != "scales"]}
+
+
+def _datasets(config: dict) -> dict[str, dict]:
+    return known_datasets(config.get("datasets") or {})
+
+
+def check_file(study: Study, init: str) -> None:
+    """Refuse a start from a file that is not there: Snakemake would quietly keep what an older one gave.
+
+    Only where it is wanted: who lacks the weights of one study can make the others.
+    """
+    file = study.inits[init].start.get("file")
+    if file is not None and not Path(file).is_file():
+        raise FedscapeError(
+            f"config/studies/{study.name}.yaml: inits.{init}.file: {file} not found "
+            f"(looked for it in {Path.cwd()})"
+        )

@@ -6,7 +6,8 @@ from fedscape.errors import FedscapeError
 from fedscape.study.analyses import check_kinds
 from fedscape.study.catalog import constant, plugin_settings
 from fedscape.study.connections import check_kind, kind_of_file
-from fedscape.study.grid import Run, matches, runs_of
+from fedscape.study.curvature import check_measured
+from fedscape.study.grid import Run, runs_of
 from fedscape.study.study import Case, Study
 from fedscape.study.types import unknown
 
@@ -19,7 +20,7 @@ _ENTRY = {
     "barriers": "connectivity",
     "layers": "connectivity",
     "distances": "connectivity",
-    "hessian": "curvature",
+    "curvature": "curvature",
 }
 
 
@@ -47,29 +48,25 @@ def measured(
         check_kinds("measure", kind, analyses[section][name].settings["plane"]["kind"], place)
     if section == "connectivity" and name in analyses[section]:
         check_kind(analyses[section][name].settings, kind_of_file(file), f"measure {kind}", place)
+    if section == "curvature" and name in analyses[section]:
+        quantity = constant("measure", kind, "QUANTITY")
+        check_measured(quantity, measure, analyses[section][name].settings, f"{place}.curvature")
     return measure, section, name
 
 
-def case_of(
-    wheres: Sequence[Mapping[str, list]],
-    section: str,
-    name: str,
-    analyses: Mapping[str, Mapping],
-    runs: tuple[Run, ...],
-) -> Case:
-    """The runs that match all selections, of those in the analysis `name`; none if the scale lacks it."""
+def case_of(runs: tuple[Run, ...], section: str, name: str, analyses: Mapping[str, Mapping]) -> Case:
+    """Those of the runs that are in the analysis `name`, with their groups; none if the scale lacks it.
 
-    def chosen(run: Run) -> bool:
-        return all(matches(run, where) for where in wheres)
-
+    section: that of the analysis, or empty for what is measured on the runs themselves.
+    """
     if not section:
-        found = tuple(run for run in runs if chosen(run))
-        return Case({}, found, (), found)
+        return Case({}, runs, (), runs)
+    wanted = set(runs)
     found, groups, needs = [], [], []
     entry = analyses[section].get(name)
     for group, members in entry.groups.items() if entry else ():
         # Of a pair, both ends.
-        here = runs_of(one for one in members if all(chosen(run) for run in runs_of([one])))
+        here = runs_of(one for one in members if wanted.issuperset(runs_of([one])))
         found += here
         if here:
             groups.append(group)

@@ -8,7 +8,7 @@ import ast
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +31,7 @@ PACKAGES = {
 }
 
 
-@lru_cache
+@cache
 def names(role: str) -> tuple[str, ...]:
     """Names of all plug-ins of a role: the modules of its package that define `Settings`."""
     files = sorted(_folder(role).glob("*.py"))
@@ -43,7 +43,7 @@ def source(role: str, name: str) -> Path:
     return _folder(role) / f"{name.replace('-', '_')}.py"
 
 
-@lru_cache
+@cache
 def settings_class(role: str, name: str) -> type:
     """The plug-in's `Settings` dataclass, compiled by itself."""
     module = ast.Module(body=[_settings_node(source(role, name))], type_ignores=[])
@@ -58,10 +58,10 @@ def settings_class(role: str, name: str) -> type:
     return namespace["Settings"]
 
 
-@lru_cache
+@cache
 def constant(role: str, name: str, constant_name: str) -> object | None:
     """A literal that the plug-in's module assigns at top level, or None."""
-    for node in ast.parse(source(role, name).read_text(encoding="utf-8")).body:
+    for node in _module(source(role, name)).body:
         if isinstance(node, ast.Assign) and [getattr(t, "id", None) for t in node.targets] == [constant_name]:
             return ast.literal_eval(node.value)
     return None
@@ -93,7 +93,11 @@ def _folder(role: str) -> Path:
     return LIBRARY.joinpath(*PACKAGES[role].split("."))
 
 
-@lru_cache
+@cache
 def _settings_node(path: Path) -> ast.ClassDef | None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Settings"), None)
+    return next((n for n in _module(path).body if isinstance(n, ast.ClassDef) and n.name == "Settings"), None)
+
+
+@cache
+def _module(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))

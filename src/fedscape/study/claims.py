@@ -7,8 +7,8 @@ from itertools import product
 from fedscape.errors import FedscapeError
 from fedscape.study.cases import case_of, check_analysis, measured
 from fedscape.study.catalog import constant
-from fedscape.study.grid import Run
-from fedscape.study.selection import Names, check_names
+from fedscape.study.grid import Run, matches
+from fedscape.study.selection import Names, check_choice, check_names
 from fedscape.study.study import Case, Claim, Study
 
 _OWN_KEYS = ("claim", "source", "where", "cases", "expect")
@@ -27,11 +27,12 @@ def build_claims(
         place = f"{where}: claims[{number}]"
         own = {key: value for key, value in entry.items() if key not in _OWN_KEYS}
         measure, section, name = measured(own, analyses, place)
-        if "costs" in constant("measure", measure["kind"], "SOURCES"):
+        if "timing" in constant("measure", measure["kind"], "SOURCES"):
             raise FedscapeError(
                 f"{place}.measure: {measure['kind']} reads the clock, and a claim must not change with it; "
                 "a table may"
             )
+        check_choice(measure, content, place)
         _check_expectation(entry["expect"], len(entry["cases"]), f"{place}.expect")
         wanted = _wanted(entry.get("where", {}), entry["cases"], names, place)
         cases = tuple(_case(one, section, name, analyses, runs) for one in wanted)
@@ -66,7 +67,7 @@ def _wanted(shared: Mapping, cases: Sequence[Mapping], names: Names, place: str)
 def _case(
     where: dict[str, list], section: str, name: str, analyses: Mapping[str, Mapping], runs: tuple[Run, ...]
 ) -> Case:
-    case = case_of([where], section, name, analyses, runs)
+    case = case_of(tuple(run for run in runs if matches(run, where)), section, name, analyses)
     # Lists mean all of their runs, crossed: the mean over those that happen to be there is another number.
     there = {tuple(getattr(run, key) for key in where) for run in case.runs}
     whole = bool(case.runs) and there.issuperset(product(*where.values()))

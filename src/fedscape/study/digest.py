@@ -14,6 +14,7 @@ from pathlib import Path
 from fedscape.study.catalog import LIBRARY
 
 _ROOT = LIBRARY.parent  # the folder on the import path
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold statements
 
 
 def code_digest(files: Iterable[Path]) -> str:
@@ -57,10 +58,10 @@ def _tree(file: Path) -> ast.Module:
     """
     tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     tree.body = [node for node in tree.body if not _is_dunder(node)]
-    for node in ast.walk(tree):
-        for block in ("body", "orelse", "finalbody"):
-            statements = getattr(node, block, None)
-            if isinstance(statements, list) and any(map(_is_text, statements)):
+    for node in _statements(tree):
+        for block in _BLOCKS:
+            statements = getattr(node, block, ())
+            if any(map(_is_text, statements)):
                 kept = [statement for statement in statements if not _is_text(statement)]
                 setattr(node, block, kept or [ast.Pass()])
     return tree
@@ -82,7 +83,7 @@ def _imports(file: Path) -> tuple[Path, ...]:
     if file.name != "__init__.py":
         package = package[:-1]
     found: list[Path] = []
-    for node in _runtime_nodes(_tree(file)):
+    for node in _statements(_tree(file), only_at_runtime=True):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 found += _module_files(alias.name)
@@ -99,12 +100,16 @@ def _origin(node: ast.ImportFrom, package: list[str]) -> str:
     return ".".join([*base, *([node.module] if node.module else [])])
 
 
-def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+def _statements(tree: ast.Module, only_at_runtime: bool = False) -> Iterator[ast.AST]:
+    """The module and all statements in it, without a look at their expressions, which are many."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if only_at_runtime and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             continue
-        yield child
-        yield from _runtime_nodes(child)
+        yield node
+        for block in _BLOCKS:
+            waiting.extend(getattr(node, block, ()))
 
 
 def _module_name(file: Path) -> str:

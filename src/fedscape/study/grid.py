@@ -1,7 +1,7 @@
 """The grid of runs: cross products, selections, groups."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 
 KEYS = ("dataset", "model", "partition", "init", "method", "seed")
@@ -21,8 +21,7 @@ class Run:
     @property
     def path(self) -> str:
         """`{dataset}/{model}/{partition}/{init}/{method}/seed{seed}`."""
-        *names, seed = astuple(self)
-        return "/".join([*names, f"seed{seed}"])
+        return f"{self.dataset}/{self.model}/{self.partition}/{self.init}/{self.method}/seed{self.seed}"
 
     def identity(self, study: str, scale: str) -> dict:
         """The identifying columns of this run's rows in every CSV."""

@@ -1,5 +1,7 @@
 """Methods of a study: common training settings, an algorithm, a server rule, and what a run keeps."""
 
+import re
+from collections.abc import Mapping
 from itertools import product
 
 from fedscape.errors import FedscapeError
@@ -18,21 +20,35 @@ _OWN_KEYS = (
     "grid",
     "axis",
 )
+_OF_SERVER = "server."  # how a grid calls a setting of the server: `server.lr`
+_POINT = re.compile(r"\.g\d+$")  # how the names of grid points end; tables tell them by it
 
 
 def build_methods(name: str, entry: dict, where: str) -> dict[str, Method]:
     """The method, or one for each point of its `grid`, named `name.g1`, `name.g2`, ..."""
+    if _POINT.search(name):
+        raise FedscapeError(f"{where}: names that end in .g and a number are those of grid points")
     grid = entry.get("grid")
     if not grid:
         return {name: _method(name, entry, where)}
     for key in grid:
         if key in _OWN_KEYS:
-            raise FedscapeError(f"{where}.grid: '{key}' cannot vary in a grid; settings of training can")
+            raise FedscapeError(
+                f"{where}.grid: '{key}' cannot vary in a grid; settings of training can, and those of the "
+                f"server ({_OF_SERVER}lr)"
+            )
     methods = {}
     for number, point in enumerate(product(*grid.values()), start=1):
-        settings = {**entry, **dict(zip(grid, point, strict=True))}
+        settings = _at_point(entry, dict(zip(grid, point, strict=True)))
         methods[f"{name}.g{number}"] = _method(name, settings, f"{where} (grid point {number})")
     return methods
+
+
+def grid_value(method: Method, key: str) -> object:
+    """The value that a method has of a setting, by its name in a `grid`."""
+    if key.startswith(_OF_SERVER):
+        return method.server[key.removeprefix(_OF_SERVER)]
+    return {**method.algorithm, **method.training}[key]
 
 
 def moment(value: object, rounds: int, where: str) -> int:
@@ -53,6 +69,19 @@ def kept_moment(value: object, method: str, methods: dict[str, Method], where: s
     return number
 
 
+def _at_point(entry: Mapping, point: Mapping) -> dict:
+    """A method's entry with the values of one grid point."""
+    of_server = {key.removeprefix(_OF_SERVER): point[key] for key in point if key.startswith(_OF_SERVER)}
+    own = {key: value for key, value in point.items() if not key.startswith(_OF_SERVER)}
+    return {**entry, **own, **({"server": {**_server(entry), **of_server}} if of_server else {})}
+
+
+def _server(entry: Mapping) -> dict:
+    """The server rule of a method's entry: `kind` and its settings."""
+    server = entry.get("server", "average")
+    return dict(server) if isinstance(server, Mapping) else {"kind": server}
+
+
 def _method(name: str, entry: dict, where: str) -> Method:
     kind = entry.get("algorithm", name)
     if kind not in names("algorithm"):
@@ -71,8 +100,7 @@ def _method(name: str, entry: dict, where: str) -> Method:
         raise FedscapeError(
             f"{where}.client_paths: needs local_epochs that are a number, got {training['local_epochs']}"
         )
-    server = entry.get("server", "average")
-    server = dict(server) if isinstance(server, dict) else {"kind": server}
+    server = _server(entry)
     rounds, keep = training["rounds"], entry.get("keep_rounds", "all")
 
     def chosen(key: str) -> list[int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fedscape.study.catalog import constant
 from fedscape.study.connections import FILES, kind_of_file
+from fedscape.study.curvature import needs_clients
 from fedscape.study.grid import Run, runs_of
 from fedscape.study.stages import start_seed
 from fedscape.study.study import Case, Claim, Column, Study
@@ -17,6 +18,14 @@ DATASET_FILES = (
     "train-clients.npy",
     "test-inputs.npy",
     "test-labels.npy",
+)
+
+MEASURED = (  # sections and files of the long jobs that look at runs
+    ("planes", "plane.safetensors"),
+    ("planes", "surface.csv"),
+    ("connectivity", "path.csv"),
+    ("connectivity", "layers.csv"),
+    ("curvature", "curvature.csv"),
 )
 
 EXPORTED = ("surface.vts", "trajectories.vtp")  # of every plane, for ParaView
@@ -69,11 +78,37 @@ def connected_clients(study: Study, name: str, group: str) -> list[str]:
     return run_files(study, runs, "clients.safetensors") if between == "clients" else []
 
 
+def measured_clients(study: Study, name: str, group: str) -> list[str]:
+    """The clients' models of a curvature's runs, if it looks at them."""
+    runs = analysed_runs(study, "curvature", name, group)
+    wanted = needs_clients(study.curvature[name].settings)
+    return run_files(study, runs, "clients.safetensors") if wanted else []
+
+
+def measured_partitions(study: Study, name: str, group: str) -> list[str]:
+    """Who has which sample in each of a curvature's runs, if it looks at clients' own samples."""
+    runs = analysed_runs(study, "curvature", name, group)
+    own = "own" in study.curvature[name].settings["data"]
+    return [partition_file(study, run) for run in runs] if own else []
+
+
 def surface_parts(study: Study, name: str, group: str) -> list[str]:
     """The points that jobs of their own evaluate for a surface, if it is split."""
     parts = study.planes[name].settings["parts"]
     folder = f"{study.folder}/planes/{name}/{group}/parts"
     return [f"{folder}/{part}-of-{parts}.npz" for part in range(1, parts + 1)] if parts > 1 else []
+
+
+def measured_jobs(study: Study) -> list[str]:
+    """One output of each long job but training: those whose seconds the table of costs collects."""
+    starts = dict.fromkeys((run.dataset, run.model, run.init, run.seed) for run in study.runs)
+    return [
+        *(
+            f"{study.folder}/initial/{dataset}/{model}/{init}/seed{seed}.safetensors"
+            for dataset, model, init, seed in starts
+        ),
+        *(path for section, file in MEASURED for path in group_files(study, section, file)),
+    ]
 
 
 def start_proxy(study: Study, init: str) -> list[str]:
@@ -85,7 +120,7 @@ def start_proxy(study: Study, init: str) -> list[str]:
 def start_source(study: Study, init: str, dataset: str, model: str, seed: int) -> list[str]:
     """The user's file or another run's trajectory that a start is taken from, if it is."""
     start = study.inits[init].start
-    if start["kind"] == "checkpoint":
+    if "file" in start:
         return [start["file"]]
     run = study.start_run(init, dataset, model, start_seed(study, init, seed))
     return run_files(study, [run], "trajectory.safetensors") if run else []
@@ -99,6 +134,8 @@ def figure_files(study: Study, figure: str) -> dict[str, list[str]]:
         section, files = "planes", ("surface", "markers")
     elif drawn.source == "connectivity":
         section, files = "connectivity", FILES[study.connectivity[drawn.name].settings["kind"]]
+    elif drawn.source == "curvature":
+        section, files = "curvature", ("density",)
     if section:
         return {file: group_files(study, section, f"{file}.csv", drawn.name, drawn.groups) for file in files}
     if drawn.source == "table":
@@ -114,7 +151,7 @@ def claim_files(study: Study, file: str) -> list[str]:
 
 
 def table_files(study: Study, table: str, file: str) -> list[str]:
-    """The same for the cells of a table, whose measures may also read `costs.csv`."""
+    """The same for the cells of a table, whose measures may also read the clock, `timing.csv`."""
     entry = study.tables[table]
     found = [
         _measured_files(study, file, column, cell)
@@ -146,6 +183,8 @@ def targets(study: Study) -> list[str]:
 def _measured_files(study: Study, file: str, what: Claim | Column, cases: Iterable[Case]) -> list[str]:
     if file not in constant("measure", what.measure["kind"], "SOURCES"):
         return []
+    if file == "timing":  # not tables/costs.csv, which waits for all jobs of the study
+        return run_files(study, study.runs, "timing.csv")
     if not what.section:
         return [f"{study.folder}/tables/{file}.csv"]
     return [

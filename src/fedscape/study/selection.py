@@ -53,6 +53,17 @@ def chosen_runs(entry: Mapping, runs: tuple[Run, ...], names: Names, place: str)
     return list(chosen)
 
 
+def check_choice(settings: Mapping, content: Mapping, place: str) -> None:
+    """Refuse to choose grid points by held-out samples where the study holds none out.
+
+    settings: of a measure or a figure kind, which may have `choose`.
+    """
+    if settings.get("choose") and not content.get("validation"):
+        raise FedscapeError(
+            f"{place}.choose: {settings['choose']} needs `validation`, the share of samples to hold out"
+        )
+
+
 def subset_of(content: Mapping, key: str, dataset: str) -> int | None:
     """How many samples of a data set are used, from one number for all or a map by data set; None: all.
 

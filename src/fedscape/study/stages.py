@@ -120,10 +120,9 @@ def barrier(study: Study, wildcards: Mapping[str, str]) -> dict:
 
 
 def hessian(study: Study, wildcards: Mapping[str, str]) -> dict:
-    """Settings of the Hessian's eigenvalues for a group of runs."""
+    """Settings of the curvature at models of a group of runs."""
     analysis, runs = _analysis(study.curvature, wildcards)
-    settings = {key: analysis.settings[key] for key in ("rounds", "top", "samples")}
-    return {**settings, "model": study.models[runs[0].model], "runs": [asdict(run) for run in runs]}
+    return {**analysis.settings, "model": study.models[runs[0].model], "runs": [asdict(run) for run in runs]}
 
 
 def drift(study: Study, wildcards: Mapping[str, str]) -> dict:
@@ -174,6 +173,7 @@ def table(study: Study, wildcards: Mapping[str, str]) -> dict:
                     "name": column.name,
                     "percent": column.percent,
                     "over": column.over,
+                    "rank": column.rank,
                 }
                 for column in entry.columns
             ],
@@ -182,6 +182,7 @@ def table(study: Study, wildcards: Mapping[str, str]) -> dict:
                 for row in entry.cells
             ],
             "published": entry.published,
+            "interval": entry.interval,
         },
     }
 

@@ -55,7 +55,7 @@ class Figure:
 
     kind: Mapping[str, object]  # the plug-in: kind and its own settings
     title: str
-    source: str  # "plane" | "connectivity" | "table" | "partitions"
+    source: str  # "plane" | "connectivity" | "curvature" | "table" | "partitions"
     name: object  # name of the source; a list of names for partitions
     where: Mapping[str, object]
     groups: tuple[str, ...]  # groups of the source that it draws, where the source has groups
@@ -94,6 +94,7 @@ class Column:
     name: str  # the section's entry
     percent: bool  # whether numbers are shown, and published, in percent
     over: str | None  # label of the row whose values all rows are divided by
+    rank: str | None  # "highest" | "lowest": the place of each row in the column, the best of which is this
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class Table:
     columns: tuple[Column, ...]
     cells: tuple[tuple[tuple[Case, ...], ...], ...]  # [rows][columns]: a case per seed that this scale has
     published: tuple[tuple[float | None, ...], ...]  # [rows][columns]
+    interval: str  # "student" | "bootstrap": how the interval over seeds is made
 
     @property
     def has_runs(self) -> bool:

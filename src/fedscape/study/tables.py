@@ -1,18 +1,22 @@
 """Tables of a study: which runs each cell is measured on, and the paper's numbers beside it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from fedscape.errors import FedscapeError
 from fedscape.study.cases import SECTIONS, case_of, check_analysis, measured
+from fedscape.study.catalog import constant
 from fedscape.study.grid import Run, matches
-from fedscape.study.selection import Names, check_names
+from fedscape.study.selection import Names, check_choice, check_names
 from fedscape.study.study import Case, Column, Study, Table
 from fedscape.study.types import unknown
 
 # Files of `tables/` that every study has: no table can have their names.
-OF_EVERY_STUDY = ("runs", "rounds", "barriers", "layers", "distances", "hessian", "drift", "claims", "costs")
-_OWN_KEYS = ("title", "source", "where", "rows", "columns", "published")
-_COLUMN_KEYS = ("label", "where", "percent", "over")
+OF_EVERY_STUDY = (
+    "runs", "rounds", "barriers", "layers", "distances", "curvature", "drift", "claims", "costs",
+)  # fmt: skip
+_OWN_KEYS = ("title", "source", "where", "rows", "columns", "published", "interval")
+_COLUMN_KEYS = ("label", "where", "percent", "over", "rank")
 Labelled = list[tuple[str, Mapping[str, object]]]  # rows or columns: label, and the rest of the entry
 
 
@@ -35,22 +39,32 @@ def build_tables(
         rows = _labelled(entry["rows"], here, f"{place}.rows")
         columns = _labelled(entry["columns"], here, f"{place}.columns")
         built = [
-            _column(entry, label, one, analyses, f"{place}.columns[{i}]")
+            _column(entry, label, one, analyses, content, f"{place}.columns[{i}]")
             for i, (label, one) in enumerate(columns)
         ]
-        cells = tuple(
-            tuple(
-                _cell(shared, row, one, column, analyses, here, names, f"{place} ({label}, {column.label})")
-                for (_, one), column in zip(columns, built, strict=True)
+        beside = [names.written_out(one.get("where", {})) for _, one in columns]
+        cells = []
+        for label, row in rows:
+            of_row = [run for run in here if matches(run, names.written_out(row.get("where", {})))]
+            cells.append(
+                tuple(
+                    _cell(of_row, where, column, analyses, names, f"{place} ({label}, {column.label})")
+                    for where, column in zip(beside, built, strict=True)
+                )
             )
-            for label, row in rows
-        )
         published = tuple(
             _numbers(entry.get("published", {}).get(label), len(columns), f"{place}.published.{label}")
             for label, _ in rows
         )
-        labels = tuple(label for label, _ in rows)
-        tables[name] = Table(entry["title"], entry.get("source", ""), labels, tuple(built), cells, published)
+        tables[name] = Table(
+            title=entry["title"],
+            source=entry.get("source", ""),
+            rows=tuple(label for label, _ in rows),
+            columns=tuple(built),
+            cells=tuple(cells),
+            published=published,
+            interval=entry.get("interval", "student"),
+        )
     return tables
 
 
@@ -93,48 +107,63 @@ def _labelled(entry: str | list, runs: Sequence[Run], place: str) -> Labelled:
 
 
 def _column(
-    table: Mapping, label: str, entry: Mapping, analyses: Mapping[str, Mapping], place: str
+    table: Mapping, label: str, entry: Mapping, analyses: Mapping[str, Mapping], content: Mapping, place: str
 ) -> Column:
     """One column: what it says itself, and the table's measure where it names none."""
     own = {key: value for key, value in entry.items() if key not in _COLUMN_KEYS}
     shared = {key: value for key, value in table.items() if key not in (*_OWN_KEYS, *_COLUMN_KEYS)}
     if "measure" not in own:
         own = {**shared, **own}
-    over = entry.get("over", table.get("over"))
-    # A ratio has no unit.
-    percent = entry.get("percent", table.get("percent", False)) and over is None
+    over, rank = (entry.get(key, table.get(key)) for key in ("over", "rank"))
+    if over and rank:
+        raise FedscapeError(f"{place}: `over` and `rank` go one without the other")
+    # A ratio has no unit, nor has a rank.
+    percent = entry.get("percent", table.get("percent", False)) and over is None and rank is None
     if own.pop("measure", None) is None:
         if own:
             raise FedscapeError(f"{place}: key '{next(iter(own))}' needs a `measure`")
-        return Column(label, None, "", "", percent, over)
+        return Column(label, None, "", "", percent, over, rank)
     named = entry.get("measure", table.get("measure"))
     measure, section, name = measured({"measure": named, **own}, analyses, place)
-    return Column(label, measure, section, name, percent, over)
+    check_choice(measure, content, place)
+    return Column(label, measure, section, name, percent, over, rank)
 
 
 def _cell(
-    shared: Mapping,
-    row: Mapping,
-    entry: Mapping,
+    runs: Sequence[Run],
+    where: Mapping[str, list],
     column: Column,
     analyses: Mapping[str, Mapping],
-    runs: Sequence[Run],
     names: Names,
     place: str,
 ) -> tuple[Case, ...]:
-    """A case for each seed of which this scale has runs."""
+    """A case for each seed of which this scale has runs.
+
+    runs: those that match the table and the row. where: of the column.
+    """
     if column.measure is None:
         return ()
-    wheres = [shared, *(names.written_out(one.get("where", {})) for one in (row, entry))]
+    here = [run for run in runs if matches(run, where)]
     found = []
     for seed in names.every["seed"]:
-        case = case_of([*wheres, {"seed": [seed]}], column.section, column.name, analyses, tuple(runs))
-        if len(case.runs) > 1 and column.section in ("", SECTIONS["curvature"]):
-            paths = " and ".join(run.path for run in case.runs[:2])
-            raise FedscapeError(f"{place}: several runs of one seed ({paths}); narrow `where`")
+        of_seed = tuple(run for run in here if run.seed == seed)
+        case = case_of(of_seed, column.section, column.name, analyses)
+        if column.section in ("", SECTIONS["curvature"]) and not constant(
+            "measure", column.measure["kind"], "SEVERAL"
+        ):
+            _check_alone(case.runs, column, names, place)
         if case.runs:
             found.append(case)
     return tuple(found)
+
+
+def _check_alone(runs: Sequence[Run], column: Column, names: Names, place: str) -> None:
+    """Refuse several runs of one seed, but for points of one grid of which the measure chooses one."""
+    grids = {point: base for base, points in names.points.items() for point in points}
+    single = {replace(run, method=grids[run.method]) if column.measure.get("choose") else run for run in runs}
+    if len(single) > 1:
+        paths = " and ".join(run.path for run in runs[:2])
+        raise FedscapeError(f"{place}: several runs of one seed ({paths}); narrow `where`")
 
 
 def _numbers(values: Sequence | None, columns: int, place: str) -> tuple[float | None, ...]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from fedscape.plugins import load
-from fedscape.tables.columns import COST, DIVERGED, IDENTITY, KEYS, MEASURES, QUALITY, run_paths
+from fedscape.tables.choice import chosen
+from fedscape.tables.columns import DIVERGED, IDENTITY, KEYS, MEASURES, NAMES, QUALITY, TIMING, run_paths
 from fedscape.tables.join import joined
 
 # Words that stand in a value's place.
@@ -17,6 +18,7 @@ NOT_RUN_HERE = "not run at this scale"
 # What each file has at least.
 _COLUMNS = {
     "runs": [*IDENTITY, "diverged", *QUALITY, "best_test_accuracy"],
+    "rounds": [*KEYS["rounds"], *MEASURES["rounds"]],
     "barriers": [*KEYS["barriers"], *MEASURES["barriers"]],
     "layers": [*KEYS["layers"], *MEASURES["layers"]],
     "distances": [*KEYS["distances"], *MEASURES["distances"]],
@@ -26,13 +28,13 @@ _COLUMNS = {
         "distance_to_reference_end",
     ],
     "surface": [*IDENTITY, "plane", "group", "client", "i", "j", "x", "y", "loss"],
-    "hessian": [*KEYS["hessian"], *MEASURES["hessian"]],
-    "costs": [*IDENTITY, *COST],
+    "curvature": [*KEYS["curvature"], *MEASURES["curvature"]],
+    "timing": [*IDENTITY, "round", *TIMING],
 }  # fmt: skip
 # Column with the name of the study's entry.
 _NAMED = {
     "barriers": "connectivity", "layers": "connectivity", "distances": "connectivity", "markers": "plane",
-    "surface": "plane", "hessian": "curvature",
+    "surface": "plane", "curvature": "curvature",
 }  # fmt: skip
 
 
@@ -49,12 +51,15 @@ def case_value(frames: Mapping[str, pd.DataFrame], name: str, case: Mapping, mea
     """The measure of one case, or a word that says why there is none.
 
     frames: as `read_frames` gives them. name: of the plane, connection or curvature that it is taken on.
-    case: `{runs, groups, needs}`, runs by their paths. measure: `{kind, ...its settings}`.
+    case: `{runs, groups, needs}`, runs by their paths. measure: `{kind, ...its settings}`; with `choose`, of
+    each grid only the best point is left.
     A run that diverged is measured nowhere: its last finite model compares with nothing.
     """
     if not case["runs"]:
         return NOT_RUN
     runs = frames["runs"]
+    if measure.get("choose"):
+        case = _with_best_points(runs, case, measure["choose"])
     needed = runs[runs["run"].isin(case["needs"])]
     if needed["diverged"].astype(bool).any():
         return DIVERGED
@@ -62,6 +67,14 @@ def case_value(frames: Mapping[str, pd.DataFrame], name: str, case: Mapping, mea
     settings = {key: value for key, value in measure.items() if key != "kind"}
     found = plugin.value(_narrowed(frames, name, case), plugin.Settings(**settings))
     return found if math.isfinite(found) else NOT_MEASURED
+
+
+def _with_best_points(runs: pd.DataFrame, case: Mapping, column: str) -> dict:
+    """The case without the points of grids that others beat; all seeds choose, whichever the case has."""
+    names = pd.MultiIndex.from_frame(runs[NAMES].astype(str))
+    candidates = runs[names.isin(names[runs["run"].isin(case["runs"])])]
+    beaten = set(candidates["run"]) - set(chosen(candidates, column)["run"])
+    return {**case, **{key: [run for run in case[key] if run not in beaten] for key in ("runs", "needs")}}
 
 
 def _with_runs(frame: pd.DataFrame) -> pd.DataFrame:

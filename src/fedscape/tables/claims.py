@@ -25,24 +25,26 @@ def make_claims(
     study: str,
     scale: str,
     runs: str | Path,
+    rounds: Sequence[str | Path],
     barriers: Sequence[str | Path],
     layers: Sequence[str | Path],
     distances: Sequence[str | Path],
     markers: Sequence[str | Path],
     surfaces: Sequence[str | Path],
-    hessians: Sequence[str | Path],
+    curvatures: Sequence[str | Path],
     out_csv: str | Path,
     out_page: str | Path,
 ) -> None:
     """Write claims.csv, one row per claim in the study's order, and the same to read, in Markdown.
 
     claims: `{claim, source, section, name, expect, cases: [{where, runs, groups, needs}]}`, runs by their
-    paths. measures: of each claim, `{kind, ...its settings}`. runs: tables/runs.csv. The others: CSVs of all
+    paths. measures: of each claim, `{kind, ...its settings}`. runs: tables/runs.csv. rounds:
+    tables/rounds.csv, if a measure reads it. The others: CSVs of all
     groups that the claims name. Raises FedscapeError if a file is not whole or lacks a column.
     """
     files = {
-        "barriers": barriers, "layers": layers, "distances": distances, "markers": markers,
-        "surface": surfaces, "hessian": hessians,
+        "rounds": rounds, "barriers": barriers, "layers": layers, "distances": distances, "markers": markers,
+        "surface": surfaces, "curvature": curvatures,
     }  # fmt: skip
     frames = read_frames({"runs": [runs], **files})
     tested = []

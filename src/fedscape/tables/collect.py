@@ -17,7 +17,7 @@ def make_tables(
     barriers: Sequence[Path],
     layers: Sequence[Path],
     distances: Sequence[Path],
-    hessians: Sequence[Path],
+    curvatures: Sequence[Path],
     drifts: Sequence[Path],
     grids: Sequence[Sequence[str]],
     runs_csv: Path,
@@ -25,7 +25,7 @@ def make_tables(
     barriers_csv: Path,
     layers_csv: Path,
     distances_csv: Path,
-    hessian_csv: Path,
+    curvature_csv: Path,
     drift_csv: Path,
     summary: Path,
 ) -> None:
@@ -38,13 +38,13 @@ def make_tables(
     Raises FedscapeError if a file is not whole or lacks a column.
     """
     files = {
-        "rounds": rounds, "barriers": barriers, "layers": layers, "distances": distances, "hessian": hessians,
-        "drift": drifts,
+        "rounds": rounds, "barriers": barriers, "layers": layers, "distances": distances,
+        "curvature": curvatures, "drift": drifts,
     }  # fmt: skip
     tables = {name: joined(paths, [*KEYS[name], *MEASURES[name]]) for name, paths in files.items()}
     outputs = {
         "rounds": rounds_csv, "barriers": barriers_csv, "layers": layers_csv, "distances": distances_csv,
-        "hessian": hessian_csv, "drift": drift_csv,
+        "curvature": curvature_csv, "drift": drift_csv,
     }  # fmt: skip
     for name, table in tables.items():
         # Layers stand by their place, not by their name.

@@ -10,6 +10,7 @@ QUALITY = [f"{split}_{measure}" for split in SPLITS for measure in ("loss", "acc
 AGREEMENT = [
     "mean_update_norm", "gradient_diversity", "inverse_gradient_diversity", "mean_cosine", "minimum_cosine",
 ]  # fmt: skip
+TIMING = ["seconds", "evaluation_seconds", "peak_memory_mb"]  # per round
 COST = [
     "rounds", "seconds", "evaluation_seconds", "median_round_seconds", "peak_memory_mb",
     "median_training_seconds",
@@ -29,7 +30,10 @@ KEYS = {
         "place", "averaged", "rest", "draw",
     ],
     "distances": [*IDENTITY, *TO_RUN, "connectivity", "group", *_MODELS, "layer", "place"],
-    "hessian": [*IDENTITY, "curvature", "group", "round", "index"],
+    "curvature": [
+        *IDENTITY, "curvature", "group", "round", "of", "client", "data", "quantity", "index", "layer",
+        "definition",
+    ],
     "drift": [*IDENTITY, "drift", "group", "round"],
 }  # fmt: skip
 MEASURES = {
@@ -40,7 +44,7 @@ MEASURES = {
         "parameters", "l2", "cosine", "l2_from_start", "cosine_from_start", "l2_to_start", "cosine_to_start",
         "units_moved",
     ],
-    "hessian": ["eigenvalue", "residual", "products", "samples"],
+    "curvature": ["estimator", "value", "standard_error", "residual", "products", "samples"],
     "drift": ["step_norm", "distance_start", "distance_end"],
 }  # fmt: skip
 

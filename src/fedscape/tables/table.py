@@ -1,36 +1,20 @@
 """One table of the paper: our numbers with an interval over seeds, and its numbers beside them."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from fedscape.files import write_csv, write_text
-from fedscape.tables.cases import NOT_MEASURED, NOT_RUN_HERE, case_value, read_frames
+from fedscape.tables.cases import NOT_MEASURED, case_value, read_frames
 from fedscape.tables.claims_page import measure_words
-from fedscape.tables.columns import DIVERGED
+from fedscape.tables.estimate import Estimate, estimate, ranked
 from fedscape.tables.table_page import table_page
 
-CONFIDENCE = 0.95
 CSV_COLUMNS = [
-    "study", "scale", "table", "number", "row", "column", "measure", "unit", "mean", "half_width", "seeds",
-    "diverged_seeds", "published", "source", "note",
+    "study", "scale", "table", "number", "row", "column", "measure", "unit", "mean", "half_width", "low",
+    "high", "interval", "seeds", "diverged_seeds", "published", "source", "note",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a cell of ours holds."""
-
-    mean: float | None  # over the seeds that have a value
-    half_width: float | None  # of the interval for the mean; None for fewer than two seeds
-    seeds: int  # that have a value
-    diverged: int  # seeds whose run diverged
-    note: str  # why there is no mean; empty where there is one
 
 
 def make_table(
@@ -41,29 +25,31 @@ def make_table(
     study: str,
     scale: str,
     runs: str | Path,
-    costs: Sequence[str | Path],
+    rounds: Sequence[str | Path],
+    timings: Sequence[str | Path],
     barriers: Sequence[str | Path],
     layers: Sequence[str | Path],
     distances: Sequence[str | Path],
     markers: Sequence[str | Path],
     surfaces: Sequence[str | Path],
-    hessians: Sequence[str | Path],
+    curvatures: Sequence[str | Path],
     out_csv: str | Path,
     out_page: str | Path,
 ) -> None:
     """Write one row per cell as CSV, and the table to read in Markdown.
 
-    table: `{title, source, rows, columns, cells, published}`: labels of rows; columns `{label, measured,
-    section, name, percent, over}`; cells [rows][columns], each `[{seed, runs, groups, needs}]`, runs by their
-    paths; published numbers or None [rows][columns]. measures: of the columns that are measured, `{kind,
-    ...its settings}`. runs: tables/runs.csv. costs: tables/costs.csv, if a measure reads it. The others: CSVs
-    of all groups that the cells name. Raises FedscapeError if a file is not whole or lacks a column.
+    table: `{title, source, rows, columns, cells, published, interval}`: labels of rows; columns `{label,
+    measured, section, name, percent, over, rank}`; cells [rows][columns], each `[{seed, runs, groups,
+    needs}]`, runs by their paths; published numbers or None [rows][columns]; interval: student | bootstrap.
+    measures: of the columns that are measured, `{kind, ...its settings}`. runs: tables/runs.csv. rounds:
+    tables/rounds.csv, and timings: timing.csv of every run, if a measure reads them. The others: CSVs of all
+    groups that the cells name. Raises FedscapeError if a file is not whole or lacks a column.
     """
     files = {
-        "barriers": barriers, "layers": layers, "distances": distances, "markers": markers,
-        "surface": surfaces, "hessian": hessians,
+        "rounds": rounds, "barriers": barriers, "layers": layers, "distances": distances, "markers": markers,
+        "surface": surfaces, "curvature": curvatures,
     }  # fmt: skip
-    frames = read_frames({"runs": [runs], "costs": costs, **files})
+    frames = read_frames({"runs": [runs], "timing": timings, **files})
     waiting = iter(measures)
     columns = [{**one, "measure": next(waiting) if one["measured"] else None} for one in table["columns"]]
     values = [
@@ -82,6 +68,9 @@ def make_table(
             "unit": "%" if column["percent"] else "",
             "mean": ours[i][j].mean,
             "half_width": ours[i][j].half_width,
+            "low": ours[i][j].low,
+            "high": ours[i][j].high,
+            "interval": ours[i][j].interval,
             "seeds": ours[i][j].seeds,
             "diverged_seeds": ours[i][j].diverged,
             "published": published[i][j],
@@ -97,28 +86,14 @@ def make_table(
     write_text(out_page, table_page(table, columns, words, ours, published, study, scale))
 
 
-def estimate(values: Mapping[int, float | str], factor: float = 1) -> Estimate:
-    """Mean over seeds and the half-width of its 95 % interval: t_{n-1} s / sqrt(n), Student's distribution.
-
-    values: of each seed, a number or a word that says why there is none. factor: that means are shown in.
-    """
-    numbers = factor * np.array([value for value in values.values() if not isinstance(value, str)])
-    n, diverged = len(numbers), list(values.values()).count(DIVERGED)
-    if not n:
-        note = NOT_RUN_HERE if not values else DIVERGED if diverged == len(values) else NOT_MEASURED
-        return Estimate(None, None, 0, diverged, note)
-    half_width = None
-    if n > 1:
-        half_width = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * numbers.std(ddof=1) / math.sqrt(n))
-    return Estimate(float(numbers.mean()), half_width, n, diverged, "")
-
-
 def column_words(column: Mapping) -> str:
     """What a column measures, to read; empty if it has published numbers only."""
     if column["measure"] is None:
         return ""
-    over = f", over that of {column['over']}" if column["over"] else ""
-    return measure_words(column, column["measure"]) + over
+    words = measure_words(column, column["measure"])
+    if column["rank"]:
+        return f"rank by {words}, 1: {column['rank']}"
+    return words + (f", over that of {column['over']}" if column["over"] else "")
 
 
 def _values(frames: Mapping[str, pd.DataFrame], column: Mapping, cell: Sequence[Mapping]) -> dict:
@@ -129,6 +104,11 @@ def _values(frames: Mapping[str, pd.DataFrame], column: Mapping, cell: Sequence[
 def _per_row(table: Mapping, columns: Sequence[Mapping], values: list[list[dict]]) -> tuple[list, list]:
     """Estimates and published numbers [rows][columns]; where a column asks for ratios, seed by seed."""
     ours, published = [], []
+    ranks = {
+        j: ranked([row[j] for row in values], column["rank"])
+        for j, column in enumerate(columns)
+        if column["rank"] and column["measure"]
+    }
     for row, numbers in zip(values, table["published"], strict=True):
         ours.append([])
         published.append([])
@@ -140,9 +120,11 @@ def _per_row(table: Mapping, columns: Sequence[Mapping], values: list[list[dict]
                 cell = {seed: _ratio(value, of.get(seed, NOT_MEASURED)) for seed, value in cell.items()}
                 number = _ratio(number, None if base is None else table["published"][base][j] or None)
             if column["measure"] is None:
-                ours[-1].append(Estimate(None, None, 0, 0, ""))
+                ours[-1].append(Estimate(note=""))
+            elif column["rank"]:
+                ours[-1].append(ranks[j][len(ours) - 1])
             else:
-                ours[-1].append(estimate(cell, 100 if column["percent"] else 1))
+                ours[-1].append(estimate(cell, table["interval"], 100 if column["percent"] else 1))
             published[-1].append(number)
     return ours, published
 

@@ -3,9 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fedscape.tables.estimate import BOOTSTRAP, STUDENT
 from fedscape.tables.markdown import markdown_table
 
 PUBLISHED = "paper"  # head of a column of published numbers
+INTERVALS = {
+    STUDENT: "± half-width of its 95 % interval (Student's t)",
+    BOOTSTRAP: "[ends of its 95 % interval, by the percentile bootstrap over seeds]",
+}
 RATIO_DECIMALS = 2  # of a published number over another
 
 
@@ -55,12 +60,15 @@ def table_page(
 
 
 def estimate_words(one: Any, percent: bool) -> str:
-    """`52.9 ± 0.4`, with what is left out of the mean said; or the word why there is none."""
+    """`52.9 ± 0.4` or `52.9 [52.4, 53.2]`, and what is left out of it; or the word why there is none."""
     if one.mean is None:
         return one.note
     text = f"{one.mean:.1f}" if percent else f"{one.mean:.4g}"
     if one.half_width is not None:
         text += f" ± {one.half_width:.1f}" if percent else f" ± {one.half_width:.2g}"
+    elif one.low is not None:
+        ends = [f"{end:.1f}" if percent else f"{end:.4g}" for end in (one.low, one.high)]
+        text += f" [{', '.join(ends)}]"
     return text + (f" ({one.diverged} diverged)" if one.diverged else "")
 
 
@@ -79,8 +87,15 @@ def _seed_words(cells: Sequence[Any]) -> str:
     if seeds[-1] == 1:
         return "Ours: one seed; how far it varies from seed to seed is not known."
     of = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
-    alone = "; without ±: one seed" if seeds[0] == 1 else ""
-    return f"Ours: mean over {of} seeds ± half-width of its 95 % interval (Student's t){alone}."
+    ways = {one.interval for one in cells if one.interval}
+    words = [text for way, text in INTERVALS.items() if way in ways]
+    alone = "; no interval: one seed" if seeds[0] == 1 else ""
+    few = (
+        " Few seeds make few different resamples: such an interval is too narrow."
+        if BOOTSTRAP in ways
+        else ""
+    )
+    return f"Ours: mean over {of} seeds {'; '.join(words)}{alone}.{few}"
 
 
 def _measure_words(columns: Sequence[Mapping], measures: Sequence[str]) -> str:

@@ -1,16 +1,18 @@
 """A start from pre-training: the model is trained centrally on a proxy data set that no client has.
 
-Plain SGD over all train images of the proxy, without augmentation, in the lane that trains clients. The
-classifier is kept where the proxy has the run's classes; otherwise it is the random start's.
+Plain SGD over all train samples of the proxy, without augmentation, in the lane that trains clients. The
+classifier is kept where the proxy has the run's classes; otherwise it is the random start's. A model of
+tokens with another vocabulary takes over, word by word, embeddings and outputs of the words that are in both.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fedscape.data.storage import Dataset, open_dataset
 from fedscape.errors import FedscapeError
@@ -133,9 +135,13 @@ def _restore(lanes: Lanes, context: InitialContext) -> tuple[int, dict[str, Tens
 def _transferred(trained: dict[str, Tensor], proxy: Dataset, context: InitialContext) -> dict[str, Tensor]:
     """The trained state_dict for the run's model, its classifier fresh where the classes differ."""
     tensors = context.module.state_dict()
-    fresh = () if proxy.classes == context.data.classes else classifier_names(context.module)
+    classes = context.data.classes
+    differing = () if proxy.classes == classes else classifier_names(context.module)
+    words = _embedding_names(context.module, len(classes)) if differing else ()
     for name, tensor in trained.items():
-        if name in fresh:
+        if words and name in (*words, *differing):
+            tensors[name] = _word_by_word(tensors[name], classes, tensor, proxy.classes)
+        if name in differing or name in words:
             continue
         if tensor.shape != tensors[name].shape:
             raise FedscapeError(
@@ -144,3 +150,18 @@ def _transferred(trained: dict[str, Tensor], proxy: Dataset, context: InitialCon
             )
         tensors[name] = tensor
     return tensors
+
+
+def _embedding_names(module: nn.Module, words: int) -> tuple[str, ...]:
+    """Names of the tables with a row for each word of the vocabulary; none in networks for images."""
+    layers = [(name, one) for name, one in module.named_modules() if isinstance(one, nn.Embedding)]
+    return tuple(f"{name}.weight" for name, layer in layers if layer.num_embeddings == words)
+
+
+def _word_by_word(own: Tensor, words: Sequence[str], trained: Tensor, known: Sequence[str]) -> Tensor:
+    """`own` [words, ...] with the rows of `trained` [known, ...] for the words that are in both."""
+    places = {word: place for place, word in enumerate(known)}
+    shared = [place for place, word in enumerate(words) if word in places]
+    result = own.clone()
+    result[shared] = trained[[places[words[place]] for place in shared]].to(own.dtype)
+    return result

@@ -22,6 +22,8 @@ class Settings:
         "test_accuracy",
         "best_test_accuracy",
     ] = "train_loss"  # of the last round's global model; `train`: the data of all clients together
+    # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
+    choose: Literal["validation_accuracy", "validation_loss"] | None = None
 
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:

@@ -1,0 +1,167 @@
+"""Results of runs: a column of a table along another one, or along a setting that a grid tries out.
+
+Frames: `runs` (tables/runs.csv), or another table of which `rows` leaves one row a run, such as a round of
+curvature.csv. Runs that differ only in their seed are one point, their mean, with its 95 % interval. Names
+stand side by side; numbers, such as local epochs, are joined by a line. Where a seed diverged there is no
+mean, since that of the others would flatter, but a cross on the axis.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from fedscape.figures.labels import axis_label
+from fedscape.figures.panels import legend_below, panel_grid
+from fedscape.figures.results import Values, along, best_points, by_keys, names_of, rows_of
+from fedscape.figures.style import Look, looks, plain_log_ticks, series_handle
+from fedscape.tables.columns import DIVERGED
+from fedscape.tables.estimate import estimate
+
+WIDTHS, HEIGHT, NAME, LETTER = (3.4, 9.0), 3.2, 0.42, 0.06  # inches: of a panel, of a name, of its letters
+GROUP = 0.6  # of the distance of two names: what the series beside each other take
+LONGEST_UPRIGHT = 24  # letters of all names in a panel; more are turned
+
+SOURCES = ("table",)  # what a study file may draw it from
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which result, along what, and how it is laid out."""
+
+    along: (
+        str  # a column of runs.csv such as partition or method, or a setting in a grid such as local_epochs
+    )
+    column: str = "test_accuracy"  # of runs.csv: of the last round's global model
+    rows: dict | None = (
+        None  # which rows of the table are drawn: column -> value or list of values; null: all
+    )
+    lines: Literal["dataset", "model", "partition", "init", "method"] | None = None  # a series for each value
+    panels: Literal["dataset", "model", "partition", "init", "method"] | None = (
+        None  # a panel per value of this column
+    )
+    same_scale: bool = True  # one vertical range for all panels
+    log: bool = False  # logarithmic vertical axis
+    log_along: bool = False  # logarithmic horizontal axis, for numbers
+    interval: Literal["student", "bootstrap"] = (
+        "student"  # Student's t, or percentiles over resampled seeds (too narrow for few)
+    )
+    # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
+    choose: Literal["validation_accuracy", "validation_loss"] | None = None
+
+
+def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
+    """The figure. Raises FedscapeError for columns and settings that are not there, and for runs alike."""
+    runs = rows_of(frames, settings.column, settings.rows, settings.choose)
+    place, numeric = along(runs, settings.along)
+    runs = best_points(runs.assign(along=place), settings.choose, ["along"] if numeric else [])
+    names = names_of(runs, labels)
+    runs = runs.assign(
+        panel=names[settings.panels] if settings.panels else "",
+        line=names[settings.lines] if settings.lines else "",
+        along=names.get(settings.along, runs["along"]),
+    )
+    values = by_keys(runs, settings.column, ["panel", "line", "along"])
+    titles = list(dict.fromkeys(runs["panel"]))
+    styles = looks(runs["line"])
+    inside = {one: list(dict.fromkeys(runs.loc[runs["panel"] == one, "along"])) for one in titles}
+    size = _size([] if numeric else inside.values(), len(styles))
+    horizontal, vertical = axis_label(settings.along), _vertical(runs, settings)
+    figure, panels = panel_grid(titles if len(titles) > 1 else [""], size, horizontal, vertical, False)
+    for axes, title in zip(panels, titles, strict=True):
+        here = {key[1:]: one for key, one in values.items() if key[0] == title}
+        if numeric:
+            _draw_numbers(axes, here, styles, settings)
+        else:
+            _draw_names(axes, here, styles, inside[title], settings)
+        axes.grid(True, axis="y")
+        if settings.log:
+            axes.set_yscale("log")
+            plain_log_ticks(axes.yaxis, most=9)
+        elif settings.column.endswith("accuracy"):
+            axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+    if settings.same_scale:
+        limits = np.array([axes.get_ylim() for axes in panels])
+        for axes in panels:
+            axes.set_ylim(limits[:, 0].min(), limits[:, 1].max())
+    handles = [series_handle(name, look, line=numeric) for name, look in styles.items() if len(styles) > 1]
+    if any(DIVERGED in one.values() for one in values.values()):
+        handles.append(Line2D([], [], color="black", linestyle="none", marker="x", label="diverged"))
+    if handles:
+        legend_below(figure, handles)
+    return figure
+
+
+def _vertical(runs: pd.DataFrame, settings: Settings) -> str:
+    """The label of the vertical axis; of curvature.csv, whose values are of several kinds, their kind."""
+    of_one = settings.column == "value" and "quantity" in runs and runs["quantity"].nunique() == 1
+    return axis_label(runs["quantity"].iloc[0] if of_one else settings.column)
+
+
+def _size(names: Sequence[Sequence[str]], series: int) -> tuple[float, float]:
+    """Width and height of a panel with these names below it."""
+    most = max(map(len, names), default=0)
+    turned = LETTER * max((len(one) for every in names for one in every), default=0)
+    width = float(np.clip(most * NAME * (1 + series / 4), *WIDTHS))
+    return width, HEIGHT + (turned if any(map(_turned, names)) else 0)
+
+
+def _turned(names: Sequence[str]) -> bool:
+    return sum(map(len, names)) > LONGEST_UPRIGHT
+
+
+def _draw_names(
+    axes: Axes,
+    values: Mapping[tuple, Values],
+    styles: Mapping[str, Look],
+    names: Sequence[str],
+    settings: Settings,
+) -> None:
+    """Series side by side at each name."""
+    step = GROUP / len(styles)
+    for number, (line, look) in enumerate(styles.items()):
+        shift = (number - (len(styles) - 1) / 2) * step
+        points = [(names.index(name) + shift, one) for (own, name), one in values.items() if own == line]
+        _draw_points(axes, points, look, settings.interval)
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    turn = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if _turned(names) else {}
+    axes.set_xticks(range(len(names)), names, **turn)
+
+
+def _draw_numbers(
+    axes: Axes, values: Mapping[tuple, Values], styles: Mapping[str, Look], settings: Settings
+) -> None:
+    """A line per series over numbers."""
+    for line, look in styles.items():
+        points = sorted((at, one) for (own, at), one in values.items() if own == line)
+        _draw_points(axes, points, look, settings.interval, joined=True)
+    if settings.log_along:
+        axes.set_xscale("log")
+        plain_log_ticks(axes.xaxis, most=6)
+    else:
+        axes.set_xticks(sorted({at for _, at in values}))
+
+
+def _draw_points(
+    axes: Axes, points: Sequence[tuple[float, Values]], look: Look, interval: str, joined: bool = False
+) -> None:
+    """Means with their intervals; a cross on the axis where a seed diverged."""
+    sound = [(at, estimate(one, interval)) for at, one in points if one and DIVERGED not in one.values()]
+    lost = [at for at, one in points if DIVERGED in one.values()]
+    means = np.array([one.mean for _, one in sound])
+    ends = np.array([[one.mean, one.mean] if one.low is None else [one.low, one.high] for _, one in sound])
+    reach = np.abs(ends.reshape(-1, 2) - means[:, None]).T
+    axes.errorbar(
+        [at for at, _ in sound], means, yerr=reach, color=look.colour, marker=look.marker, capsize=2,
+        linestyle=look.line if joined else "none", markerfacecolor="white", elinewidth=1,
+    )  # fmt: skip
+    axes.plot(
+        lost, [0.02] * len(lost), color=look.colour, linestyle="none", marker="x", markeredgewidth=2,
+        transform=axes.get_xaxis_transform(),
+    )  # fmt: skip

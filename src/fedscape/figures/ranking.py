@@ -1,0 +1,133 @@
+"""The order of methods under two or more circumstances, such as two starts: each a line from rank to rank.
+
+Frames: `runs` (tables/runs.csv). A method's rank is that of its mean over seeds, 1 for the best; the thin bar
+is its 95 % interval, by the percentile bootstrap over seeds, which is too narrow for few of them. Beside a
+name stands the mean. Between two circumstances Kendall's tau says how far the orders agree: 1 for the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fedscape.figures.labels import axis_label
+from fedscape.figures.panels import panel_grid
+from fedscape.figures.results import best_points, by_keys, names_of, rows_of
+from fedscape.figures.style import looks
+from fedscape.tables.estimate import Estimate, estimate, ranked
+from fedscape.tables.ranks import agreement, best_of
+
+ROW, MARGIN = 0.19, 0.95  # inches: of a method; above and below all of them
+BETWEEN, LETTER, AXIS = 1.8, 0.066, 0.6  # inches: between two circumstances; of a letter; left of all
+SHIFTS = np.linspace(-0.05, 0.05, 5)  # of the bars of neighbours, so that they do not cover each other
+
+SOURCES = ("table",)  # what a study file may draw it from
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Ranked by what, under which circumstances."""
+
+    column: Literal[
+        "train_loss",
+        "train_accuracy",
+        "validation_loss",
+        "validation_accuracy",
+        "test_loss",
+        "test_accuracy",
+        "best_test_accuracy",
+    ] = "test_accuracy"  # of the last round's global model; of a loss the lowest is best
+    between: Literal["dataset", "model", "partition", "init"] = "init"  # from left to right, as in `where`
+    panels: Literal["dataset", "model", "partition", "init"] | None = None  # a panel per value of this column
+    # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
+    choose: Literal["validation_accuracy", "validation_loss"] | None = None
+
+
+def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
+    """The figure. Raises FedscapeError for columns that are not there, and for runs alike."""
+    runs = best_points(rows_of(frames, settings.column, None, settings.choose), settings.choose)
+    names = names_of(runs, labels)
+    runs = runs.assign(
+        panel=names[settings.panels] if settings.panels else "",
+        at=names[settings.between],
+        item=names["method"],
+    )
+    values = by_keys(runs, settings.column, ["panel", "at", "item"])
+    titles, stops = (list(dict.fromkeys(runs[key])) for key in ("panel", "at"))
+    items = list(dict.fromkeys(runs["item"]))
+    letters = max(map(len, items)) + 8  # a name and its mean
+    width = BETWEEN * max(1, len(stops) - 1) + 2 * letters * LETTER + AXIS
+    size = (width, ROW * len(items) + MARGIN)
+    figure, panels = panel_grid(
+        titles if len(titles) > 1 else [""], size, axis_label(settings.between), "rank", False, per_row=2
+    )
+    styles = looks(items)
+    for axes, title in zip(panels, titles, strict=True):
+        columns = [{item: values.get((title, stop, item), {}) for item in items} for stop in stops]
+        means = [{item: estimate(one) for item, one in column.items()} for column in columns]
+        best = best_of(settings.column)
+        places = [dict(zip(items, ranked(list(one.values()), best), strict=True)) for one in columns]
+        _draw_lines(axes, places, styles)
+        for stop, side in ((0, -1), (len(stops) - 1, 1)) if len(stops) > 1 else ((0, 1),):
+            _draw_names(axes, stop, side, places[stop], means[stop], settings.column)
+        _name_axes(axes, stops, len(items), letters)
+        axes.set_title(", ".join(filter(None, [axes.get_title(), _agreement(places)])))
+    return figure
+
+
+def _draw_lines(axes: Axes, places: Sequence[Mapping[str, Estimate]], styles: Mapping) -> None:
+    """Ranks with their intervals, joined from left to right."""
+    for number, (item, look) in enumerate(styles.items()):
+        points = [(at, one[item]) for at, one in enumerate(places) if one[item].mean is not None]
+        shift = SHIFTS[number % len(SHIFTS)]
+        axes.plot(
+            [at for at, _ in points], [one.mean for _, one in points], color=look.colour, linestyle=look.line,
+            marker=look.marker, markerfacecolor="white", linewidth=1.3,
+        )  # fmt: skip
+        for at, one in points:
+            if one.low is not None and one.low < one.high:
+                axes.plot([at + shift] * 2, [one.low, one.high], color=look.colour, linewidth=0.9, alpha=0.7)
+
+
+def _draw_names(
+    axes: Axes,
+    stop: int,
+    side: int,
+    places: Mapping[str, Estimate],
+    means: Mapping[str, Estimate],
+    column: str,
+) -> None:
+    """Names with their means beside one end, the best on top; who has no rank stands below, with why."""
+
+    def by_rank(item: str) -> tuple:
+        return (places[item].mean is None, places[item].mean or 0)
+
+    for row, item in enumerate(sorted(places, key=by_rank), start=1):
+        one = means[item]
+        percent = column.endswith("accuracy")
+        number = one.note if one.mean is None else f"{100 * one.mean:.1f}" if percent else f"{one.mean:.3g}"
+        text = f"{item}  {number}" if side < 0 else f"{number}  {item}"
+        axes.text(
+            stop + 0.13 * side, row, text, ha="right" if side < 0 else "left", va="center", fontsize=7.5
+        )
+
+
+def _name_axes(axes: Axes, stops: Sequence[str], items: int, letters: int) -> None:
+    room = 0.2 + letters * LETTER / BETWEEN
+    axes.set_xlim(-room, len(stops) - 1 + room)
+    axes.set_xticks(range(len(stops)), stops)
+    axes.set_ylim(items + 0.7, 0.3)  # the best on top
+    axes.set_yticks(range(1, items + 1, 1 + items // 12))
+
+
+def _agreement(places: Sequence[Mapping[str, Estimate]]) -> str:
+    """How far two orders agree, of the methods that are in both."""
+    if len(places) != 2:
+        return ""
+    both = [item for item in places[0] if all(one[item].mean is not None for one in places)]
+    tau = agreement(*(np.array([one[item].mean for item in both]) for one in places))
+    return f"Kendall's τ = {tau:.2f}" if np.isfinite(tau) else ""

@@ -1,0 +1,86 @@
+"""What a cell of a table holds: a mean over seeds, or a place among the rows, each with its interval."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from fedscape.tables.bootstrap import mean_interval, rank_intervals
+from fedscape.tables.cases import NOT_MEASURED, NOT_RUN_HERE
+from fedscape.tables.columns import DIVERGED
+from fedscape.tables.ranks import ranks
+
+CONFIDENCE = 0.95
+STUDENT, BOOTSTRAP = "student", "bootstrap"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number of ours with its interval, or the word why there is none."""
+
+    mean: float | None = None  # over the seeds that have a value; or the rank of it
+    low: float | None = None  # ends of the interval; None for fewer than two seeds
+    high: float | None = None
+    interval: str = ""  # how it was made; empty where there is none
+    seeds: int = 0  # that have a value
+    diverged: int = 0  # seeds whose run diverged
+    note: str = ""  # why there is no mean; empty where there is one
+
+    @property
+    def half_width(self) -> float | None:
+        """Of an interval that is symmetric about the mean; None for others."""
+        return self.high - self.mean if self.interval == STUDENT else None
+
+
+def estimate(values: Mapping[int, float | str], interval: str = STUDENT, factor: float = 1) -> Estimate:
+    """Mean over seeds with its 95 % interval.
+
+    values: of each seed, a number or a word that says why there is none. factor: that means are shown in.
+    interval: `student`: mean -+ t_{n-1} s / sqrt(n), Student's distribution; `bootstrap`: as in bootstrap.py.
+    """
+    numbers = factor * np.array([value for value in values.values() if not isinstance(value, str)])
+    n, diverged = len(numbers), list(values.values()).count(DIVERGED)
+    if not n:
+        return Estimate(diverged=diverged, note=_why_none(values))
+    mean = float(numbers.mean())
+    if n == 1:
+        return Estimate(mean, seeds=1, diverged=diverged)
+    if interval == BOOTSTRAP:
+        low, high = mean_interval(numbers, CONFIDENCE)
+    else:
+        half_width = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * numbers.std(ddof=1) / math.sqrt(n))
+        low, high = mean - half_width, mean + half_width
+    return Estimate(mean, low, high, interval, n, diverged)
+
+
+def ranked(rows: Sequence[Mapping[int, float | str]], best: str) -> list[Estimate]:
+    """The rank of each row by its mean, 1 for the `highest` or the `lowest`, with bootstrap intervals.
+
+    rows: of each, the values by seed as for `estimate`. Means and intervals are over the seeds with which all
+    rows that have a number have one, so that each seed compares all of them.
+    """
+    numbers = [{seed: one for seed, one in row.items() if not isinstance(one, str)} for row in rows]
+    having = [row for row in numbers if row]
+    seeds = sorted(set.intersection(*map(set, having))) if having else []
+    table = np.array([[row[seed] for seed in seeds] for row in having])
+    places = iter(ranks(table.mean(axis=1), best) if seeds else ())
+    ends = rank_intervals(table, best, CONFIDENCE) if seeds else None
+    intervals = iter(ends if ends is not None else ())
+    found = []
+    for row, own in zip(rows, numbers, strict=True):
+        diverged = list(row.values()).count(DIVERGED)
+        if not own or not seeds:
+            found.append(Estimate(diverged=diverged, note=NOT_MEASURED if own else _why_none(row)))
+            continue
+        low, high = map(float, next(intervals)) if ends is not None else (None, None)
+        how = BOOTSTRAP if ends is not None else ""
+        found.append(Estimate(float(next(places)), low, high, how, len(seeds), diverged))
+    return found
+
+
+def _why_none(values: Mapping[int, float | str]) -> str:
+    if not values:
+        return NOT_RUN_HERE
+    return DIVERGED if list(values.values()).count(DIVERGED) == len(values) else NOT_MEASURED

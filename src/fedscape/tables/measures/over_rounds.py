@@ -1,0 +1,55 @@
+"""What a run looks like on its way: a column of `tables/rounds.csv` over its first rounds, mean over runs.
+
+Round 0, the start, is not among them: its model has not been trained, and no client has taken part.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from fedscape.tables.course import course
+
+SOURCES = ("rounds",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which column, and over which rounds."""
+
+    column: Literal[
+        "client_loss",
+        "train_loss",
+        "train_accuracy",
+        "validation_loss",
+        "validation_accuracy",
+        "test_loss",
+        "test_accuracy",
+        "mean_update_norm",
+        "gradient_diversity",
+        "inverse_gradient_diversity",
+        "mean_cosine",
+        "minimum_cosine",
+    ]
+    statistic: Literal["mean", "min", "max"] = "mean"  # over the rounds that have a value
+    until: int | float = 1.0  # last round that counts: a number, or a share of all rounds of the run
+    # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
+    choose: Literal["validation_accuracy", "validation_loss"] | None = None
+
+    def __post_init__(self):
+        if self.until <= 0 or (isinstance(self.until, float) and self.until > 1):
+            raise ValueError(f"until must be a round >= 1 or a share in (0, 1], got {self.until}")
+
+
+def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
+    """Mean over the runs of the case; NaN if there is none, or one has no value in these rounds."""
+    found = [_of_run(run, settings) for _, run in frames["rounds"].groupby("run")]
+    return sum(found) / len(found) if found else float("nan")
+
+
+def _of_run(rounds: pd.DataFrame, settings: Settings) -> float:
+    values = course(rounds, settings.column)
+    share = isinstance(settings.until, float)
+    last = max(1, round(settings.until * rounds["round"].max())) if share else settings.until
+    return float(values[(values.index > 0) & (values.index <= last)].agg(settings.statistic))

@@ -1,0 +1,45 @@
+"""How far the results of runs lie apart that differ in one thing: the highest mean minus the lowest one.
+
+Over partitions it is the gap from IID to non-IID data, over methods the spread between algorithms. Runs that
+differ in more than that (and their seed) are compared among their like, and the spreads averaged.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from fedscape.tables.seeds import by_seed, settings_beside, with_methods
+
+SOURCES = ("runs",)
+SEVERAL = True  # runs of one seed make one value
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of which result, across what (a table has an `over` of its own)."""
+
+    across: Literal["dataset", "model", "partition", "init", "method"]  # what the compared runs differ in
+    column: Literal[
+        "train_loss",
+        "train_accuracy",
+        "validation_loss",
+        "validation_accuracy",
+        "test_loss",
+        "test_accuracy",
+        "best_test_accuracy",
+    ] = "test_accuracy"  # of the last round's global model, mean over seeds
+    # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
+    choose: Literal["validation_accuracy", "validation_loss"] | None = None
+
+
+def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
+    """Mean of the spreads; NaN if a run was not measured, or has none to be compared with."""
+    runs = with_methods(frames["runs"])
+    beside = settings_beside(runs, settings.across)
+    means = by_seed(runs, settings.column, [*beside, settings.across]).mean(axis=1, skipna=False)
+    groups = means.groupby(beside) if beside else means.groupby(lambda _: 0)
+    alone = (groups.size() < 2).any()
+    spreads = groups.agg(lambda one: one.max(skipna=False) - one.min(skipna=False))
+    return float("nan") if alone else float(spreads.mean(skipna=False))
