@@ -44,8 +44,6 @@ class Settings:
             raise ValueError("mimelite needs optimiser sgd with momentum 0; its own is beta")
         if training.average_every != 1:
             raise ValueError("mimelite needs average_every 1")
-        if training.average_every != 1:
-            raise ValueError("mimelite needs average_every 1")
 
 
 def shared_state(layout: Layout) -> dict[str, int]:
