@@ -10,7 +10,6 @@ import torch
 from scipy.sparse.linalg import ArpackNoConvergence
 
 from fedscape.curvature import hessian as stage
-from fedscape.curvature import measure
 from fedscape.curvature.agreement import agreement
 from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.hessian import chosen_rounds, evaluate_hessians
@@ -19,6 +18,7 @@ from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
 from fedscape.federated.trajectory import ClientModels, Trajectory, shorten
 from fedscape.files import read_csv
+from fedscape.models import hessian as products
 from fedscape.models.build import random_model
 from fedscape.models.evaluate import EvaluationSet
 from fedscape.models.hessian import HessianProduct
@@ -227,15 +227,15 @@ def test_what_cannot_be_exact_is_said_before_anything_is_computed(tmp_path, monk
 
 
 def test_a_model_without_eigenvalues_does_not_take_the_others_along(tmp_path, monkeypatch, caplog):
-    find, calls = measure.top_eigenpairs, []
+    eigsh, calls = products.eigsh, []
 
     def fail_once(*args, **kwargs):
         calls.append(1)
         if len(calls) == 1:
             raise ArpackNoConvergence("no convergence", np.empty(0), np.empty((0, 0)))
-        return find(*args, **kwargs)
+        return eigsh(*args, **kwargs)
 
-    monkeypatch.setattr(measure, "top_eigenpairs", fail_once)
+    monkeypatch.setattr(products, "eigsh", fail_once)
     found, _ = evaluate(tmp_path, bowl.world(tmp_path, [np.zeros((2, bowl.SIZE))] * 2))
     assert found["value"].isna().tolist() == [True, True, False, False]
     assert "no eigenvalues found" in caplog.text
