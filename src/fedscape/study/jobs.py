@@ -112,7 +112,7 @@ def _runs(study: Study) -> list[Job]:
 
 
 def _start_file(study: Study, run: Run) -> str:
-    return f"{study.folder}/initial/{run.dataset}/{run.model}/{run.init}/seed{run.seed}.safetensors"
+    return paths.start_file(study, run.dataset, run.model, run.init, run.seed)
 
 
 def _start(study: Study, run: Run) -> Job:
@@ -141,7 +141,7 @@ def _train(study: Study, run: Run) -> Job:
         "train",
         dict(zip(keys, [*names, str(run.seed)], strict=True)),
         tuple(f"{folder}/{file}" for file in RUN_FILES),
-        [*paths.dataset_files(run.dataset), paths.partition_file(study, run), _start_file(study, run)],
+        [*_samples(study, run), _start_file(study, run)],
         "_".join([*names, f"seed{run.seed}"]),
         resume=f"{folder}/resume",
     )

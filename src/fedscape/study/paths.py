@@ -99,14 +99,16 @@ def surface_parts(study: Study, name: str, group: str) -> list[str]:
     return [f"{folder}/{part}-of-{parts}.npz" for part in range(1, parts + 1)] if parts > 1 else []
 
 
+def start_file(study: Study, dataset: str, model: str, init: str, seed: int) -> str:
+    """The weights that runs of these names start from."""
+    return f"{study.folder}/initial/{dataset}/{model}/{init}/seed{seed}.safetensors"
+
+
 def measured_jobs(study: Study) -> list[str]:
     """One output of each long job but training: those whose seconds the table of costs collects."""
     starts = dict.fromkeys((run.dataset, run.model, run.init, run.seed) for run in study.runs)
     return [
-        *(
-            f"{study.folder}/initial/{dataset}/{model}/{init}/seed{seed}.safetensors"
-            for dataset, model, init, seed in starts
-        ),
+        *(start_file(study, *start) for start in starts),
         *(path for section, file in MEASURED for path in group_files(study, section, file)),
     ]
 

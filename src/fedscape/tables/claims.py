@@ -39,8 +39,8 @@ def make_claims(
 
     claims: `{claim, source, section, name, expect, cases: [{where, runs, groups, needs}]}`, runs by their
     paths. measures: of each claim, `{kind, ...its settings}`. runs: tables/runs.csv. rounds:
-    tables/rounds.csv, if a measure reads it. The others: CSVs of all
-    groups that the claims name. Raises FedscapeError if a file is not whole or lacks a column.
+    tables/rounds.csv, if a measure reads it. The others: CSVs of all groups that the claims name.
+    Raises FedscapeError if a file is not whole or lacks a column.
     """
     files = {
         "rounds": rounds, "barriers": barriers, "layers": layers, "distances": distances, "markers": markers,
