@@ -7,6 +7,7 @@ import curved
 import numpy as np
 import pytest
 import torch
+from scipy.sparse.linalg import ArpackError
 from torch import nn
 
 import fedscape.curvature as library
@@ -15,6 +16,7 @@ from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.measure import layer_sizes
 from fedscape.curvature.piecewise import why_not_piecewise_linear
 from fedscape.errors import FedscapeError
+from fedscape.models import hessian
 from fedscape.models.hessian import HessianProduct, bottom_eigenpairs, state_of, top_eigenpairs
 from fedscape.models.layout import buffers_of, flatten, parameters_of
 
@@ -151,6 +153,31 @@ def test_the_largest_is_not_the_largest_magnitude():
     np.testing.assert_allclose(pairs.values, [1, values[-2]], rtol=1e-4)
     pairs = bottom_eigenpairs(lambda vector: matrix @ vector, 60, 2, seed=0, device="cpu")
     np.testing.assert_allclose(pairs.values, values[:2], rtol=1e-4)
+
+
+@pytest.mark.parametrize("ends", ["before", "after"])
+def test_where_memory_ends_lanczos_is_restarted(monkeypatch, ends):
+    """Whether the basis may grow or not, the pairs are the same; restarts take more products."""
+    values = np.linspace(1, 2, 400)
+    calls = []
+
+    def product(vector):
+        calls.append(1)
+        return torch.from_numpy(values) * vector
+
+    monkeypatch.setattr(hessian, "BASIS_BYTES", 8 * 400 * (100 if ends == "after" else 1))
+    pairs = top_eigenpairs(product, 400, 2, seed=0, device="cpu")
+    assert (len(calls) > hessian.MOST_VECTORS) == (ends == "before")
+    np.testing.assert_allclose(pairs.values, values[::-1][:2], rtol=1e-4)
+    for value, vector, residual in zip(pairs.values, pairs.vectors, pairs.residuals, strict=True):
+        assert residual == pytest.approx(np.linalg.norm(values * vector - value * vector) / value, abs=1e-10)
+        assert np.linalg.norm(vector) == pytest.approx(1) and residual < hessian.TOLERANCE
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_hessian_of_zeros_or_of_nan_has_no_eigenpairs(value):
+    with pytest.raises(ArpackError):
+        top_eigenpairs(lambda vector: value * vector, 30, 1, seed=0, device="cpu")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

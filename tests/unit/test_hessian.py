@@ -10,6 +10,7 @@ import torch
 from scipy.sparse.linalg import ArpackNoConvergence
 
 from fedscape.curvature import hessian as stage
+from fedscape.curvature import measure
 from fedscape.curvature.agreement import agreement
 from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.hessian import chosen_rounds, evaluate_hessians
@@ -18,7 +19,6 @@ from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
 from fedscape.federated.trajectory import ClientModels, Trajectory, shorten
 from fedscape.files import read_csv
-from fedscape.models import hessian as products
 from fedscape.models.build import random_model
 from fedscape.models.evaluate import EvaluationSet
 from fedscape.models.hessian import HessianProduct
@@ -117,7 +117,7 @@ def test_the_trace_of_a_quadratic_and_the_density(tmp_path, trace):
 
 def data_of(arguments, partition, client=None, samples=None):
     dataset = open_dataset(arguments["dataset_folder"])
-    chosen = open_partition(partition)
+    chosen = open_partition(partition, dataset)
     indices = chosen.train if client is None else chosen.clients[client]
     return EvaluationSet.from_dataset(dataset, "train", indices, torch.device("cpu"))
 
@@ -227,15 +227,15 @@ def test_what_cannot_be_exact_is_said_before_anything_is_computed(tmp_path, monk
 
 
 def test_a_model_without_eigenvalues_does_not_take_the_others_along(tmp_path, monkeypatch, caplog):
-    eigsh, calls = products.eigsh, []
+    find, calls = measure.top_eigenpairs, []
 
     def fail_once(*args, **kwargs):
         calls.append(1)
         if len(calls) == 1:
             raise ArpackNoConvergence("no convergence", np.empty(0), np.empty((0, 0)))
-        return eigsh(*args, **kwargs)
+        return find(*args, **kwargs)
 
-    monkeypatch.setattr(products, "eigsh", fail_once)
+    monkeypatch.setattr(measure, "top_eigenpairs", fail_once)
     found, _ = evaluate(tmp_path, bowl.world(tmp_path, [np.zeros((2, bowl.SIZE))] * 2))
     assert found["value"].isna().tolist() == [True, True, False, False]
     assert "no eigenvalues found" in caplog.text

@@ -10,7 +10,7 @@ In a notebook, of any module and an `EvaluationSet` of samples:
 """
 
 from fedscape.curvature.agreement import Agreement, agreement
-from fedscape.curvature.density import lanczos, quadrature, smoothed
+from fedscape.curvature.density import quadrature, smoothed
 from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.piecewise import why_not_piecewise_linear
 from fedscape.curvature.traces import Estimate, hutch_pp, hutchinson, hutchinson_parts, xtrace
@@ -35,7 +35,6 @@ __all__ = [
     "hutch_pp",
     "hutchinson",
     "hutchinson_parts",
-    "lanczos",
     "quadrature",
     "smoothed",
     "state_of",

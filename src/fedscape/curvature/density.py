@@ -11,16 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from fedscape.curvature.traces import Product, probes
+from fedscape.models.krylov import lanczos
 
 POINTS = 512
 """Eigenvalues at which the density is given."""
 MARGIN = 4.0
 """Space beyond the outermost nodes, in widths of the smoothing: nothing is cut off."""
-BREAKDOWN = 1e-10
-"""Where the next vector is so short beside the operator, the Krylov space is exhausted."""
 
 
 @dataclass(frozen=True)
@@ -36,38 +34,14 @@ class Quadrature:
         return float(np.mean([weights @ function(nodes) for nodes, weights in pairs]))
 
 
-def lanczos(product: Product, start: Tensor, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Diagonal [m] and off-diagonal [m - 1] of T from `start`, with full re-orthogonalisation; m <= steps.
-
-    Without it, eigenvalues that have converged come back as ghosts. Holds `steps` vectors in memory.
-    """
-    steps = min(steps, len(start))
-    basis = torch.empty(steps, len(start), dtype=torch.float64, device=start.device)
-    basis[0] = start / start.norm()
-    diagonal, beside = [], []
-    for step in range(steps):
-        following = product(basis[step]).double()
-        diagonal.append(float(basis[step] @ following))
-        known = basis[: step + 1]
-        for _ in range(2):  # twice is enough (Parlett, 1980)
-            following = following - known.T @ (known @ following)
-        length = float(following.norm())
-        scale = max(map(abs, [*diagonal, *beside]))
-        if step + 1 == steps or not length > BREAKDOWN * scale:
-            break
-        beside.append(length)
-        basis[step + 1] = following / length
-    return np.array(diagonal), np.array(beside)
-
-
 def quadrature(
     product: Product, size: int, steps: int, vectors: int, seed: int, device: torch.device
 ) -> Quadrature:
     """Nodes and weights from so many Rademacher vectors of the stream `probe`; steps x vectors products."""
     nodes, weights = [], []
     for start in probes(vectors, size, seed, device):
-        diagonal, beside = lanczos(product, start, steps)
-        values, eigenvectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
+        *_, state = lanczos(product, start, steps)
+        values, eigenvectors = state.eigen()
         nodes.append(values)
         weights.append(eigenvectors[0] ** 2)
     return Quadrature(nodes, weights)

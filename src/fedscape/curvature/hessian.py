@@ -13,8 +13,9 @@ from fedscape.curvature.agreement import agreement
 from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.measure import COLUMNS, DENSITY_COLUMNS, EXACT, Here, Wanted, model_rows
 from fedscape.curvature.piecewise import check_piecewise_linear, why_not_piecewise_linear
-from fedscape.curvature.subjects import GLOBAL, Model, Models
+from fedscape.curvature.subjects import Model, Models
 from fedscape.federated.device import prepare_device
+from fedscape.federated.trajectory import GLOBAL
 from fedscape.files import atomic, read_csv, write_csv
 from fedscape.models.subject import open_subject
 from fedscape.resume import ResumeFolder
@@ -80,6 +81,8 @@ def evaluate_hessians(
         check_piecewise_linear(*_first_model(models), name)
     tasks = list(_tasks(models, rounds, of, on, bool(agreements)))
     with ResumeFolder(resume, fingerprint) as folder:
+        if done := folder.progress.get("done"):
+            log.info("continuing after model %d of %d", done, len(tasks))
         for number, one in enumerate(tqdm(tasks, disable=None) if not folder.finished else ()):
             if number < folder.progress.get("done", 0):
                 continue
@@ -90,7 +93,8 @@ def evaluate_hessians(
             identity = {**runs[one.run], "curvature": curvature, "group": group, **one.columns}
             measured = _measured(models, one, wanted if whole else None, bool(agreements), seed)
             _save(folder.folder, number, identity, *measured)
-            folder.commit({"done": number + 1})
+            parts = [path.name for path in folder.folder.glob(f"{number}-*")]
+            folder.commit({"done": number + 1}, parts, adding=True)
         if not folder.finished:
             names = {"curvature": curvature, "group": group}
             agreed = _agreements(folder.folder, tasks, models, runs, names, agreements)

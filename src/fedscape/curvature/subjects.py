@@ -10,12 +10,9 @@ from torch import Tensor
 
 from fedscape.data.partition import Partition, open_partition
 from fedscape.data.storage import Dataset, open_dataset
-from fedscape.federated.trajectory import ClientModels, Trajectory
+from fedscape.federated.trajectory import GLOBAL, ClientModels, Trajectory
 from fedscape.models.evaluate import EvaluationSet
 from fedscape.models.subject import Subject, check_layout, chosen_samples
-
-GLOBAL = -1
-"""In place of a client's number: the global model."""
 
 log = logging.getLogger(__name__)
 
@@ -71,14 +68,15 @@ class Models:
         seed: int,
     ) -> "Models":
         """Open the files of each run. Raises FedscapeError for models of another kind than the subject's."""
+        dataset = open_dataset(dataset_folder)
         opened = cls(
             subject,
-            open_dataset(dataset_folder),
+            dataset,
             samples,
             seed,
             [Trajectory.open(path) for path in trajectories],
             [ClientModels.open(path) for path in clients],
-            [open_partition(path) for path in partitions],
+            [open_partition(path, dataset) for path in partitions],
         )
         for file in (*opened.trajectories, *opened.clients):
             check_layout(subject, file.layout, file.path)

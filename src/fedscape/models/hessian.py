@@ -14,6 +14,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from fedscape.models.evaluate import EvaluationSet, mode
+from fedscape.models.krylov import Krylov, lanczos
 from fedscape.models.layout import Layout, buffers_of, flatten, layout_of, parameters_of
 from fedscape.models.subject import Subject
 from fedscape.streams import stream
@@ -24,10 +25,14 @@ faster: 1,400 images of 32x32 in ResNet-20, 8,700 in ConvNet. What does not fit 
 KEPT_SHARE = 0.5
 """The same on a GPU: a share of its free memory."""
 
-LANCZOS_VECTORS = 10
-"""Size of the Krylov space; with a tolerance of 1e-3 about 11 to 16 products give an error below 1e-6."""
 TOLERANCE = 1e-3
-"""Relative accuracy at which ARPACK stops; eigenvalues are far better (their error is the square)."""
+"""Residual at which an eigenpair is good enough, as a share of its eigenvalue, whose error is the square."""
+BASIS_BYTES = 1 << 30
+"""Memory for vectors that are kept before Lanczos is restarted: the basis only grows this far."""
+MOST_VECTORS = 60
+"""The same where vectors are short; what has not converged by then takes restarts anyway."""
+LANCZOS_VECTORS = 10
+"""Size of the Krylov space that ARPACK restarts; with it, it holds no more than the least basis before."""
 RESTARTS = 300
 """Restarts of ARPACK before it is said not to converge; usual are 1 to 3."""
 
@@ -131,9 +136,10 @@ def top_eigenpairs(
 ) -> Eigenpairs:
     """The `top` algebraically largest eigenpairs of a symmetric operator on vectors [size], largest first.
 
-    Lanczos with restarts (ARPACK), started from the stream `eigenvector` of `seed`. Unlike power iteration it
-    does not mistake a large negative eigenvalue for the largest. `top` more products give the residuals.
-    Raises ArpackError if it does not converge, ValueError if `top` is not below `size`.
+    Lanczos, started from the stream `eigenvector` of `seed`, until all residuals are below TOLERANCE: about
+    five to ten products for one pair. Where memory ends before, with restarts (ARPACK), and `top` more
+    products for the residuals. Unlike power iteration it does not mistake a large negative eigenvalue for the
+    largest. Raises ArpackError if it does not converge, ValueError if `top` is not below `size`.
     """
     return _eigenpairs(product, size, top, "LA", seed, device)
 
@@ -157,18 +163,27 @@ def _eigenpairs(
         name = {"LA": "top", "SA": "bottom"}[end]
         raise ValueError(f"{name} must be between 1 and {size - 1} for {size} parameters, got {wanted}")
 
+    start = stream(seed, "eigenvector").standard_normal(size)
+    # ARPACK needs more vectors than eigenpairs and no more than there are dimensions.
+    vectors = min(size, max(LANCZOS_VECTORS, 2 * wanted + 1))
+    most = max(vectors, min(MOST_VECTORS, BASIS_BYTES // (8 * size)))
+    state = None
+    for state in lanczos(product, torch.from_numpy(start).to(device), most):
+        if len(state.basis) > wanted and (pairs := _settled(state, wanted, end)):
+            return pairs
+
     def apply(vector: np.ndarray) -> np.ndarray:
         return product(torch.from_numpy(vector.reshape(-1)).to(device)).cpu().numpy()
 
+    del state  # its memory is ARPACK's now
     values, vectors = eigsh(
         LinearOperator((size, size), matvec=apply, dtype=np.float64),
         k=wanted,
         which=end,
-        # ARPACK needs more vectors than eigenpairs and no more than there are dimensions.
-        ncv=min(size, max(LANCZOS_VECTORS, 2 * wanted + 1)),
+        ncv=vectors,
         tol=TOLERANCE,
         maxiter=RESTARTS,
-        v0=stream(seed, "eigenvector").standard_normal(size),
+        v0=start,
     )
     order = np.argsort(values if end == "SA" else -values)
     values, vectors = values[order], vectors.T[order]
@@ -177,6 +192,21 @@ def _eigenpairs(
         for value, vector in zip(values, vectors, strict=True)
     ]
     return Eigenpairs(values, np.array(residuals), vectors)
+
+
+def _settled(state: Krylov, wanted: int, end: Literal["LA", "SA"]) -> Eigenpairs | None:
+    """The wanted eigenpairs of a Krylov space, if they are accurate enough."""
+    if not np.isfinite(state.diagonal).all():
+        return None
+    values, columns = state.eigen()
+    chosen = np.arange(wanted) if end == "SA" else np.arange(len(values))[: -wanted - 1 : -1]
+    values, columns = values[chosen], columns[:, chosen]
+    # ||A v - theta v|| is what leaves the space.
+    gaps = abs(state.rest * columns[-1])
+    if not (gaps < TOLERANCE * abs(values)).all():
+        return None
+    vectors = sum(np.outer(row, one.cpu().numpy()) for row, one in zip(columns, state.basis, strict=True))
+    return Eigenpairs(values, gaps / abs(values), vectors)
 
 
 def _free_bytes(device: torch.device) -> int:

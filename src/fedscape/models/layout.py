@@ -44,9 +44,13 @@ class Layout:
 
     @classmethod
     def from_json(cls, text: str) -> "Layout":
-        """The layout that `to_json` wrote."""
+        """The layout that `to_json` wrote; a ValueError or a TypeError for other text."""
         kinds = json.loads(text)
-        return cls(**{kind: tuple((name, tuple(shape)) for name, shape in kinds[kind]) for kind in kinds})
+        layout = cls(**{kind: tuple((name, tuple(shape)) for name, shape in kinds[kind]) for kind in kinds})
+        for name, shape in (*layout.parameters, *layout.buffers, *layout.counters):
+            if type(name) is not str or not all(type(size) is int and size >= 0 for size in shape):
+                raise ValueError(f"no name and shape: {name}, {shape}")
+        return layout
 
 
 def layout_of(module: nn.Module) -> Layout:

@@ -71,7 +71,7 @@ def open_subject(
     test samples are always all that the partition has.
     """
     dataset = open_dataset(dataset_folder)
-    chosen = open_partition(partition)
+    chosen = open_partition(partition, dataset)
     module = random_model(model, model_settings, dataset.shape, len(dataset.classes), seed).to(device)
     module.requires_grad_(False)
     train = chosen_samples(chosen.train, samples, seed)
