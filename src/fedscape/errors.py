@@ -2,4 +2,16 @@
 
 
 class FedscapeError(Exception):
-    """Bad input, in one line: what is wrong, where (file, key, value), and what is allowed."""
+    """Bad input, in one line: what is wrong, where (file, key, value), and what is allowed.
+
+    Names and values in a message may come from files of strangers: what does not print is spelled out, so
+    that no line break makes two lines of it and no escape sequence reaches a terminal.
+    """
+
+    def __init__(self, message: str):
+        super().__init__("".join(one if one.isprintable() else ascii(one)[1:-1] for one in message))
+
+
+def reason(error: BaseException) -> str:
+    """What an error of another library says, in one line; its type where it says nothing."""
+    return next(iter(str(error).split("\n")), "").strip() or type(error).__name__

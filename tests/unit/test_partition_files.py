@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fedscape.data.partition import make_partition, open_partition
-from fedscape.data.storage import Inputs, Raw, write_dataset
+from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 from fedscape.errors import FedscapeError
 
 IDENTITY = {
@@ -50,7 +50,7 @@ def make(tmp_path):
             "csv": tmp_path / f"{name}.csv",
         }
         make_partition(**(values | changes))
-        return open_partition(tmp_path / f"{name}.npz")
+        return open_partition(tmp_path / f"{name}.npz", open_dataset(values["dataset_folder"]))
 
     return make
 
@@ -170,10 +170,10 @@ def test_truncated_partition_is_named(make, tmp_path, kept):
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(FedscapeError, match=r"one\.npz: not a whole partition file") as error:
-        open_partition(path)
+        open_partition(path, open_dataset(tmp_path / "data"))
     assert "\n" not in str(error.value)
 
 
-def test_missing_partition_is_named(tmp_path):
+def test_missing_partition_is_named(make, tmp_path):
     with pytest.raises(FedscapeError, match=r"none\.npz: partition not found"):
-        open_partition(tmp_path / "none.npz")
+        open_partition(tmp_path / "none.npz", open_dataset(tmp_path / "data"))

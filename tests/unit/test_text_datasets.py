@@ -314,7 +314,7 @@ def partitioned(tmp_path, folder, scheme, clients=None, **settings):
         images=None, test_images=None, validation=0.0, identity={"partition": "p"},
         npz=tmp_path / "p.npz", csv=tmp_path / "p.csv",
     )  # fmt: skip
-    return open_partition(tmp_path / "p.npz"), read_csv(tmp_path / "p.csv")
+    return open_partition(tmp_path / "p.npz", open_dataset(folder)), read_csv(tmp_path / "p.csv")
 
 
 def test_natural_clients_of_text(tmp_path, awkward):

@@ -1,6 +1,5 @@
 """Which samples a run trains, validates and tests on, and which client has which."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pandas as pd
 from fedscape import plugins
 from fedscape.data.storage import Dataset, open_dataset
 from fedscape.errors import FedscapeError
-from fedscape.files import atomic, write_csv
+from fedscape.files import atomic, reading, write_csv
 from fedscape.streams import stream
 
 MOST_ROWS = 1_000_000
@@ -87,24 +86,39 @@ def make_partition(
     write_csv(csv, _class_counts(dataset, parts, identity), sort_by=["client", "class"])
 
 
-def open_partition(npz: str | Path) -> Partition:
-    """Read a partition; a missing or truncated file is named."""
-    try:
-        # opened here, because np.load leaves a file open that it finds broken
-        with Path(npz).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            offsets = arrays["offsets"]
-            return Partition(
-                train=arrays["train"],
-                validation=arrays["validation"],
-                test=arrays["test"],
-                clients=tuple(np.split(arrays["indices"], offsets[1:-1])),
+def open_partition(npz: str | Path, dataset: Dataset) -> Partition:
+    """Read a partition of a data set; a file that is missing, truncated or of another set is named."""
+    if not Path(npz).is_file():
+        raise FedscapeError(f"{npz}: partition not found")
+    # opened here, because np.load leaves a file open that it finds broken
+    with reading(npz, "partition file"), Path(npz).open("rb") as file:
+        with np.load(file, allow_pickle=False) as arrays:
+            train, validation, test, indices, offsets = (
+                arrays[key] for key in ("train", "validation", "test", "indices", "offsets")
             )
-    except FileNotFoundError as error:
-        raise FedscapeError(f"{npz}: partition not found") from error
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise FedscapeError(
-            f"{npz}: not a whole partition file ({error}); delete the file to make it again"
-        ) from error
+        for key, samples, within in (
+            ("train", train, np.arange(len(dataset.train_labels))),
+            ("validation", validation, np.arange(len(dataset.train_labels))),
+            ("test", test, np.arange(len(dataset.test_labels))),
+            ("indices", indices, train),
+        ):
+            _check_samples(key, samples, within)
+        if (
+            offsets.dtype != np.int64
+            or offsets[0]
+            or offsets[-1] != len(indices)
+            or (np.diff(offsets) < 1).any()
+        ):
+            raise ValueError("offsets do not cut the indices into clients")
+        return Partition(train, validation, test, tuple(np.split(indices, offsets[1:-1])))
+
+
+def _check_samples(key: str, samples: np.ndarray, within: np.ndarray) -> None:
+    """A ValueError for what are no different numbers of samples `within` [n]."""
+    if samples.dtype != np.int64 or samples.ndim != 1:
+        raise ValueError(f"{key} is {samples.dtype} {list(samples.shape)}, not a list of whole numbers")
+    if len(np.unique(samples)) < len(samples) or not np.isin(samples, within).all():
+        raise ValueError(f"{key} holds a sample twice, or one that is not there")
 
 
 def _drawn(available: int, wanted: int | None, key: str, seed: int) -> np.ndarray:

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from fedscape.errors import FedscapeError
-from fedscape.files import atomic, read_json, write_json
+from fedscape.files import atomic, read_json, reading, write_json
 
 BLOCK = 1024  # samples per block: 3 MB at 3 x 32 x 32, so that preparing any data set fits in little memory
 IMAGE = 3  # dimensions of an image's shape; a sequence of tokens has one
 LEVELS = 256  # values of a uint8
+PREPARE = "prepare the data set again"
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def open_dataset(folder: str | Path) -> Dataset:
     if not description.is_file():
         raise FedscapeError(f"{description}: not found, so {folder} holds no whole prepared data set")
     recorded = read_json(description)
-    try:
+    with reading(description, "description of a data set", PREPARE):
         shape = tuple(recorded["shape"])
         train, test = recorded["train"], recorded["test"]
         clients = train if recorded["natural_clients"] else 0
@@ -142,17 +143,27 @@ def open_dataset(folder: str | Path) -> Dataset:
         for key, (dtype, dimensions) in wanted.items():
             file_name = f"{key.replace('_', '-')}.npy"
             arrays[key] = _open_array(folder / file_name, sizes[file_name], dtype, dimensions)
-        return Dataset(
+        dataset = Dataset(
             name=recorded["name"],
             kind=recorded["kind"],
             classes=tuple(recorded["classes"]),
             shape=shape,
-            mean=tuple(recorded["mean"]),
-            std=tuple(recorded["std"]),
+            mean=tuple(map(float, recorded["mean"])),
+            std=tuple(map(float, recorded["std"])),
             **arrays,
         )
-    except KeyError as error:
-        raise FedscapeError(f"{description}: key {error} is missing; prepare the data set again") from error
+        channels = shape[0] if len(shape) == IMAGE else 0
+        if (len(dataset.mean), len(dataset.std)) != (channels, channels):
+            raise ValueError(f"mean and std are not of {channels} channels")
+    for split, labels in (("train", dataset.train_labels), ("test", dataset.test_labels)):
+        # Those of sequences are not gone through: they may be larger than memory.
+        if labels.ndim == 1 and not (
+            len(labels) and 0 <= labels.min() <= labels.max() < len(dataset.classes)
+        ):
+            raise FedscapeError(
+                f"{folder / split}-labels.npy: labels outside 0 to {len(dataset.classes) - 1}; {PREPARE}"
+            )
+    return dataset
 
 
 def _check(name: str, raw: Raw) -> None:
@@ -168,6 +179,11 @@ def _check(name: str, raw: Raw) -> None:
             raise ValueError(f"data set {name}: {split} labels of shape {labels.shape}, wanted {wanted}")
         if labels.min() < 0 or labels.max() >= len(raw.classes):
             raise ValueError(f"data set {name}: {split} labels outside 0..{len(raw.classes) - 1}")
+    for one in raw.classes:
+        try:
+            one.encode("utf-8")
+        except UnicodeEncodeError as error:  # half a character: it can stand in no CSV
+            raise FedscapeError(f"data set {name}: the class {one!r} is no text in UTF-8") from error
     if raw.train_clients is not None and len(raw.train_clients) != raw.train_inputs.count:
         raise ValueError(
             f"data set {name}: {raw.train_inputs.count} samples but {len(raw.train_clients)} clients"
@@ -223,12 +239,16 @@ def _open_array(path: Path, size: int, dtype: type, shape: tuple[int, ...]) -> n
         raise FedscapeError(
             f"{path}: truncated or foreign, {found} bytes instead of {size}; prepare it again"
         )
-    try:
-        array = np.load(path, mmap_mode="r" if len(shape) > 1 else None, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise FedscapeError(f"{path}: not a .npy array ({error}); prepare the data set again") from error
+    with reading(path, ".npy array", PREPARE):
+        # Not np.load, which would take a zip or a pickle too, and leaves a file open that it finds broken.
+        if len(shape) > 1:
+            array = np.lib.format.open_memmap(path, mode="r")
+        else:
+            with path.open("rb") as file:
+                array = np.lib.format.read_array(file, allow_pickle=False)
     if array.dtype != dtype or array.shape != shape:
-        raise FedscapeError(f"{path}: {array.dtype} {array.shape} instead of {np.dtype(dtype)} {shape}")
+        found = f"{array.dtype} {array.shape} instead of {np.dtype(dtype)} {shape}"
+        raise FedscapeError(f"{path}: {found}; {PREPARE}")
     return array
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from fedscape.data.sources.leaf import User, leaf_files, leaf_users
 from fedscape.data.storage import Inputs, Raw
-from fedscape.errors import FedscapeError
+from fedscape.errors import FedscapeError, reason
 
 SIDE = 28  # pixels
 BRIGHTEST = 255
@@ -80,8 +80,8 @@ def _images(user: User) -> np.ndarray:
     wanted = f"lists of {SIDE * SIDE} numbers from 0 to 1 are wanted"
     try:
         shares = np.asarray(user.x, dtype=np.float64)
-    except (TypeError, ValueError) as error:  # text, objects, lists of unequal lengths
-        raise FedscapeError(f"{user.where}.x: {wanted} ({_first_line(error)})") from error
+    except (TypeError, ValueError, OverflowError) as error:  # text, objects, lists of unequal lengths
+        raise FedscapeError(f"{user.where}.x: {wanted} ({reason(error)})") from error
     if shares.shape != (len(user.x), SIDE * SIDE):
         raise FedscapeError(f"{user.where}.x: {wanted}, found the shape {shares.shape[1:]}")
     inside = (shares >= 0) & (shares <= 1)  # neither is true of NaN
@@ -98,7 +98,3 @@ def _labels(user: User) -> np.ndarray:
                 f"{user.where}.y: {label!r}, where a whole number from 0 to {len(CLASSES) - 1} is wanted"
             )
     return np.asarray(user.y, dtype=np.int64)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

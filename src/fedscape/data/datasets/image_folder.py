@@ -16,6 +16,7 @@ validation, and the prepared images take at most 39 GB.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,9 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
         found = sorted(path for path in class_folder.rglob("*") if path.suffix.lower() in SUFFIXES)
         if not found:
             raise FedscapeError(f"{name}: {class_folder} holds no image ({', '.join(sorted(SUFFIXES))})")
+        for path in found:
+            if not path.is_file():
+                raise FedscapeError(f"{name}: {path} is no file, or a link to none; remove it")
         files += found
         labels += [label] * len(found)
 
@@ -95,7 +99,7 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
         train_labels=all_labels[~test],
         test_inputs=_images([files[i] for i in np.flatnonzero(test)], settings.size, name),
         test_labels=all_labels[test],
-        sources={settings.folder: hashlib.md5(listing.encode()).hexdigest()},
+        sources={settings.folder: hashlib.md5(os.fsencode(listing)).hexdigest()},
     )
 
 

@@ -49,11 +49,14 @@ def leaf_users(path: Path, name: str, sources: dict[str, str], shown: str) -> It
     sources[shown] = hashlib.md5(content).hexdigest()
     try:
         data = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FedscapeError(f"{where}: not valid JSON ({error})") from error
     del content
     by_user = entry(data, "user_data", dict, f"{where}: user_data")
-    for user in entry(data, "users", list, f"{where}: users"):
+    users = entry(data, "users", list, f"{where}: users")
+    if len(set(map(str, users))) < len(users):
+        raise FedscapeError(f"{where}: users: one stands there twice")
+    for user in users:
         key = f"{where}: user_data.{user}"
         own = entry(by_user, str(user), dict, key)
         x, y = (entry(own, part, list, f"{key}.{part}") for part in ("x", "y"))

@@ -37,7 +37,8 @@ def read_text(path: Path, name: str) -> tuple[str, str]:
 
 def code_points(text: str) -> np.ndarray:
     """The number of each character in Unicode, uint32 [characters]."""
-    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+    # Half a character passes here and is refused by its name as a class.
+    return np.frombuffer(text.encode("utf-32-le", errors="surrogatepass"), dtype="<u4")
 
 
 def vocabulary(points: Iterable[np.ndarray]) -> tuple[str, ...]:

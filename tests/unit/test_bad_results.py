@@ -1,0 +1,142 @@
+"""CSVs that are cut off or edited, and resume folders that are damaged."""
+
+import json
+
+import numpy as np
+import pytest
+from broken_input import GONE, changed, refusal
+
+from fedscape.files import csv_text, read_csv, read_json, read_measures
+from fedscape.resume import PROGRESS, ResumeFolder
+
+ROWS = "study,seed,round,loss,split\npilot,0,1,2.5,train\npilot,0,2,1.5,train\n"
+
+TABLES = {
+    "nothing": ("", "cut off"),
+    "the end of a line cut off": (ROWS[:-1], "cut off"),
+    "half a row": (ROWS[:-12], "cut off"),
+    "half a row and a line end": (ROWS[:-12] + "\n", "rows of 3 and of 5 cells"),
+    "a row with a cell more": (ROWS + "pilot,0,3,1.5,train,x\n", "rows of 5 and of 6 cells"),
+    "all rows with a cell more": (ROWS.replace("train\n", "train,x\n"), "rows of 5 and of 6 cells"),
+    "an empty line": (ROWS + "\n", "rows of 0 and of 5 cells"),
+    "a quote without an end": (ROWS + '"pilot,0,3,1.5,train\n', "rows of 1 and of 5 cells"),
+    "text among numbers": (ROWS.replace("1.5", "low"), "column loss: 'low' is no number"),
+    "a time among numbers": (ROWS.replace("1.5", "2026-01-31"), "column loss: '2026-01-31' is no number"),
+    "no text in UTF-8": (b"study,round\n\xff\xfe,1\n", "'utf-8' codec can't decode"),
+    "a conflict of git": ("<<<<<<< HEAD\n" + ROWS, "rows of 1 and of 5 cells"),
+    "a page of a web server": ("<html>\n<body>a, b, c</body>\n</html>\n", "rows of 1 and of 3 cells"),
+    "zeros after a power cut": (b"\0" * 100, "cut off"),
+    "only line ends": ("\n\n", "No columns to parse from file"),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_a_csv_that_is_none_is_named(tmp_path, case):
+    content, message = TABLES[case]
+    path = tmp_path / "rounds.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    said = refusal(read_measures, path)
+    assert said.startswith(f"{path}: not a whole CSV (") and message in said
+    assert said.endswith("; delete the file to make it again")
+
+
+def test_a_csv_that_is_not_there_is_named(tmp_path):
+    assert refusal(read_csv, tmp_path / "rounds.csv").startswith(f"{tmp_path}/rounds.csv: not a whole CSV (")
+    assert refusal(read_csv, tmp_path).startswith(f"{tmp_path}: not a whole CSV (")
+
+
+def test_what_a_csv_may_hold(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(
+        'study,method,seed,loss,class_name,diverged\npilot,0.1,*,inf,"a,\n""b",true\npilot,1e3,0,,null,false\n'
+    )
+    frame = read_measures(path)
+    assert frame["method"].tolist() == ["0.1", "1e3"] and frame["seed"].tolist() == ["*", "0"]
+    assert np.isinf(frame["loss"][0]) and np.isnan(frame["loss"][1])
+    assert frame["class_name"].tolist() == ['a,\n"b', "null"] and frame["diverged"].tolist() == [True, False]
+    assert csv_text(frame) == path.read_text()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "3", "nan", '{"a": 1}}', "{" * 100_000])
+def test_a_json_file_that_is_none_is_named(tmp_path, text):
+    path = tmp_path / "dataset.json"
+    path.write_text(text)
+    assert refusal(read_json, path).startswith(f"{path}: not a whole JSON object (")
+
+
+# Resume folders: what is damaged is not continued, and the log says why
+
+STATES = [
+    ("fingerprint", GONE),
+    ("fingerprint", 5),
+    ("finished", ["../../../precious"]),
+    ("finished", 5),
+    ("progress", GONE),
+    ("progress", []),
+    ("progress/round", -1),
+    ("progress/round", "many"),
+    ("progress/bytes", 10**30),
+    ("files", []),
+    ("files/rows", 0),
+    ("files", {"../../precious": 1}),
+    ("check", GONE),
+    ("check", "0" * 16),
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with ResumeFolder(tmp_path / "resume", "a") as folder:
+        (folder.folder / "rows").write_text("one")
+        folder.commit({"round": 3, "bytes": 3}, ["rows"])
+    return tmp_path / "resume"
+
+
+def assert_starts_afresh(folder, capsys):
+    with ResumeFolder(folder, "a") as again:
+        assert again.progress == {} and not again.finished
+        assert sorted(path.name for path in folder.iterdir()) == ["lock"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(folder) in line and line.endswith("; starting afresh")
+
+
+@pytest.mark.parametrize(("place", "value"), STATES)
+def test_an_edited_state_is_not_continued(folder, capsys, place, value):
+    state = json.loads((folder / PROGRESS).read_text())
+    (folder / PROGRESS).write_text(json.dumps(changed(state, place, value)))
+    assert_starts_afresh(folder, capsys)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"null", b"\0" * 300, b"\xff\xfe", b"[" * 100_000, b'{"check": "0"}']
+)
+def test_a_state_that_is_none_is_not_continued(folder, capsys, content):
+    (folder / PROGRESS).write_bytes(content)
+    assert_starts_afresh(folder, capsys)
+
+
+@pytest.mark.parametrize("content", [b"", b"on", b"one\n", b"ine", None])
+def test_a_damaged_file_is_not_continued(folder, capsys, content):
+    (folder / "rows").unlink()
+    if content is not None:
+        (folder / "rows").write_bytes(content)
+    assert_starts_afresh(folder, capsys)
+
+
+def test_files_that_a_state_no_longer_needs_may_change(folder):
+    with ResumeFolder(folder, "a") as again:
+        (folder / "more").write_text("two")
+        again.commit({"round": 4}, ["more"])
+    (folder / "rows").unlink()
+    with ResumeFolder(folder, "a") as again:
+        assert again.progress == {"round": 4}
+
+
+def test_files_are_added_where_the_state_needs_all(folder, capsys):
+    with ResumeFolder(folder, "a") as again:
+        (folder / "more").write_text("two")
+        again.commit({"round": 4}, ["more"], adding=True)
+    with ResumeFolder(folder, "a") as again:
+        assert again.progress == {"round": 4}
+    (folder / "rows").write_text("ine")
+    assert_starts_afresh(folder, capsys)

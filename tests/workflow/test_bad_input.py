@@ -1,0 +1,106 @@
+"""What a user sees of bad input: one line of ours below what Snakemake says of itself, and nothing written.
+
+The messages themselves are tested in tests/unit/test_bad_*.py.
+"""
+
+import pytest
+from clone import Clone
+
+SETTINGS = "config/config.yaml"
+CASES = {
+    "settings that are no YAML": (
+        {SETTINGS: "study: [pilot\n"}, [],
+        "config/config.yaml:2: expected ',' or ']', but got '<stream end>'",
+    ),
+    "a setting twice": (
+        {SETTINGS: "study: pilot\nstudy: fedalign\nscale: quick\ndata_root: data\n"}, [],
+        "config/config.yaml:2: key 'study' stands twice",
+    ),
+    "a setting twice in a file of one's own": (
+        {"mine.yaml": "scale: smoke\nscale: quick\n"}, ["--configfile", "mine.yaml"],
+        "mine.yaml:2: key 'scale' stands twice",
+    ),
+    "a study above its folder": (
+        {}, ["--config", "study=../pilot"],
+        "config/config.yaml or --config: study: unknown study '../pilot'; did you mean 'pilot'?",
+    ),
+    "a study that is no YAML": (
+        {"config/studies/mine.yaml": "title: 'mine\n"}, [],
+        "config/studies/mine.yaml:2: found unexpected end of stream",
+    ),
+    "weights that are not there": (
+        {}, ["pretraining", "--config", "scale=paper"],
+        "config/studies/pretraining.yaml: inits.pretrained.file: weights/resnet18-f37072fd.pth not found (looked for it in",
+    ),
+    "weights that a file needs": (
+        {}, ["results/pretraining/paper/tables/runs.csv"],
+        "config/studies/pretraining.yaml: inits.pretrained.file: weights/resnet18-f37072fd.pth not found (looked for it in",
+    ),
+    "a run that no study has": (
+        {}, ["results/pilot/quick/runs/digits/convnet/nowhere/random/fedavg/seed0/final.safetensors"],
+        "no 'nowhere' in this study; config/studies names what there is",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Clone:
+    """A clone in which nothing has been made."""
+    return Clone(tmp_path_factory.mktemp("bad"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_one_line_at_a_dry_run(clone, case):
+    files, arguments, message = CASES[case]
+    before = {file: (clone.folder / file).read_bytes() for file in files if (clone.folder / file).exists()}
+    try:
+        for file, text in files.items():
+            (clone.folder / file).write_text(text)
+        refused(clone, message, "-n", *arguments)
+    finally:
+        for file in files:
+            (clone.folder / file).unlink()
+            if file in before:
+                (clone.folder / file).write_bytes(before[file])
+
+
+def test_what_ends_snakemake_leaves_no_lock(clone):
+    refused(
+        clone,
+        "weights/resnet18-f37072fd.pth not found",
+        "--cores",
+        "1",
+        "pretraining",
+        "--config",
+        "scale=paper",
+    )
+    assert not list((clone.folder / ".snakemake" / "locks").glob("*"))
+
+
+def test_bad_data_is_one_line_of_the_job(clone):
+    pets = clone.folder / "data" / "pets"
+    for name in ("cat", "dog"):
+        (pets / name).mkdir(parents=True)
+        (pets / name / "0.png").write_bytes(b"no image")
+        (pets / name / "1.png").write_bytes(b"no image")
+    (clone.folder / "mine.yaml").write_text(
+        "datasets: {pets: {kind: image-folder, folder: pets, test_fraction: 0.5}}\n"
+    )
+    done = clone.snakemake(
+        "--cores", "1", "results/data/pets/dataset.json", "--configfile", "mine.yaml", check=False
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    (line,) = {line for line in done.stdout.splitlines() if line.startswith("fedscape: ")}
+    assert "pets: cannot read image data/pets/cat/" in line and line.endswith("; replace or remove it")
+    assert "results/data/logs/pets.log (check log file(s) for error details)" in done.stdout
+    assert (clone.folder / "results/data/logs/pets.log").read_text().endswith(f"{line}\n")
+    assert not (clone.folder / "results/data/pets/dataset.json").exists()
+
+
+def refused(clone: Clone, message: str, *arguments: str) -> None:
+    done = clone.snakemake(*arguments, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout and done.stdout.count("fedscape: ") == 1
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("fedscape: ") and message in last
+    assert [path.name for path in (clone.folder / "results").iterdir()] == ["README.md"]
