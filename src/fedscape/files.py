@@ -1,5 +1,6 @@
 """Files that are either whole or not there: temporary name, fsync, rename."""
 
+import csv
 import io
 import json
 import os
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedscape.errors import FedscapeError
+from fedscape.errors import FedscapeError, reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +19,13 @@ _NAMES = (
     *("study", "scale", "dataset", "model", "partition", "init", "method", "group", "class_name"),
     *("to_partition", "to_init", "to_method", "plane", "connectivity", "curvature", "drift", "layer"),
     "definition",
+)
+# Other columns of stages that hold words, or true and false; all the rest hold numbers.
+_WORDS = (
+    *("split", "measure", "regime", "rest", "between", "alignment", "of", "data", "quantity", "estimator"),
+    *("batch_norm", "axes", "role", "precision", "interpolated", "diverged", "chosen_on", "grid"),
+    *("run", "to_run", "stage", "name", "part"),
+    *("seed", "to_seed"),  # `*` where a row stands for several
 )
 
 
@@ -36,6 +44,21 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def reading(path: str | Path, what: str, mend: str = "delete the file to make it again") -> Iterator[None]:
+    """Name the file whose content a block cannot make sense of, whatever a parser raises over it.
+
+    what: what the file should hold. mend: what to do about it. Wrap nothing but reading: the errors of a
+    slip in our own code would be taken for the file's.
+    """
+    try:
+        yield
+    except FedscapeError:
+        raise
+    except Exception as error:
+        raise FedscapeError(f"{path}: not a whole {what} ({reason(error)}); {mend}") from error
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text with LF line ends, atomically."""
     with atomic(path) as temporary:
@@ -48,11 +71,12 @@ def write_json(path: str | Path, value: object) -> None:
 
 
 def read_json(path: str | Path) -> dict:
-    """Read JSON; a file that is cut off or no JSON is named."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FedscapeError(f"{path}: not valid JSON ({error}); delete the file to make it again") from error
+    """Read a JSON object; a file that is cut off, no JSON or another value is named."""
+    with reading(path, "JSON object"):
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"found {type(content).__name__}")
+        return content
 
 
 def csv_text(frame: "pd.DataFrame", header: bool = True) -> str:
@@ -72,12 +96,28 @@ def read_csv(path: str | Path) -> "pd.DataFrame":
     """Read one of our CSVs; names such as `0.1` in identifying columns stay text."""
     import pandas as pd  # takes longer than all that `fedscape status` does
 
-    text = Path(path).read_text(encoding="utf-8")
-    if not text.endswith("\n"):
-        raise FedscapeError(f"{path}: cut off; delete the file to make it again")
-    try:
+    with reading(path, "CSV"):
+        text = Path(path).read_text(encoding="utf-8")
+        if not text.endswith("\n"):
+            raise ValueError("cut off")
+        # pandas takes the first cell of rows that are too long for an index, and fills up those too short.
+        lengths = sorted({len(row) for row in csv.reader(io.StringIO(text))})
+        if len(lengths) > 1:
+            raise ValueError(f"rows of {lengths[0]} and of {lengths[-1]} cells")
         # Only an empty cell is missing: a class may be called `NA`, a partition `null`.
         names = dict.fromkeys(_NAMES, "string")
         return pd.read_csv(io.StringIO(text), dtype=names, keep_default_na=False, na_values=[""])
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise FedscapeError(f"{path}: not a whole CSV ({error}); delete the file to make it again") from error
+
+
+def read_measures(path: str | Path) -> "pd.DataFrame":
+    """Read a CSV that a stage wrote for others; text where it holds numbers is named."""
+    import pandas as pd
+
+    frame = read_csv(path)
+    with reading(path, "CSV"):
+        for column in frame.columns.difference([*_NAMES, *_WORDS]):
+            cells = frame[column].dropna().astype(str)
+            if not pd.api.types.is_numeric_dtype(frame[column]) and len(cells):
+                wrong = cells[pd.to_numeric(cells, errors="coerce").isna()]
+                raise ValueError(f"column {column}: '{wrong.iloc[0]}' is no number")
+    return frame

@@ -1,9 +1,11 @@
 """What the script of every rule does before and after its one call: log, threads, settings, clear errors."""
 
 import ctypes
+import errno
 import fcntl
 import hashlib
 import logging
+import os
 import sys
 import time
 import traceback
@@ -14,14 +16,21 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from fedscape.ended import keep_notes
 from fedscape.errors import FedscapeError
 from fedscape.study.settings import decode
 
 IDENTITY = ("study", "scale", "dataset", "model", "partition", "init", "method", "seed")
+NOTES = "unrecorded"  # folder of what is written when a job has ended, see `fedscape.ended`
+GPUS = "CUDA_VISIBLE_DEVICES"  # what SLURM, or whoever shares a machine, grants
 ENDED = "ended"  # begins the last line of the log of a job that came to its end
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of mallopt(3)
 KEPT_BYTES = 1 << 30
 _READ_SIZE = 1 << 20  # bytes hashed at a time
+# What a user can mend about a disk; of other errors of the system the traceback tells more.
+_ADVICE = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room")
+_ADVICE |= dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable")
+_ADVICE |= dict.fromkeys((errno.EIO, errno.ESTALE), "see to the disk")
 
 
 @dataclass(frozen=True)
@@ -82,15 +91,35 @@ def keep_freed_memory() -> None:
 def job(snakemake) -> Iterator[Job]:
     """Run a script's call: output into the job's log, no more threads than granted, bad input as one line.
 
-    The log ends with how it went: `ended after ...`, `fedscape: ...`, `stopped by ...`, a traceback;
-    after a kill there is none of these.
+    On a cluster the log begins with where the job runs. It ends with how it went: `ended after ...`,
+    `fedscape: ...`, `stopped by ...`, a traceback; after a kill there is none of these. On a disk that is
+    full or cannot be written to it may end anywhere.
     """
+    folder = Path(snakemake.output[0]).parent
+    try:
+        with _logged(snakemake, folder) as this:
+            yield this
+    except (FedscapeError, OSError) as error:
+        told = _told(error, folder)
+        if told is None:
+            raise
+        print(f"fedscape: {told}", file=sys.__stderr__)
+        sys.exit(1)
+
+
+@contextmanager
+def _logged(snakemake, folder: Path) -> Iterator[Job]:
+    """What `job` does within the log."""
     begin = time.monotonic()
     with Path(snakemake.log[0]).open("w", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
         with suppress(OSError):
             fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # while it holds, `fedscape status` says running
         logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
         keep_freed_memory()
+        names = snakemake.wildcards
+        if names.get("study"):
+            keep_notes(Path("results", names.study, names.scale, NOTES), snakemake.output)
+        _say_where(snakemake.threads)
         try:
             with threadpool_limits(snakemake.threads):
                 yield Job(
@@ -100,21 +129,48 @@ def job(snakemake) -> Iterator[Job]:
                     depends_on=(list(snakemake.params.settings), list(snakemake.input)),
                 )
             print(f"{ENDED} after {time.monotonic() - begin:.1f} s", file=log)
-        except FedscapeError as error:
-            print(f"fedscape: {error}", file=log)
-            print(f"fedscape: {error}", file=sys.__stderr__)
-            sys.exit(1)
         except SystemExit as reason:  # a job that was told to stop says how to go on
             print(reason, file=log)
             raise
-        except Exception:
-            traceback.print_exc(file=log)
+        except Exception as error:
+            with suppress(OSError):
+                if told := _told(error, folder):
+                    print(f"fedscape: {told}", file=log)
+                else:
+                    traceback.print_exc(file=log)
             raise
+
+
+def _told(error: Exception, folder: Path) -> FedscapeError | None:
+    """The line that tells a user what to do about an error; None where nobody but us can do anything.
+
+    folder: where the job writes, for what a full disk does not say itself.
+    """
+    if isinstance(error, FedscapeError):
+        return error
+    if not isinstance(error, OSError):
+        return None
+    # numpy gives no number for a disk that takes only a part of an array.
+    number = errno.ENOSPC if " requested and " in str(error) else error.errno
+    if number not in _ADVICE:
+        return None
+    return FedscapeError(
+        f"{error.filename or folder}: {os.strerror(number).lower()}; {_ADVICE[number]} and run again: "
+        "what is done is kept"
+    )
 
 
 def _identity(wildcards) -> dict:
     identity = {column: wildcards.get(column, "*") for column in IDENTITY}
     return {**identity, "seed": identity["seed"] if identity["seed"] == "*" else int(identity["seed"])}
+
+
+def _say_where(threads: int) -> None:
+    number = os.environ.get("SLURM_JOB_ID")
+    if number:
+        card = os.environ.get(GPUS)
+        place = f"{os.environ.get('SLURMD_NODENAME', 'unknown node')}, {threads} thread{'s' * (threads > 1)}"
+        print(f"SLURM job {number} on {place}, {f'GPU {card}' if card else 'no GPU'}")
 
 
 def _device(threads: int) -> str:
@@ -123,4 +179,8 @@ def _device(threads: int) -> str:
     if torch is None:
         return "cpu"
     torch.set_num_threads(threads)
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if os.environ.get(GPUS):
+        print(f"PyTorch sees no GPU here, although {GPUS}={os.environ[GPUS]}: computing on the CPU")
+    return "cpu"

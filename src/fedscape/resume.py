@@ -2,11 +2,12 @@
 
 A job writes its growing files into the folder and commits each step by replacing `progress.json`; what is not
 committed does not count. Snakemake deletes the declared outputs of a failed job, so the folder is no declared
-output: it goes away when the outputs are in place.
+output: it goes away when the outputs are in place, or, in a job, when Snakemake has heard of it.
 """
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -15,11 +16,13 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from fedscape.ended import keeps_notes, write_note
 from fedscape.errors import FedscapeError
 from fedscape.files import atomic, write_json
 
@@ -30,6 +33,7 @@ END_TIME_VARIABLE = "SLURM_JOB_END_TIME"  # seconds since the epoch, set by SLUR
 EXIT_SECONDS = 30  # what the end of a job needs beyond its last commit (Python, CUDA, slow disks)
 GAP_FACTOR = 1.5  # a step may take longer than the longest one so far
 NO_HARD_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
+READ_SIZE = 1 << 20  # bytes
 LOCK_TRIES, LOCK_PAUSE = 5, 0.05  # seconds between tries for the lock, before another process is believed in
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
@@ -51,6 +55,7 @@ class ResumeFolder:
         self.progress: dict = {}
         self.signalled: str | None = None  # name of the stop signal that has arrived
         self._finished: list[str] | None = None
+        self._files: dict[str, int] = {}  # checksums of those that the committed state needs as they are
         self._handlers: dict[signal.Signals, object] = {}
         self._longest_gap = 0.0
 
@@ -80,9 +85,14 @@ class ResumeFolder:
         """Whether an earlier process got as far as `finish`: nothing is left but to call it again."""
         return self._finished is not None
 
-    def commit(self, progress: dict) -> None:
-        """Make `progress` (JSON values) the state that a next process starts from; flush its files before."""
+    def commit(self, progress: dict, files: Iterable[str] = (), adding: bool = False) -> None:
+        """Make `progress` (JSON values) the state that a next process starts from; flush its files before.
+
+        files: names of those in the folder that the state needs just as they are now; with `adding`, beside
+        those of earlier commits. Where one of them is damaged, the next process starts afresh.
+        """
         self.progress = progress
+        self._files = {**(self._files if adding else {}), **{name: self._checksum(name) for name in files}}
         self._write_progress()
         now = time.monotonic()
         self._longest_gap = max(self._longest_gap, now - self._last_commit)
@@ -108,48 +118,54 @@ class ResumeFolder:
             _say(message)
         raise SystemExit(message)
 
-    def finish(self, outputs: Mapping[str, str | Path]) -> None:
+    def finish(self, outputs: Mapping[str, str | Path], temporary: bool = False) -> None:
         """Put whole files of the folder (name -> output path) in place and remove the folder.
 
         First the state says "finished": a process killed after that is followed by one that only calls
         `finish` again. Each output appears at once (a hard link, or a copy that is renamed). The folder goes
-        last, by one rename, so there is no moment at which neither it nor the outputs are whole.
+        last, by one rename, so there is no moment at which neither it nor the outputs are whole. A job of
+        Snakemake's leaves it with the outputs alone, as links, until it is on record (`fedscape.ended`);
+        not if they are temporary: Snakemake removes those, and they would stay here.
         """
         for name in outputs:
             with (self.folder / name).open("rb") as file:
                 os.fsync(file.fileno())
-        self._finished = list(outputs)
+        self._finished, self._files = list(outputs), {}  # what the steps needed may go
         self._write_progress()
-        for name, path in outputs.items():
-            _put(self.folder / name, Path(path))
+        linked = [_put(self.folder / name, Path(path)) for name, path in outputs.items()]
         self._remove_waste()
-        self.folder.rename(self._waste)
-        self._remove_waste()
-
-    @property
-    def _waste(self) -> Path:
-        """What the folder is called while it is removed."""
-        return self.folder.with_name(f".{self.folder.name}.removed")
+        if keeps_notes() and all(linked) and not temporary:
+            _clear(self.folder, {PROGRESS, LOCK, *outputs})
+            write_note(self.folder)
+        else:
+            remove(self.folder)
 
     def _remove_waste(self) -> None:
         # A process killed while it removed its folder leaves a rest, which the next one may be removing too.
-        shutil.rmtree(self._waste, ignore_errors=True)
+        shutil.rmtree(_waste(self.folder), ignore_errors=True)
 
     def _catch(self, number: int, frame: object) -> None:
         self.signalled = signal.Signals(number).name
 
     def _write_progress(self) -> None:
-        state = {"fingerprint": self.fingerprint, "finished": self._finished, "progress": self.progress}
-        write_json(self.folder / PROGRESS, state)
+        state = {
+            "fingerprint": self.fingerprint,
+            "finished": self._finished,
+            "progress": self.progress,
+            "files": self._files,
+        }
+        write_json(self.folder / PROGRESS, {**state, "check": _digest(state)})
 
     def _read_progress(self) -> None:
         """Take over the committed state; empty the folder if it is unreadable or another job's."""
         try:
             state = json.loads((self.folder / PROGRESS).read_text(encoding="utf-8"))
+            if state.pop("check") != _digest(state):
+                raise ValueError("its checksum is another")
             fingerprint, finished, progress = state["fingerprint"], state["finished"], state["progress"]
         except FileNotFoundError:
             return self._empty()  # killed before the first commit, or nothing here yet
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             _say(f"{self.folder / PROGRESS}: unreadable ({error}); starting afresh")
             return self._empty()
         if fingerprint != self.fingerprint:
@@ -159,23 +175,62 @@ class ResumeFolder:
         if missing:
             _say(f"{self.folder}: {missing[0]} is missing; starting afresh")
             return self._empty()
-        self._finished, self.progress = finished, progress
+        damaged = [name for name, check in state["files"].items() if self._checksum(name) != check]
+        if damaged:
+            _say(f"{self.folder / damaged[0]}: missing or damaged; starting afresh")
+            return self._empty()
+        self._finished, self.progress, self._files = finished, progress, state["files"]
+        if finished is not None:
+            _say(f"{self.folder}: finished before; its outputs are put in place again")
         return None
+
+    def _checksum(self, name: str) -> int | None:
+        """Of a file in the folder, None if it is not there."""
+        checksum = 0
+        try:
+            with (self.folder / name).open("rb") as file:
+                while block := file.read(READ_SIZE):
+                    checksum = zlib.crc32(block, checksum)
+        except FileNotFoundError:
+            return None
+        return checksum
 
     def restart(self, reason: str) -> None:
         """Forget what was committed and empty the folder: one of its files is not what it should be."""
         _say(f"{self.folder}: {reason}; starting afresh")
-        self._finished, self.progress = None, {}
+        self._finished, self.progress, self._files = None, {}, {}
         self._empty()
 
     def _empty(self) -> None:
         # The state first: without it the other files mean nothing, in whatever order they go.
         (self.folder / PROGRESS).unlink(missing_ok=True)
-        for entry in self.folder.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            elif entry.name != LOCK:
-                entry.unlink()
+        _clear(self.folder, {LOCK})
+
+
+def remove(folder: Path) -> None:
+    """Remove a resume folder: by one rename, so that nobody goes on from a part of it."""
+    with suppress(FileNotFoundError):
+        folder.rename(_waste(folder))
+    shutil.rmtree(_waste(folder), ignore_errors=True)
+
+
+def _waste(folder: Path) -> Path:
+    """What a folder is called while it is removed."""
+    return folder.with_name(f".{folder.name}.removed")
+
+
+def _clear(folder: Path, kept: Set[str]) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name not in kept:
+            entry.unlink()
+
+
+def _digest(state: Mapping) -> str:
+    """Of what `progress.json` says, as it is after a way through JSON."""
+    plain = json.loads(json.dumps(state))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _locked(folder: Path) -> int:
@@ -249,8 +304,11 @@ def is_held(file: str | Path) -> bool | None:
     return False
 
 
-def _put(source: Path, target: Path) -> None:
-    """Make `target` the file `source`, at once and with the present time (it may have waited for long)."""
+def _put(source: Path, target: Path) -> bool:
+    """Make `target` the file `source`, at once and with the present time (it may have waited for long).
+
+    Whether it is a link.
+    """
     os.utime(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     # Always the same name, so that a killed process's link is found and does not keep its blocks for ever.
@@ -263,10 +321,11 @@ def _put(source: Path, target: Path) -> None:
             raise
         with atomic(target) as copy:
             shutil.copyfile(source, copy)
-        return
+        return False
     temporary.replace(target)
     # Renaming one link of a file onto another of the same file leaves both.
     temporary.unlink(missing_ok=True)
+    return True
 
 
 def _say(message: str) -> None:

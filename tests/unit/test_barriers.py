@@ -15,7 +15,7 @@ from fedscape.models.subject import open_subject
 
 def evaluate(tmp_path, arguments, pairs, points=11, batch_norm="recalibrate"):
     out = {"out_path": tmp_path / "path.csv", "out_barriers": tmp_path / "barriers.csv"}
-    names = {"connectivity": "c", "group": "g"}
+    names = {"connectivity": "c", "group": "g", "resume": tmp_path / "resume", "fingerprint": "f"}
     evaluate_paths(pairs=pairs, points=points, batch_norm=batch_norm, **names, **arguments, **out)
     return read_csv(out["out_path"]), read_csv(out["out_barriers"])
 

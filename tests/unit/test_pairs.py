@@ -216,7 +216,7 @@ def test_a_job_killed_before_its_commit_measures_that_pair_again(tmp_path, monke
     pairs = [{**PAIR, "from": a, "to": b} for a, b in ((0, 1), (0, 2))]
     whole = measured(tmp_path, arguments, pairs)
 
-    def dies(self, progress):
+    def dies(self, *progress, **files):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

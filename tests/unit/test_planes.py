@@ -32,6 +32,7 @@ def subspace_gap(directions, oracle):
 def plane_of(folder, given, kind="trajectory", settings=None):
     """The plane and the markers of the runs in `given`."""
     names = {"kind": kind, "settings": settings or {}, "plane": "p", "group": "g"}
+    names |= {"resume": folder / "resume", "fingerprint": "f"}
     out = {"out_plane": folder / "plane.safetensors", "out_markers": folder / "markers.csv"}
     make_plane(**({"clients": [], "batch_norm": "keep"} | given), **names, **out)
     return open_plane(out["out_plane"]), read_csv(out["out_markers"])

@@ -1,41 +1,72 @@
-"""A kill under Snakemake: it deletes a failed job's outputs, the resume folder stays, the bits are the same."""
+"""A study whose jobs are killed over and over ends with the same bytes, and goes on from what was committed.
 
+A short form runs with the other tests. By hand, for longer:
+
+    FEDSCAPE_KILLS=60 FEDSCAPE_KILL_SCALE=quick python -m pytest -s tests/workflow/test_kill.py
+
+FEDSCAPE_KILL_STUDY and FEDSCAPE_KILL_SEED choose another study and other moments; FEDSCAPE_KILL_EXECUTOR
+("--profile slurm --jobs 4") says where the jobs run.
+"""
+
+import json
 import os
-import signal
-import subprocess
-import sys
-import time
+import shlex
 
-RUN = "results/pilot/quick/runs/digits/convnet/dir0.1/random/fedavg/seed0"
-COMPARED = ("trajectory.safetensors", "clients.safetensors", "final.safetensors", "rounds.csv")
-PATIENCE = 120  # seconds until the job must have committed a few rounds
+import pandas as pd
+import pytest
+from clone import Clone
+from faults import Campaign
+
+KILLS = int(os.environ.get("FEDSCAPE_KILLS", "10"))
+SEED = int(os.environ.get("FEDSCAPE_KILL_SEED", "0"))
+STUDY = os.environ.get("FEDSCAPE_KILL_STUDY", "pilot")
+SCALE = os.environ.get("FEDSCAPE_KILL_SCALE", "smoke")
+EXECUTOR = shlex.split(os.environ.get("FEDSCAPE_KILL_EXECUTOR", "--cores 2"))
+CLOCKED = {"timing.csv", "costs.csv"}
+CLOCKED_KEYS = ("seconds", "evaluation_seconds", "peak_memory_mb", "started", "ended")  # of run.json
 
 
-def test_a_killed_training_job_carries_on_with_the_same_bits(made):
-    folder = made.folder / RUN
-    before = {name: (folder / name).read_bytes() for name in COMPARED}
-    (folder / "final.safetensors").unlink()
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", f"{RUN}/final.safetensors"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    driver = subprocess.Popen(
-        command, cwd=made.folder, env=environment, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    log = made.folder / "results/pilot/quick/logs/train/digits_convnet_dir0.1_random_fedavg_seed0.log"
-    try:
-        deadline = time.monotonic() + PATIENCE
-        # The log of the run before is gone as soon as there is a resume folder.
-        while not (folder / "resume").is_dir() or "round 3/" not in log.read_text():
-            assert driver.poll() is None, "the job ended before it could be killed"
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-    finally:
-        os.killpg(driver.pid, signal.SIGKILL)  # Snakemake and the job, without a last word
-        driver.wait()
-    assert (folder / "resume" / "progress.json").is_file()
-    made.snakemake("--unlock")
-    made.snakemake("--cores", "1", f"{RUN}/final.safetensors")
-    assert "continuing after round" in log.read_text()
-    assert {name: (folder / name).read_bytes() for name in COMPARED} == before
-    assert not (folder / "resume").exists()
-    made.snakemake("--cores", "1")  # the cost table follows the run's new timing.csv
+def content(path):
+    """What must be the same: bytes, without what the clock says."""
+    if path.name != "run.json":
+        return path.read_bytes()
+    return {key: value for key, value in json.loads(path.read_text()).items() if key not in CLOCKED_KEYS}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(smoke, tmp_path_factory) -> Clone:
+    clone = smoke if SCALE == "smoke" else Clone(tmp_path_factory.mktemp("undisturbed"))
+    clone.snakemake(STUDY, "--cores", "2", "--config", f"scale={SCALE}")
+    return clone
+
+
+def test_a_study_under_fire(undisturbed, tmp_path, capsys):
+    jobs = undisturbed.jobs(STUDY, SCALE)
+    benchmarks = undisturbed.folder / "results" / STUDY / SCALE / "benchmarks"
+    seconds = {
+        folder.name: pd.concat(pd.read_csv(path, sep="\t") for path in folder.iterdir())["s"].mean()
+        for folder in benchmarks.iterdir()
+    }
+    seconds["pretrain"] = seconds["initial"]  # both write their benchmarks to one folder
+    clone = Clone(tmp_path)
+    tally = Campaign(clone, STUDY, SCALE, seconds, EXECUTOR).play(KILLS, SEED)
+    with capsys.disabled():
+        print(f"\n{STUDY} at {SCALE}, {' '.join(EXECUTOR)}, seed {SEED}\n{tally}")
+    assert tally.kills.total() >= KILLS / 2
+    assert not tally.losses
+    outputs = [
+        path
+        for job in jobs
+        for path in job.outputs
+        if not job.temporary and path.rpartition("/")[2] not in CLOCKED
+    ]
+    assert [
+        path for path in outputs if content(clone.folder / path) != content(undisturbed.folder / path)
+    ] == []
+    left = [
+        path
+        for pattern in ("resume*", "*.resume", "*.tmp", "*.new")
+        for path in clone.folder.glob(f"results/**/{pattern}")
+    ]
+    assert left == []
+    assert clone.pending(STUDY, "--config", f"scale={SCALE}") == {}

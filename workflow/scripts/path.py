@@ -24,6 +24,8 @@ with job(snakemake) as this:
         seed=runs[0]["seed"],
         batch_norm=this.settings["batch_norm"],
         device=this.device,
+        resume=Path(snakemake.output.path).with_name("resume"),
+        fingerprint=this.fingerprint,
         out_path=snakemake.output.path,
         out_barriers=snakemake.output.barriers,
     )

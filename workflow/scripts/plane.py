@@ -24,6 +24,8 @@ with job(snakemake) as this:
         seed=this.settings["runs"][0]["seed"],
         batch_norm=this.settings["batch_norm"],
         device=this.device,
+        resume=Path(snakemake.output.plane).with_name("resume-plane"),  # beside that of the surface
+        fingerprint=this.fingerprint,
         out_plane=snakemake.output.plane,
         out_markers=snakemake.output.markers,
     )

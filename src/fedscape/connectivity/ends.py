@@ -8,12 +8,9 @@ from pathlib import Path
 from torch import Tensor
 
 from fedscape.connectivity.mixtures import Model
-from fedscape.federated.trajectory import ClientModels, Trajectory
+from fedscape.federated.trajectory import GLOBAL, ClientModels, Trajectory
 from fedscape.models.layout import parameters_of
 from fedscape.models.subject import Subject, check_layout
-
-GLOBAL = -1
-"""In place of a client's number: the global model."""
 
 log = logging.getLogger(__name__)
 

@@ -100,6 +100,8 @@ def evaluate_pairs(
         if {matching, repaired_name}.intersection(alignments)
     ]
     with ResumeFolder(resume, fingerprint) as folder:
+        if done := folder.progress.get("done"):
+            log.info("continuing after %d of %d", done, len(tasks))
         for number, (pair, matching) in enumerate(tqdm(tasks, disable=None) if not folder.finished else ()):
             if number < folder.progress.get("done", 0):
                 continue
@@ -117,7 +119,8 @@ def evaluate_pairs(
                 for name, found, keys in ((LAYERS, rows, LAYER_KEYS), (DISTANCES, lengths, DISTANCE_KEYS)):
                     table = pd.DataFrame([{**identity, **row} for row in found])
                     write_csv(folder.folder / f"{number}-{name}", table, keys)
-            folder.commit({"done": number + 1})
+            parts = [path.name for path in folder.folder.glob(f"{number}-*")]
+            folder.commit({"done": number + 1}, parts, adding=True)
             log.info("%d of %d", number + 1, len(tasks))
         if not folder.finished:
             identity = [*runs[0], *(f"to_{column}" for column in OTHER_END), *KEYS]

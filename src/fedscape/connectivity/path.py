@@ -11,14 +11,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fedscape.connectivity.barriers import Barrier, barrier
-from fedscape.connectivity.identity import OTHER_END, other_end
+from fedscape.connectivity.identity import other_end
 from fedscape.federated.device import prepare_device
 from fedscape.federated.trajectory import Trajectory
 from fedscape.files import write_csv
 from fedscape.models.evaluate import Evaluation, evaluate
 from fedscape.models.subject import BatchNorm, Subject, check_layout, open_subject
+from fedscape.resume import ResumeFolder
 
 MEASURES = ("loss", "error")
+PATH, BARRIERS = "path.csv", "barriers.csv"
 
 log = logging.getLogger(__name__)
 
@@ -39,46 +41,86 @@ def evaluate_paths(
     seed: int,
     batch_norm: BatchNorm,
     device: str,
+    resume: str | Path,
+    fingerprint: str,
     out_path: str | Path,
     out_barriers: str | Path,
 ) -> None:
     """Write the measures along the line from each pair's first final to its second, and the barriers.
+
+    Killed at any moment and called again, it goes on.
 
     pairs: (from, to) as places in `runs` (identities) and `trajectories` (files). points: on each line, odd,
     with both ends and the middle. partition: whose train and test samples are used; samples, seed: at most so
     many train samples, chosen by the seed. connectivity, group: names for the CSVs. batch_norm: `keep` takes
     the running statistics of the first end all along the line, so its other end is not that end's model;
     `interpolate` mixes both ends' as it does their parameters.
+    fingerprint: digest of all that the job depends on; a folder `resume` of another one is emptied.
     A pair with a run that diverged is left out, with a note.
     """
     positions = path_positions(points)
     subject = open_subject(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
-    rows, barriers = [], []
-    for number, (start, end) in enumerate(tqdm(pairs, disable=None)):
+    with ResumeFolder(resume, fingerprint) as folder:
+        if not folder.finished:
+            curves = _curves(subject, pairs, trajectories, positions, batch_norm, folder)
+            names = [
+                {**runs[start], **other_end(runs[end]), "connectivity": connectivity, "group": group}
+                for start, end in pairs
+            ]
+            _write_tables(folder.folder, names, curves, positions)
+        folder.finish({PATH: out_path, BARRIERS: out_barriers})
+
+
+def _curves(
+    subject: Subject,
+    pairs: Sequence[tuple[int, int]],
+    trajectories: Sequence[str | Path],
+    positions: np.ndarray,
+    batch_norm: BatchNorm,
+    folder: ResumeFolder,
+) -> list[list[dict]]:
+    """The rows of each pair's line, none where a run diverged; those of earlier processes are taken over."""
+    curves = folder.progress.get("curves", [])
+    if curves:
+        log.info("continuing after path %d of %d", len(curves), len(pairs))
+    for start, end in tqdm(pairs[len(curves) :], disable=None):
+        if reason := folder.stop_requested():
+            folder.stop(reason, f"path {len(curves)} of {len(pairs)}")
         opened = [Trajectory.open(trajectories[run]) for run in (start, end)]
         for run, trajectory in zip((start, end), opened, strict=True):
             check_layout(subject, trajectory.layout, trajectories[run])
         diverged = [trajectory for trajectory in opened if trajectory.diverged]
         if diverged:
             log.warning("%s: the run diverged and its path is left out", diverged[0].path)
+        curves.append([] if diverged else list(_curve(subject, *opened, positions, batch_norm)))
+        folder.commit({"done": len(curves), "curves": curves})
+        log.info("path %d of %d", len(curves), len(pairs))
+    return curves
+
+
+def _write_tables(
+    folder: Path, names: Sequence[dict], curves: Sequence[list[dict]], positions: np.ndarray
+) -> None:
+    """Both CSVs, of the pairs that have a curve; names: the identifying columns of each pair."""
+    keys = [*names[0], "split"]
+    rows, barriers = [], []
+    for identity, points in zip(names, curves, strict=True):
+        if not points:
             continue
-        names = {**runs[start], **other_end(runs[end]), "connectivity": connectivity, "group": group}
-        curve = pd.DataFrame(_curve(subject, *opened, positions, batch_norm))
-        rows.append(pd.DataFrame(names, index=curve.index).join(curve))
+        curve = pd.DataFrame(points)
+        rows.append(pd.DataFrame(identity, index=curve.index).join(curve))
         for split, part in curve.groupby("split"):
             for measure in MEASURES:
                 found = barrier(positions, part[measure].to_numpy())
-                barriers.append({**names, "split": split, "measure": measure, **dataclasses.asdict(found)})
-        log.info("path %d of %d", number + 1, len(pairs))
-    keys = [*runs[0], *(f"to_{column}" for column in OTHER_END), "connectivity", "group", "split"]
+                barriers.append({**identity, "split": split, "measure": measure, **dataclasses.asdict(found)})
     empty = pd.DataFrame(
         columns=[*keys, "t", *(field.name for field in dataclasses.fields(Evaluation)), "batch_norm"]
     )
-    write_csv(out_path, pd.concat(rows) if rows else empty, sort_by=[*keys, "t"])
+    write_csv(folder / PATH, pd.concat(rows) if rows else empty, sort_by=[*keys, "t"])
     columns = [*keys, "measure", *(field.name for field in dataclasses.fields(Barrier))]
-    write_csv(out_barriers, pd.DataFrame(barriers, columns=columns), sort_by=[*keys, "measure"])
+    write_csv(folder / BARRIERS, pd.DataFrame(barriers, columns=columns), sort_by=[*keys, "measure"])
 
 
 def path_positions(points: int) -> np.ndarray:

@@ -26,7 +26,8 @@ class Samples:
     @classmethod
     def open(cls, dataset: str | Path, partition: str | Path, device: torch.device) -> "Samples":
         """Copy what the partition (.npz) uses of the data set (a folder) to the device, as uint8."""
-        data, parts = open_dataset(dataset), open_partition(partition)
+        data = open_dataset(dataset)
+        parts = open_partition(partition, data)
         indices = {"train": parts.train, "validation": parts.validation, "test": parts.test}
         splits = {
             split: EvaluationSet.from_dataset(data, "test" if split == "test" else "train", chosen, device)

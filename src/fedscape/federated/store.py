@@ -107,15 +107,20 @@ class RunStore:
         if number in self.kept_clients:
             self.clients.flush()
         self.client_state.commit()
-        self._write_state(STATE_SLOTS[number % len(STATE_SLOTS)], state)
+        slot = STATE_SLOTS[number % len(STATE_SLOTS)]
+        self._write_state(slot, state)
         self._commit(
-            round=number, rounds_bytes=self.rounds.add(rounds_row), timing_bytes=self.timing.add(timing_row)
+            [slot],
+            round=number,
+            rounds_bytes=self.rounds.add(rounds_row),
+            timing_bytes=self.timing.add(timing_row),
         )
 
     def commit_divergence(self, reason: str, state: GlobalState, rounds_row: Row) -> None:
         """End the run after the committed round, whose global `state` becomes the last one that is kept."""
         self._write_model(len(self._kept_to_the_end()) - 1, state)
-        self._commit(diverged=reason, rounds_bytes=self.rounds.add(rounds_row))
+        slot = STATE_SLOTS[self.round % len(STATE_SLOTS)]
+        self._commit([slot], diverged=reason, rounds_bytes=self.rounds.add(rounds_row))
 
     def close(self) -> None:
         """Close the files, cut to the rounds of the run if it ended early; may be called again."""
@@ -145,8 +150,8 @@ class RunStore:
         )
         self._files = [self.trajectory, self.clients, self.rounds, self.timing, self.client_state]
 
-    def _commit(self, **changes: object) -> None:
-        self.folder.commit({**self.folder.progress, "started": self.started, **changes})
+    def _commit(self, files: Sequence[str], **changes: object) -> None:
+        self.folder.commit({**self.folder.progress, "started": self.started, **changes}, files)
 
     def _write_model(self, row: int, state: GlobalState) -> None:
         self.trajectory.write(row, **dict(zip(VECTORS, state.model.vectors, strict=True)))

@@ -20,12 +20,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from fedscape.errors import FedscapeError
-from fedscape.files import atomic
+from fedscape.files import atomic, reading
 from fedscape.models.layout import Layout, buffers_of, parameters_of
+
+GLOBAL = -1
+"""In place of a client's number, wherever clients' models are listed: the global model."""
 
 HEADER_ALIGNMENT = 8  # bytes: the header is padded to the widest type, so no row straddles a word
 LENGTH_BYTES = 8  # a safetensors file opens with the header's length, little-endian
@@ -87,11 +90,7 @@ def clients_writer(
 
     path_points: models that are kept of each client's way there, before the one it hands back.
     """
-    rows = (len(rounds), participants)
-    shapes = {"clients": ("I64", rows), **_model_shapes(layout, rows)}
-    if path_points:
-        on_the_way = _model_shapes(layout, (*rows, path_points))
-        shapes |= {PATH_PREFIX + name: shape for name, shape in on_the_way.items()}
+    shapes = _client_shapes(layout, (len(rounds), participants), path_points)
     return RowWriter(path, shapes, _metadata("clients", layout, rounds))
 
 
@@ -122,7 +121,7 @@ def shorten(path: Path, rounds: Sequence[int]) -> None:
 
 
 class _Rows:
-    """What both readers share: an open file, its layout and rounds."""
+    """What both readers share: an open file, its layout and rounds. `_shapes` has the tensors of these."""
 
     kind: str
 
@@ -130,23 +129,21 @@ class _Rows:
         self.path = Path(path)
         if not self.path.is_file():
             raise FedscapeError(f"{path}: no such file")
-        try:
+        with reading(path, f"{self.kind} file"):
             self._file = safe_open(self.path, framework="numpy")
             self._metadata = metadata = self._file.metadata() or {}
             if metadata.get("kind") != self.kind:
                 raise ValueError(f"metadata kind is {metadata.get('kind')}, not {self.kind}")
             self.layout = Layout.from_json(metadata["layout"])
             self.rounds: tuple[int, ...] = tuple(json.loads(metadata["rounds"]))
-            sizes = self.layout.parameter_count, self.layout.buffer_count, self.layout.counter_count
-            for name, size in zip(("parameters", "buffers", "counters"), sizes, strict=True):
-                shape = self._file.get_slice(name).get_shape()
-                if shape[0] != len(self.rounds) or shape[-1] != size:
-                    raise ValueError(f"{name} has shape {shape}, not {len(self.rounds)} rows of {size}")
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            message = f"{path}: not a whole {self.kind} file ({reason}); delete it to make it again"
-            raise FedscapeError(message) from error
-        self._rows = {number: row for row, number in enumerate(self.rounds)}
+            if not all(type(number) is int for number in self.rounds):
+                raise ValueError("a round that is no whole number")
+            self._rows = {number: row for row, number in enumerate(self.rounds)}
+            for name, wanted in self._shapes().items():
+                piece = self._file.get_slice(name)
+                found = piece.get_dtype(), tuple(piece.get_shape())
+                if found != wanted:
+                    raise ValueError(f"{name} is {_spelled(found)}, not {_spelled(wanted)}")
 
     @classmethod
     def open(cls, path: str | Path):
@@ -166,6 +163,11 @@ class Trajectory(_Rows):
     """Reader of a run's global models, round by round (round 0 is the start)."""
 
     kind = "trajectory"
+
+    def _shapes(self) -> Shapes:
+        if not self.rounds:
+            raise ValueError("it has no round")
+        return _model_shapes(self.layout, (len(self.rounds),))
 
     @property
     def last(self) -> int:
@@ -201,6 +203,9 @@ class ClientModels(_Rows):
     """Reader of the models that clients handed back, before aggregation, in the rounds that keep them."""
 
     kind = "clients"
+
+    def _shapes(self) -> Shapes:
+        return _client_shapes(self.layout, (len(self.rounds), self.participants), self.path_points)
 
     @cached_property
     def participants(self) -> int:
@@ -242,6 +247,17 @@ def _model_shapes(layout: Layout, rows: tuple[int, ...]) -> dict[str, tuple[str,
         "buffers": ("F32", (*rows, layout.buffer_count)),
         "counters": ("I64", (*rows, layout.counter_count)),
     }
+
+
+def _client_shapes(layout: Layout, rows: tuple[int, int], path_points: int) -> Shapes:
+    shapes = {"clients": ("I64", rows), **_model_shapes(layout, rows)}
+    on_the_way = _model_shapes(layout, (*rows, path_points)) if path_points else {}
+    return shapes | {PATH_PREFIX + name: shape for name, shape in on_the_way.items()}
+
+
+def _spelled(tensor: tuple[str, tuple[int, ...]]) -> str:
+    """`F32 [3, 10]`"""
+    return f"{tensor[0]} {list(tensor[1])}"
 
 
 def _ordered(shapes: Shapes) -> Shapes:

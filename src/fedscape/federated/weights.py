@@ -1,16 +1,14 @@
 """Files of weights: plain state_dicts as safetensors, and PyTorch's own files as input."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from fedscape.errors import FedscapeError
-from fedscape.files import atomic
+from fedscape.files import atomic, reading
 
 TORCH_SUFFIXES = (".pt", ".pth")
 SHOWN_NAMES = 3  # of the names that do not match: enough to see what is wrong
@@ -30,16 +28,21 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise FedscapeError(f"{path}: no such file of weights")
-    try:
+    with reading(path, "file of weights", "get it again"):
         if path.suffix not in TORCH_SUFFIXES:
             return load_file(path)
         tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FedscapeError(f"{path}: not a whole file of weights ({reason})") from error
-    if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise FedscapeError(f"{path}: holds no state_dict (a mapping of names to tensors)")
+    if not isinstance(tensors, Mapping) or not all(map(_is_entry, tensors.items())):
+        raise FedscapeError(f"{path}: holds no state_dict (a mapping of names to dense tensors with values)")
     return dict(tensors)
+
+
+def _is_entry(item: tuple[object, object]) -> bool:
+    """Whether an entry of what PyTorch has read is a name and a tensor whose numbers are all there."""
+    name, value = item
+    if not (isinstance(name, str) and isinstance(value, Tensor)):
+        return False
+    return value.layout == torch.strided and not value.is_quantized and not value.is_meta
 
 
 def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
@@ -54,7 +57,7 @@ def check_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str 
 
 
 def check_tensors(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str | Path) -> None:
-    """Refuse tensors that have not the names and shapes of `wanted`, the model's."""
+    """Refuse tensors that have not the names, the shapes and the kind of numbers of `wanted`, the model's."""
     for problem, names in (
         ("lacks", [name for name in wanted if name not in tensors]),
         ("has unknown", [name for name in tensors if name not in wanted]),
@@ -67,3 +70,7 @@ def check_tensors(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], s
         found, shape = tuple(tensors[name].shape), tuple(tensor.shape)
         if found != shape:
             raise FedscapeError(f"{source}: {name} has shape {found}, the model's has {shape}")
+        if tensor.is_floating_point() and not tensors[name].is_floating_point():
+            raise FedscapeError(
+                f"{source}: {name} holds {tensors[name].dtype}, the model's is {tensor.dtype}"
+            )

@@ -1,7 +1,7 @@
 """Stage `plane`: a plane for a group of runs, and where their models lie on it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +12,13 @@ from fedscape.federated.trajectory import ClientModels, Trajectory
 from fedscape.files import write_csv
 from fedscape.landscape.distances import DISTANCES, reference_distances
 from fedscape.landscape.markers import MEASURES, measured
-from fedscape.landscape.material import Material
-from fedscape.landscape.projection import save_plane
+from fedscape.landscape.material import Mark, Material
+from fedscape.landscape.projection import Plane, open_plane, save_plane
 from fedscape.models.subject import BatchNorm, check_layout, open_subject
 from fedscape.plugins import load
+from fedscape.resume import ResumeFolder
+
+PLANE, MARKERS = "plane.safetensors", "markers.csv"
 
 MODEL = ("round", "role", "client", "point")
 """Columns that say which model of a run a marker is."""
@@ -43,15 +46,20 @@ def make_plane(
     seed: int,
     batch_norm: BatchNorm,
     device: str,
+    resume: str | Path,
+    fingerprint: str,
     out_plane: str | Path,
     out_markers: str | Path,
 ) -> None:
     """Write the plane `landscape/planes/<kind>.py` of a group of runs, and a CSV of its markers.
 
+    Killed at any moment and called again, it goes on.
+
     trajectories, runs: files and identities in the same order, the reference run first; clients: the runs'
     files of client models in that order, or none where the kind does not need them. partition: whose train
     samples the losses are measured on; samples, seed: at most so many of them, chosen by the seed. plane,
     group: names for the CSV. batch_norm: that of the surface; `landscape.markers` says what each marker has.
+    fingerprint: digest of all that the job depends on; a folder `resume` of another one is emptied.
     A run that diverged is left out, with a note and a row of role `diverged` at its last kept round, without
     measures; if all have, the group has no plane.
     """
@@ -77,31 +85,64 @@ def make_plane(
         if trajectory.diverged:
             log.warning("%s: the run diverged and is left out of plane %s", trajectory.path, plane)
             rows.append({**run, **named, "round": trajectory.last, "role": DIVERGED})
-    made = None
-    if finite:
-        made = plugin.plane(material, chosen)
-        marks = plugin.marks(material, chosen)
-        measures = tqdm(
-            measured(material, made.to(subject.device), batch_norm, marks), total=len(marks), disable=None
-        )
-        distances = reference_distances(marks, material.trajectories, [runs[run]["seed"] for run in finite])
-        for mark, values, far in zip(marks, measures, distances, strict=True):
-            model_names = {name: getattr(mark, name) for name in MODEL}
-            rows.append({**runs[finite[mark.run]], **named, **model_names, **values, **far})
-    else:
+    if not finite:
         log.warning("plane %s, group %s: all its runs diverged, so it has no plane", plane, group)
-    save_plane(out_plane, made)
-    frame = pd.DataFrame(rows, columns=[*runs[0], *named, *MODEL, *MEASURES, *DISTANCES, *ABOUT_PLANE])
-    numbers = dict.fromkeys([*MEASURES, *DISTANCES], float)
-    frame = frame.astype({"client": "Int64", "point": "Int64", **numbers})
-    frame[list(ABOUT_PLANE)] = [
-        *_pair(made and made.explained),
-        *_pair(made and made.curvature),
-        plugin.AXES,
-        subject.policy(batch_norm),
-        len(subject.train.labels),
-    ]
-    write_csv(out_markers, frame, sort_by=[*runs[0], *named, *MODEL])
+    with ResumeFolder(resume, fingerprint) as folder:
+        if not folder.finished:
+            made = None
+            if finite:
+                made = _laid(folder, lambda: plugin.plane(material, chosen))
+                marks = plugin.marks(material, chosen)
+                values = _measures(folder, material, made.to(subject.device), batch_norm, marks)
+                distances = reference_distances(
+                    marks, material.trajectories, [runs[run]["seed"] for run in finite]
+                )
+                for mark, measures, far in zip(marks, values, distances, strict=True):
+                    model_names = {name: getattr(mark, name) for name in MODEL}
+                    rows.append({**runs[finite[mark.run]], **named, **model_names, **measures, **far})
+            save_plane(folder.folder / PLANE, made)
+            frame = pd.DataFrame(
+                rows, columns=[*runs[0], *named, *MODEL, *MEASURES, *DISTANCES, *ABOUT_PLANE]
+            )
+            numbers = dict.fromkeys([*MEASURES, *DISTANCES], float)
+            frame = frame.astype({"client": "Int64", "point": "Int64", **numbers})
+            frame[list(ABOUT_PLANE)] = [
+                *_pair(made and made.explained),
+                *_pair(made and made.curvature),
+                plugin.AXES,
+                subject.policy(batch_norm),
+                len(subject.train.labels),
+            ]
+            write_csv(folder.folder / MARKERS, frame, sort_by=[*runs[0], *named, *MODEL])
+        folder.finish({PLANE: out_plane, MARKERS: out_markers})
+
+
+def _laid(folder: ResumeFolder, lay: Callable[[], Plane]) -> Plane:
+    """The plane, as the resume folder has it; laid first where it has none.
+
+    It is read back even then: whoever goes on from the folder must compute with the same tensors.
+    """
+    if "done" not in folder.progress:
+        save_plane(folder.folder / PLANE, lay())
+        folder.commit({"done": 0, "measured": []}, [PLANE])
+    return open_plane(folder.folder / PLANE)
+
+
+def _measures(
+    folder: ResumeFolder, material: Material, plane: Plane, batch_norm: BatchNorm, marks: Sequence[Mark]
+) -> list[dict]:
+    """What each marker says; what earlier processes measured is taken over, each model is committed."""
+    values = folder.progress["measured"]
+    if values:
+        log.info("continuing after marker %d of %d", len(values), len(marks))
+    with tqdm(total=len(marks), initial=len(values), disable=None) as bar:
+        for found in measured(material, plane, batch_norm, marks[len(values) :]):
+            values.append(found)
+            folder.commit({"done": len(values), "measured": values}, adding=True)
+            bar.update()
+            if len(values) < len(marks) and (reason := folder.stop_requested()):
+                folder.stop(reason, f"marker {len(values)} of {len(marks)}")
+    return values
 
 
 def _pair(values: tuple[float, float] | None) -> tuple[float | None, float | None]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from fedscape.errors import FedscapeError
-from fedscape.files import atomic
+from fedscape.files import atomic, reading
 from fedscape.models.layout import Layout, buffers_of
 from fedscape.models.subject import BatchNorm
 
@@ -106,17 +105,28 @@ def save_plane(path: str | Path, plane: Plane | None) -> None:
 
 def open_plane(path: str | Path) -> Plane | None:
     """Read `plane.safetensors`, None as it was saved; a file that is cut off or no plane is named."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            described = json.loads((file.metadata() or {})["plane"])
-            if described is None:
-                return None
-            tensors = {name: file.get_tensor(stored) for name, stored in _TENSORS.items()}
-            values = {name: described[name] for name in _DESCRIBED}
-            values = {
-                name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-            }
-            return Plane(layout=Layout.from_json(described["layout"]), **tensors, **values)
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise FedscapeError(f"{path}: not a whole plane ({reason}); delete it to make it again") from error
+    with reading(path, "plane"), safe_open(path, framework="pt") as file:
+        described = json.loads((file.metadata() or {})["plane"])
+        if described is None:
+            return None
+        layout = Layout.from_json(described["layout"])
+        tensors = {name: file.get_tensor(stored) for name, stored in _TENSORS.items()}
+        for name, (length, dtype) in _lengths(layout).items():
+            if (tensors[name].shape[-1], tensors[name].dtype) != (length, dtype):
+                raise ValueError(
+                    f"{name} is {tensors[name].dtype} {list(tensors[name].shape)}, not of its layout"
+                )
+        values = {name: described[name] for name in _DESCRIBED}
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return Plane(layout=layout, **tensors, **values)
+
+
+def _lengths(layout: Layout) -> dict[str, tuple[int, torch.dtype]]:
+    """Last dimension and type of each tensor of a plane."""
+    return {
+        "centre": (layout.parameter_count, torch.float32),
+        "directions": (layout.parameter_count, torch.float32),
+        "floats": (layout.buffer_count, torch.float32),
+        "counters": (layout.counter_count, torch.int64),
+        "buffer_directions": (layout.buffer_count, torch.float32),
+    }

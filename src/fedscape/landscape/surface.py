@@ -84,7 +84,7 @@ def evaluate_part(
             points = {place: known[place] for column in columns for place in column if place in known}
             complete(points, columns, opened.measure, resume)
         save_points(resume.folder / POINTS, points, fingerprint)
-        resume.finish({POINTS: out})
+        resume.finish({POINTS: out}, temporary=True)
 
 
 def _known(survey: Survey, fingerprint: str, files: Sequence[str | Path]) -> Points:

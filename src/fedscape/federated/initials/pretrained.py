@@ -20,13 +20,14 @@ from fedscape.federated.algorithms import fedavg
 from fedscape.federated.batches import ClientTask
 from fedscape.federated.initial import InitialContext
 from fedscape.federated.lanes import ClientStart, Lanes
-from fedscape.federated.progress import ProgressDisplay
+from fedscape.federated.progress import ProgressDisplay, say
 from fedscape.federated.rule import Client, Context, Rule
 from fedscape.federated.weights import load_weights, read_weights, write_weights
 from fedscape.models.build import classifier_names, random_model
 from fedscape.models.evaluate import EvaluationSet
 from fedscape.streams import stream
 
+TRAINS = True  # a job for the queue of a cluster
 MOMENT = "moment."  # prefix of the optimiser's vectors in a saved epoch
 STATE_SLOTS = ("epoch-0.safetensors", "epoch-1.safetensors")  # while one is written the other is committed
 
@@ -93,6 +94,8 @@ def _train(lanes: Lanes, settings: Settings, context: InitialContext) -> None:
     """The epochs that are left, each committed; the momentum goes on from epoch to epoch."""
     folder = context.folder
     done, moments = _restore(lanes, context)
+    if done:
+        say(f"continuing after epoch {done}")
     display = ProgressDisplay(settings.epochs, done, unit="epoch")
     rule = Rule(fedavg, fedavg.Settings())
     everyone = Client(torch.ones(()), torch.ones(()), {})
@@ -110,8 +113,9 @@ def _train(lanes: Lanes, settings: Settings, context: InitialContext) -> None:
             )
         moments = {name: vector.clone() for name, vector in result.moments.items()}
         tensors = lanes.module.state_dict() | {MOMENT + name: moments[name] for name in moments}
-        write_weights(folder.folder / STATE_SLOTS[epoch % len(STATE_SLOTS)], tensors)
-        folder.commit({"epoch": epoch})
+        slot = STATE_SLOTS[epoch % len(STATE_SLOTS)]
+        write_weights(folder.folder / slot, tensors)
+        folder.commit({"epoch": epoch}, [slot])
         display.step(epoch, {"train_loss": result.loss})
     display.close()
 

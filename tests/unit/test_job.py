@@ -1,0 +1,97 @@
+"""What a job says when it fails: one line where the user can mend something, else a traceback in its log."""
+
+import errno
+import io
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fedscape.errors import FedscapeError
+from fedscape.job import job
+
+
+@pytest.fixture
+def fail(tmp_path, monkeypatch):
+    """Run a job that raises; gives what the terminal and the log show."""
+    monkeypatch.setattr("fedscape.job.keep_freed_memory", lambda: None)  # of the process of these tests
+
+    def fail(error, log=tmp_path / "job.log"):
+        snakemake = SimpleNamespace(
+            output=[str(tmp_path / "results" / "rounds.csv")], log=[str(log)], threads=1, input=[], wildcards={},
+            params=SimpleNamespace(settings=[]),
+        )  # fmt: skip
+        terminal = io.StringIO()
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.__stderr__", terminal)
+            with pytest.raises(SystemExit) as stop, job(snakemake):
+                if callable(error):
+                    error()
+                else:
+                    raise error
+        assert stop.value.code == 1
+        return terminal.getvalue(), log.read_text() if log.is_file() else None
+
+    return fail
+
+
+def test_bad_input_is_one_line(fail):
+    assert fail(FedscapeError("x.npz: cut off")) == ("fedscape: x.npz: cut off\n",) * 2
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "no space left on device; make room and run again: what is done is kept"),
+        (errno.EDQUOT, "disk quota exceeded; make room and run again: what is done is kept"),
+        (errno.EROFS, "read-only file system; make it writable and run again: what is done is kept"),
+        (errno.EACCES, "permission denied; make it writable and run again: what is done is kept"),
+        (errno.EIO, "input/output error; see to the disk and run again: what is done is kept"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_one_line(fail, tmp_path, number, message):
+    told = f"fedscape: a.csv: {message}\n"
+    assert fail(OSError(number, os.strerror(number), "a.csv")) == (told, told)
+    told = f"fedscape: {tmp_path}/results: {message}\n"  # a write names no file
+    assert fail(OSError(number, os.strerror(number))) == (told, told)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+@pytest.mark.parametrize("write", ["bytes", "an array"])
+def test_a_full_disk_is_one_line(fail, tmp_path, write):
+    def fill():
+        with open("/dev/full", "wb", buffering=0) as file:  # noqa: PTH123
+            if write == "bytes":
+                file.write(b"0" * 100_000)
+            else:
+                np.arange(100_000).tofile(file)
+
+    line = f"fedscape: {tmp_path}/results: no space left on device; make room and run again: what is done is kept\n"
+    assert fail(fill) == (line, line)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+def test_a_log_that_cannot_be_written_is_one_line(fail, tmp_path):
+    (tmp_path / "full.log").symlink_to("/dev/full")
+    terminal, _ = fail(lambda: print("round 1"), tmp_path / "full.log")
+    assert terminal == (
+        f"fedscape: {tmp_path}/results: no space left on device; make room and run again: what is done is kept\n"
+    )
+
+
+def test_another_error_is_a_traceback_in_the_log(tmp_path, monkeypatch):
+    monkeypatch.setattr("fedscape.job.keep_freed_memory", lambda: None)
+    for error in (ZeroDivisionError("one"), FileNotFoundError(errno.ENOENT, "no such file", "x")):
+        log = tmp_path / "job.log"
+        snakemake = SimpleNamespace(
+            output=["a"],
+            log=[str(log)],
+            threads=1,
+            input=[],
+            wildcards={},
+            params=SimpleNamespace(settings=[]),
+        )
+        with pytest.raises(type(error)), job(snakemake):
+            raise error
+        assert "Traceback" in log.read_text() and type(error).__name__ in log.read_text().splitlines()[-1]

@@ -1,0 +1,208 @@
+"""Faults of disks, files and people: each ends in the right result, or in one line that says what to do.
+
+Kills are in test_kill.py. A study of one run, so that all of it can be made again within seconds.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from clone import Clone
+
+STUDY = """
+title: Faults
+datasets: [digits]
+models: {convnet: {}}
+partitions: {iid: {scheme: iid, clients: 4}}
+inits: {random: {kind: random}}
+methods: {fedavg: {rounds: 20, lr: 0.05, keep_rounds: {every: 5}}}
+runs: [{}]
+drift: {moves: {}}
+scales: {smoke: {}}
+"""
+RUN = "results/faults/smoke/runs/digits/convnet/iid/random/fedavg/seed0"
+TRAJECTORY, ROUNDS = f"{RUN}/trajectory.safetensors", f"{RUN}/rounds.csv"
+DRIFT, TABLE = (
+    "results/faults/smoke/drift/moves/digits_all_seed0/drift.csv",
+    "results/faults/smoke/tables/runs.csv",
+)
+COMPARED = (TRAJECTORY, ROUNDS, f"{RUN}/final.safetensors", f"{RUN}/clients.safetensors", DRIFT, TABLE)
+LOG = "results/faults/smoke/logs/train/digits_convnet_iid_random_fedavg_seed0.log"
+PATIENCE = 600  # seconds until a job must have come so far
+
+
+class Faulty(Clone):
+    """The clone of the study above, all of it made once."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder)
+        shutil.rmtree(folder / "config" / "studies")
+        (folder / "config" / "studies").mkdir()
+        (folder / "config" / "studies" / "faults.yaml").write_text(STUDY)
+        (folder / "mine.yaml").write_text("study: faults\nscale: smoke\n")
+        self.make()
+        self.right = {file: (folder / file).read_bytes() for file in COMPARED}
+
+    def make(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+        """Run Snakemake with one core on the study, or on the files that are named."""
+        return self.snakemake("--cores", "1", *arguments, "--configfile", "mine.yaml", check=check)
+
+    def start(self) -> subprocess.Popen:
+        """Snakemake in the background, in a session of its own, once its run has committed a few rounds."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", TRAJECTORY, "--configfile", "mine.yaml"]
+        driver = subprocess.Popen(
+            command, cwd=self.folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        deadline = time.monotonic() + PATIENCE
+        progress = self.folder / RUN / "resume" / "progress.json"
+        while not progress.exists() or "round 2/" not in (self.folder / LOG).read_text():
+            assert driver.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        return driver
+
+    def failed(self, message: str, *arguments: str) -> str:
+        """What is said by a run that must fail, with one line of ours."""
+        done = self.make(*arguments, check=False)
+        assert done.returncode == 1, done.stdout[-3000:]
+        assert "Traceback" not in done.stdout, done.stdout[-3000:]
+        (line,) = {line for line in done.stdout.splitlines() if line.startswith("fedscape: ")}
+        assert message in line
+        return done.stdout
+
+    def assert_right(self) -> None:
+        """All is made, with the same bytes as without a fault; nothing is left over."""
+        self.make()
+        assert {
+            file for file, content in self.right.items() if (self.folder / file).read_bytes() != content
+        } == set()
+        assert not list((self.folder / "results").rglob("resume"))
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory) -> Faulty:
+    return Faulty(tmp_path_factory.mktemp("faults"))
+
+
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    """Mount something on a folder; skips the test where that is not allowed."""
+    done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"mounting is not possible here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def stopped(driver: subprocess.Popen) -> Iterator[None]:
+    """A process and its children, which hold on to what they have, for a while; then they come to their end."""
+    os.killpg(driver.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(driver.pid, signal.SIGCONT)
+    assert driver.wait(PATIENCE) == 0
+
+
+def killed(driver: subprocess.Popen) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+
+
+def remove_run(faulty: Faulty) -> None:
+    shutil.rmtree(faulty.folder / RUN)
+    (faulty.folder / RUN).mkdir()
+
+
+def test_a_full_disk_is_named_and_with_room_the_run_goes_on(faulty):
+    remove_run(faulty)
+    folder = faulty.folder / RUN
+    small = str(len(faulty.right[TRAJECTORY]) // 2)
+    with mounted(folder, "-t", "tmpfs", "-o", f"size={small}", "tmpfs"):
+        faulty.failed("no space left on device; make room and run again: what is done is kept", TRAJECTORY)
+        assert (folder / "resume").is_dir()
+        subprocess.run(["mount", "-o", "remount,size=1g", str(folder)], check=True)
+        faulty.make(TRAJECTORY)
+        for file in COMPARED[:4]:
+            assert (faulty.folder / file).read_bytes() == faulty.right[file]
+    faulty.assert_right()
+
+
+def test_results_that_cannot_be_written_to_are_named(faulty):
+    results = faulty.folder / "results"
+    # All of the job's outputs: where some are left, Snakemake itself names those as write-protected.
+    for path in (faulty.folder / TABLE).parent.iterdir():
+        path.unlink()
+    with mounted(results, "--bind", str(results)):
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(results)], check=True)
+        faulty.failed("results/faults/smoke: cannot be written to; make it writable")
+    faulty.assert_right()
+
+
+def test_a_second_snakemake_is_refused_and_the_first_ends_well(faulty):
+    remove_run(faulty)
+    with stopped(faulty.start()):
+        done = faulty.make(check=False)
+    assert done.returncode == 1 and "Directory cannot be locked" in done.stdout
+    faulty.assert_right()
+
+
+def test_a_job_that_is_started_twice_is_refused_and_the_first_ends_well(faulty):
+    remove_run(faulty)
+    with stopped(faulty.start()):
+        faulty.failed(
+            f"{RUN}/resume: another process is working here; wait for it to end", "--nolock", TRAJECTORY
+        )
+    faulty.assert_right()
+
+
+@pytest.mark.parametrize("damage", ["cut off", "a flipped bit", "zeros", "edited"])
+def test_a_damaged_resume_folder_is_not_continued(faulty, damage):
+    remove_run(faulty)
+    killed(faulty.start())
+    resume = faulty.folder / RUN / "resume"
+    for slot in resume.glob("state-*.safetensors"):
+        content = bytearray(slot.read_bytes())
+        if damage == "cut off":
+            content = content[: len(content) // 2]
+        elif damage == "zeros":
+            content = bytes(len(content))
+        else:
+            content[-5] ^= 1
+        if damage != "edited":
+            slot.write_bytes(content)
+    if damage == "edited":
+        text = (resume / "progress.json").read_text()
+        (resume / "progress.json").write_text(text.replace('"round": ', '"round": 1'))
+    faulty.snakemake("--unlock", "--configfile", "mine.yaml")
+    faulty.make(TRAJECTORY)
+    assert "starting afresh" in (faulty.folder / LOG).read_text()
+    faulty.assert_right()
+
+
+@pytest.mark.parametrize(
+    ("file", "target", "message"),
+    [
+        (TRAJECTORY, DRIFT, f"{TRAJECTORY}: not a whole trajectory file ("),
+        (ROUNDS, TABLE, f"{ROUNDS}: not a whole CSV (cut off)"),
+    ],
+)
+def test_a_damaged_result_is_named_and_made_again(faulty, file, target, message):
+    path = faulty.folder / file
+    path.write_bytes(path.read_bytes()[:-10])
+    said = faulty.failed(message, target)
+    assert "delete the file to make it again" in said
+    path.unlink()  # as the line says
+    faulty.make(target)  # Snakemake makes again what is asked for, and what that needs
+    faulty.assert_right()
