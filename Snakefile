@@ -7,14 +7,15 @@ from snakemake.utils import min_version
 min_version("9.19")
 
 
-configfile: "config/config.yaml"
-
-
 include: "rules/common.smk"
 
 
+resource_scopes:
+    gpu="local",  # `--resources gpu=1` is about the GPUs of this machine, not of a cluster
+
+
 wildcard_constraints:
-    study="|".join(dict.fromkeys(study for study, _ in CAMPAIGN.studies)),
+    study=STUDIES,
     scale="smoke|quick|small|paper",
     dataset=NAME,
     model=NAME,
@@ -31,17 +32,17 @@ rule all:
     """The study that config/config.yaml names, at the scale that it names."""
     default_target: True
     input:
-        paths.targets(CAMPAIGN.get(CAMPAIGN.study)),
+        targets_of(CAMPAIGN.study),
 
 
-for study in CAMPAIGN.names:
+for study in CAMPAIGN.targets if MAIN else ():
 
     rule:
         """One study by its name, at the scale of `--config scale=...`."""
         name:
             study
         input:
-            paths.targets(CAMPAIGN.get(study)),
+            targets_of(study),
 
 
 onstart:

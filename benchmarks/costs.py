@@ -68,8 +68,8 @@ def main() -> None:
 def wanted(campaign, scales) -> dict:
     """Each network and shape of the studies' runs at these scales, with the smallest batch that trains it."""
     found: dict = {}
-    for (_, scale), study in campaign.studies.items():
-        for run in study.runs if scale in scales else ():
+    for study in [campaign.get(name, scale) for name, scale in campaign.every if scale in scales]:
+        for run in study.runs:
             shape = input_shape(study, run.dataset)
             if shape is not None:
                 key = model_label(study.models[run.model]), shape

@@ -1,6 +1,7 @@
 """What the rules share: which study a job belongs to, which files it takes, which settings reach it."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -10,10 +11,12 @@ sys.path.insert(0, SOURCE)
 # Scripts run in processes of their own and import the library of this clone, whichever is installed.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")])))
 
+from fedscape.command.settle import settle
 from fedscape.errors import FedscapeError
 from fedscape.provenance import commit, versions
 from fedscape.study import paths
-from fedscape.study.campaign import check_file, read_campaign
+from fedscape.study.campaign import Campaign, check_file, read_campaign
+from fedscape.study.files import read_yaml
 from fedscape.study.resolved import write_resolved
 from fedscape.study.stages import STAGES
 from fedscape.study.stages import tracked as tracked_strings
@@ -21,10 +24,43 @@ from fedscape.study.tables import OF_EVERY_STUDY
 
 NAME = r"[a-z0-9][a-z0-9.-]*"
 
-try:
-    CAMPAIGN = read_campaign(ROOT, config)
-except FedscapeError as error:
-    sys.exit(f"fedscape: {error}")
+SETTINGS = "config/config.yaml"
+
+
+def or_exit(function, *arguments):
+    """What a function returns; where the user's input is wrong, Snakemake ends with that one line."""
+    try:
+        return function(*arguments)
+    except FedscapeError as error:
+        sys.exit(f"fedscape: {error}")
+
+
+# Snakemake names no line of a file that is no YAML, and takes the last of two equal keys.
+for given in map(Path, dict.fromkeys([SETTINGS, *workflow.configfiles])):
+    if given.suffix != ".json" and (given.exists() or not workflow.configfiles):
+        or_exit(read_yaml, given)
+
+
+configfile: SETTINGS
+
+
+# All is checked once, before the first job; a job, in a process of its own, reads its own study and no other.
+MAIN = workflow.is_main_process
+CAMPAIGN = or_exit(read_campaign if MAIN else Campaign, ROOT, config)
+
+STUDIES = "|".join(CAMPAIGN.studies)
+
+# What ended while no Snakemake was there to see it is made again, from what it kept, to be on record.
+if MAIN:
+    settle(mark=True)
+
+
+onsuccess:
+    settle()
+
+
+onerror:
+    settle()
 
 
 def write_settings(workflow):
@@ -35,6 +71,12 @@ def write_settings(workflow):
     names = {(job.wildcards.get("study"), job.wildcards.get("scale")) for job in workflow.dag.needrun_jobs()}
     made_with = {**commit(), **versions()}
     for study, scale in sorted(one for one in names if all(one)):
+        folder = Path("results", study, scale)
+        there = next(one for one in (folder, *folder.parents) if one.is_dir())
+        if not os.access(there, os.W_OK):  # Snakemake would end with a traceback
+            sys.exit(
+                f"fedscape: {there}: cannot be written to; make it writable, or link results to elsewhere"
+            )
         try:
             write_resolved(CAMPAIGN.get(study, scale), made_with)
         except OSError as error:
@@ -44,6 +86,11 @@ def write_settings(workflow):
 def study_of(wildcards):
     """The study of a job."""
     return CAMPAIGN.get(wildcards.study, wildcards.scale)
+
+
+def targets_of(study):
+    """For `input:` of a target rule: all that a study makes at the chosen scale."""
+    return lambda wildcards: paths.targets(CAMPAIGN.get(study))
 
 
 def gently(function):
@@ -70,12 +117,9 @@ def tracked(stage):
                 settings = {"dataset": CAMPAIGN.datasets[wildcards.dataset]}
             else:
                 settings = STAGES[stage](study_of(wildcards), dict(wildcards.items()))
-            if stage == "initial":
-                check_file(study_of(wildcards), wildcards.init)
-        except FedscapeError as error:
-            raise WorkflowError(f"fedscape: {error}")
         except KeyError as error:
-            raise WorkflowError(f"{stage}: no {error} in this study; config/studies names what there is")
+            # An exception would be ten lines of Snakemake's around this one.
+            sys.exit(f"fedscape: {stage}: no {error} in this study; config/studies names what there is")
         return tracked_strings(stage, settings, ROOT / "workflow" / "scripts")
 
     return strings
@@ -84,6 +128,24 @@ def tracked(stage):
 def dataset_files(wildcards):
     """The prepared arrays of a job's data set."""
     return paths.dataset_files(wildcards.dataset)
+
+
+def whose_starts(trained):
+    """The constraint of `study` in a start's file: starts that are trained for, or all others.
+
+    A study may train at one scale for what it takes from a file at another, so this looks ahead, at the
+    whole path. A job knows its rule.
+    """
+    if not MAIN:
+        return STUDIES
+    found = []
+    for name, scale in CAMPAIGN.every:
+        study = CAMPAIGN.get(name, scale)
+        inits = [re.escape(init) for init in study.inits if paths.is_trained(study, init)]
+        if inits:
+            found.append(f"{name}(?=/{scale}/initial/[^/]+/[^/]+/(?:{'|'.join(inits)})/)")
+    those = "|".join(found) or "(?!)"  # which matches nothing
+    return those if trained else f"(?!{those})(?:{STUDIES})"
 
 
 @gently
@@ -96,6 +158,8 @@ def start_proxy(wildcards):
 def start_source(wildcards):
     """What a start is taken from, if it is."""
     w = wildcards
+    # Before Snakemake says in many lines that an input is missing.
+    or_exit(check_file, study_of(w), w.init)
     return paths.start_source(study_of(w), w.init, w.dataset, w.model, int(w.seed))
 
 

@@ -16,7 +16,8 @@ rule path:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         settings=tracked("path"),
@@ -40,7 +41,8 @@ rule barrier:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         settings=tracked("barrier"),

@@ -18,7 +18,8 @@ rule hessian:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         settings=tracked("hessian"),

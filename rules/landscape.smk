@@ -21,7 +21,8 @@ rule plane:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         settings=tracked("plane"),
@@ -48,7 +49,8 @@ rule surface_part:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         settings=tracked("surface_part"),
@@ -74,7 +76,8 @@ rule surface:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         settings=tracked("surface"),

@@ -22,7 +22,8 @@ rule train:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 480 * attempt,
     params:
         settings=tracked("train"),

@@ -14,8 +14,8 @@ from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job, jobs_of, levels
 from fedscape.study.study import Study
 
-ON_GPU = ("train", "initial", "plane", "surface", "surface_part", "path", "barrier", "hessian")
-LATENCY = (40, 180)  # seconds from one level to the next: how often Snakemake asks a cluster
+ON_GPU = ("train", "pretrain", "plane", "surface", "surface_part", "path", "barrier", "hessian")
+LATENCY = (20, 180)  # seconds from one level to the next: how often Snakemake asks a cluster (profiles/slurm)
 HOUR, GIGABYTE = 3600, 1e9
 
 

@@ -4,10 +4,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from fedscape.errors import FedscapeError
-from fedscape.study.files import merged, read_yaml
+from fedscape.study.files import merged, parsed_yaml, read_yaml
 
 CONFIG = Path("config", "config.yaml")
 _MARKS = (Path("Snakefile"), CONFIG, Path("workflow", "schemas"))
@@ -40,8 +38,5 @@ def settings(study: str | None, changes: Sequence[str], configfiles: Sequence[st
         key, sign, value = change.partition("=")
         if not (key and sign):
             raise FedscapeError(f"--config: got '{change}', expected key=value")
-        try:
-            config[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise FedscapeError(f"--config {key}: no YAML value: {value}") from None
+        config[key] = parsed_yaml(value, f"--config {key}")
     return {**config, "study": study} if study else config

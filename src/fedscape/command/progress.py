@@ -23,7 +23,7 @@ STARTING = 60  # seconds from Snakemake's mark to a job's own log: Python and to
 QUIET = 900  # seconds without a commit after which a job on another machine counts as stopped
 ENDED, STOP = "ended after", "stopped by"  # how last lines of logs begin: `fedscape.job`, `fedscape.resume`
 TRACEBACK = "Traceback (most recent call last):"
-UNITS = {"initial": "epoch", "surface": "points", "surface_part": "points"}
+UNITS = {"surface": "points", "surface_part": "points", "plane": "markers", "path": "paths"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _course(study: Study, job: Job, resume: Path | None) -> str:
         return "nothing kept yet"
     if job.rule == "train":
         words = _rounds(study, job, resume, progress)
-    elif job.rule == "initial":
+    elif job.rule == "pretrain":
         epochs = study.inits[job.wildcards["init"]].start.get("epochs", "?")
         words = f"epoch {progress.get('epoch', 0)} of {epochs}"
     else:

@@ -15,7 +15,7 @@ from fedscape.study.stages import STAGES, tracked
 
 SCRIPTS = Path("workflow", "scripts")
 UP_TO_DATE = "up to date"
-ALSO = {"surface_part": ("surface",)}  # stages whose settings are a job's params too
+STAGES_OF = {"surface_part": ("surface_part", "surface"), "pretrain": ("initial",)}  # else the rule's own
 Strings = Callable[[Job], list[str]]  # what a job would be made with today
 _BLOCK = 1 << 20  # bytes hashed at a time
 
@@ -28,7 +28,7 @@ def why(file: str, changes: Sequence[str], configfiles: Sequence[str]) -> int:
     parts = Path(path).parts
     if parts[:1] != ("results",) or len(parts) < 4:
         raise FedscapeError(f"{path}: no result; name a file below results/")
-    known, jobs, owner = _data(config) if parts[1] == "data" else _study(config, *parts[1:3])
+    known, jobs, owner = _data(config) if parts[1] == "data" else today(config, *parts[1:3])
     makers = {output: job for job in jobs for output in job.outputs}
     if path not in makers:
         raise FedscapeError(f"{path}: no job of {owner} makes this file today")
@@ -38,14 +38,14 @@ def why(file: str, changes: Sequence[str], configfiles: Sequence[str]) -> int:
     return 0
 
 
-def _study(config: dict, name: str, scale: str) -> tuple[Strings, list[Job], str]:
+def today(config: dict, name: str, scale: str) -> tuple[Strings, list[Job], str]:
     """What the jobs of a study are made with today, its jobs, and what to call them."""
     study = read_study(Path.cwd(), {**config, "study": name, "scale": scale})
 
     def strings(job: Job) -> list[str]:
         if job.rule == "dataset":
             return tracked("dataset", {"dataset": study.datasets[job.wildcards["dataset"]]}, SCRIPTS)
-        stages = (job.rule, *ALSO.get(job.rule, ()))
+        stages = STAGES_OF.get(job.rule, (job.rule,))
         return [text for one in stages for text in tracked(one, STAGES[one](study, job.wildcards), SCRIPTS)]
 
     return strings, jobs_of(study), f"{name} at {scale}"

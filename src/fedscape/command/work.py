@@ -18,6 +18,7 @@ SHAPES = {  # of data sets whose shape their name decides: nothing needs to be p
     "cifar10": (3, 32, 32),
     "cifar100": (3, 32, 32),
 }
+STARTS = ("initial", "pretrain")  # rules that make starts
 NUMBER = 4  # bytes of a weight
 # Rough counts of what analyses compute, where the exact ones depend on what is found on the way.
 PER_MODEL = 3  # evaluations of a model that is marked on a plane: itself, under the policy, at its place
@@ -63,7 +64,7 @@ def input_shape(study: Study, dataset: str) -> tuple[int, ...] | None:
 
 def work_of(study: Study, job: Job) -> Work:
     """What a job of the study computes."""
-    measured = {"train": _train, "initial": _initial, **dict.fromkeys(_SECTIONS, _analysis)}
+    measured = {"train": _train, **dict.fromkeys(STARTS, _initial), **dict.fromkeys(_SECTIONS, _analysis)}
     if job.rule not in measured:
         return Work()
     try:

@@ -27,7 +27,7 @@ _DEFAULTS = {
     "curvature": curvature.DEFAULTS,
     "drift": {},
 }
-_SELECTION = ("runs", "from", "to", "each", "seeds")
+_OF_PLANES = ("runs", "each", "seeds")  # keys that choose and group runs
 _SOURCES = ("plane", "connectivity", "curvature", "table", "partitions")
 _VERBS = {"figure": "draw", "measure": "measure"}
 
@@ -51,10 +51,9 @@ def build_analyses(
             groups = _groups(entry, members, content, place)
             settings = {**defaults, **{key: value for key, value in entry.items() if key in defaults}}
             if section == "planes":
-                own = {
-                    key: value for key, value in entry.items() if key not in (*defaults, *_SELECTION, "kind")
-                }
-                settings["plane"] = plugin_settings("plane", entry["kind"], own, place)
+                shared = ("kind", *_OF_PLANES, *defaults)
+                own = {key: value for key, value in entry.items() if key not in shared}
+                settings["plane"] = plugin_settings("plane", entry["kind"], own, place, shared)
                 settings = plane_settings(settings, groups, methods, place)
             if section == "curvature":
                 settings = curvature.curvature_settings(entry, members, methods, place)
@@ -75,8 +74,9 @@ def build_figures(
                 f"{place}: name one source, one of {', '.join(_SOURCES)}; got {', '.join(sources) or 'none'}"
             )
         source = sources[0]
-        own = {key: value for key, value in entry.items() if key not in ("kind", "title", "where", *_SOURCES)}
-        kind = plugin_settings("figure", entry["kind"], own, place)
+        shared = ("kind", "title", "where", *_SOURCES)
+        own = {key: value for key, value in entry.items() if key not in shared}
+        kind = plugin_settings("figure", entry["kind"], own, place, shared)
         check_choice(kind, content, place)
         allowed = constant("figure", entry["kind"], "SOURCES")
         if source not in allowed:

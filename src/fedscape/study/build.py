@@ -75,7 +75,7 @@ def known_datasets(own: dict) -> dict[str, dict]:
     datasets = {kind: plugin_settings("dataset", kind, {}, kind) for kind in built_in}
     for name, entry in own.items():
         datasets[name] = plugin_settings(
-            "dataset", entry["kind"], _without(entry, "kind"), f"config: datasets.{name}"
+            "dataset", entry["kind"], _without(entry, "kind"), f"config: datasets.{name}", ["kind"]
         )
     return datasets
 
@@ -87,20 +87,20 @@ def _dataset(name: str, known: dict, where: str) -> dict:
 
 
 def _model(name: str, entry: dict, where: str) -> dict:
-    return plugin_settings("model", entry.get("kind", name), _without(entry, "kind"), where)
+    return plugin_settings("model", entry.get("kind", name), _without(entry, "kind"), where, ["kind"])
 
 
 def _partition(name: str, entry: dict, where: str) -> Partition:
-    scheme = plugin_settings(
-        "partition", entry["scheme"], _without(entry, "scheme", "clients", "seed"), where
-    )
+    shared = ("scheme", "clients", "seed")
+    scheme = plugin_settings("partition", entry["scheme"], _without(entry, *shared), where, shared)
     if "clients" not in entry and not constant("partition", entry["scheme"], "OWN_CLIENTS"):
         raise FedscapeError(f"{where}: key 'clients' is missing")
     return Partition(scheme, entry.get("clients"), entry.get("seed"))
 
 
 def _init(entry: dict, methods: dict[str, Method], where: str) -> Init:
-    start = plugin_settings("initial", entry["kind"], _without(entry, "kind", "seed"), where)
+    shared = ("kind", "seed")
+    start = plugin_settings("initial", entry["kind"], _without(entry, *shared), where, shared)
     if start["kind"] == "after-round":
         if start["method"] not in methods:
             raise FedscapeError(f"{where}.method: {unknown('method', start['method'], methods)}")
@@ -171,7 +171,7 @@ def _check_sizes(
                 raise FedscapeError(f"{where}: {key}: {shown(wanted)}, but {dataset} has {available}")
             if key == "images" and available is not None:
                 samples = (wanted or available) - round((wanted or available) * content.get("validation", 0))
-                for name in {run.partition for run in runs if run.dataset == dataset}:
+                for name in dict.fromkeys(run.partition for run in runs if run.dataset == dataset):
                     clients = partitions[name].clients or 0
                     if clients > samples:
                         raise FedscapeError(

@@ -1,7 +1,5 @@
 """All study files at all their scales, and the user's settings: what one `snakemake` call knows."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from fedscape.errors import FedscapeError
@@ -15,64 +13,104 @@ from fedscape.study.tables import check_tables
 from fedscape.study.types import unknown
 
 CONFIG = "config/config.yaml or --config"  # where the user's settings come from
-RULES = ("all", "dataset", *STAGES)  # names that a target cannot have
+TAKEN = (
+    "all",
+    "dataset",
+    "pretrain",
+    *STAGES,
+    "data",
+)  # names of rules, and of the folder that all studies share
 
 
-@dataclass(frozen=True)
 class Campaign:
-    """Every study at every scale, checked; and which of them was asked for."""
+    """The user's settings and the study files, of which each is checked when it is first asked for."""
 
-    studies: dict[tuple[str, str], Study]
-    scale: str
-    study: str
-    datasets: dict[str, Mapping[str, object]]  # all that can be prepared, whether a study uses them or not
+    def __init__(self, root: Path, config: dict):
+        self._root = root
+        self._schemas = root / "workflow" / "schemas"
+        check(config, read_schema(self._schemas / "config.schema.yaml"), CONFIG)
+        self.study, self.scale = config["study"], config["scale"]
+        self.datasets = known_datasets(config.get("datasets") or {})  # whether a study uses them or not
+        self._files = {path.stem: path for path in sorted((root / "config" / "studies").glob("[!.]*.yaml"))}
+        self._contents: dict[str, dict] = {}
+        self._studies: dict[tuple[str, str], Study] = {}
 
     @property
-    def names(self) -> list[str]:
+    def studies(self) -> list[str]:
+        """All studies."""
+        return list(self._files)
+
+    @property
+    def every(self) -> list[tuple[str, str]]:
+        """Each study with each of its scales."""
+        return [(name, scale) for name in self._files for scale in self._content(name)["scales"]]
+
+    @property
+    def targets(self) -> list[str]:
         """Studies that have the chosen scale: each is a target by its name."""
-        return [name for name, scale in self.studies if scale == self.scale]
+        return [name for name, scale in self.every if scale == self.scale]
 
     def get(self, name: str, scale: str | None = None) -> Study:
-        """A study at a scale (the chosen one if None)."""
-        return self.studies[name, scale or self.scale]
+        """A study at a scale (the chosen one if None). Raises KeyError where there is none by these names."""
+        chosen = name, scale or self.scale
+        if chosen not in self._studies:
+            content = self._content(name)
+            if chosen[1] not in content["scales"]:
+                raise KeyError(chosen[1])
+            file = self._file(name)
+            where, merged = f"{file} (scale {chosen[1]})", at_scale(content, chosen[1], file)
+            check(merged, _of_scale(self._study_schema), where)
+            self._studies[chosen] = build_study(*chosen, merged, self.datasets, where)
+        return self._studies[chosen]
+
+    def check_chosen(self) -> None:
+        """Refuse a study, or a scale of it, that is not there."""
+        if self.study not in self._files:
+            raise FedscapeError(f"{CONFIG}: study: {unknown('study', self.study, self._files)}")
+        scales = self._content(self.study)["scales"]
+        if self.scale not in scales:
+            raise FedscapeError(f"{CONFIG}: scale: {unknown('scale', self.scale, scales)}")
+
+    def check_all(self) -> None:
+        """Look at everything: a slip in a study that nobody asked for today is better found today."""
+        for name in self._files:
+            file = self._file(name)
+            if not (name.isascii() and name.isalnum() and name.islower()) or name in TAKEN:
+                words = f"one word of a-z and 0-9, and none of {', '.join(TAKEN)}"
+                raise FedscapeError(f"{file}: a study's name is {words}")
+            content = self._content(name)
+            at_scales = [self.get(name, scale) for scale in content["scales"]]
+            check_claims(content, at_scales, str(file))
+            check_tables(content, at_scales, str(file))
+            for i, entry in enumerate(content.get("labels", [])):
+                check_names(entry["where"], at_scales, f"{file}: labels[{i}].where")
+        self.check_chosen()
+        for init in {run.init for run in self.get(self.study).runs}:
+            check_file(self.get(self.study), init)
+
+    def _content(self, name: str) -> dict:
+        if name not in self._contents:
+            content = read_yaml(self._files[name])
+            check(content, self._study_schema, str(self._file(name)))
+            self._contents[name] = content
+        return self._contents[name]
+
+    @property
+    def _study_schema(self) -> dict:
+        return read_schema(self._schemas / "study.schema.yaml")
+
+    def _file(self, name: str) -> Path:
+        return self._files[name].relative_to(self._root)
 
 
 def read_campaign(root: Path, config: dict) -> Campaign:
     """Read and check the user's settings and all study files under `root`, the repository.
 
-    Raises FedscapeError, one line, for the first thing that is wrong in any of them: a slip in a study
-    that nobody asked for today is better found today.
+    Raises FedscapeError, one line, for the first thing that is wrong in any of them.
     """
-    schemas = root / "workflow" / "schemas"
-    check(config, read_schema(schemas / "config.schema.yaml"), CONFIG)
-    study_schema = read_schema(schemas / "study.schema.yaml")
-    scale_schema = _of_scale(study_schema)
-    datasets = _datasets(config)
-    studies: dict[tuple[str, str], Study] = {}
-    for path in sorted((root / "config" / "studies").glob("[!.]*.yaml")):
-        file, name = path.relative_to(root), path.stem
-        if not (name.isascii() and name.isalnum() and name.islower()) or name in RULES:
-            raise FedscapeError(
-                f"{file}: a study's name is one word of a-z and 0-9 that names no rule ({', '.join(RULES)})"
-            )
-        content = read_yaml(path)
-        check(content, study_schema, str(file))
-        for scale in content["scales"]:
-            studies[name, scale] = _built(name, scale, content, scale_schema, datasets, file)
-        scales = [studies[name, scale] for scale in content["scales"]]
-        check_claims(content, scales, str(file))
-        check_tables(content, scales, str(file))
-        for i, entry in enumerate(content.get("labels", [])):
-            check_names(entry["where"], scales, f"{file}: labels[{i}].where")
-    chosen = config["study"], config["scale"]
-    if chosen not in studies:
-        key, value, allowed = "study", chosen[0], dict.fromkeys(name for name, _ in studies)
-        if value in allowed:
-            key, value, allowed = "scale", chosen[1], [scale for name, scale in studies if name == chosen[0]]
-        raise FedscapeError(f"{CONFIG}: {key}: {unknown(key, value, allowed)}")
-    for init in {run.init for run in studies[chosen].runs}:
-        check_file(studies[chosen], init)
-    return Campaign(studies, chosen[1], chosen[0], datasets)
+    campaign = Campaign(root, config)
+    campaign.check_all()
+    return campaign
 
 
 def read_study(root: Path, config: dict) -> Study:
@@ -80,35 +118,14 @@ def read_study(root: Path, config: dict) -> Study:
 
     Raises FedscapeError as `read_campaign` does, for this study's file.
     """
-    schemas = root / "workflow" / "schemas"
-    check(config, read_schema(schemas / "config.schema.yaml"), CONFIG)
-    name, scale = config["study"], config["scale"]
-    files = {path.stem: path for path in sorted((root / "config" / "studies").glob("[!.]*.yaml"))}
-    if name not in files:
-        raise FedscapeError(f"{CONFIG}: study: {unknown('study', name, files)}")
-    file = files[name].relative_to(root)
-    content = read_yaml(files[name])
-    study_schema = read_schema(schemas / "study.schema.yaml")
-    check(content, study_schema, str(file))
-    if scale not in content["scales"]:
-        raise FedscapeError(f"{CONFIG}: scale: {unknown('scale', scale, content['scales'])}")
-    return _built(name, scale, content, _of_scale(study_schema), _datasets(config), file)
-
-
-def _built(name: str, scale: str, content: dict, schema: dict, datasets: dict, file: Path) -> Study:
-    """A study at one of its scales. schema: of a study that is merged with a scale."""
-    where, merged = f"{file} (scale {scale})", at_scale(content, scale, file)
-    check(merged, schema, where)
-    return build_study(name, scale, merged, datasets, where)
+    campaign = Campaign(root, config)
+    campaign.check_chosen()
+    return campaign.get(campaign.study)
 
 
 def _of_scale(study_schema: dict) -> dict:
     """The schema of a study that is merged with one of its scales."""
     return {**study_schema, "required": [key for key in study_schema["required"] if key != "scales"]}
-
-
-def _datasets(config: dict) -> dict[str, dict]:
-    return known_datasets(config.get("datasets") or {})
 
 
 def check_file(study: Study, init: str) -> None:

@@ -6,7 +6,7 @@ parse the Snakefile. So a plug-in's `Settings` class alone is compiled from the 
 
 import ast
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -67,11 +67,14 @@ def constant(role: str, name: str, constant_name: str) -> object | None:
     return None
 
 
-def plugin_settings(role: str, kind: str, values: dict, where: str) -> dict:
-    """`{"kind": kind, ...}` with the plug-in's own settings checked and its defaults filled in."""
+def plugin_settings(role: str, kind: str, values: dict, where: str, beside: Iterable[str] = ()) -> dict:
+    """`{"kind": kind, ...}` with the plug-in's own settings checked and its defaults filled in.
+
+    beside: keys that the entry may have beside these, for the message about one that it may not.
+    """
     if kind not in names(role):
         raise FedscapeError(f"{where}: {unknown(role, kind, names(role))}")
-    return {"kind": kind, **settings_from(settings_class(role, kind), values, where)}
+    return {"kind": kind, **settings_from(settings_class(role, kind), values, where, beside)}
 
 
 def check_training(role: str, plugin: Mapping[str, object], training: object, where: str) -> None:

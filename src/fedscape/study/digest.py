@@ -1,14 +1,15 @@
 """The digest of the code behind a job: its script, its plug-ins, and everything of ours that these import.
 
-Modules are hashed as syntax trees without docstrings, so a comment, a reformatting, a `touch` or another
-module's edit changes nothing, and an edit two imports away does. Plug-ins are imported by name at run
-time, which no reading of the source shows; a job therefore names its own.
+Modules are hashed as syntax trees without docstrings, with neighbouring imports in one order, so a comment, a
+formatter, a `touch` or another module's edit changes nothing, and an edit two imports away does. Plug-ins
+are imported by name at run time, which no reading of the source shows; a job therefore names its own.
 """
 
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 from fedscape.study.catalog import LIBRARY
@@ -54,17 +55,37 @@ def _spelled(node: object) -> str:
 def _tree(file: Path) -> ast.Module:
     """The file's syntax tree without docstrings and a module's dunder names (a new version is no new code).
 
-    Comments and layout are not in a tree at all.
+    Comments and layout are not in a tree at all; imports stand one by one, in an order of ours.
     """
     tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-    tree.body = [node for node in tree.body if not _is_dunder(node)]
+    tree.body = [node for node in tree.body if not _is_dunder(node)] or [ast.Pass()]
     for node in _statements(tree):
         for block in _BLOCKS:
             statements = getattr(node, block, ())
-            if any(map(_is_text, statements)):
-                kept = [statement for statement in statements if not _is_text(statement)]
-                setattr(node, block, kept or [ast.Pass()])
+            kept = [statement for statement in statements if not _is_text(statement)]
+            if statements:
+                setattr(node, block, _ordered(kept) or [ast.Pass()])
     return tree
+
+
+def _ordered(statements: list[ast.AST]) -> list[ast.AST]:
+    """Statements with each row of imports split up and sorted, as far as formatters may do it.
+
+    Imports that bind one name twice stay as they are: there the last one counts.
+    """
+    result = []
+    for is_import, row in groupby(statements, lambda one: isinstance(one, (ast.Import, ast.ImportFrom))):
+        found = [single for one in row for single in (_singles(one) if is_import else [one])]
+        names = [one.names[0].asname or one.names[0].name for one in found] if is_import else []
+        result += sorted(found, key=_spelled) if len(set(names)) == len(names) > 0 else found
+    return result
+
+
+def _singles(node: ast.Import | ast.ImportFrom) -> list[ast.AST]:
+    """One import for each name."""
+    if isinstance(node, ast.Import):
+        return [ast.Import([alias]) for alias in node.names]
+    return [ast.ImportFrom(node.module, [alias], node.level) for alias in node.names]
 
 
 def _is_text(node: ast.AST) -> bool:

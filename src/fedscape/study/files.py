@@ -8,25 +8,52 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from fedscape.errors import FedscapeError
+from fedscape.errors import FedscapeError, reason
 from fedscape.study.types import shown, unknown
+
+MOST_VALUES = 1_000_000  # in a file, aliases written out: a hundred times those of the largest study
+LARGEST = 2**63 - 1  # whole number that arrays can hold
+SHOWN = 40  # characters of a value that an error quotes
 
 
 def read_yaml(path: Path) -> dict:
-    """A YAML mapping; text that is no YAML, and a key given twice, are refused with their line."""
+    """The keys and values of a YAML file; raises FedscapeError, with the line, for anything else."""
     try:
-        with path.open(encoding="utf-8") as stream:
-            content = yaml.load(stream, Loader=_Loader)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise FedscapeError(f"{path}: no such file") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        raise FedscapeError(f"{path}:{mark.line + 1 if mark else '?'}: {error.problem}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FedscapeError(f"{path}: no YAML text in UTF-8 ({str(error).splitlines()[0]})") from None
+    except OSError as error:
+        raise FedscapeError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise FedscapeError(f"{path}: no YAML text in UTF-8 ({error})") from None
+    content = parsed_yaml(text, str(path))
     if not isinstance(content, dict):
         raise FedscapeError(f"{path}: expected keys and values, got {type(content).__name__}")
     return content
+
+
+def parsed_yaml(text: str, where: str) -> object:
+    """The value that YAML text stands for: text, numbers, true, false, null, lists, maps with text as keys.
+
+    Raises FedscapeError, with the line where there is one, for what is no YAML, any other type, a key given
+    twice, a number that is infinite or beyond 64 bits, and aliases that hold themselves or grow without end.
+    """
+    try:
+        content = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise FedscapeError(f"{where}:{mark.line + 1 if mark else '?'}: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise FedscapeError(f"{where}: no YAML text ({reason(error)})") from None
+    except RecursionError:
+        raise FedscapeError(f"{where}: values within values within values, too deep to read") from None
+    left = [content]
+    for _ in range(MOST_VALUES):
+        if not left:
+            return content
+        value = left.pop()
+        left += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    raise FedscapeError(f"{where}: more than {MOST_VALUES} values; does an alias (*name) hold itself?")
 
 
 @lru_cache
@@ -85,7 +112,10 @@ def _message(error: ValidationError) -> str:
     if error.validator == "required":
         return f"key '{next(key for key in error.validator_value if key not in value)}' is missing"
     if error.validator in ("pattern", "propertyNames"):
-        return f"name '{value}' may hold only a-z, 0-9, '.' and '-', and starts with a letter or digit"
+        return (
+            f"name '{value}' may hold only a-z, 0-9, '.' and '-', starts with a letter or digit, and has at "
+            "most 32 of them"
+        )
     if error.validator == "enum":
         return unknown("value", value, error.validator_value)
     if error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
@@ -93,6 +123,12 @@ def _message(error: ValidationError) -> str:
             error.validator
         ]
         return f"{shown(value)}, must be {sign} {error.validator_value}"
+    if error.validator in ("minItems", "minLength", "minProperties"):
+        return f"{shown(value)}, needs {error.validator_value} or more"
+    if error.validator in ("maxItems", "maxProperties"):
+        return f"{shown(value)}, takes at most {error.validator_value}"
+    if error.validator == "uniqueItems":
+        return f"{shown(value)}, holds something twice"
     if error.validator == "type":
         wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
         words = {
@@ -101,24 +137,46 @@ def _message(error: ValidationError) -> str:
             "string": "text",
             "object": "keys and values",
             "array": "a list",
+            "boolean": "true or false",
+            "null": "null",
         }
         return f"{shown(value)}, expected {' or '.join(words.get(one, f'a {one}') for one in wanted)}"
     if error.validator == "anyOf":
         meaning = error.schema.get("description") or (error.parent and error.parent.schema.get("description"))
         return f"{shown(value)}, not one of the allowed forms" + (f": {meaning}" if meaning else "")
-    return error.message
+    return f"{shown(value)} is not allowed"
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which also refuses a key that stands twice in one map."""
+    """PyYAML's safe loader for the types of JSON alone, which also refuses a key that stands twice."""
+
+    def construct_object(self, node, deep=False):
+        name = node.tag.rpartition(":")[2]
+        try:
+            if node.tag in self.yaml_constructors and name not in _TYPES:
+                raise ValueError
+            value = super().construct_object(node, deep)
+            if isinstance(value, int) and abs(value) > LARGEST:
+                raise ValueError
+            if isinstance(value, str) and "\0" in value.encode().decode():  # nor half a character
+                raise ValueError
+        except (ValueError, TypeError, KeyError, AttributeError):
+            # PyYAML's constructors raise these for what only looks like a date or a number.
+            text = f"'{node.value[:SHOWN]}'" if isinstance(node, yaml.ScalarNode) else "this"
+            problem = f"{text} is not allowed as {name}; allowed: {_ALLOWED}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+        return value
 
     def construct_mapping(self, node, deep=False):
         seen = set()
-        for key_node, _ in node.value:
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *base` may stand beside keys of the base
                 continue
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(problem="a key must be text", problem_mark=key_node.start_mark)
+            if key_node.tag != "tag:yaml.org,2002:str":
+                found = f"; put {key_node.value} in quotes" if isinstance(key_node, yaml.ScalarNode) else ""
+                raise yaml.MarkedYAMLError(
+                    problem=f"a key must be text{found}", problem_mark=key_node.start_mark
+                )
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.MarkedYAMLError(
@@ -136,6 +194,8 @@ class _Loader(yaml.SafeLoader):
         return value
 
 
+_TYPES = ("str", "int", "float", "bool", "null", "seq", "map")
+_ALLOWED = "text (in quotes where it looks like something else), numbers, true, false, null, lists, maps"
 _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 
 # JSON Schema takes 1.0 for an integer; names, paths and tracked settings do not.

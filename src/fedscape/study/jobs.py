@@ -13,7 +13,7 @@ from fedscape.study.grid import Run
 from fedscape.study.stages import start_seed
 from fedscape.study.study import Study
 
-LOCAL = ("dataset", "partition", "export", "tables", "claims", "costs", "table", "figures")
+LOCAL = ("dataset", "partition", "initial", "export", "tables", "claims", "costs", "table", "figures")
 """Rules whose jobs run where Snakemake does, not in the queue of a cluster."""
 RUN_FILES = (
     *("trajectory.safetensors", "clients.safetensors", "final.safetensors"),
@@ -119,7 +119,7 @@ def _start(study: Study, run: Run) -> Job:
     output = _start_file(study, run)
     return _job(
         study,
-        "initial",
+        "pretrain" if paths.is_trained(study, run.init) else "initial",
         {"dataset": run.dataset, "model": run.model, "init": run.init, "seed": str(run.seed)},
         (output,),
         [
@@ -128,6 +128,7 @@ def _start(study: Study, run: Run) -> Job:
             *paths.start_source(study, run.init, run.dataset, run.model, run.seed),
         ],
         f"{run.dataset}_{run.model}_{run.init}_seed{run.seed}",
+        folder="initial",
         resume=output.removesuffix(".safetensors") + ".resume",
     )
 
@@ -156,12 +157,12 @@ def _analyses(study: Study) -> Iterator[Job]:
         rule, files = ("path", ("path.csv", "barriers.csv")) if kind == "path" else ("barrier", LAYER_FILES)
         for group in analysis.groups:
             clients = paths.connected_clients(study, name, group) if rule == "barrier" else []
-            yield _analysis(study, rule, "connectivity", name, group, files, clients, rule == "barrier")
+            yield _analysis(study, rule, "connectivity", name, group, files, clients, "resume")
     for name, analysis in study.curvature.items():
         for group in analysis.groups:
             more = paths.measured_clients(study, name, group), paths.measured_partitions(study, name, group)
             files = ("curvature.csv", "density.csv")
-            yield _analysis(study, "hessian", "curvature", name, group, files, [*more[0], *more[1]], True)
+            yield _analysis(study, "hessian", "curvature", name, group, files, [*more[0], *more[1]], "resume")
     for name, analysis in study.drift.items():
         for group in analysis.groups:
             yield _analysis(study, "drift", "drift", name, group, ("drift.csv",))
@@ -175,9 +176,9 @@ def _analysis(
     group: str,
     files: Iterable[str],
     more: Iterable[str] = (),
-    resumes: bool = False,
+    resume: str | None = None,
 ) -> Job:
-    """A job that reads the trajectories of a group, and `more`."""
+    """A job that reads the trajectories of a group, and `more`; resume: name of its resume folder."""
     folder = f"{study.folder}/{section}/{name}/{group}"
     runs = paths.analysed_runs(study, section, name, group)
     trajectories = paths.run_files(study, runs, "trajectory.safetensors")
@@ -188,7 +189,7 @@ def _analysis(
         tuple(f"{folder}/{file}" for file in files),
         [*_samples(study, runs[0]), *trajectories, *more],
         f"{name}_{group}",
-        resume=f"{folder}/resume" if resumes else None,
+        resume=f"{folder}/{resume}" if resume else None,
     )
 
 
@@ -199,7 +200,8 @@ def _samples(study: Study, run: Run) -> list[str]:
 def _plane(study: Study, name: str, group: str) -> Iterator[Job]:
     """A plane, its surface, the surface's parts if it is split, and both for ParaView."""
     clients = paths.plane_clients(study, name, group)
-    plane = _analysis(study, "plane", "planes", name, group, ("plane.safetensors", "markers.csv"), clients)
+    files = ("plane.safetensors", "markers.csv")
+    plane = _analysis(study, "plane", "planes", name, group, files, clients, resume="resume-plane")
     yield plane
     folder, label = f"{study.folder}/planes/{name}/{group}", f"{name}_{group}"
     names = {"name": name, "group": group}

@@ -104,6 +104,11 @@ def start_file(study: Study, dataset: str, model: str, init: str, seed: int) -> 
     return f"{study.folder}/initial/{dataset}/{model}/{init}/seed{seed}.safetensors"
 
 
+def is_trained(study: Study, init: str) -> bool:
+    """Whether a start is trained for, so that its job waits in the queue of a cluster."""
+    return bool(constant("initial", study.inits[init].start["kind"], "TRAINS"))
+
+
 def measured_jobs(study: Study) -> list[str]:
     """One output of each long job but training: those whose seconds the table of costs collects."""
     starts = dict.fromkeys((run.dataset, run.model, run.init, run.seed) for run in study.runs)
@@ -165,7 +170,10 @@ def table_files(study: Study, table: str, file: str) -> list[str]:
 
 
 def targets(study: Study) -> list[str]:
-    """Everything that a study makes: its figures and tables, and surfaces that no figure draws."""
+    """Everything that a study makes: its figures and tables, final models, and surfaces that no figure draws.
+
+    The final models are read by nothing here, and would not be missed.
+    """
     tables = [
         f"{name}.{ending}" for name, one in study.tables.items() if one.has_runs for ending in ("csv", "md")
     ]
@@ -178,6 +186,7 @@ def targets(study: Study) -> list[str]:
         *(f"{study.folder}/tables/{table}" for table in ("runs.csv", "runs.md", "costs.csv")),
         *(f"{study.folder}/tables/{table}" for table in ("claims.csv", "claims.md") if study.claims),
         *(f"{study.folder}/tables/{table}" for table in tables),
+        *run_files(study, study.runs, "final.safetensors"),
         *(path for file in ("surface.csv", *EXPORTED) for path in group_files(study, "planes", file)),
     ]
 

@@ -4,6 +4,7 @@ import dataclasses
 import re
 import types
 import typing
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 from fedscape.errors import FedscapeError
@@ -11,15 +12,17 @@ from fedscape.errors import FedscapeError
 # 1e-1 is text in YAML 1.1, which wants a dot in a number with an exponent.
 _NUMBER_AS_TEXT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
+SHOWN = 200  # characters of a value that an error quotes
 
-def settings_from(cls: type, values: dict, where: str) -> dict:
+
+def settings_from(cls: type, values: dict, where: str, beside: Iterable[str] = ()) -> dict:
     """The fields of dataclass `cls` with `values` filled in: builtin types, one spelling of a number.
 
     A field that is a settings dataclass itself takes keys and values, and is checked in the same way.
-    where: file and key, for the message. Raises FedscapeError on an unknown or missing key, a wrong
-    type, or a value that a class refuses.
+    where: file and key, for the message. beside: keys that may stand there too, for the message. Raises
+    FedscapeError on an unknown or missing key, a wrong type, or a value that a class refuses.
     """
-    return _plain(_instance(cls, values, where))
+    return _plain(_instance(cls, values, where, beside))
 
 
 def nested_settings(annotation: object) -> type | None:
@@ -27,11 +30,11 @@ def nested_settings(annotation: object) -> type | None:
     return next((one for one in _options(annotation) if dataclasses.is_dataclass(one)), None)
 
 
-def _instance(cls: type, values: dict, where: str) -> object:
+def _instance(cls: type, values: dict, where: str, beside: Iterable[str] = ()) -> object:
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for key in values:
         if key not in fields:
-            raise FedscapeError(f"{where}: {unknown('key', key, fields)}")
+            raise FedscapeError(f"{where}: {unknown('key', key, [*beside, *fields])}")
     for name in required_fields(cls):
         if name not in values:
             raise FedscapeError(f"{where}: key '{name}' is missing")
@@ -71,7 +74,8 @@ def shown(value: object) -> str:
         number = float(value)
         spelled = int(number) if number.is_integer() else number
         return f"'{value}' is text (write {spelled!r}; YAML reads numbers in quotes and 1e-1 as text)"
-    return f"got {value!r}"
+    text = repr(value)
+    return f"got {text if len(text) <= SHOWN else text[:SHOWN] + '...'}"
 
 
 def unknown(what: str, name: object, allowed) -> str:

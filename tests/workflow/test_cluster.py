@@ -1,0 +1,292 @@
+"""`snakemake --profile slurm` on a real SLURM: a study, and what clusters do to jobs.
+
+Skipped where there is no slurmctld. A job that is cancelled, stopped by its time limit, pre-empted or bereft of its
+node trains on from where it was, to the bits that it gives when it is left alone.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from clone import Clone
+from cluster import NODES, PATH, Cluster, running, wait_for
+from safetensors.torch import save_file
+
+from fedscape.models.build import random_model
+from fedscape.study.jobs import LOCAL
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("slurmctld", path=PATH),
+    reason="no slurmctld here (Debian: apt-get install slurmctld slurmd slurm-client munge)",
+)
+
+ON_GPU = {"train", "pretrain", "plane", "surface", "surface_part", "path", "barrier", "hessian"}
+# One thread a job as in the runs that these are compared with, and looks as often as the jobs are short.
+SHORT = (
+    *("--set-threads", "train=1", "pretrain=1", "surface=1", "surface_part=1"),
+    *("--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "20"),
+)
+CLOCKS = ("timing.csv", "costs.csv")  # results that are times
+PLACE = re.compile(r"SLURM job (\d+) on (\w+), 1 thread, (?:GPU (\d)|no GPU)")
+RUNNING = re.compile(r" running .* on n[12]$", re.MULTILINE)  # in what `fedscape status` says
+QUEUED = re.compile(r" queued +SLURM \d+ pending \((?:Resources|Priority)\)", re.MULTILINE)
+RUNS = "results/weather/smoke/runs/digits/convnet"
+KEPT = ("trajectory.safetensors", "clients.safetensors", "final.safetensors")
+SETTLED = 10  # seconds until a node that came back has ended what it ran before
+PATIENCE = 600  # seconds for a campaign to get anywhere, also where others use the machine
+WEATHER = """\
+title: What may happen to a job
+paper: Nobody
+datasets: [digits]
+images: 200
+test_images: 100
+models: {{convnet: {{}}}}
+partitions:            # all the same, so that all runs from the same start are
+  calm: &same {{scheme: iid, clients: 4}}
+  cancelled: *same
+  limited: *same
+  preempted: *same
+  orphaned: *same
+inits:
+  random: {{kind: random}}
+  broken: {{kind: checkpoint, file: {file}}}
+methods: {{fedavg: {{rounds: 80, local_epochs: 1, batch_size: 16, lr: 0.01, client_rounds: [1, last], keep_rounds: {{every: 50}}}}}}
+runs:
+  - {{init: random}}
+  - {{partition: calm, init: broken}}
+figures: {{accuracy: {{kind: curves, table: rounds, measure: test_accuracy}}}}
+scales: {{smoke: {{}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("slurm") / "cluster") as up:
+        yield up
+
+
+def through_slurm(clone: Clone, cluster: Cluster, *arguments: str) -> subprocess.Popen:
+    """Start Snakemake as somebody on the cluster does; what it says is in `snakemake.out`."""
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments]
+    with (clone.folder / "snakemake.out").open("wb") as out:
+        return subprocess.Popen(
+            command, cwd=clone.folder, env={**cluster.environment, "OMP_NUM_THREADS": "1"},
+            stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+
+def status(clone: Clone, cluster: Cluster, study: str) -> str:
+    """What `fedscape status` says."""
+    environment = {**cluster.environment, "PYTHONPATH": str(clone.folder / "src")}
+    command = [sys.executable, "-m", "fedscape.cli", "status", study, "--config", "scale=smoke"]
+    return subprocess.run(
+        command, cwd=clone.folder, env=environment, check=True, capture_output=True, text=True
+    ).stdout  # fmt: skip
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Numbers and weights by their path: everything of a study but times, pictures and logs."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.suffix in (".csv", ".safetensors", ".vts", ".vtp") and path.name not in CLOCKS
+    }
+
+
+@pytest.fixture(scope="module")
+def sent(cluster, tmp_path_factory) -> tuple[Clone, list[dict]]:
+    """A clone in which the pilot study was made on the cluster, and the jobs that this took."""
+    clone = Clone(tmp_path_factory.mktemp("pilot"))
+    driver = through_slurm(clone, cluster, "pilot", *SHORT, "--config", "scale=smoke")
+    try:
+        wait_for(
+            lambda: (
+                (said := status(clone, cluster, "pilot")) and RUNNING.search(said) and QUEUED.search(said)
+            ),
+            "`fedscape status` to show a job that runs on a node and one that waits",
+            lambda: status(clone, cluster, "pilot"),
+            PATIENCE,
+        )
+        driver.wait(3 * PATIENCE)
+    finally:
+        driver.kill()
+    assert driver.returncode == 0, (clone.folder / "snakemake.out").read_text()[-6000:]
+    return clone, cluster.jobs()
+
+
+def test_a_study_is_the_same_as_from_one_machine(sent, smoke):
+    clone, _ = sent
+    smoke.snakemake("pilot", "--cores", "all", "--config", "scale=smoke")
+    theirs, ours = (contents(one.folder / "results/pilot/smoke") for one in (smoke, clone))
+    assert sorted(ours) == sorted(theirs)
+    assert [name for name in ours if ours[name] != theirs[name]] == []
+    assert clone.pending("pilot", "--config", "scale=smoke") == {}
+
+
+def test_jobs_for_a_gpu_have_one_each_and_local_rules_are_not_sent(sent):
+    clone, jobs = sent
+    assert not {job["Rule"] for job in jobs} & set(LOCAL)
+    assert {job["Rule"] for job in jobs} == {*ON_GPU, "drift"}
+    for job in jobs:
+        assert job.get("TresPerJob") == ("gres:gpu:1" if job["Rule"] in ON_GPU else None), job
+    places = {}
+    for log in (clone.folder / "results/pilot/smoke/logs").rglob("*.log"):
+        if found := PLACE.match(log.read_text()):
+            places[found[1]] = (found[2], found[3])
+    assert set(places) == {job["JobId"] for job in jobs}
+    granted = {job["JobId"]: job for job in jobs if job["Rule"] in ON_GPU}
+    for number, job in granted.items():
+        node, card = places[number]
+        assert node == job["NodeList"] and int(card) < NODES[node]
+    for one, other in combinations(granted.values(), 2):
+        together = one["StartTime"] < other["EndTime"] and other["StartTime"] < one["EndTime"]
+        assert not together or places[one["JobId"]] != places[other["JobId"]], (one, other)
+    assert not list((clone.folder / ".snakemake/slurm_logs").rglob("*.log"))
+
+
+class Weather:
+    """A campaign on a cluster where each run meets its own kind of weather once it has trained a few rounds."""
+
+    def __init__(self, clone: Clone, cluster: Cluster):
+        self.clone, self.cluster = clone, cluster
+        self.dead, self.mended = None, 0.0  # a node, and when one was started again
+        self.before = {job["JobId"] for job in cluster.jobs()}
+        self.to_come = {"cancelled": self.cancel, "limited": self.limit, "preempted": self.preempt,
+                        "orphaned": self.orphan}  # fmt: skip
+
+    def play(self, driver: subprocess.Popen) -> None:
+        """Until the campaign is over."""
+        deadline = time.monotonic() + 2 * PATIENCE
+        while driver.poll() is None:
+            assert time.monotonic() < deadline, (self.clone.folder / "snakemake.out").read_text()[-6000:]
+            for run in [*self.to_come]:
+                job = self.running(run)
+                if job and re.search(r"round \d+/", self.log(run)):
+                    self.to_come.pop(run)(job)
+            self.mend()
+            time.sleep(0.3)
+
+    def jobs(self, run: str) -> list[dict]:
+        """The SLURM jobs of a run's training, oldest first."""
+        found = [job for job in self.cluster.jobs() if f"_{run}_random_" in job["Wildcards"]]
+        return [job for job in found if job["JobId"] not in self.before and job["Rule"] == "train"]
+
+    def running(self, run: str) -> dict | None:
+        return next((job for job in self.jobs(run) if job["JobState"] == "RUNNING"), None)
+
+    def log(self, run: str) -> str:
+        path = (
+            self.clone.folder
+            / f"results/weather/smoke/logs/train/digits_convnet_{run}_random_fedavg_seed0.log"
+        )
+        return path.read_text() if path.exists() else ""
+
+    def cancel(self, job: dict) -> None:
+        self.cluster.ask("scancel", job["JobId"])
+
+    def limit(self, job: dict) -> None:
+        # A minute is less than what the profile has SLURM give notice of, so this gives it now.
+        self.cluster.ask("scontrol", "update", f"JobId={job['JobId']}", "TimeLimit=1")
+
+    def preempt(self, job: dict) -> None:
+        node = job["NodeList"]
+        self.cluster.ask("sbatch", "--partition=urgent", f"--nodelist={node}", f"--gpus={NODES[node]}",
+                         "--mem=100", "--output=/dev/null", "--wrap=sleep 1")  # fmt: skip
+
+    def orphan(self, job: dict) -> None:
+        self.dead = job["NodeList"]
+        self.cluster.kill_node(self.dead)
+
+    def mend(self) -> None:
+        """Start a dead node again once it is missed; then let what was requeued go, which SLURM keeps for 2 minutes.
+
+        Not at once: a node that has just come back is still told to end what it ran before.
+        """
+        if self.dead and self.cluster.nodes()[self.dead].startswith("down"):
+            self.cluster.start_node(self.dead)
+            self.dead, self.mended = None, time.monotonic()
+        if time.monotonic() - self.mended < SETTLED:
+            return
+        for job in self.cluster.jobs():
+            if job["JobState"] == "PENDING" and job["Reason"] == "BeginTime":
+                self.cluster.ask("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")
+
+
+@pytest.fixture(scope="module")
+def weathered(cluster, tmp_path_factory) -> tuple[Weather, str, int]:
+    """A campaign that is over: what it met, what Snakemake said, its exit code. A run was made here before it."""
+    clone = Clone(tmp_path_factory.mktemp("weather"))
+    file = clone.folder / "broken.safetensors"
+    write_broken_start(file)
+    (clone.folder / "config/studies/weather.yaml").write_text(WEATHER.format(file=file))
+    clone.snakemake(f"{RUNS}/calm/random/fedavg/seed0/final.safetensors", "--cores", "1")
+    weather = Weather(clone, cluster)
+    driver = through_slurm(clone, cluster, "weather", *SHORT, "--config", "scale=smoke")
+    try:
+        weather.play(driver)
+    finally:
+        driver.kill()
+        driver.wait()
+    return weather, (clone.folder / "snakemake.out").read_text(), driver.returncode
+
+
+def write_broken_start(file: Path) -> None:
+    """Weights with which no loss is finite: the run's job fails whenever it is tried."""
+    weights = random_model("convnet", {}, (1, 8, 8), 10, 0).state_dict()
+    save_file({name: tensor * 0 + 1e30 for name, tensor in weights.items()}, file)
+
+
+# Not `limited`: on a quick machine that run is over before SLURM has given notice.
+@pytest.mark.parametrize(
+    ("run", "ended"),
+    [
+        ("cancelled", {"CANCELLED"}),
+        ("preempted", None),
+        ("orphaned", None),
+    ],
+)
+def test_each_run_met_its_weather_and_went_on(weathered, run, ended):
+    weather, said, _ = weathered
+    assert run not in weather.to_come, said[-6000:]
+    *before, last = weather.jobs(run)
+    assert last["JobState"] == "COMPLETED"
+    if ended:  # a job that Snakemake sent again
+        assert ended & {job["JobState"] for job in before}
+    else:  # one that SLURM put back into the queue
+        assert sum(int(job["Restarts"]) for job in (*before, last)) >= 1
+    assert "continuing after round" in weather.log(run)
+
+
+@pytest.mark.parametrize("run", ["cancelled", "limited", "preempted", "orphaned"])
+def test_weather_changes_no_bit(weathered, run):
+    folder = weathered[0].clone.folder / RUNS
+    for name in KEPT:
+        ours, calm = ((folder / one / "random/fedavg/seed0" / name).read_bytes() for one in (run, "calm"))
+        assert ours == calm, name
+    assert not (folder / run / "random/fedavg/seed0/resume").exists()
+
+
+def test_a_failure_is_shown_with_its_logs(weathered):
+    weather, said, code = weathered
+    log = "results/weather/smoke/logs/train/digits_convnet_calm_broken_fedavg_seed0.log"
+    assert code == 1
+    assert f"{log} (check log file(s) for error details)" in said
+    assert "fedscape: the initial weights are of no use" in said
+    slurms = (
+        weather.clone.folder
+        / ".snakemake/slurm_logs/rule_train/weather_smoke_digits_convnet_calm_broken_fedavg_0"
+    )
+    tried = sorted(path.stem for path in slurms.glob("*.log"))
+    assert len(tried) == 3, "once, and two retries"
+    assert all(f"{slurms / number}.log" in said for number in tried)
+    line = next(
+        one
+        for one in status(weather.clone, weather.cluster, "weather").splitlines()
+        if "failed" in one and log in one
+    )
+    assert "of no use" in line

@@ -1,0 +1,76 @@
+"""Profiles: what is written wrong in one is ignored without a word, so it is checked here."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fedscape.command.cost import ON_GPU
+from fedscape.study.jobs import LOCAL
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT, SLURM = (ROOT / "profiles" / name / "config.yaml" for name in ("default", "slurm"))
+RULE = re.compile(r"^(?:rule (\w+):|use rule \w+ as (\w+) with:)\n((?:(?: .*)?\n)*)", re.MULTILINE)
+RESOURCES = ("default-resources", "set-resources", "set-threads", "resources", "default-storage-provider")
+COMMENTED = re.compile(r"^( *)# ((?:slurm_account|slurm_partition|constraint|train): .*)$", re.MULTILINE)
+
+
+def rules() -> dict[str, str]:
+    """The text of each rule by its name."""
+    text = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    return {name or other: body for name, other, body in RULE.findall(text)}
+
+
+def test_profiles_name_rules_that_there_are():
+    profile = yaml.safe_load(SLURM.read_text())
+    assert set(profile["set-resources"]) | set(profile["set-threads"]) <= set(rules()) - set(LOCAL)
+
+
+def test_profiles_hold_options_of_snakemake(smoke):
+    known = set(re.findall(r"--([a-z][a-z-]+)", smoke.snakemake("--help").stdout))
+    for path in (DEFAULT, SLURM):
+        assert set(yaml.safe_load(path.read_text())) <= known, path
+
+
+def test_the_default_profile_replaces_no_resources_and_says_the_same():
+    default, slurm = (yaml.safe_load(path.read_text()) for path in (DEFAULT, SLURM))
+    assert not set(default) & set(RESOURCES)
+    assert default.items() <= slurm.items()
+
+
+def test_every_job_that_is_sent_asks_for_what_it_needs():
+    for name, body in rules().items():
+        asks = re.findall(r"^ +gpu=(\d),$", body, re.MULTILINE)
+        assert asks == (["1"] if name in ON_GPU else []), name
+        if name not in LOCAL:
+            assert re.search(r"mem_mb=lambda wildcards, attempt: \d+ \* attempt", body), name
+            assert re.search(r"runtime=lambda wildcards, attempt: \d+ \* attempt", body), name
+        assert "gres" not in body and "retries" not in body, name
+
+
+@pytest.fixture(scope="module")
+def planned(smoke) -> dict[str, str]:
+    """The resources of a job of each rule under the profile, with what a site may need filled in."""
+    text, filled = COMMENTED.subn(r"\1\2", SLURM.read_text())
+    assert filled == 4
+    site = smoke.folder / "profiles" / "site"
+    site.mkdir(exist_ok=True)
+    (site / "config.yaml").write_text(text)
+    said = smoke.snakemake(
+        "-n", "-F", "pilot", "--profile", "profiles/site", "--config", "scale=smoke"
+    ).stdout
+    return dict(re.findall(r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    resources: (.*)$", said, re.MULTILINE))
+
+
+def test_a_site_is_named_in_one_place(planned):
+    for name in set(planned) - set(LOCAL) - {"pilot"}:
+        for text in (
+            "slurm_account=my-account",
+            "slurm_partition=gpu",
+            "constraint=a100",
+            "--signal=TERM@120",
+        ):
+            assert text in planned[name], name
+        assert ("gpu=1" in planned[name].split(", ")) == (name in ON_GPU), name
+    assert "runtime=1440" in planned["train"] and "mem_mb=32000" in planned["train"]
