@@ -95,9 +95,9 @@ def test_levels_count_the_longest_chain_of_jobs_in_a_queue():
     def job(rule, output, *inputs):
         return Job(rule, {}, (output,), inputs, "")
 
-    chain = [job("dataset", "d"), job("initial", "i", "d"), job("train", "t", "d", "i")]
+    chain = [job("dataset", "d"), job("pretrain", "i", "d"), job("train", "t", "d", "i")]
     assert levels(chain) == 2  # the data set is prepared where Snakemake runs
-    assert levels([*chain, job("initial", "j", "t"), job("train", "u", "j"), job("figures", "f", "u")]) == 4
+    assert levels([*chain, job("initial", "j", "t"), job("train", "u", "j"), job("figures", "f", "u")]) == 3
     assert levels([]) == 0
 
 

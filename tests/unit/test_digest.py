@@ -67,6 +67,20 @@ def test_comments_docstrings_and_layout_do_not_count(tree):
     assert of() == before
 
 
+def test_the_order_of_imports_does_not_count_unless_one_name_is_bound_twice(tree):
+    _, script, of = tree
+    names = ("from fedscape.a import use\n", "import os\n", "from os import path, sep\n")
+    script.write_text("".join(names))
+    before = of()
+    script.write_text("from os import sep\nfrom os import path\nfrom fedscape.a import use\nimport os\n")
+    assert of() == before
+    twice = ("from os import path\n", "from sys import path\n")
+    script.write_text("".join(twice))
+    before = of()
+    script.write_text("".join(reversed(twice)))
+    assert of() != before
+
+
 def test_plugins_are_roots_of_their_own(tree):
     library, _, of = tree
     before = of(library / "d.py")

@@ -1,7 +1,7 @@
-"""A clone in which the default study has been made once, for all workflow tests."""
+"""Clones in which studies have been made, for all workflow tests."""
 
 import pytest
-from clone import Clone
+from clone import STUDIES, Clone
 
 
 @pytest.fixture(scope="session")
@@ -10,3 +10,17 @@ def made(tmp_path_factory) -> Clone:
     clone = Clone(tmp_path_factory.mktemp("made"))
     clone.snakemake("--cores", "all")
     return clone
+
+
+@pytest.fixture(scope="session")
+def marked(tmp_path_factory) -> Clone:
+    """A clone in which every study at scale quick is recorded as made, in seconds; for dry runs."""
+    clone = Clone(tmp_path_factory.mktemp("marked"))
+    clone.mark_as_made(*STUDIES)
+    return clone
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory) -> Clone:
+    """A clone for studies at scale smoke: whoever needs one makes it."""
+    return Clone(tmp_path_factory.mktemp("smoke"))

@@ -1,0 +1,104 @@
+"""An edit of code makes again exactly the jobs that run it. Edit -> jobs, on the study pilot at quick."""
+
+from pathlib import Path
+
+import pytest
+from edits import asks_snakemake, more_code
+from quick_pilot import (
+    CLAIMS,
+    DRIFT,
+    FIGURES,
+    PLANES,
+    RUNS,
+    averaged,
+    bent,
+    costed,
+    drawn,
+    joined,
+    planes,
+    remodelled,
+    retrained,
+    runs,
+    split_anew,
+    started_anew,
+    starts,
+    surfaces,
+    tabled,
+    walked,
+)  # fmt: skip
+
+CONTOURS = {
+    name for name, source in FIGURES.items() if source.startswith("planes/") and "local" not in source
+}
+EVERY_SPLIT = tuple({partition for _, partition, _, _ in RUNS})
+EVERYTHING = joined(
+    {"dataset": {"data/digits/dataset.json", "data/digits-proxy/dataset.json"}},
+    starts(*((model, init) for model, _, init, _ in RUNS)),
+    split_anew(*EVERY_SPLIT),
+)
+
+# file -> the jobs that a dry run lists when there is a statement more in it, and no others.
+FILES = {
+    # scripts
+    "workflow/scripts/train.py": retrained(RUNS),
+    "workflow/scripts/drift.py": joined({"drift": {f"{folder}/drift.csv" for folder in DRIFT}}, tabled()),
+    "workflow/scripts/tables.py": tabled(),
+    "workflow/scripts/costs.py": {"costs": {"tables/costs.csv"}},
+    "workflow/scripts/table.py": {},  # the paper has no table
+    # plug-ins
+    "src/fedscape/data/datasets/digits.py": EVERYTHING,
+    "src/fedscape/data/partitions/dirichlet.py": split_anew(
+        "dir1.0", "dir0.5", "dir0.3", "dir0.1", "dir0.5-50"
+    ),
+    "src/fedscape/data/partitions/shards.py": {},
+    "src/fedscape/models/resnet20.py": remodelled("resnet20"),
+    "src/fedscape/federated/initials/after_round.py": joined(
+        {
+            "initial": {
+                f"initial/digits/convnet/{init}/seed0.safetensors"
+                for init in ("iid-round", "pretrained-end", "iid-round-end")
+            }
+        },
+        retrained(runs(init=("iid-round", "pretrained-end", "iid-round-end"))),
+    ),
+    "src/fedscape/federated/algorithms/fedavg.py": joined(started_anew("pretrained"), retrained(RUNS)),
+    "src/fedscape/federated/algorithms/moon.py": {},
+    "src/fedscape/federated/servers/average.py": retrained(RUNS),
+    "src/fedscape/federated/servers/adam.py": {},
+    "src/fedscape/landscape/planes/finals.py": planes("finals", "finals-resnet20"),
+    "src/fedscape/landscape/planes/random.py": {},
+    "src/fedscape/tables/measures/final.py": CLAIMS,
+    "src/fedscape/tables/measures/trace.py": {},
+    "src/fedscape/figures/contour.py": {"figures": drawn(*CONTOURS)},
+    # what stages import
+    "src/fedscape/federated/aggregate.py": retrained(RUNS),
+    "src/fedscape/landscape/plane.py": planes(*(folder.split("/")[1] for folder in PLANES)),
+    "src/fedscape/landscape/surface.py": surfaces(),
+    "src/fedscape/connectivity/path.py": walked(),
+    "src/fedscape/connectivity/mixtures.py": averaged(),
+    "src/fedscape/curvature/traces.py": bent(),
+    "src/fedscape/drift/distances.py": joined(
+        {"drift": {f"{folder}/drift.csv" for folder in DRIFT}}, tabled()
+    ),
+    "src/fedscape/export/paraview.py": {"export": {f"{folder}/surface.vts" for folder in PLANES}},
+    "src/fedscape/tables/claims.py": CLAIMS,
+    "src/fedscape/figures/draw.py": {"figures": drawn(*FIGURES, "partitions")},
+    # two imports away from a script, and more
+    "src/fedscape/landscape/refine.py": surfaces(),
+    "src/fedscape/landscape/principal.py": planes(*(folder.split("/")[1] for folder in PLANES)),
+    "src/fedscape/curvature/density.py": bent(),
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_statement_more_makes_again_exactly_what_runs_it(marked, file):
+    with marked.edited(file, more_code):
+        assert marked.predicted("pilot") == costed(FILES[file])
+        if asks_snakemake(FILES, file):
+            assert marked.pending("pilot") == costed(FILES[file])
+
+
+def test_scripts_read_no_setting_behind_the_rules_back():
+    scripts = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
+    for script in scripts.glob("*.py"):
+        assert "snakemake.config" not in script.read_text(), script
