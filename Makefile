@@ -11,10 +11,10 @@ demo: .venv/installed
 	$(BIN)/snakemake --cores all
 	@echo "Figures: results/pilot/quick/figures/   Tables: results/pilot/quick/tables/   What they mean: results/README.md"
 
-# Tests of the library two at a time; those of the workflow share its results, and use both cores themselves.
+# Two at a time what uses one core; the other tests of the workflow share its results, and use both themselves.
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit
-	$(BIN)/python -m pytest tests/workflow
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/workflow/test_invalidation*.py tests/workflow/test_jobs.py
+	$(BIN)/python -m pytest tests/workflow --ignore-glob='*/test_invalidation*' --ignore-glob='*/test_jobs*'
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

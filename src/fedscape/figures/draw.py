@@ -9,7 +9,7 @@ import pandas as pd
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import texts
 from fedscape.figures.style import house_style, save
-from fedscape.files import read_csv
+from fedscape.files import read_measures
 from fedscape.plugins import load
 
 TITLE_LINE = 0.2  # inches of a line of the title
@@ -82,5 +82,5 @@ def selected(frame: pd.DataFrame, where: Mapping[str, object]) -> pd.DataFrame:
 
 def _read(paths: Sequence[Path]) -> pd.DataFrame:
     """All rows of some CSVs. One without rows is left out: its columns have no type yet."""
-    read = [read_csv(path) for path in paths]
+    read = [read_measures(path) for path in paths]
     return pd.concat([frame for frame in read if not frame.empty] or read[:1], ignore_index=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from fedscape.errors import FedscapeError
-from fedscape.files import read_csv
+from fedscape.files import read_measures
 
 
 def joined(paths: Sequence[str | Path], columns: Sequence[str]) -> pd.DataFrame:
@@ -16,7 +16,7 @@ def joined(paths: Sequence[str | Path], columns: Sequence[str]) -> pd.DataFrame:
     """
     frames = []
     for path in paths:
-        frame = read_csv(path)
+        frame = read_measures(path)
         missing = [column for column in columns if column not in frame]
         if missing:
             raise FedscapeError(f"{path}: column {missing[0]} is missing; delete the file to make it again")
