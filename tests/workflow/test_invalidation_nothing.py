@@ -18,6 +18,7 @@ PLUGIN = '"""Mine."""\n\nfrom dataclasses import dataclass\n\n\n@dataclass(froze
 EDITS = {
     "a number's spelling": (STUDY, at_scale("quick", "lr: 0.03}", "lr: 3.0e-2}")),
     "a whole number for a float": (STUDY, swap("clients: 10, alpha: 1.0}", "clients: 10, alpha: 1}")),
+    "an expectation's spelling": (STUDY, swap("expect: {above: 1}", "expect: {above: 1.0}")),
     "a grid's spelling": (
         STUDY,
         at_scale("quick", "{finals-resnet20: {grid: 13}}", "{finals-resnet20: {grid: [13, 13]}}"),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 from fedscape.errors import FedscapeError
 from fedscape.study.cases import case_of, check_analysis, measured
@@ -36,7 +37,8 @@ def build_claims(
         _check_expectation(entry["expect"], len(entry["cases"]), f"{place}.expect")
         wanted = _wanted(entry.get("where", {}), entry["cases"], names, place)
         cases = tuple(_case(one, section, name, analyses, runs) for one in wanted)
-        claims.append(Claim(entry["claim"], entry["source"], measure, section, name, cases, entry["expect"]))
+        expect = _one_spelling(entry["expect"])
+        claims.append(Claim(entry["claim"], entry["source"], measure, section, name, cases, expect))
     return tuple(claims)
 
 
@@ -72,6 +74,13 @@ def _case(
     there = {tuple(getattr(run, key) for key in where) for run in case.runs}
     whole = bool(case.runs) and there.issuperset(product(*where.values()))
     return replace(case, where=where) if whole else Case(where, (), (), ())
+
+
+def _one_spelling(expect: Any) -> Any:
+    """An expectation with whole numbers as floats, so that 1 and 1.0 are one setting."""
+    if isinstance(expect, Mapping):
+        return {key: _one_spelling(value) for key, value in expect.items()}
+    return float(expect) if isinstance(expect, int) else expect
 
 
 def _check_expectation(expect: Mapping, cases: int, place: str) -> None:
