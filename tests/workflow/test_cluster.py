@@ -6,12 +6,14 @@ node trains on from where it was, to the bits that it gives when it is left alon
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from itertools import combinations
 from pathlib import Path
 
+import psutil
 import pytest
 from clone import Clone
 from cluster import NODES, PATH, Cluster, running, wait_for
@@ -155,6 +157,7 @@ class Weather:
     def __init__(self, clone: Clone, cluster: Cluster):
         self.clone, self.cluster = clone, cluster
         self.dead, self.mended = None, 0.0  # a node, and when one was started again
+        self.held: psutil.Process | None = None  # stopped until SLURM gives it notice
         self.before = {job["JobId"] for job in cluster.jobs()}
         self.to_come = {"cancelled": self.cancel, "limited": self.limit, "preempted": self.preempt,
                         "orphaned": self.orphan}  # fmt: skip
@@ -169,6 +172,7 @@ class Weather:
                 if job and re.search(r"round \d+/", self.log(run)):
                     self.to_come.pop(run)(job)
             self.mend()
+            self.release()
             time.sleep(0.3)
 
     def jobs(self, run: str) -> list[dict]:
@@ -190,8 +194,17 @@ class Weather:
         self.cluster.ask("scancel", job["JobId"])
 
     def limit(self, job: dict) -> None:
-        # A minute is less than what the profile has SLURM give notice of, so this gives it now.
+        # A minute is less than what the profile has SLURM give notice of, so this does when it next looks at
+        # its jobs, twice a minute. The run would be over by then.
+        self.held = script_of(self.clone, job)
+        self.held.suspend()
         self.cluster.ask("scontrol", "update", f"JobId={job['JobId']}", "TimeLimit=1")
+
+    def release(self) -> None:
+        """Let the run that was held go on once SLURM has sent it the signal."""
+        if self.held and has_pending(self.held, signal.SIGTERM):
+            self.held.resume()
+            self.held = None
 
     def preempt(self, job: dict) -> None:
         node = job["NodeList"]
@@ -215,6 +228,22 @@ class Weather:
         for job in self.cluster.jobs():
             if job["JobState"] == "PENDING" and job["Reason"] == "BeginTime":
                 self.cluster.ask("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")
+
+
+def script_of(clone: Clone, job: dict) -> psutil.Process:
+    """The process that does the work of a SLURM job."""
+    scripts = f"{clone.folder}/.snakemake/scripts/"
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        of_job = (process.info["environ"] or {}).get("SLURM_JOB_ID") == job["JobId"]
+        if of_job and any(one.startswith(scripts) for one in process.info["cmdline"] or ()):
+            return process
+    raise AssertionError(f"no process of {job}")
+
+
+def has_pending(process: psutil.Process, number: signal.Signals) -> bool:
+    """Whether a signal waits for the process (Linux)."""
+    pending = re.search(r"^ShdPnd:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
+    return bool(int(pending[1], 16) >> (number - 1) & 1)
 
 
 @pytest.fixture(scope="module")
@@ -241,11 +270,11 @@ def write_broken_start(file: Path) -> None:
     save_file({name: tensor * 0 + 1e30 for name, tensor in weights.items()}, file)
 
 
-# Not `limited`: on a quick machine that run is over before SLURM has given notice.
 @pytest.mark.parametrize(
     ("run", "ended"),
     [
         ("cancelled", {"CANCELLED"}),
+        ("limited", {"FAILED", "TIMEOUT"}),  # by itself after the notice, or because its time was up
         ("preempted", None),
         ("orphaned", None),
     ],
