@@ -5,7 +5,7 @@ from fedscape.study import curvature
 from fedscape.study.catalog import constant, plugin_settings
 from fedscape.study.catalog import names as plugin_names
 from fedscape.study.connections import check_kind, connected, connection_settings
-from fedscape.study.grid import Run, grouped, matches, runs_of
+from fedscape.study.grid import Run, grouped, matching, runs_of
 from fedscape.study.planes import plane_settings
 from fedscape.study.selection import Names, check_choice, chosen_runs, subset_of
 from fedscape.study.study import Analysis, Figure, Method
@@ -103,9 +103,8 @@ def build_figures(
             for one in entry[source]:
                 if one not in drawn:
                     raise FedscapeError(f"{place}.partitions: {unknown('partition', one, drawn)}")
-        if (source in ("plane", "connectivity", "curvature") and not groups) or not any(
-            matches(run, chosen) for run in runs
-        ):
+        of_analysis = source in ("plane", "connectivity", "curvature")
+        if (of_analysis and not groups) or not matching(runs, chosen):
             raise FedscapeError(f"{place}.where: selects no run")
         figures[name] = Figure(kind, entry.get("title", ""), source, entry[source], chosen, groups)
     return figures
@@ -161,4 +160,4 @@ def _groups(entry: dict, members: list, content: dict, place: str) -> dict[str, 
 
 
 def _any_match(members: tuple, where: dict) -> bool:
-    return any(matches(run, where) for run in runs_of(members))
+    return bool(matching(runs_of(members), where))

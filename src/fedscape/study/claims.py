@@ -8,7 +8,7 @@ from typing import Any
 from fedscape.errors import FedscapeError
 from fedscape.study.cases import case_of, check_analysis, measured
 from fedscape.study.catalog import constant
-from fedscape.study.grid import Run, matches
+from fedscape.study.grid import Run, matching
 from fedscape.study.selection import Names, check_choice, check_names
 from fedscape.study.study import Case, Claim, Study
 
@@ -69,7 +69,7 @@ def _wanted(shared: Mapping, cases: Sequence[Mapping], names: Names, place: str)
 def _case(
     where: dict[str, list], section: str, name: str, analyses: Mapping[str, Mapping], runs: tuple[Run, ...]
 ) -> Case:
-    case = case_of(tuple(run for run in runs if matches(run, where)), section, name, analyses)
+    case = case_of(tuple(matching(runs, where)), section, name, analyses)
     # Lists mean all of their runs, crossed: the mean over those that happen to be there is another number.
     there = {tuple(getattr(run, key) for key in where) for run in case.runs}
     whole = bool(case.runs) and there.issuperset(product(*where.values()))

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from itertools import combinations
 
 from fedscape.errors import FedscapeError
-from fedscape.study.grid import Run, matches, runs_of
+from fedscape.study.grid import Run, matching, runs_of
 from fedscape.study.methods import kept_moment, moment
 from fedscape.study.selection import Names, chosen_runs
 from fedscape.study.study import Method
@@ -167,10 +167,7 @@ def _pairs(entry: Mapping, runs: tuple[Run, ...], names: Names, place: str) -> l
     for end in ("from", "to"):
         if end not in entry:
             raise FedscapeError(f"{place}: key '{end}' is missing")
-    ends = [
-        [run for run in runs if matches(run, names.selected(entry[end], f"{place}.{end}"))]
-        for end in ("from", "to")
-    ]
+    ends = [matching(runs, names.selected(entry[end], f"{place}.{end}")) for end in ("from", "to")]
     together = entry.get("seeds") == "together"
     shared = ["dataset", "model", *entry.get("each", []), *([] if together else ["seed"])]
     pairs = [

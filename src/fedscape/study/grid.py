@@ -43,16 +43,21 @@ def crossed(entries: Iterable[Mapping], every: Mapping[str, list]) -> tuple[Run,
     return tuple(dict.fromkeys(runs))
 
 
-def matches(run: Run, where: Mapping[str, object]) -> bool:
-    """Whether each key of `where` names this run's value."""
-    return all(getattr(run, key) in as_list(value) for key, value in where.items())
+def matching(runs: Iterable[Run], where: Mapping[str, object]) -> list[Run]:
+    """The runs of which each key of `where` names the value, in their order."""
+    chosen = list(runs)
+    for key, value in where.items():
+        wanted = as_list(value)
+        chosen = [run for run in chosen if getattr(run, key) in wanted]
+    return chosen
 
 
 def ordered(runs: Iterable[Run], where: Mapping[str, object]) -> list[Run]:
     """The runs that match, in the order in which the lists of `where` name their values."""
-    chosen = [run for run in runs if matches(run, where)]
     places = {key: {value: i for i, value in enumerate(as_list(where[key]))} for key in KEYS if key in where}
-    return sorted(chosen, key=lambda run: [place[getattr(run, key)] for key, place in places.items()])
+    return sorted(
+        matching(runs, where), key=lambda run: [place[getattr(run, key)] for key, place in places.items()]
+    )
 
 
 def grouped(runs: Iterable[Run], each: Iterable[str], together: bool) -> dict[str, tuple[Run, ...]]:

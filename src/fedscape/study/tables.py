@@ -6,7 +6,7 @@ from dataclasses import replace
 from fedscape.errors import FedscapeError
 from fedscape.study.cases import SECTIONS, case_of, check_analysis, measured
 from fedscape.study.catalog import constant
-from fedscape.study.grid import Run, matches
+from fedscape.study.grid import Run, matching
 from fedscape.study.selection import Names, check_choice, check_names
 from fedscape.study.study import Case, Column, Study, Table
 from fedscape.study.types import unknown
@@ -35,7 +35,7 @@ def build_tables(
         if name.partition(".")[0] in OF_EVERY_STUDY:
             raise FedscapeError(f"{place}: every study has a table of this name; choose another")
         shared = names.written_out(entry.get("where", {}))
-        here = [run for run in runs if matches(run, shared)]
+        here = matching(runs, shared)
         rows = _labelled(entry["rows"], here, f"{place}.rows")
         columns = _labelled(entry["columns"], here, f"{place}.columns")
         built = [
@@ -45,7 +45,7 @@ def build_tables(
         beside = [names.written_out(one.get("where", {})) for _, one in columns]
         cells = []
         for label, row in rows:
-            of_row = [run for run in here if matches(run, names.written_out(row.get("where", {})))]
+            of_row = matching(here, names.written_out(row.get("where", {})))
             cells.append(
                 tuple(
                     _cell(of_row, where, column, analyses, names, f"{place} ({label}, {column.label})")
@@ -143,7 +143,7 @@ def _cell(
     """
     if column.measure is None:
         return ()
-    here = [run for run in runs if matches(run, where)]
+    here = matching(runs, where)
     found = []
     for seed in names.every["seed"]:
         of_seed = tuple(run for run in here if run.seed == seed)
