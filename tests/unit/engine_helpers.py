@@ -34,6 +34,7 @@ from fedscape.streams import stream
 from fedscape.study.training import TrainingSettings
 
 SAMPLES = 23
+KINKED = 0.1  # share of the parameters of a small network that a unit or two reach
 TRAINING = TrainingSettings(rounds=1, local_epochs=3, batch_size=5, lr=0.05)
 
 
@@ -127,6 +128,16 @@ def channels_last(images: Tensor) -> Tensor:
     """Images as a lane has them. Another format rounds otherwise, and a ReLU makes much of that: after tens
     of steps with momentum one near zero has gone the other way."""
     return torch.empty_like(images, memory_format=torch.channels_last).copy_(images)
+
+
+def assert_close_but_for_kinks(actual: Tensor, expected: Tensor, rtol: float, atol: float) -> None:
+    """Equal up to rounding, but for a few values: those behind a ReLU whose input rounding has moved across zero.
+
+    Whether there is one depends on the processor. A wrong formula changes all values.
+    """
+    differ = ~torch.isclose(actual, expected, rtol=rtol, atol=atol)
+    assert differ.float().mean() < KINKED
+    torch.testing.assert_close(actual, expected, rtol=0, atol=100 * atol)
 
 
 def context_of(lanes: Lanes, rule: Rule, number: int = 1, clients: int = 1) -> Context:
