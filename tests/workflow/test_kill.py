@@ -4,8 +4,10 @@ A short form runs with the other tests. By hand, for longer:
 
     FEDSCAPE_KILLS=60 FEDSCAPE_KILL_SCALE=quick python -m pytest -s tests/workflow/test_kill.py
 
-FEDSCAPE_KILL_STUDY and FEDSCAPE_KILL_SEED choose another study and other moments; FEDSCAPE_KILL_EXECUTOR
-("--profile slurm --jobs 4") says where the jobs run.
+FEDSCAPE_KILL_STUDY and FEDSCAPE_KILL_SEED choose another study and other moments; FEDSCAPE_KILL_EXECUTOR says
+where the jobs run. On a cluster they must have as many threads as here, because other threads give other bits:
+
+    --profile slurm --jobs 4 --set-threads train=1 pretrain=1 surface=1 surface_part=1
 """
 
 import json
