@@ -24,6 +24,7 @@ class Ended:
     note: Path
     folder: Path  # its resume folder
     outputs: list[str]  # as Snakemake knows them
+    temporary: bool  # Snakemake removes the outputs once they are used
 
 
 def keep_notes(folder: str | Path, outputs: Sequence[str]) -> None:
@@ -36,16 +37,18 @@ def keeps_notes() -> bool:
     return bool(_notes)
 
 
-def write_note(folder: Path) -> None:
+def write_note(folder: Path, temporary: bool) -> None:
     """Note that the job has ended, and that its resume folder is still there."""
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    write_json(_notes["folder"] / f"{name}.json", {"folder": str(folder), "outputs": _notes["outputs"]})
+    note = {"folder": str(folder), "outputs": _notes["outputs"], "temporary": temporary}
+    write_json(_notes["folder"] / f"{name}.json", note)
 
 
 def read_note(path: Path) -> Ended | None:
     """A note, or None if it is gone or none of ours."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return Ended(path, Path(found["folder"]), [str(one) for one in found["outputs"]])
+        outputs = [str(one) for one in found["outputs"]]
+        return Ended(path, Path(found["folder"]), outputs, bool(found["temporary"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

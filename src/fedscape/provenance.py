@@ -9,6 +9,8 @@ import fedscape
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scipy", "safetensors", "snakemake")
 PATIENCE = 10  # seconds that git may take
+# What numbers come from within the clone: not the profile that wants an account, nor the costs in config/.
+SOURCES = ("src", "workflow", "rules", "Snakefile", "config/studies")
 
 
 def versions() -> dict[str, object]:
@@ -23,13 +25,15 @@ def versions() -> dict[str, object]:
 
 
 def commit() -> dict[str, object]:
-    """`commit` of the clone that the library lies in, and whether tracked files differ from it (`dirty`).
+    """`commit` of the clone that the library lies in; `dirty`: whether its code or studies differ from that.
 
     Both are None without git, or outside a clone.
     """
     folder = Path(fedscape.__file__).resolve().parent
     head = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    changes = _git(
+        folder, "status", "--porcelain", "--untracked-files=no", "--", *(f":/{one}" for one in SOURCES)
+    )
     return {"commit": head, "dirty": None if head is None or changes is None else bool(changes)}
 
 

@@ -29,7 +29,9 @@ from fedscape.files import atomic, write_json
 PROGRESS = "progress.json"
 LOCK = "lock"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # what SLURM sends ahead of a time limit or a pre-emption
-END_TIME_VARIABLE = "SLURM_JOB_END_TIME"  # seconds since the epoch, set by SLURM in every job
+END_TIME_VARIABLE = (
+    "SLURM_JOB_END_TIME"  # seconds since the epoch; SLURM 22.05 has none, the signal alone counts there
+)
 EXIT_SECONDS = 30  # what the end of a job needs beyond its last commit (Python, CUDA, slow disks)
 GAP_FACTOR = 1.5  # a step may take longer than the longest one so far
 NO_HARD_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
@@ -124,8 +126,8 @@ class ResumeFolder:
         First the state says "finished": a process killed after that is followed by one that only calls
         `finish` again. Each output appears at once (a hard link, or a copy that is renamed). The folder goes
         last, by one rename, so there is no moment at which neither it nor the outputs are whole. A job of
-        Snakemake's leaves it with the outputs alone, as links, until it is on record (`fedscape.ended`);
-        not if they are temporary: Snakemake removes those, and they would stay here.
+        Snakemake's leaves it with the outputs alone, as links, until it is on record (`fedscape.ended`).
+        temporary: Snakemake removes the outputs once they are used.
         """
         for name in outputs:
             with (self.folder / name).open("rb") as file:
@@ -134,9 +136,9 @@ class ResumeFolder:
         self._write_progress()
         linked = [_put(self.folder / name, Path(path)) for name, path in outputs.items()]
         self._remove_waste()
-        if keeps_notes() and all(linked) and not temporary:
+        if keeps_notes() and all(linked):
             _clear(self.folder, {PROGRESS, LOCK, *outputs})
-            write_note(self.folder)
+            write_note(self.folder, temporary)
         else:
             remove(self.folder)
 

@@ -174,6 +174,14 @@ def test_where_memory_ends_lanczos_is_restarted(monkeypatch, ends):
         assert np.linalg.norm(vector) == pytest.approx(1) and residual < hessian.TOLERANCE
 
 
+def test_the_second_eigenvalue_is_not_taken_for_the_first():
+    """1 % apart, where a residual may be small before the largest one has shown itself."""
+    values = torch.from_numpy(0.3 * abs(np.random.default_rng(0).standard_normal(3000)))
+    values[:6] = torch.tensor([10, 9.9, 6, 5, 4, 3])
+    found = [top_eigenpairs(lambda v: values * v, 3000, 1, seed, "cpu").values[0] for seed in range(100)]
+    np.testing.assert_allclose(found, 10, rtol=1e-4)
+
+
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_a_hessian_of_zeros_or_of_nan_has_no_eigenpairs(value):
     with pytest.raises(ArpackError):

@@ -22,7 +22,7 @@ def job(tmp_path, monkeypatch):
     FOLDER.mkdir(parents=True)
     computed = []
 
-    def run(fingerprint="f"):
+    def run(fingerprint="f", temporary=False):
         with ResumeFolder("results/s/quick/runs/a/resume", fingerprint) as folder:
             if not folder.finished:
                 computed.append(fingerprint)
@@ -31,7 +31,7 @@ def job(tmp_path, monkeypatch):
                 (folder.folder / "clients").mkdir()
                 for path in OUTPUTS:
                     (folder.folder / Path(path).name).write_text("made")
-            folder.finish({Path(path).name: path for path in OUTPUTS})
+            folder.finish({Path(path).name: path for path in OUTPUTS}, temporary)
         return computed
 
     return run
@@ -94,6 +94,21 @@ def test_nothing_is_marked_while_another_snakemake_works_or_when_nobody_asks(job
     assert not started()
 
 
+def test_what_is_removed_after_use_is_kept_until_it_is_recorded_like_all_else(tmp_path, job):
+    job(temporary=True)
+    settle(mark=True)
+    for path in OUTPUTS:
+        Path(path).unlink()
+    assert job(temporary=True) == ["f"]
+    recorded(tmp_path)
+    for record in STARTED.iterdir():
+        record.unlink()
+    for path in OUTPUTS:
+        Path(path).unlink()  # used
+    settle()
+    assert not list((tmp_path / "results/s/quick/runs/a").iterdir())
+
+
 @pytest.mark.parametrize("reason", ["an output is gone", "it has begun again"])
 def test_the_folder_stays_while_it_may_be_needed(tmp_path, job, reason):
     job()
@@ -126,14 +141,6 @@ def test_where_links_are_impossible_no_copy_is_kept(tmp_path, job, monkeypatch):
     monkeypatch.setattr(os, "link", no_link)
     job()
     assert not (tmp_path / "results/s/quick/runs/a/resume").exists()
-
-
-def test_temporary_outputs_are_not_kept(tmp_path, job):
-    with ResumeFolder("results/s/quick/runs/b/resume", "f") as folder:
-        (folder.folder / "rows").write_text("made")
-        folder.finish({"rows": tmp_path / "rows.csv"}, temporary=True)
-    assert not (tmp_path / "results/s/quick/runs/b/resume").exists()
-    assert not (tmp_path / "results/s/quick/unrecorded").exists()
 
 
 def test_a_library_call_leaves_nothing(tmp_path, monkeypatch):

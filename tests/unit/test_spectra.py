@@ -1,5 +1,6 @@
 """Estimates of traces and densities on matrices whose spectrum is known, and the agreement of diagonals."""
 
+import math
 from dataclasses import astuple
 
 import curved
@@ -146,6 +147,11 @@ def test_an_operator_with_one_eigenvalue_ends_after_a_step(value):
     grid, density = smoothed(found, 0.01)
     assert grid[density.argmax()] == pytest.approx(value, abs=1e-3)
     assert np.trapezoid(density, grid) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_hessian_of_nan_has_no_density():
+    with pytest.raises(FloatingPointError, match="not finite"):
+        quadrature(lambda vector: math.nan * vector, SIZE, 5, 2, 0, "cpu")
 
 
 # Agreement of clients

@@ -106,12 +106,16 @@ def _own(committed: Mapping[Key, float]) -> Iterator[tuple[Key, float]]:
             steps = run["samples"] * training["participation"] * epochs * done
             evaluated = done // training["evaluate_every"] + 2
             label, sizes = model_label(run["model"]), "x".join(map(str, shape["shape"]))
-            seconds = run["seconds"] - run["evaluation_seconds"]
+            cores = run["threads"] if run["device"] == CPU else 1
+            seconds, evaluating = (
+                cores * time
+                for time in (run["seconds"] - run["evaluation_seconds"], run["evaluation_seconds"])
+            )
             evaluations = evaluated * (run["samples"] + shape["test"])
             factor = committed.get(("method", run["algorithm"]["kind"], "", CPU), 1.0)
         except (OSError, ValueError, KeyError, TypeError, FedscapeError):
             continue  # made before these numbers were kept
         if steps and seconds >= OWN_SECONDS:
             yield ("step", label, sizes, run["device"]), seconds / steps / factor
-            yield ("evaluation", label, sizes, run["device"]), run["evaluation_seconds"] / evaluations
+            yield ("evaluation", label, sizes, run["device"]), evaluating / evaluations
             yield ("parameters", label, sizes, run["device"]), run["parameters"]

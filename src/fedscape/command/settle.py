@@ -36,7 +36,7 @@ def settle(mark: bool = False) -> None:
 
 
 def _is_recorded(job: Ended) -> bool:
-    """Whether Snakemake has recorded the end of the job, and left its outputs in place."""
+    """Whether Snakemake has recorded the end of the job, and left its outputs in place (if it means to)."""
     if not FOLDER.is_dir():  # it keeps its records elsewhere
         return True
     try:
@@ -45,4 +45,5 @@ def _is_recorded(job: Ended) -> bool:
     except FileNotFoundError:
         return False
     begun = any(record_path(STARTED, output).exists() for output in job.outputs)
-    return min(made) >= ended and not begun and all(Path(output).exists() for output in job.outputs)
+    there = job.temporary or all(Path(output).exists() for output in job.outputs)
+    return min(made) >= ended and not begun and there

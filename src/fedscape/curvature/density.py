@@ -37,10 +37,15 @@ class Quadrature:
 def quadrature(
     product: Product, size: int, steps: int, vectors: int, seed: int, device: torch.device
 ) -> Quadrature:
-    """Nodes and weights from so many Rademacher vectors of the stream `probe`; steps x vectors products."""
+    """Nodes and weights from so many Rademacher vectors of the stream `probe`; steps x vectors products.
+
+    Raises FloatingPointError where a product is not finite.
+    """
     nodes, weights = [], []
     for start in probes(vectors, size, seed, device):
         *_, state = lanczos(product, start, steps)
+        if not np.isfinite(state.diagonal).all():
+            raise FloatingPointError("a Hessian product is not finite")
         values, eigenvectors = state.eigen()
         nodes.append(values)
         weights.append(eigenvectors[0] ** 2)

@@ -139,7 +139,13 @@ def _estimated_traces(here: Here, wanted: Wanted, product: HessianProduct, seed:
 
 def _density(here: Here, wanted: Mapping, product: HessianProduct, seed: int) -> list[dict]:
     before = product.count
-    found = quadrature(product, product.size, wanted["steps"], wanted["probes"], seed, here.subject.device)
+    try:
+        found = quadrature(
+            product, product.size, wanted["steps"], wanted["probes"], seed, here.subject.device
+        )
+    except FloatingPointError as error:
+        log.warning("no density found (%s)", error)  # one model must not take the others along
+        return []
     spent, samples = product.count - before, len(here.data.labels)
     return [
         dict(zip(DENSITY_COLUMNS, (value, density, spent, samples), strict=True))
