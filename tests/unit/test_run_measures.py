@@ -40,6 +40,15 @@ def test_spreads_are_taken_among_like_runs_and_averaged():
     assert math.isnan(measured("spread", {"runs": missing}, across="partition"))
 
 
+@pytest.mark.parametrize(("iid", "gap"), [(0.9, 0.2), (0.5, -0.2)])
+def test_a_gap_has_a_sign(iid, gap):
+    rows = [{"partition": "iid", "test_accuracy": iid}, {"partition": "dir0.1", "test_accuracy": 0.7}]
+    frames = {"runs": runs_frame(*rows)}
+    assert measured("spread", frames, across="partition", minus="dir0.1") == pytest.approx(gap)
+    assert measured("spread", frames, across="partition") == pytest.approx(0.2)
+    assert math.isnan(measured("spread", frames, across="partition", minus="users"))
+
+
 def test_points_of_a_grid_are_one_method():
     rows = accuracy(**{"a.g1": [0.2], "a.g2": [0.4], "b": [0.9]})
     assert measured("spread", {"runs": runs_frame(*rows)}, across="method") == pytest.approx(0.9 - 0.3)

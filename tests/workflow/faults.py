@@ -83,7 +83,8 @@ class Campaign:
         self.jobs = {job.log: job for job in clone.jobs(study, scale)}
         self.tally = Tally()
         self._driver: subprocess.Popen | None = None
-        self._owed: dict[str, dict] = {}  # log of a killed job -> what it had committed
+        # Log of a job that died, or lost its Snakemake -> what it had committed, when it last wrote the log.
+        self._owed: dict[str, tuple[dict, int]] = {}
 
     def play(self, kills: int, seed: int) -> Tally:
         """Make the study, with so many kills on the way, if there is time for them."""
@@ -104,8 +105,8 @@ class Campaign:
             self._finish()
         finally:
             self._stop()
-        for log, committed in self._owed.items():
-            self._judge(log, committed)
+        for log, owed in self._owed.items():
+            self._judge(log, *owed)
         return self.tally
 
     def _is_made(self) -> bool:
@@ -134,12 +135,16 @@ class Campaign:
         if how == "snakemake" or (how == "group" and is_local):
             self._driver.wait()
             self.tally.kills["snakemake"] += 1
+        if how == "snakemake":
+            for _, orphan in self._running():
+                if orphan.rule in STAGES:
+                    self._note(orphan)
         for one, killed in dying:
             while _is_alive(one):
                 time.sleep(LOOK)
             if killed.rule in STAGES:
                 self.tally.kills[killed.rule] += 1
-                self._note(killed)
+                self.tally.committed[killed.rule] += self._note(killed)
         return True
 
     def _wait_for_moment(self, process: psutil.Process, job: Job, moment: float, after_commit: bool) -> None:
@@ -156,24 +161,28 @@ class Campaign:
             while _is_alive(process) and time.monotonic() < until:
                 time.sleep(LOOK)
 
-    def _note(self, job: Job) -> None:
-        """What a killed job had committed: the next process has to go on from there."""
+    def _note(self, job: Job) -> bool:
+        """Whether a job had committed something: the next process has to go on from there."""
         try:
             state = json.loads((self.clone.folder / job.resume / PROGRESS).read_text())
         except FileNotFoundError:
-            return
-        if (before := self._owed.get(job.log)) and _amount(state) < _amount(before):
+            return False
+        before, _ = self._owed.get(job.log, (state, 0))
+        if _amount(state) < _amount(before):
             self.tally.losses.append(
                 f"{job.log}: {before['progress']} was committed, now {state['progress']}"
             )
-        if _amount(state):
-            self.tally.committed[job.rule] += 1
-            self._owed[job.log] = state
+        if not _amount(state):
+            return False
+        self._owed[job.log] = state, (self.clone.folder / job.log).stat().st_mtime_ns
+        return True
 
-    def _judge(self, log: str, committed: dict) -> None:
-        """Whether the last process of a job that was killed went on from what was committed."""
-        text = (self.clone.folder / log).read_text()
-        if AFRESH in text or not (committed["finished"] or CONTINUED.search(text)):
+    def _judge(self, log: str, committed: dict, written: int) -> None:
+        """Whether the last process of a job went on from what was committed, if there had to be another one."""
+        path = self.clone.folder / log
+        text = path.read_text()
+        was_the_last = committed["finished"] is not None and path.stat().st_mtime_ns == written
+        if AFRESH in text or not (was_the_last or CONTINUED.search(text)):
             self.tally.losses.append(f"{log}: made again from the start, though {committed} was committed")
 
     def _running(self) -> list[tuple[psutil.Process, Job]]:

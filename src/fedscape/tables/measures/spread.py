@@ -1,7 +1,8 @@
 """How far the results of runs lie apart that differ in one thing: the highest mean minus the lowest one.
 
-Over partitions it is the gap from IID to non-IID data, over methods the spread between algorithms. Runs that
-differ in more than that (and their seed) are compared among their like, and the spreads averaged.
+Between two partitions, with `minus`, it is the gap from IID to non-IID data; over methods, the spread between
+algorithms. Runs that differ in more than that (and their seed) are compared among their like, and the spreads
+averaged.
 """
 
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ class Settings:
     ] = "test_accuracy"  # of the last round's global model, mean over seeds
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
     choose: Literal["validation_accuracy", "validation_loss"] | None = None
+    minus: str | None = None  # of two, the one whose mean is subtracted from the other's, whichever is higher
 
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
@@ -41,5 +43,16 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     means = by_seed(runs, settings.column, [*beside, settings.across]).mean(axis=1, skipna=False)
     groups = means.groupby(beside) if beside else means.groupby(lambda _: 0)
     alone = (groups.size() < 2).any()
-    spreads = groups.agg(lambda one: one.max(skipna=False) - one.min(skipna=False))
+    if settings.minus is None:
+        spreads = groups.agg(lambda one: one.max(skipna=False) - one.min(skipna=False))
+    else:
+        spreads = groups.agg(lambda one: _gap(one, settings))
     return float("nan") if alone else float(spreads.mean(skipna=False))
+
+
+def _gap(means: pd.Series, settings: Settings) -> float:
+    """The other mean minus the one that is named; NaN if there are not these two."""
+    subtracted = means.index.get_level_values(settings.across) == settings.minus
+    if len(means) != 2 or subtracted.sum() != 1:
+        return float("nan")
+    return means[~subtracted].item() - means[subtracted].item()
