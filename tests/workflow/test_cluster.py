@@ -151,6 +151,37 @@ def test_jobs_for_a_gpu_have_one_each_and_local_rules_are_not_sent(sent):
     assert not list((clone.folder / ".snakemake/slurm_logs").rglob("*.log"))
 
 
+def test_what_ends_without_snakemake_is_not_computed_again(sent, cluster):
+    """Also where Snakemake removes the outputs once they are used: of the parts of a surface nothing else is left."""
+    clone, _ = sent
+    surface = clone.folder / "results/pilot/smoke/planes/three/digits_all_seed0/surface.csv"
+    before = surface.read_bytes()
+    surface.unlink()
+    known = {job["JobId"] for job in cluster.jobs()}
+    again = (str(surface.relative_to(clone.folder)), *SHORT, "--config", "scale=smoke")
+
+    def parts() -> list[str]:
+        """States of the jobs that make the two parts."""
+        new = [job for job in cluster.jobs() if job["JobId"] not in known]
+        return [job["JobState"] for job in new if job["Rule"] == "surface_part"]
+
+    driver = through_slurm(clone, cluster, *again)
+    try:
+        wait_for(lambda: len(parts()) == 2, "both parts to be sent", parts, PATIENCE)
+    finally:
+        driver.kill()
+        driver.wait()
+    wait_for(lambda: parts() == ["COMPLETED"] * 2, "both parts to end", parts, PATIENCE)
+    clone.snakemake("--unlock")
+    assert through_slurm(clone, cluster, *again).wait(PATIENCE) == 0
+    assert surface.read_bytes() == before
+    for part in (1, 2):
+        log = clone.folder / f"results/pilot/smoke/logs/surface_part/three_digits_all_seed0_{part}-of-2.log"
+        assert "finished before; its outputs are put in place again" in log.read_text()
+    assert not list(clone.folder.glob("results/**/*resume*"))
+    assert not list((clone.folder / "results/pilot/smoke/unrecorded").iterdir())
+
+
 class Weather:
     """A campaign on a cluster where each run meets its own kind of weather once it has trained a few rounds."""
 
