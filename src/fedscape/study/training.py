@@ -59,7 +59,7 @@ class Augmentation:
     rotation: float = 0.0  # largest angle in degrees, uniform in both directions; black comes in at corners
     scale: float = 0.0  # zoom factor about the centre, uniform in 1 - scale to 1 + scale
     brightness: float = 0.0  # largest amount added or taken, as a share of the way from black to white
-    # whose mean and deviation of channels clients normalise by: the data set's, as evaluations do, or their own
+    # whose mean and deviation clients normalise channels by: the data set's, as evaluations do, or their own
     normalise: Literal["dataset", "client"] = "dataset"
 
     def __post_init__(self):
