@@ -27,6 +27,12 @@ def test_profiles_name_rules_that_there_are():
     assert set(profile["set-resources"]) | set(profile["set-threads"]) <= set(rules()) - set(LOCAL)
 
 
+def test_the_slurm_profile_lets_time_and_memory_grow_with_each_attempt():
+    for name, asked in yaml.safe_load(SLURM.read_text())["set-resources"].items():
+        for resource in {"runtime", "mem_mb"} & set(asked):
+            assert "* attempt" in str(asked[resource]), (name, resource)
+
+
 def test_profiles_hold_options_of_snakemake(smoke):
     known = set(re.findall(r"--([a-z][a-z-]+)", smoke.snakemake("--help").stdout))
     for path in (DEFAULT, SLURM):
@@ -73,4 +79,5 @@ def test_a_site_is_named_in_one_place(planned):
         ):
             assert text in planned[name], name
         assert ("gpu=1" in planned[name].split(", ")) == (name in ON_GPU), name
+    assert "runtime=60" in planned["drift"].split(", ")
     assert "runtime=1440" in planned["train"] and "mem_mb=32000" in planned["train"]
