@@ -190,8 +190,8 @@ class Weather:
         self.dead, self.mended = None, 0.0  # a node, and when one was started again
         self.held: psutil.Process | None = None  # stopped until SLURM gives it notice
         self.before = {job["JobId"] for job in cluster.jobs()}
-        self.to_come = {"cancelled": self.cancel, "limited": self.limit, "preempted": self.preempt,
-                        "orphaned": self.orphan}  # fmt: skip
+        self.to_come = {"cancelled": self.cancel, "preempted": self.preempt, "orphaned": self.orphan,
+                        "limited": self.limit}  # fmt: skip
 
     def play(self, driver: subprocess.Popen) -> None:
         """Until the campaign is over."""
@@ -225,15 +225,20 @@ class Weather:
         self.cluster.ask("scancel", job["JobId"])
 
     def limit(self, job: dict) -> None:
-        # A minute is less than what the profile has SLURM give notice of, so this does when it next looks at
-        # its jobs, twice a minute. The run would be over by then.
+        # Less than what the profile has SLURM give notice of is left then, so it does when it next looks at its
+        # jobs, twice a minute. The run would be over by then.
         self.held = script_of(self.clone, job)
         self.held.suspend()
-        self.cluster.ask("scontrol", "update", f"JobId={job['JobId']}", "TimeLimit=1")
+        if self.to_come or self.dead:  # last of all: the node that dies may be this one's
+            self.to_come["limited"] = self.limit
+            return
+        hours, minutes, _ = map(int, job["RunTime"].split(":"))
+        limit = f"TimeLimit={60 * hours + minutes + 2}"
+        self.cluster.ask("scontrol", "update", f"JobId={job['JobId']}", limit)
 
     def release(self) -> None:
         """Let the run that was held go on once SLURM has sent it the signal."""
-        if self.held and has_pending(self.held, signal.SIGTERM):
+        if self.held and "limited" not in self.to_come and has_pending(self.held, signal.SIGTERM):
             self.held.resume()
             self.held = None
 
@@ -272,8 +277,12 @@ def script_of(clone: Clone, job: dict) -> psutil.Process:
 
 
 def has_pending(process: psutil.Process, number: signal.Signals) -> bool:
-    """Whether a signal waits for the process (Linux)."""
-    pending = re.search(r"^ShdPnd:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
+    """Whether a signal waits for the process (Linux); False if it is gone."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+    pending = re.search(r"^ShdPnd:\s*(\w+)", status, re.MULTILINE)
     return bool(int(pending[1], 16) >> (number - 1) & 1)
 
 
