@@ -228,8 +228,9 @@ class Weather:
         # Less than what the profile has SLURM give notice of is left then, so it does when it next looks at its
         # jobs, twice a minute. The run would be over by then.
         self.held = script_of(self.clone, job)
-        self.held.suspend()
-        if self.to_come or self.dead:  # last of all: the node that dies may be this one's
+        if self.held:
+            self.held.suspend()
+        if not self.held or self.to_come or self.dead:  # last of all: the node that dies may be this one's
             self.to_come["limited"] = self.limit
             return
         hours, minutes, _ = map(int, job["RunTime"].split(":"))
@@ -266,14 +267,14 @@ class Weather:
                 self.cluster.ask("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")
 
 
-def script_of(clone: Clone, job: dict) -> psutil.Process:
-    """The process that does the work of a SLURM job."""
+def script_of(clone: Clone, job: dict) -> psutil.Process | None:
+    """The process that does the work of a SLURM job, if it has started."""
     scripts = f"{clone.folder}/.snakemake/scripts/"
     for process in psutil.process_iter(["cmdline", "environ"]):
         of_job = (process.info["environ"] or {}).get("SLURM_JOB_ID") == job["JobId"]
         if of_job and any(one.startswith(scripts) for one in process.info["cmdline"] or ()):
             return process
-    raise AssertionError(f"no process of {job}")
+    return None
 
 
 def has_pending(process: psutil.Process, number: signal.Signals) -> bool:
