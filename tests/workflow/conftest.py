@@ -3,15 +3,6 @@
 import pytest
 from clone import STUDIES, Clone
 
-DEAR = ("made", "smoke")  # clones in which jobs run, which takes minutes
-
-
-def pytest_collection_modifyitems(items):
-    """For `--dist loadgroup`: files whose tests share a clone go to one worker, other files to any."""
-    groups = {item.path: name for item in items for name in DEAR if name in item.fixturenames}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups.get(item.path, item.path.stem)))
-
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory) -> Clone:
