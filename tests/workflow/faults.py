@@ -83,8 +83,8 @@ class Campaign:
         self.jobs = {job.log: job for job in clone.jobs(study, scale)}
         self.tally = Tally()
         self._driver: subprocess.Popen | None = None
-        # Log of a job that died, or lost its Snakemake -> what it had committed, when it last wrote the log.
-        self._owed: dict[str, tuple[dict, int]] = {}
+        # Log of a job that died, or lost its Snakemake -> what it had committed, and the log as it was (None: not yet).
+        self._owed: dict[str, tuple[dict, tuple | None]] = {}
 
     def play(self, kills: int, seed: int) -> Tally:
         """Make the study, with so many kills on the way, if there is time for them."""
@@ -167,21 +167,21 @@ class Campaign:
             state = json.loads((self.clone.folder / job.resume / PROGRESS).read_text())
         except FileNotFoundError:
             return False
-        before, _ = self._owed.get(job.log, (state, 0))
+        before, _ = self._owed.get(job.log, (state, None))
         if _amount(state) < _amount(before):
             self.tally.losses.append(
                 f"{job.log}: {before['progress']} was committed, now {state['progress']}"
             )
         if not _amount(state):
             return False
-        self._owed[job.log] = state, (self.clone.folder / job.log).stat().st_mtime_ns
+        self._owed[job.log] = state, _state(self.clone.folder / job.log)
         return True
 
-    def _judge(self, log: str, committed: dict, written: int) -> None:
+    def _judge(self, log: str, committed: dict, written: tuple | None) -> None:
         """Whether the last process of a job went on from what was committed, if there had to be another one."""
         path = self.clone.folder / log
         text = path.read_text()
-        was_the_last = committed["finished"] is not None and path.stat().st_mtime_ns == written
+        was_the_last = committed["finished"] is not None and _state(path) == written
         if AFRESH in text or not (was_the_last or CONTINUED.search(text)):
             self.tally.losses.append(f"{log}: made again from the start, though {committed} was committed")
 
