@@ -13,6 +13,7 @@ RUNS: set[Run] = {
     *(("convnet", "dir1.0", f"{init}-end", "fedavg-more") for init in ("pretrained", "iid-round")),
     *(("convnet", p, "random", f"fedavg-p{s}") for p in ("iid-50", "dir0.5-50") for s in (0.2, 0.5, 0.8)),
 }
+SPLITS = {partition for _, partition, _, _ in RUNS}
 CONTINUED = {  # start -> the run that it continues
     "iid-round": ("convnet", "iid", "random", "fedavg"),
     "pretrained-end": ("convnet", "dir1.0", "pretrained", "fedavg"),

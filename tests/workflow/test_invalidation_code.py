@@ -10,6 +10,7 @@ from quick_pilot import (
     FIGURES,
     PLANES,
     RUNS,
+    SPLITS,
     averaged,
     bent,
     costed,
@@ -30,11 +31,10 @@ from quick_pilot import (
 CONTOURS = {
     name for name, source in FIGURES.items() if source.startswith("planes/") and "local" not in source
 }
-EVERY_SPLIT = tuple({partition for _, partition, _, _ in RUNS})
 EVERYTHING = joined(
     {"dataset": {"data/digits/dataset.json", "data/digits-proxy/dataset.json"}},
     starts(*((model, init) for model, _, init, _ in RUNS)),
-    split_anew(*EVERY_SPLIT),
+    split_anew(*SPLITS),
 )
 
 # file -> the jobs that a dry run lists when there is a statement more in it, and no others.

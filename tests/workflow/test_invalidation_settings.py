@@ -8,6 +8,7 @@ from quick_pilot import (
     FIGURES,
     PLANES,
     RUNS,
+    SPLITS,
     averaged,
     bent,
     costed,
@@ -29,7 +30,6 @@ STUDY = "config/studies/pilot.yaml"
 CONFIG = "config/config.yaml"
 # The other two methods name their own lr at this scale.
 COMMON_LR = ("fedavg", "fedavg-p0.2", "fedavg-p0.5", "fedavg-p0.8")
-SPLITS = tuple(dict.fromkeys(partition for _, partition, _, _ in RUNS))
 
 
 def quick(*pairs):

@@ -8,10 +8,12 @@ spelling, closes these holes and makes the reason for a rerun readable.
 import json
 from collections.abc import Mapping
 
+_JSON = json.JSONEncoder(sort_keys=True)  # `json.dumps` would make one for each value
+
 
 def encode(settings: Mapping[str, object]) -> list[str]:
     """Nested settings as sorted `a.b=<json>` strings; names hold no dot, values are builtin types."""
-    return sorted(f"{name}={json.dumps(value, sort_keys=True)}" for name, value in _flat(settings, ""))
+    return sorted(f"{name}={_JSON.encode(value)}" for name, value in _flat(settings, ""))
 
 
 def decode(strings: list[str]) -> dict:
