@@ -46,6 +46,7 @@ for study in CAMPAIGN.targets if MAIN else ():
 
 
 onstart:
+    gc.enable()
     write_settings(workflow)
 
 

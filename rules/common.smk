@@ -23,9 +23,9 @@ from fedscape.study.stages import STAGES
 from fedscape.study.stages import tracked as tracked_strings
 from fedscape.study.tables import OF_EVERY_STUDY
 
-# What Snakemake builds for thousands of jobs stays to the end, and Python's collector would look through all of
-# it hundreds of times: a sixth of the seconds of a dry run.
-gc.set_threshold(100_000, 50, 100)
+# What Snakemake builds for thousands of jobs stays to the end, yet Python's collector would look through it over
+# and over: a fifth of the seconds of a dry run. It is back when jobs run, which may take days.
+gc.disable()
 
 NAME = r"[a-z0-9][a-z0-9.-]*"
 
