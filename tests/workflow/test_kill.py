@@ -5,18 +5,22 @@ A short form runs with the other tests. By hand, for longer:
     FEDSCAPE_KILLS=60 FEDSCAPE_KILL_SCALE=quick python -m pytest -s tests/workflow/test_kill.py
 
 FEDSCAPE_KILL_STUDY and FEDSCAPE_KILL_SEED choose another study and other moments; FEDSCAPE_KILL_EXECUTOR says
-where the jobs run. On a cluster they must have as many threads as here, because other threads give other bits:
+where the jobs run. With `--profile slurm` that is a SLURM of the test's own. Jobs must have as many threads there
+as here, because other threads give other bits:
 
-    --profile slurm --jobs 4 --set-threads train=1 pretrain=1 surface=1 surface_part=1
+    --profile slurm --jobs 4 --slurm-init-seconds-before-status-checks 3 --latency-wait 20
+    --set-threads train=1 pretrain=1 surface=1 surface_part=1
 """
 
 import json
 import os
 import shlex
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 import pytest
 from clone import Clone
+from cluster import logged_in, running
 from faults import Campaign
 
 KILLS = int(os.environ.get("FEDSCAPE_KILLS", "10"))
@@ -42,7 +46,17 @@ def undisturbed(smoke, tmp_path_factory) -> Clone:
     return clone
 
 
-def test_a_study_under_fire(undisturbed, tmp_path, capsys):
+@pytest.fixture
+def environment(tmp_path_factory) -> Iterator[Mapping[str, str]]:
+    """What Snakemake needs to find the cluster that jobs run on, if they do."""
+    if "slurm" not in EXECUTOR:
+        yield {}
+        return
+    with running(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield logged_in(cluster)
+
+
+def test_a_study_under_fire(undisturbed, environment, tmp_path, capsys):
     jobs = undisturbed.jobs(STUDY, SCALE)
     benchmarks = undisturbed.folder / "results" / STUDY / SCALE / "benchmarks"
     seconds = {
@@ -51,7 +65,7 @@ def test_a_study_under_fire(undisturbed, tmp_path, capsys):
     }
     seconds["pretrain"] = seconds["initial"]  # both write their benchmarks to one folder
     clone = Clone(tmp_path)
-    tally = Campaign(clone, STUDY, SCALE, seconds, EXECUTOR).play(KILLS, SEED)
+    tally = Campaign(clone, STUDY, SCALE, seconds, EXECUTOR, environment).play(KILLS, SEED)
     with capsys.disabled():
         print(f"\n{STUDY} at {SCALE}, {' '.join(EXECUTOR)}, seed {SEED}\n{tally}")
     assert tally.kills.total() >= KILLS / 2
