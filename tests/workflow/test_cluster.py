@@ -182,6 +182,17 @@ def test_what_ends_without_snakemake_is_not_computed_again(sent, cluster):
     assert not list((clone.folder / "results/pilot/smoke/unrecorded").iterdir())
 
 
+def final(run: str) -> str:
+    """The last model of a run of the weather."""
+    return f"{RUNS}/{run}/random/fedavg/seed0/final.safetensors"
+
+
+def training_log(clone: Clone, run: str) -> str:
+    """What the log of a run of the weather holds."""
+    log = clone.folder / f"results/weather/smoke/logs/train/digits_convnet_{run}_random_fedavg_seed0.log"
+    return log.read_text() if log.exists() else ""
+
+
 class Weather:
     """A campaign on a cluster where each run meets its own kind of weather once it has trained a few rounds."""
 
@@ -215,11 +226,7 @@ class Weather:
         return next((job for job in self.jobs(run) if job["JobState"] == "RUNNING"), None)
 
     def log(self, run: str) -> str:
-        path = (
-            self.clone.folder
-            / f"results/weather/smoke/logs/train/digits_convnet_{run}_random_fedavg_seed0.log"
-        )
-        return path.read_text() if path.exists() else ""
+        return training_log(self.clone, run)
 
     def cancel(self, job: dict) -> None:
         self.cluster.ask("scancel", job["JobId"])
@@ -287,14 +294,20 @@ def has_pending(process: psutil.Process, number: signal.Signals) -> bool:
     return bool(int(pending[1], 16) >> (number - 1) & 1)
 
 
-@pytest.fixture(scope="module")
-def weathered(cluster, tmp_path_factory) -> tuple[Weather, str, int]:
-    """A campaign that is over: what it met, what Snakemake said, its exit code. A run was made here before it."""
-    clone = Clone(tmp_path_factory.mktemp("weather"))
+def weather_clone(folder: Path) -> Clone:
+    """A clone with the study of weather."""
+    clone = Clone(folder)
     file = clone.folder / "broken.safetensors"
     write_broken_start(file)
     (clone.folder / "config/studies/weather.yaml").write_text(WEATHER.format(file=file))
-    clone.snakemake(f"{RUNS}/calm/random/fedavg/seed0/final.safetensors", "--cores", "1")
+    return clone
+
+
+@pytest.fixture(scope="module")
+def weathered(cluster, tmp_path_factory) -> tuple[Weather, str, int]:
+    """A campaign that is over: what it met, what Snakemake said, its exit code. A run was made here before it."""
+    clone = weather_clone(tmp_path_factory.mktemp("weather"))
+    clone.snakemake(final("calm"), "--cores", "1")
     weather = Weather(clone, cluster)
     driver = through_slurm(clone, cluster, "weather", *SHORT, "--config", "scale=smoke")
     try:
@@ -360,3 +373,57 @@ def test_a_failure_is_shown_with_its_logs(weathered):
         if "failed" in one and log in one
     )
     assert "of no use" in line
+
+
+@pytest.fixture(scope="module")
+def stopped(cluster, tmp_path_factory) -> "Stopped":
+    return Stopped(weather_clone(tmp_path_factory.mktemp("stopped")), cluster)
+
+
+class Stopped:
+    """A clone whose Snakemake is asked to stop while it has training on the cluster."""
+
+    def __init__(self, clone: Clone, cluster: Cluster):
+        self.clone, self.cluster = clone, cluster
+
+    def train(self, *runs: str) -> subprocess.Popen:
+        """Start Snakemake, one job at a time."""
+        return through_slurm(self.clone, self.cluster, *map(final, runs), *SHORT, "--jobs", "1")
+
+    def tell(self, driver: subprocess.Popen, number: signal.Signals, *runs: str) -> list[str]:
+        """Send a signal once one of the runs trains; how the jobs that trained have ended."""
+        known = {job["JobId"] for job in self.cluster.jobs()}
+
+        def states() -> list[str]:
+            new = [job for job in self.cluster.jobs() if job["JobId"] not in known]
+            return [job["JobState"] for job in new if job["Rule"] == "train"]
+
+        try:
+            wait_for(
+                lambda: any("round 1/" in training_log(self.clone, run) for run in runs),
+                "a run to train", (self.clone.folder / "snakemake.out").read_text, PATIENCE,
+            )  # fmt: skip
+            driver.send_signal(number)
+            driver.wait(PATIENCE)
+        finally:
+            driver.kill()
+        wait_for(lambda: not {"RUNNING", "COMPLETING"} & {*states()}, "what has ended to be cleared away")
+        return states()
+
+
+def test_ctrl_c_cancels_what_runs_and_the_next_call_goes_on(stopped):
+    driver = stopped.train("cancelled")
+    assert stopped.tell(driver, signal.SIGINT, "cancelled") == ["CANCELLED"]
+    assert driver.returncode
+    stopped.clone.snakemake(final("cancelled"), "--cores", "1")
+    assert "continuing after round" in training_log(stopped.clone, "cancelled")
+
+
+def test_sigterm_waits_for_what_runs_and_sends_nothing_more(stopped):
+    runs = ("preempted", "orphaned")
+    driver = stopped.train(*runs)
+    assert stopped.tell(driver, signal.SIGTERM, *runs) == ["COMPLETED"]
+    assert driver.returncode
+    one, other = sorted(runs, key=lambda run: training_log(stopped.clone, run) == "")
+    assert stopped.clone.pending(final(one)) == {}
+    assert training_log(stopped.clone, other) == ""
