@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedscape.files import write_json
+from fedscape.files import remove_rests, write_json
 
 _notes: dict = {}  # of this process: `folder` and `outputs`, if it is a job of Snakemake's
 
@@ -38,10 +38,11 @@ def keeps_notes() -> bool:
 
 
 def write_note(folder: Path, temporary: bool) -> None:
-    """Note that the job has ended, and that its resume folder is still there."""
+    """Note that the job has ended, and that its resume folder, of which it has the lock, is still there."""
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    note = {"folder": str(folder), "outputs": _notes["outputs"], "temporary": temporary}
-    write_json(_notes["folder"] / f"{name}.json", note)
+    note = _notes["folder"] / f"{name}.json"
+    remove_rests(note)
+    write_json(note, {"folder": str(folder), "outputs": _notes["outputs"], "temporary": temporary})
 
 
 def read_note(path: Path) -> Ended | None:

@@ -44,6 +44,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_rests(path: str | Path) -> None:
+    """Remove what killed processes have left of writing `path`; for somebody who alone may write it."""
+    path = Path(path)
+    for rest in path.parent.glob(f".{path.name}.*.tmp"):
+        rest.unlink(missing_ok=True)
+
+
 @contextmanager
 def reading(path: str | Path, what: str, mend: str = "delete the file to make it again") -> Iterator[None]:
     """Name the file whose content a block cannot make sense of, whatever a parser raises over it.

@@ -125,6 +125,13 @@ def test_failure_while_writing_leaves_no_data_set(tmp_path):
     assert not list(tmp_path.glob(".*"))  # no temporary file stays behind
 
 
+def test_what_a_kill_left_of_an_array_goes_when_it_is_written_again(tmp_path):
+    for file in ("train-inputs.npy", "test-labels.npy"):
+        (tmp_path / f".{file}.4242.tmp").write_bytes(bytes(1000))
+    write_dataset(tmp_path, "pets", "image-folder", small_raw())
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_constant_channel_is_refused(tmp_path):
     flat = Inputs.of(np.full((4, 1, 2, 2), 7, dtype=np.uint8))
     raw = Raw(("only",), flat, np.zeros(4, dtype=int), flat, np.zeros(4, dtype=int))

@@ -134,6 +134,14 @@ def test_only_outputs_are_kept_and_they_take_no_space(tmp_path, job):
     assert (folder / "rows.csv").samefile(tmp_path / OUTPUTS[0])
 
 
+def test_what_a_kill_left_of_a_note_goes_with_the_next(tmp_path, job):
+    job()
+    (note,) = (tmp_path / "results/s/quick/unrecorded").iterdir()
+    note.rename(note.with_name(f".{note.name}.4242.tmp"))  # killed before the note had its name
+    assert job() == ["f"]
+    assert [*note.parent.iterdir()] == [note]
+
+
 def test_where_links_are_impossible_no_copy_is_kept(tmp_path, job, monkeypatch):
     def no_link(*_):
         raise PermissionError(1, "no links here")

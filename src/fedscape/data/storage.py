@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fedscape.errors import FedscapeError
-from fedscape.files import atomic, read_json, reading, write_json
+from fedscape.files import atomic, read_json, reading, remove_rests, write_json
 
 BLOCK = 1024  # samples per block: 3 MB at 3 x 32 x 32, so that preparing any data set fits in little memory
 IMAGE = 3  # dimensions of an image's shape; a sequence of tokens has one
@@ -201,6 +201,7 @@ def _write_inputs(path: Path, inputs: Inputs, histogram: np.ndarray | None = Non
     shape = (inputs.count, *inputs.shape)
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     written = 0
+    remove_rests(path)
     with atomic(path) as temporary:
         with temporary.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
@@ -218,6 +219,7 @@ def _write_inputs(path: Path, inputs: Inputs, histogram: np.ndarray | None = Non
 
 
 def _write_array(path: Path, array: np.ndarray) -> dict:
+    remove_rests(path)
     with atomic(path) as temporary:
         with temporary.open("wb") as file:  # np.save would add .npy to the temporary name
             np.save(file, array)
