@@ -11,10 +11,11 @@ demo: .venv/installed
 	$(BIN)/snakemake --cores all
 	@echo "Figures: results/pilot/quick/figures/   Tables: results/pilot/quick/tables/   What they mean: results/README.md"
 
-# Two at a time what uses one core; the other tests of the workflow share its results, and use both themselves.
+# Two at a time; where tests share a study that was made, one worker has them all.
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/workflow/test_invalidation*.py tests/workflow/test_jobs.py
-	$(BIN)/python -m pytest tests/workflow --durations 20 --ignore-glob='*/test_invalidation*' --ignore-glob='*/test_jobs*'
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 20 \
+		tests/workflow --ignore-glob='*/test_invalidation*' --ignore-glob='*/test_jobs*'
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -1,7 +1,28 @@
-"""Clones in which studies have been made, for all workflow tests."""
+"""Clones in which studies have been made, for all workflow tests, and which tests share them."""
+
+from pathlib import PurePosixPath
 
 import pytest
 from clone import STUDIES, Clone
+from xdist.scheduler import LoadFileScheduling
+
+# Files whose tests use one clone that takes minutes to fill.
+SHARING = {
+    **dict.fromkeys(("test_commands", "test_fedscape"), "made"),
+    **dict.fromkeys(("test_cluster", "test_kill", "test_studies"), "smoke"),
+}
+
+
+class BySharedClone(LoadFileScheduling):
+    """One process has all tests of a file, and of the files that share a clone with it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return SHARING.get(PurePosixPath(file).stem, file)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return BySharedClone(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
