@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fedscape", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    status = commands.add_parser("status", help="what of a study is done, runs, waits or has failed")
+    status = commands.add_parser("status", help="what of a study is there, runs, waits or has failed")
     why = commands.add_parser("why", help="what has changed since a file was made")
     cost = commands.add_parser("cost", help="jobs, hours and disk that a study takes, before it runs")
     for command in (status, cost):

@@ -4,6 +4,7 @@ import fcntl
 import os
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,20 @@ def test_without_results_everything_waits(here, capsys):
     assert "train         2 waiting" in lines and not any("failed" in line for line in lines)
 
 
+def test_watching_looks_again_until_it_is_interrupted(here, capsys, monkeypatch):
+    job = job_of(here, "drift")
+
+    def sleep(seconds):
+        if (here / job.outputs[0]).exists():
+            raise KeyboardInterrupt
+        made(here, job)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert main(["status", "tiny", "--config", "scale=smoke", "--watch"]) == 130
+    titles = [line for line in capsys.readouterr().out.splitlines() if line.startswith("tiny at smoke")]
+    assert titles == ["tiny at smoke: 0 of 15 jobs done", "tiny at smoke: 1 of 15 jobs done"]
+
+
 def test_a_job_is_done_when_all_its_files_are_there(here):
     job = job_of(here, "train", partition="iid")
     made(here, job)
@@ -78,6 +93,8 @@ def test_a_stopped_run_on_this_machine_is_told_from_one_on_another(here):
     assert seen(job)[0] == STOPPED and "goes on where it stopped" in seen(job)[1]
     (folder / "lock").write_text("node7.elsewhere 1\n")  # a lock that this machine may not see
     assert seen(job)[0] == RUNNING and "on node7.elsewhere" in seen(job)[1]
+    state, words = seen(job, queue={})  # squeue knows better
+    assert state == STOPPED and words.endswith(job.log)
     long_ago = time.time() - 3600
     os.utime(folder / "progress.json", (long_ago, long_ago))
     assert seen(job)[0] == STOPPED and "last line 1.0 h ago" in seen(job)[1]
@@ -134,6 +151,10 @@ def test_what_squeue_says_counts_where_the_folder_is_ours(here, monkeypatch):
     assert set(queue) == set(comments)
     assert seen(train, queue) == (RUNNING, "SLURM 7 running, on node1")
     assert seen(plane, queue) == (QUEUED, "SLURM 8 pending (Priority)")
+    made(here, plane)  # from before; its files go when it has a node
+    assert seen(plane, queue) == (QUEUED, "SLURM 8 pending (Priority)")
+    assert seen(plane, {comments[1]: replace(queue[comments[1]], state="COMPLETING")}) == (DONE, "")
+    assert seen(plane, {}) == (DONE, "")
     squeue.write_text("#!/bin/sh\nexit 1\n")
     assert slurm.queue(slurm.ask(), here) is None
 

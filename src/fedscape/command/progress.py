@@ -55,11 +55,12 @@ def progress_of(
 ) -> list[Progress]:
     """The progress of each job. Paths are relative to the current folder, the repository's root.
 
-    queue: as `slurm.queue` gives it. Up to date or not: a job whose outputs are there is done.
+    queue: as `slurm.queue` gives it. Up to date or not: a job whose outputs are there is done, unless it has
+    been sent to make them again.
     """
     files = Files()
     some_started = STARTED.is_dir() and any(STARTED.iterdir())
-    found = [_progress(study, job, files, queue or {}, some_started) for job in jobs]
+    found = [_progress(study, job, files, queue, some_started) for job in jobs]
     done = {path for job, one in zip(jobs, found, strict=True) if one.state == DONE for path in job.outputs}
     # What a job wrote for others that are done may have been removed since.
     needed = {path for job in jobs if job.outputs[0] not in done for path in job.inputs}
@@ -70,11 +71,12 @@ def progress_of(
 
 
 def _progress(
-    study: Study, job: Job, files: Files, queue: Mapping[str, slurm.Queued], some_started: bool
+    study: Study, job: Job, files: Files, queue: Mapping[str, slurm.Queued] | None, some_started: bool
 ) -> Progress:
-    if all(path in files for path in job.outputs):
+    queued = (queue or {}).get(slurm.comment(job))
+    is_sent = queued and queued.state != slurm.COMPLETING
+    if not is_sent and all(path in files for path in job.outputs):
         return Progress(DONE)
-    queued = queue.get(slurm.comment(job))
     place = f"on {queued.node}" if queued and queued.running and queued.node else ""
     resume = Path(job.resume) if job.resume and job.resume in files else None
     if resume and is_held(resume / LOCK):
@@ -92,9 +94,10 @@ def _progress(
         return Progress(FAILED, f"{job.log}: {lines[-1]}")
     if resume and (resume / PROGRESS).is_file():
         host = _host(resume)
-        if host and host != socket.gethostname() and time.time() - _time(resume / PROGRESS) < QUIET:
+        recent = time.time() - _time(resume / PROGRESS) < QUIET
+        if queue is None and host and host != socket.gethostname() and recent:
             return Progress(RUNNING, _joined(_course(study, job, resume), f"on {host}"))
-        return Progress(STOPPED, _joined(_course(study, job, resume), "goes on where it stopped"))
+        return Progress(STOPPED, _joined(_course(study, job, resume), "goes on where it stopped", job.log))
     if job.log not in files:
         log = slurm.log_of(job)
         return Progress(FAILED, f"before it began: {log}") if log else Progress(WAITING)

@@ -9,7 +9,8 @@ from fedscape.study.jobs import Job
 
 PATIENCE = 2  # seconds that squeue may take; a controller that is down keeps it for minutes
 FIELDS = "%i|%T|%r|%N|%Z|%k"  # number, state, reason, nodes, work folder, comment
-RUNNING = ("RUNNING", "COMPLETING")
+COMPLETING = "COMPLETING"  # it has ended, and its node is cleared
+RUNNING = ("RUNNING", COMPLETING)
 
 
 @dataclass(frozen=True)
