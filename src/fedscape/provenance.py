@@ -31,9 +31,7 @@ def commit() -> dict[str, object]:
     """
     folder = Path(fedscape.__file__).resolve().parent
     head = _git(folder, "rev-parse", "HEAD")
-    changes = _git(
-        folder, "status", "--porcelain", "--untracked-files=no", "--", *(f":/{one}" for one in SOURCES)
-    )
+    changes = _git(folder, "status", "--porcelain", "--", *(f":/{one}" for one in SOURCES))
     return {"commit": head, "dirty": None if head is None or changes is None else bool(changes)}
 
 
