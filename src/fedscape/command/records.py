@@ -23,10 +23,15 @@ class Record:
     """The job that made a file."""
 
     rule: str
-    params: tuple[str, ...]  # all strings of all lists among its params: `name=<json>`
+    spelled: tuple[str, ...]  # its params, each as Python spells it
     inputs: tuple[str, ...]
     checksums: dict[str, str]  # input -> `sha256:...`, of inputs that are not too large
     made: float  # seconds since the epoch
+
+    @property
+    def params(self) -> list[str]:
+        """All strings of all lists among its params: `name=<json>`."""
+        return [text for one in self.spelled for text in _strings(one)]
 
 
 def record_of(path: str) -> Record | None:
@@ -37,7 +42,7 @@ def record_of(path: str) -> Record | None:
             return None
         return Record(
             rule=found["rule"],
-            params=tuple(text for one in found["params"] for text in _strings(one)),
+            spelled=tuple(found["params"]),
             inputs=tuple(found["input"] or ()),
             checksums=found["input_checksums"] or {},
             made=found["endtime"] or 0.0,
@@ -53,8 +58,11 @@ def check_records() -> None:
 
 
 def _strings(param: str) -> list[str]:
-    """The strings of one param, which is recorded as Python spells it; other than a list it is no setting."""
-    value = ast.literal_eval(param)
+    """The strings of one param; other than a list it is no setting."""
+    try:
+        value = ast.literal_eval(param)
+    except (ValueError, SyntaxError):
+        return []
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 

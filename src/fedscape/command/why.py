@@ -70,7 +70,7 @@ def _differences(known: Strings, makers: Mapping[str, Job], path: str, seen: set
     for one in job.inputs:
         if one in makers:
             yield from _differences(known, makers, one, seen)
-    missing = [one for one in job.outputs if not Path(one).exists()]
+    missing = [one for one in job.outputs if _time(one) is None]
     if missing:
         if not job.temporary:
             yield f"{missing[0]}: not there"
@@ -85,6 +85,8 @@ def _differences(known: Strings, makers: Mapping[str, Job], path: str, seen: set
 
 def _changes(today: Sequence[str], record: Record) -> Iterator[str]:
     """Settings and code, then against now."""
+    if record.spelled == (repr([*today]),):  # as nearly always; to read what was recorded takes far longer
+        return
     then, now = _by_name(record.params), _by_name(today)
     for name in sorted({*then, *now}):
         if then.get(name) != now.get(name):
@@ -104,10 +106,19 @@ def _inputs(job: Job, record: Record) -> Iterator[str]:
     """Files that it is made from: others than then, or changed since."""
     yield from (f"no longer made from {one}" for one in sorted({*record.inputs} - {*job.inputs}))
     yield from (f"now also made from {one}" for one in sorted({*job.inputs} - {*record.inputs}))
-    oldest = min(Path(one).stat().st_mtime for one in job.outputs)
+    oldest = min(map(_time, job.outputs))
     for one in sorted({*job.inputs} & {*record.inputs}):
-        if Path(one).exists() and Path(one).stat().st_mtime > oldest and not _same(one, record):
+        time = _time(one)
+        if time is not None and time > oldest and not _same(one, record):
             yield f"{one} has changed since"
+
+
+def _time(path: str) -> float | None:
+    """When a file was written, None if it is not there."""
+    try:
+        return os.stat(path).st_mtime  # noqa: PTH116 (a third of pathlib's time, of thousands of files)
+    except OSError:
+        return None
 
 
 def _same(path: str, record: Record) -> bool:
