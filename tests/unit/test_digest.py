@@ -98,6 +98,23 @@ def test_what_only_a_type_checker_imports_does_not_count(tree):
     assert of() == before
 
 
+def test_what_is_imported_where_no_type_checker_looks_counts(tree):
+    library, _, of = tree
+    text = "import typing\n\nif typing.TYPE_CHECKING:\n    y = 0\nelse:\n    from fedscape.d import y\nvalue = 1\n"
+    (library / "package" / "c.py").write_text(text)
+    before = of()
+    (library / "d.py").write_text("y = 3\n")
+    assert of() != before
+
+
+def test_a_name_that_only_begins_like_a_dunder_counts(tree):
+    library, _, of = tree
+    (library / "package" / "c.py").write_text("__rate = 1\nvalue = 1\n")
+    before = of()
+    (library / "package" / "c.py").write_text("__rate = 2\nvalue = 1\n")
+    assert of() != before
+
+
 def test_code_in_a_package_init_counts_for_what_lies_below(tree):
     library, _, of = tree
     before = of()

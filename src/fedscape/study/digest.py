@@ -94,7 +94,10 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def _is_dunder(node: ast.AST) -> bool:
-    return isinstance(node, ast.Assign) and all(getattr(t, "id", "").startswith("__") for t in node.targets)
+    if not isinstance(node, ast.Assign):
+        return False
+    names = [getattr(target, "id", "") for target in node.targets]
+    return all(name.startswith("__") and name.endswith("__") for name in names)
 
 
 @cache
@@ -126,11 +129,17 @@ def _statements(tree: ast.Module, only_at_runtime: bool = False) -> Iterator[ast
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
-        if only_at_runtime and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        if only_at_runtime and isinstance(node, ast.If) and _is_type_checking(node.test):
+            waiting.extend(node.orelse)
             continue
         yield node
         for block in _BLOCKS:
             waiting.extend(getattr(node, block, ()))
+
+
+def _is_type_checking(test: ast.AST) -> bool:
+    """Whether a condition is `TYPE_CHECKING` or `typing.TYPE_CHECKING`, and no more."""
+    return "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
 
 
 def _module_name(file: Path) -> str:
