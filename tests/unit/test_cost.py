@@ -91,6 +91,26 @@ def test_what_is_not_known_is_said(here, capsys):
     assert "Left out" not in capsys.readouterr().out
 
 
+def test_what_a_study_took_stands_beside_by_rule(here, capsys):
+    tables = here / "results/tiny/smoke/tables"
+    tables.mkdir(parents=True)
+    rows = [
+        ("train", "random", 7200, 3600),  # was started twice: its last process took an hour
+        ("train", "random", 3600, 3700),
+        ("initial", "random", "", 36),
+        ("surface", "*", "", ""),  # made before benchmarks were kept
+    ]
+    with (tables / "costs.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("stage", "init", "seconds", "job_seconds"))
+        writer.writerows(rows)
+    assert main(["cost", "tiny", "--config", "scale=smoke"]) == 0
+    took = {line.split()[0]: line.split()[-1] for line in capsys.readouterr().out.splitlines() if line}
+    assert took["train"] == f"{(7200 + 3700) / 3600:.2f}"
+    assert took["initial"] == "0.01" and took["surface"] == took["drift"] == "-"
+    assert took["all"] == f"{(7200 + 3700 + 36) / 3600:.2f}+"
+
+
 def test_levels_count_the_longest_chain_of_jobs_in_a_queue():
     def job(rule, output, *inputs):
         return Job(rule, {}, (output,), inputs, "")

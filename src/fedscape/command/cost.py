@@ -12,6 +12,7 @@ from fedscape.command.prices import CPU, TABLE, Prices, read_prices
 from fedscape.command.work import NUMBER, Work, work_of
 from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job, jobs_of, levels
+from fedscape.study.paths import is_trained
 from fedscape.study.study import Study
 
 ON_GPU = ("train", "pretrain", "plane", "surface", "surface_part", "path", "barrier", "hessian")
@@ -53,6 +54,7 @@ class Line:
     cpu: Sum  # seconds
     gpu: Sum
     disk: Sum  # bytes
+    took: Sum  # seconds on the clock of those that were measured
 
 
 def cost(study: str | None, changes: Sequence[str], configfiles: Sequence[str]) -> int:
@@ -61,9 +63,12 @@ def cost(study: str | None, changes: Sequence[str], configfiles: Sequence[str]) 
     chosen = read_study(Path.cwd(), settings(study, changes, configfiles))
     jobs, prices = jobs_of(chosen), read_prices()
     works = [work_of(chosen, job) for job in jobs]
-    gpus = prices.devices()
-    lines = [_line(rule, jobs, works, prices, gpus[0] if gpus else None) for rule in _rules(jobs)]
-    print("\n".join([*_table(chosen, jobs, lines), *_notes(chosen, jobs, works, prices, gpus)]))
+    gpus, took = prices.devices(), _took(chosen)
+    lines = [
+        _line(rule, jobs, works, prices, gpus[0] if gpus else None, took.get(rule, Sum()))
+        for rule in _rules(jobs)
+    ]
+    print("\n".join([*_table(chosen, jobs, lines), *_notes(chosen, jobs, works, prices, gpus, bool(took))]))
     return 0
 
 
@@ -71,7 +76,9 @@ def _rules(jobs: Sequence[Job]) -> list[str]:
     return list(dict.fromkeys(job.rule for job in jobs))
 
 
-def _line(rule: str, jobs: Sequence[Job], works: Sequence[Work], prices: Prices, gpu: str | None) -> Line:
+def _line(
+    rule: str, jobs: Sequence[Job], works: Sequence[Work], prices: Prices, gpu: str | None, took: Sum
+) -> Line:
     members = [work for job, work in zip(jobs, works, strict=True) if job.rule == rule]
     on_gpu = rule in ON_GPU
     return Line(
@@ -80,6 +87,7 @@ def _line(rule: str, jobs: Sequence[Job], works: Sequence[Work], prices: Prices,
         Sum.of(prices.seconds(rule, work, CPU) for work in members),
         Sum.of(prices.seconds(rule, work, gpu) if gpu else None for work in members) if on_gpu else Sum(),
         Sum.of(prices.bytes(work, NUMBER) for work in members),
+        took,
     )
 
 
@@ -89,25 +97,33 @@ def _table(study: Study, jobs: Sequence[Job], lines: Sequence[Line]) -> Iterator
     least, most = (deep * seconds / 60 for seconds in LATENCY)
     yield f"{study.name} at {study.scale}: {len(jobs)} jobs, {sent} of them for a queue, in {deep} levels;"
     yield f"on a cluster each level waits {LATENCY[0]} to {LATENCY[1]} s more: {least:.0f} to {most:.0f} min"
-    yield f"{'':<14}{'jobs':>7}{'CPU hours':>12}{'GPU hours':>12}{'disk, GB':>12}"
-    sums = (reduce(add, (getattr(line, key) for line in lines), Sum()) for key in ("cpu", "gpu", "disk"))
+    yield f"{'':<14}{'jobs':>7}{'CPU hours':>12}{'GPU hours':>12}{'disk, GB':>12}{'took, hours':>13}"
+    keys = ("cpu", "gpu", "disk", "took")
+    sums = (reduce(add, (getattr(line, key) for line in lines), Sum()) for key in keys)
     total = Line("all", len(jobs), *sums)
     for line in (*lines, total):
         numbers = (line.cpu.shown(HOUR), line.gpu.shown(HOUR), line.disk.shown(GIGABYTE))
-        yield f"{line.rule:<14}{line.jobs:>7}" + "".join(f"{number:>12}" for number in numbers)
+        took = line.took.shown(HOUR) if line.took.known else "-"
+        yield (
+            f"{line.rule:<14}{line.jobs:>7}" + "".join(f"{number:>12}" for number in numbers) + f"{took:>13}"
+        )
 
 
 def _notes(
-    study: Study, jobs: Sequence[Job], works: Sequence[Work], prices: Prices, gpus: Sequence[str]
+    study: Study,
+    jobs: Sequence[Job],
+    works: Sequence[Work],
+    prices: Prices,
+    gpus: Sequence[str],
+    was_measured: bool,
 ) -> Iterator[str]:
     """What the numbers rest on, and what they do not know."""
     yield "CPU hours: of one core. GPU hours: with one GPU a job, in place of the CPU hours, not beside them."
     if prices.own:
         yield f"Measured on runs of this clone (up to {prices.own} of a network); else {TABLE}."
     yield f"{TABLE}: seconds a sample, measured on {'; '.join(filter(None, prices.sources))}."
-    made = _measured(study)
-    if made:
-        yield f"{study.folder}/tables/costs.csv: {made / HOUR:,.2f} hours were measured for this very study."
+    if was_measured:
+        yield f"Took: on the clock, what {study.folder}/tables/costs.csv has of jobs of this very study."
     else:
         yield "Nothing was measured at this scale: all hours are extrapolated from seconds a sample."
     yield "Training is counted by its samples, rounds and epochs; analyses roughly, within a factor of three."
@@ -123,11 +139,17 @@ def _notes(
     yield from (f"Left out (+): {reason}." for reason in reasons)
 
 
-def _measured(study: Study) -> float:
-    """Seconds of jobs that the study's own table of costs has."""
+def _took(study: Study) -> dict[str, Sum]:
+    """Seconds by rule of the jobs that the study's own table of costs has; of a run, of all its processes."""
+    found: dict[str, Sum] = {}
     try:
         with Path(study.folder, "tables", "costs.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        return sum(float(row.get("job_seconds") or row["seconds"] or 0) for row in rows)
+            for row in csv.DictReader(file):
+                seconds = [float(row[key]) for key in ("seconds", "job_seconds") if row.get(key)]
+                rule = row["stage"]
+                if rule == "initial" and row["init"] in study.inits and is_trained(study, row["init"]):
+                    rule = "pretrain"
+                found[rule] = found.get(rule, Sum()) + Sum.of([max(seconds, default=None)])
     except (OSError, ValueError, KeyError):
-        return 0.0
+        return {}
+    return found
