@@ -89,7 +89,7 @@ class Clone:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.touch()
         self.touch("--forceall", "--", *studies)
-        self._recorded = self._answers(*studies)
+        self.recorded = self._answers(*studies)
 
     def touch(self, *arguments: str) -> None:
         """`snakemake --touch`, without its pauses."""
@@ -101,7 +101,7 @@ class Clone:
         A job is made again if its settings, its code or its list of inputs is another, or what it reads is
         made again. That Snakemake thinks so, too, is what some rows of the tables show.
         """
-        before = {job["outputs"][0]: job for job in self._recorded[study]}
+        before = {job["outputs"][0]: job for job in self.recorded[study]}
         made: set[str] = set()
         jobs = defaultdict(set)
         for job in self._answers(study)[study]:

@@ -3,6 +3,7 @@
 Kills are in test_kill.py. A study of one run, so that all of it can be made again within seconds.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import pytest
 from clone import Clone
+
+from fedscape.resume import PROGRESS
 
 STUDY = """
 title: Faults
@@ -62,7 +65,7 @@ class Faulty(Clone):
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         deadline = time.monotonic() + PATIENCE
-        progress = self.folder / RUN / "resume" / "progress.json"
+        progress = self.folder / RUN / "resume" / PROGRESS
         while not progress.exists() or "round 2/" not in (self.folder / LOG).read_text():
             assert driver.poll() is None and time.monotonic() < deadline
             time.sleep(0.02)
@@ -128,12 +131,13 @@ def remove_run(faulty: Faulty) -> None:
 def test_a_full_disk_is_named_and_with_room_the_run_goes_on(faulty):
     remove_run(faulty)
     folder = faulty.folder / RUN
-    small = str(len(faulty.right[TRAJECTORY]) // 2)
+    small = str(int(0.8 * sum(len(faulty.right[file]) for file in COMPARED[:4])))
     with mounted(folder, "-t", "tmpfs", "-o", f"size={small}", "tmpfs"):
         faulty.failed("no space left on device; make room and run again: what is done is kept", TRAJECTORY)
-        assert (folder / "resume").is_dir()
+        assert json.loads((folder / "resume" / PROGRESS).read_text())["progress"]["round"] > 0
         subprocess.run(["mount", "-o", "remount,size=1g", str(folder)], check=True)
         faulty.make(TRAJECTORY)
+        assert "continuing after round" in (faulty.folder / LOG).read_text()
         for file in COMPARED[:4]:
             assert (faulty.folder / file).read_bytes() == faulty.right[file]
     faulty.assert_right()

@@ -8,8 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from clone import Clone
+from clone import STUDIES, Clone
 from edits import at_scale, more_code, new_file, reformatted, swap
+
+from fedscape.command.records import record_of
+from fedscape.study.catalog import PACKAGES
 
 STUDY, CONFIG = "config/studies/pilot.yaml", "config/config.yaml"
 PLUGIN = '"""Mine."""\n\nfrom dataclasses import dataclass\n\n\n@dataclass(frozen=True)\nclass Settings:\n    """None."""\n'
@@ -41,9 +44,10 @@ EDITS = {
     "a new study": ("config/studies/mine.yaml", lambda text: (Path(__file__).parents[2] / STUDY).read_text()),
     "where raw data lie": (CONFIG, swap("data_root: data ", "data_root: elsewhere ")),
     "another data set": (CONFIG, swap("datasets: ", "datasets:\n  mine: {kind: digits} ")),
-    "a new partition scheme": ("src/fedscape/data/partitions/mine.py", new_file(PLUGIN)),
-    "a new algorithm": ("src/fedscape/federated/algorithms/mine.py", new_file(PLUGIN)),
-    "a new figure kind": ("src/fedscape/figures/mine.py", new_file(PLUGIN)),
+    **{
+        f"a new {role}": (f"src/fedscape/{package.replace('.', '/')}/mine.py", new_file(PLUGIN))
+        for role, package in PACKAGES.items()
+    },
     "a module that nothing imports": ("src/fedscape/federated/mine.py", new_file("VALUE = 1\n")),
     "a version number": (
         "src/fedscape/__init__.py",
@@ -75,6 +79,19 @@ def test_edits_that_touch_no_job(marked):
     if pending_after(marked, EDITS):
         alone = {name: pending_after(marked, {name: edit}) for name, edit in EDITS.items()}
         pytest.fail(f"these make something again: { {name: jobs for name, jobs in alone.items() if jobs} }")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_what_is_predicted_from_is_what_snakemake_records(marked, study, monkeypatch):
+    """The tables of edits rest on it: a job's strings and inputs, by the library, are those of its rule."""
+    monkeypatch.chdir(marked.folder)
+    for job in marked.recorded[study]:
+        record = record_of(job["outputs"][0])
+        if job["rule"] == "surface_part":  # its outputs are temporary
+            assert record is None
+        else:
+            assert sorted(record.params) == sorted(job["strings"])
+            assert {*record.inputs} == {*job["inputs"]}
 
 
 def test_all_code_in_another_layout_without_comments_and_docstrings(marked):

@@ -69,6 +69,7 @@ def test_a_study_under_fire(undisturbed, environment, tmp_path, capsys):
     with capsys.disabled():
         print(f"\n{STUDY} at {SCALE}, {' '.join(EXECUTOR)}, seed {SEED}\n{tally}")
     assert tally.kills.total() >= KILLS / 2
+    assert tally.committed.total(), "no kill after a commit: nothing could have been lost"
     assert not tally.losses
     outputs = [
         path
@@ -81,7 +82,7 @@ def test_a_study_under_fire(undisturbed, environment, tmp_path, capsys):
     ] == []
     left = [
         path
-        for pattern in ("resume*", "*.resume", "*.tmp", "*.new")
+        for pattern in ("resume*", "*.resume", "*.removed", "*.tmp", "*.new")
         for path in clone.folder.glob(f"results/**/{pattern}")
     ]
     assert left == []
