@@ -21,7 +21,9 @@ class BySharedClone(LoadFileScheduling):
         return SHARING.get(PurePosixPath(file).stem, file)
 
 
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist's
 def pytest_xdist_make_scheduler(config, log):
+    """Ours for `--dist loadfile`."""
     return BySharedClone(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
