@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import combinations
@@ -40,6 +41,7 @@ RUNNING = re.compile(r" running .* on n[12]$", re.MULTILINE)  # in what `fedscap
 QUEUED = re.compile(r" queued +SLURM \d+ pending \((?:Resources|Priority)\)", re.MULTILINE)
 RUNS = "results/weather/smoke/runs/digits/convnet"
 KEPT = ("trajectory.safetensors", "clients.safetensors", "final.safetensors")
+ON_NODE = {"RUNNING", "COMPLETING"}  # states of jobs
 SETTLED = 10  # seconds until a node that came back has ended what it ran before
 PATIENCE = 600  # seconds for a campaign to get anywhere, also where others use the machine
 WEATHER = """\
@@ -197,12 +199,16 @@ def training_log(clone: Clone, run: str) -> str:
 
 
 class Weather:
-    """A campaign on a cluster where each run meets its own kind of weather once it has trained a few rounds."""
+    """A campaign on a cluster where each run meets its own kind of weather once it has trained a few rounds.
+
+    One kind at a time; runs whose turn has not come are held.
+    """
 
     def __init__(self, clone: Clone, cluster: Cluster):
         self.clone, self.cluster = clone, cluster
         self.dead, self.mended = None, 0.0  # a node, and when one was started again
-        self.held: psutil.Process | None = None  # stopped until SLURM gives it notice
+        self.held: dict[str, psutil.Process] = {}  # by job: stopped until it gets notice
+        self.struck: dict | None = None  # the job that was met last, as it was then
         self.before = {job["JobId"] for job in cluster.jobs()}
         self.to_come = {"cancelled": self.cancel, "preempted": self.preempt, "orphaned": self.orphan,
                         "limited": self.limit}  # fmt: skip
@@ -214,7 +220,8 @@ class Weather:
             assert time.monotonic() < deadline, (self.clone.folder / "snakemake.out").read_text()[-6000:]
             for run in [*self.to_come]:
                 job = self.running(run)
-                if job and re.search(r"round \d+/", self.log(run)):
+                if job and re.search(r"round \d+/", self.log(run)) and self.hold(job) and self.is_calm():
+                    self.struck = job
                     self.to_come.pop(run)(job)
             self.mend()
             self.release()
@@ -231,32 +238,49 @@ class Weather:
     def log(self, run: str) -> str:
         return training_log(self.clone, run)
 
+    def hold(self, job: dict) -> bool:
+        """Stop the process of a job, if it is there."""
+        process = script_of(self.clone, job)
+        if process is None:
+            return False
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+            self.held[job["JobId"]] = process
+        return process.is_running()
+
+    def release(self) -> None:
+        """Let what was held go on once SLURM has sent it the signal to stop."""
+        for number, process in [*self.held.items()]:
+            if has_pending(process, signal.SIGTERM) or not process.is_running():
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+                del self.held[number]
+
+    def is_calm(self) -> bool:
+        """Whether what came last is over: its job has ended or is back in the queue, and all nodes are there."""
+        jobs = self.cluster.jobs()
+        urgent = {job["JobState"] for job in jobs if job["Partition"] == "urgent"}
+        if self.dead or time.monotonic() - self.mended < SETTLED or {"PENDING", *ON_NODE} & urgent:
+            return False
+        if self.struck is None:
+            return True
+        now = next(job for job in jobs if job["JobId"] == self.struck["JobId"])
+        return now["JobState"] not in ON_NODE or now["Restarts"] != self.struck["Restarts"]
+
     def cancel(self, job: dict) -> None:
         self.cluster.ask("scancel", job["JobId"])
 
     def limit(self, job: dict) -> None:
         # Less than what the profile has SLURM give notice of is left then, so it does when it next looks at its
-        # jobs, twice a minute. The run would be over by then.
-        self.held = script_of(self.clone, job)
-        if self.held:
-            self.held.suspend()
-        if not self.held or self.to_come or self.dead:  # last of all: the node that dies may be this one's
-            self.to_come["limited"] = self.limit
-            return
+        # jobs, twice a minute.
         hours, minutes, _ = map(int, job["RunTime"].split(":"))
         limit = f"TimeLimit={60 * hours + minutes + 2}"
         self.cluster.ask("scontrol", "update", f"JobId={job['JobId']}", limit)
 
-    def release(self) -> None:
-        """Let the run that was held go on once SLURM has sent it the signal."""
-        if self.held and "limited" not in self.to_come and has_pending(self.held, signal.SIGTERM):
-            self.held.resume()
-            self.held = None
-
     def preempt(self, job: dict) -> None:
         node = job["NodeList"]
-        self.cluster.ask("sbatch", "--partition=urgent", f"--nodelist={node}", f"--gpus={NODES[node]}",
-                         "--mem=100", "--output=/dev/null", "--wrap=sleep 1")  # fmt: skip
+        self.cluster.ask("sbatch", "--partition=urgent", "--nodes=1", f"--nodelist={node}",
+                         f"--gpus={NODES[node]}", "--mem=100", "--output=/dev/null", "--wrap=sleep 1")  # fmt: skip
 
     def orphan(self, job: dict) -> None:
         self.dead = job["NodeList"]
@@ -355,11 +379,15 @@ def test_a_run_that_lost_its_node_was_requeued_and_went_on(weathered, run, reque
 
 def test_a_run_stops_by_itself_before_its_time_is_up(weathered):
     weather, said, _ = weathered
-    stopped = next(job for job in weather.jobs("limited") if job["JobState"] == "FAILED")
-    start, end = (datetime.fromisoformat(stopped[key]) for key in ("StartTime", "EndTime"))
-    hours, minutes, _ = map(int, stopped["TimeLimit"].split(":"))
-    assert end - start < timedelta(hours=hours, minutes=minutes)
-    assert "stopped by SIGTERM: run again to continue from round" in said
+    limited = next(job for job in weather.jobs("limited") if job["TimeLimit"].startswith("00:"))
+    start, end = (datetime.fromisoformat(limited[key]) for key in ("StartTime", "EndTime"))
+    _, minutes, _ = map(int, limited["TimeLimit"].split(":"))
+    assert limited["JobState"] == "FAILED"
+    assert end - start < timedelta(minutes=minutes)
+    shown = re.findall(
+        r"^Logfile \S+_limited_random_fedavg_seed0.log:\n=+\n(.*?)\n=+\n", said, re.DOTALL | re.MULTILINE
+    )
+    assert any("stopped by SIGTERM: run again to continue from round" in log for log in shown)
 
 
 @pytest.mark.parametrize("run", ["cancelled", "limited", "preempted", "orphaned"])
@@ -424,7 +452,7 @@ class Stopped:
             driver.wait(PATIENCE)
         finally:
             driver.kill()
-        wait_for(lambda: not {"RUNNING", "COMPLETING"} & {*states()}, "what has ended to be cleared away")
+        wait_for(lambda: not ON_NODE & {*states()}, "what has ended to be cleared away")
         return states()
 
 
