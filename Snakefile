@@ -47,6 +47,7 @@ for study in CAMPAIGN.targets if MAIN else ():
 
 onstart:
     gc.enable()
+    settle()
     write_settings(workflow)
 
 

@@ -56,11 +56,6 @@ CAMPAIGN = or_exit(read_campaign if MAIN else Campaign, ROOT, config)
 
 STUDIES = "|".join(CAMPAIGN.studies)
 
-# What ended while no Snakemake was there to see it is made again, from what it kept, to be on record.
-if MAIN:
-    settle(mark=True)
-
-
 onsuccess:
     settle()
 

@@ -1,7 +1,7 @@
 """Notes of jobs that have ended, kept until Snakemake has recorded their end.
 
 Between the end of a job and the moment at which Snakemake hears of it lie minutes on a cluster. If Snakemake
-or the job is killed then, the job is made again, and its outputs are deleted first. So a job that has a
+or the job is killed then, the job runs again, and its outputs are deleted first. So a job that has a
 resume folder leaves it with the outputs in it (as links, which take no space) and this note, and
 `fedscape.command.settle` removes both when they are no longer needed.
 """
@@ -12,7 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedscape.files import remove_rests, write_json
+from fedscape.errors import FedscapeError, reason
+from fedscape.files import read_regular, remove_rests, write_json
+
+NOTES = "unrecorded"  # folder of the notes, in that of the study and scale
+LONGEST_NOTE = 1 << 20  # bytes
 
 _notes: dict = {}  # of this process: `folder` and `outputs`, if it is a job of Snakemake's
 
@@ -27,9 +31,12 @@ class Ended:
     temporary: bool  # Snakemake removes the outputs once they are used
 
 
-def keep_notes(folder: str | Path, outputs: Sequence[str]) -> None:
-    """Have this process leave its finished resume folder with a note in `folder`; outputs: the job's."""
-    _notes.update(folder=Path(folder), outputs=list(outputs))
+def keep_notes(results: str | Path, outputs: Sequence[str]) -> None:
+    """Have this process leave its finished resume folder with a note.
+
+    results: the folder of the job's study and scale; outputs: the job's.
+    """
+    _notes.update(folder=Path(results, NOTES), outputs=list(outputs))
 
 
 def keeps_notes() -> bool:
@@ -46,10 +53,22 @@ def write_note(folder: Path, temporary: bool) -> None:
 
 
 def read_note(path: Path) -> Ended | None:
-    """A note, or None if it is gone or none of ours."""
+    """A note, None if it is gone; FedscapeError for any content that is none of ours."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        outputs = [str(one) for one in found["outputs"]]
-        return Ended(path, Path(found["folder"]), outputs, bool(found["temporary"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        found = json.loads(read_regular(path, LONGEST_NOTE))
+        note = Ended(path, Path(found["folder"]), found["outputs"], found["temporary"])
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FedscapeError(f"{path}: no note of a job that ended ({reason(error)}); delete it") from None
+    # What a note may name lies in the folder that it stands in. `remove` looks again where links lead.
+    results = path.parents[1]
+    paths = [found["folder"], *note.outputs] if isinstance(note.outputs, list) and note.outputs else [None]
+    if not all(isinstance(one, str) and _is_below(one, results) for one in paths):
+        raise FedscapeError(f"{path}: it names something outside {results}, or nothing; delete it")
+    return note
+
+
+def _is_below(path: str, folder: Path) -> bool:
+    parts = Path(path).parts
+    return parts[: len(folder.parts)] == folder.parts and ".." not in parts and "\0" not in path

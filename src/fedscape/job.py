@@ -18,10 +18,11 @@ from threadpoolctl import threadpool_limits
 
 from fedscape.ended import keep_notes
 from fedscape.errors import FedscapeError
+from fedscape.recorded import void_records
+from fedscape.resume_state import is_inside
 from fedscape.study.settings import decode
 
 IDENTITY = ("study", "scale", "dataset", "model", "partition", "init", "method", "seed")
-NOTES = "unrecorded"  # folder of what is written when a job has ended, see `fedscape.ended`
 GPUS = "CUDA_VISIBLE_DEVICES"  # what SLURM, or whoever shares a machine, grants
 ENDED = "ended"  # begins the last line of the log of a job that came to its end
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of mallopt(3)
@@ -117,10 +118,13 @@ def _logged(snakemake, folder: Path) -> Iterator[Job]:
         logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
         keep_freed_memory()
         names = snakemake.wildcards
-        if names.get("study"):
-            keep_notes(Path("results", names.study, names.scale, NOTES), snakemake.output)
         _say_where(snakemake.threads)
         try:
+            if names.get("study"):
+                results = Path("results", names.study, names.scale)
+                _check_inside(results, snakemake.output)
+                keep_notes(results, snakemake.output)
+            void_records(snakemake.rule, snakemake.output)
             with threadpool_limits(snakemake.threads):
                 yield Job(
                     settings=decode(snakemake.params.settings),
@@ -139,6 +143,13 @@ def _logged(snakemake, folder: Path) -> Iterator[Job]:
                 else:
                     traceback.print_exc(file=log)
             raise
+
+
+def _check_inside(results: Path, outputs: Sequence[str]) -> None:
+    """Refuse to write where a link below the study's results leads elsewhere; `results` itself may be one."""
+    for output in outputs:
+        if not is_inside(Path(output).parent / "any", results):
+            raise FedscapeError(f"{output}: a link leads out of {results}; remove the link")
 
 
 def _told(error: Exception, folder: Path) -> FedscapeError | None:

@@ -6,28 +6,22 @@ output: it goes away when the outputs are in place, or, in a job, when Snakemake
 """
 
 import errno
-import fcntl
-import hashlib
-import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Set
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
 from fedscape.ended import keeps_notes, write_note
-from fedscape.errors import FedscapeError
-from fedscape.files import atomic, write_json
+from fedscape.files import atomic
+from fedscape.locks import LOCK, lock_folder
+from fedscape.resume_state import PROGRESS, State, clear, read_state, remove, remove_waste, write_state
 
-PROGRESS = "progress.json"
-LOCK = "lock"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # what SLURM sends ahead of a time limit or a pre-emption
 END_TIME_VARIABLE = (
     "SLURM_JOB_END_TIME"  # seconds since the epoch; SLURM 22.05 has none, the signal alone counts there
@@ -36,8 +30,6 @@ EXIT_SECONDS = 30  # what the end of a job needs beyond its last commit (Python,
 GAP_FACTOR = 1.5  # a step may take longer than the longest one so far
 NO_HARD_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
 READ_SIZE = 1 << 20  # bytes
-LOCK_TRIES, LOCK_PAUSE = 5, 0.05  # seconds between tries for the lock, before another process is believed in
-NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
 
 class ResumeFolder:
@@ -46,14 +38,15 @@ class ResumeFolder:
     path: the folder; made if it is not there.
     fingerprint: digest of all that the job depends on (settings, code, contents of its input files); a folder
         with another one is emptied.
+    valid: whether the job can continue from a committed state; the folder is emptied where it cannot.
 
     Inside the block `folder` is the folder's path and `progress` the last committed state, `{}` if fresh.
     A second process in the same folder gets a FedscapeError.
     """
 
-    def __init__(self, path: str | Path, fingerprint: str):
+    def __init__(self, path: str | Path, fingerprint: str, valid: Callable[[dict], bool] = lambda _: True):
         self.folder = Path(path)
-        self.fingerprint = fingerprint
+        self.fingerprint, self.valid = fingerprint, valid
         self.progress: dict = {}
         self.signalled: str | None = None  # name of the stop signal that has arrived
         self._finished: list[str] | None = None
@@ -62,8 +55,8 @@ class ResumeFolder:
         self._longest_gap = 0.0
 
     def __enter__(self) -> "ResumeFolder":
-        self._lock = _locked(self.folder)
-        self._remove_waste()
+        self._lock = lock_folder(self.folder)
+        remove_waste(self.folder)
         try:
             self._read_progress()
         except BaseException:
@@ -135,66 +128,60 @@ class ResumeFolder:
         self._finished, self._files = list(outputs), {}  # what the steps needed may go
         self._write_progress()
         linked = [_put(self.folder / name, Path(path)) for name, path in outputs.items()]
-        self._remove_waste()
         if keeps_notes() and all(linked):
-            _clear(self.folder, {PROGRESS, LOCK, *outputs})
+            clear(self.folder, {PROGRESS, LOCK, *outputs})
             write_note(self.folder, temporary)
         else:
-            remove(self.folder)
-
-    def _remove_waste(self) -> None:
-        # A process killed while it removed its folder leaves a rest, which the next one may be removing too.
-        shutil.rmtree(_waste(self.folder), ignore_errors=True)
+            remove(self.folder, inside=self.folder.parent)
 
     def _catch(self, number: int, frame: object) -> None:
         self.signalled = signal.Signals(number).name
 
     def _write_progress(self) -> None:
-        state = {
-            "fingerprint": self.fingerprint,
-            "finished": self._finished,
-            "progress": self.progress,
-            "files": self._files,
-        }
-        write_json(self.folder / PROGRESS, {**state, "check": _digest(state)})
+        write_state(self.folder, State(self.fingerprint, self._finished, self.progress, self._files))
 
     def _read_progress(self) -> None:
         """Take over the committed state; empty the folder if it is unreadable or another job's."""
         try:
-            state = json.loads((self.folder / PROGRESS).read_text(encoding="utf-8"))
-            if state.pop("check") != _digest(state):
-                raise ValueError("its checksum is another")
-            fingerprint, finished, progress = state["fingerprint"], state["finished"], state["progress"]
+            state = read_state(self.folder)
         except FileNotFoundError:
             return self._empty()  # killed before the first commit, or nothing here yet
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             _say(f"{self.folder / PROGRESS}: unreadable ({error}); starting afresh")
             return self._empty()
-        if fingerprint != self.fingerprint:
+        if state.fingerprint != self.fingerprint:
             _say(f"{self.folder}: settings, code or inputs have changed since; starting afresh")
             return self._empty()
-        missing = [name for name in finished or () if not (self.folder / name).is_file()]
+        missing = [name for name in state.finished or () if not (self.folder / name).is_file()]
         if missing:
             _say(f"{self.folder}: {missing[0]} is missing; starting afresh")
             return self._empty()
-        damaged = [name for name, check in state["files"].items() if self._checksum(name) != check]
+        damaged = [name for name, check in state.files.items() if self._checksum(name) != check]
         if damaged:
             _say(f"{self.folder / damaged[0]}: missing or damaged; starting afresh")
             return self._empty()
-        self._finished, self.progress, self._files = finished, progress, state["files"]
-        if finished is not None:
+        if state.finished is None and not self._continues(state.progress):
+            _say(f"{self.folder / PROGRESS}: no state of this job; starting afresh")
+            return self._empty()
+        self._finished, self.progress, self._files = state.finished, state.progress, state.files
+        if state.finished is not None:
             _say(f"{self.folder}: finished before; its outputs are put in place again")
         return None
 
+    def _continues(self, progress: dict) -> bool:
+        try:
+            return self.valid(progress)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+            return False
+
     def _checksum(self, name: str) -> int | None:
         """Of a file in the folder, None if it is not there."""
-        checksum = 0
-        try:
-            with (self.folder / name).open("rb") as file:
-                while block := file.read(READ_SIZE):
-                    checksum = zlib.crc32(block, checksum)
-        except FileNotFoundError:
+        if not (self.folder / name).is_file():
             return None
+        checksum = 0
+        with (self.folder / name).open("rb") as file:
+            while block := file.read(READ_SIZE):
+                checksum = zlib.crc32(block, checksum)
         return checksum
 
     def restart(self, reason: str) -> None:
@@ -205,105 +192,14 @@ class ResumeFolder:
 
     def _empty(self) -> None:
         # The state first: without it the other files mean nothing, in whatever order they go.
-        (self.folder / PROGRESS).unlink(missing_ok=True)
-        _clear(self.folder, {LOCK})
+        if (self.folder / PROGRESS).is_file():
+            (self.folder / PROGRESS).unlink()
+        clear(self.folder, {LOCK})
 
 
-def remove(folder: Path) -> None:
-    """Remove a resume folder: by one rename, so that nobody goes on from a part of it."""
-    with suppress(FileNotFoundError):
-        folder.rename(_waste(folder))
-    shutil.rmtree(_waste(folder), ignore_errors=True)
-
-
-def _waste(folder: Path) -> Path:
-    """What a folder is called while it is removed."""
-    return folder.with_name(f".{folder.name}.removed")
-
-
-def _clear(folder: Path, kept: Set[str]) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        elif entry.name not in kept:
-            entry.unlink()
-
-
-def _digest(state: Mapping) -> str:
-    """Of what `progress.json` says, as it is after a way through JSON."""
-    plain = json.loads(json.dumps(state))
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _locked(folder: Path) -> int:
-    """Descriptor of the folder's lock file, locked; it unlocks when closed, also by the process's death."""
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / LOCK).exists() and any(folder.iterdir()):
-            # It would be emptied: never do that to a folder that somebody else has filled.
-            raise FedscapeError(f"{folder}: not a resume folder; name one that is new or empty")
-        try:
-            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
-        except FileNotFoundError:
-            continue  # another process has just finished and removed the folder
-        try:
-            _flock(lock)
-        except OSError as error:
-            if error.errno in NO_LOCKS:
-                _say(f"{folder}: this file system has no locks; take care that only one process works here")
-                return lock
-            os.close(lock)
-            if isinstance(error, BlockingIOError):
-                raise FedscapeError(
-                    f"{folder}: another process is working here; wait for it to end"
-                ) from None
-            raise
-        # The file locked may be one that its owner has removed since it was opened: then it locks nothing.
-        try:
-            if os.path.samestat(os.fstat(lock), (folder / LOCK).stat()):
-                _sign(lock)
-                return lock
-        except FileNotFoundError:
-            pass
-        os.close(lock)
-
-
-def _flock(lock: int) -> None:
-    """Lock a file, or raise BlockingIOError; somebody who only looks (`is_held`) is waited for."""
-    for _ in range(LOCK_TRIES):
-        with suppress(BlockingIOError):
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        time.sleep(LOCK_PAUSE)
-    return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _sign(lock: int) -> None:
-    """Say in the lock file who has it; a disk that is full keeps the line of the one before, or none."""
-    with suppress(OSError):
-        line = f"{socket.gethostname()} {os.getpid()}\n".encode()
-        os.pwrite(lock, line, 0)
-        os.ftruncate(lock, len(line))
-
-
-def is_held(file: str | Path) -> bool | None:
-    """Whether a process holds the lock on a file; None where this cannot be told.
-
-    It is asked for by trying to share the lock, and given back at once: who wants it at that moment tries
-    again (`_locked`).
-    """
-    try:
-        descriptor = os.open(file, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return False
+def counts_to(last: int, key: str = "done") -> Callable[[dict], bool]:
+    """For `valid`: whether a state says in `key` how many of at most `last` steps are done."""
+    return lambda progress: type(progress[key]) is int and 0 <= progress[key] <= last
 
 
 def _put(source: Path, target: Path) -> bool:

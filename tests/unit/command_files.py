@@ -5,7 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
-from fedscape.command.records import FOLDER, record_path
+from fedscape.recorded import FOLDER, record_path
 from fedscape.study.campaign import read_study
 from fedscape.study.files import read_yaml
 from fedscape.study.jobs import Job, jobs_of

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,13 @@ import pytest
 
 from fedscape.errors import FedscapeError
 from fedscape.job import job
+from fedscape.recorded import FOLDER, record_of
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """No job of these tests finds records of Snakemake's in the repository."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -19,7 +27,7 @@ def fail(tmp_path, monkeypatch):
 
     def fail(error, log=tmp_path / "job.log"):
         snakemake = SimpleNamespace(
-            output=[str(tmp_path / "results" / "rounds.csv")], log=[str(log)], threads=1, input=[], wildcards={},
+            output=[str(tmp_path / "results" / "rounds.csv")], log=[str(log)], rule="train", threads=1, input=[], wildcards={},
             params=SimpleNamespace(settings=[]),
         )  # fmt: skip
         terminal = io.StringIO()
@@ -88,6 +96,7 @@ def test_another_error_is_a_traceback_in_the_log(tmp_path, monkeypatch):
             output=["a"],
             log=[str(log)],
             threads=1,
+            rule="train",
             input=[],
             wildcards={},
             params=SimpleNamespace(settings=[]),
@@ -95,3 +104,36 @@ def test_another_error_is_a_traceback_in_the_log(tmp_path, monkeypatch):
         with pytest.raises(type(error)), job(snakemake):
             raise error
         assert "Traceback" in log.read_text() and type(error).__name__ in log.read_text().splitlines()[-1]
+
+
+def test_a_job_begins_by_making_its_records_void(monkeypatch):
+    monkeypatch.setattr("fedscape.job.keep_freed_memory", lambda: None)
+    FOLDER.mkdir(parents=True)
+    snakemake = SimpleNamespace(
+        output=["results/s/quick/a.csv", "results/s/quick/b.csv"], log=["job.log"], threads=1, input=[],
+        rule="train", wildcards={}, params=SimpleNamespace(settings=[]),
+    )  # fmt: skip
+    with job(snakemake):
+        assert all(record_of(output).is_void for output in snakemake.output)
+    assert all(record_of(output).is_void for output in snakemake.output)  # until Snakemake replaces them
+
+
+@pytest.mark.parametrize("linked", ["the outputs' folder", "a folder above it"])
+def test_a_job_writes_nothing_where_a_link_leads_out_of_its_results(tmp_path, monkeypatch, capsys, linked):
+    monkeypatch.setattr("fedscape.job.keep_freed_memory", lambda: None)
+    (tmp_path / "mine" / "a").mkdir(parents=True)
+    link = Path("results/s/quick/runs/a" if linked == "the outputs' folder" else "results/s/quick/runs")
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "mine" if link.name == "runs" else tmp_path / "mine" / "a")
+    wildcards = SimpleNamespace(
+        study="s", scale="quick", get=lambda name, other=None: {"study": "s"}.get(name)
+    )
+    snakemake = SimpleNamespace(
+        output=["results/s/quick/runs/a/final.safetensors"], log=["job.log"], threads=1, input=[],
+        rule="train", wildcards=wildcards, params=SimpleNamespace(settings=[]),
+    )  # fmt: skip
+    with pytest.raises(SystemExit), job(snakemake):
+        raise AssertionError("the job began")
+    assert Path("job.log").read_text() == (
+        "fedscape: results/s/quick/runs/a/final.safetensors: a link leads out of results/s/quick; remove the link\n"
+    )

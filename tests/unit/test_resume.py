@@ -1,17 +1,21 @@
 """Resume folders: what is committed survives, what is not does not count, and nobody is in each other's way."""
 
+import ast
+import hashlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
 from fedscape import resume
 from fedscape.errors import FedscapeError
-from fedscape.resume import ResumeFolder
+from fedscape.resume import ResumeFolder, counts_to
 
 
 def test_a_fresh_folder_has_no_progress(tmp_path):
@@ -181,3 +185,82 @@ def test_a_killed_process_leaves_the_last_commit_and_no_lock(tmp_path):
     assert killed.returncode == -signal.SIGKILL
     with ResumeFolder(tmp_path / "resume", "a") as folder:
         assert folder.progress == {"row": 4}
+
+
+def forged(folder, **changes):
+    """A committed state with other content and the right checksum, as a hostile one would have."""
+    with ResumeFolder(folder, "a") as opened:
+        opened.commit({"done": 1})
+    state = json.loads((folder / "progress.json").read_text())
+    del state["check"]
+    state |= changes
+    plain = json.dumps(state, sort_keys=True)
+    state["check"] = hashlib.sha256(plain.encode()).hexdigest()[:16]
+    (folder / "progress.json").write_text(json.dumps(state))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"progress": [1]}, {"progress": None}, {"progress": {"done": "1"}}, {"progress": {"done": True}},
+        {"progress": {"done": 4}}, {"progress": {"done": -1}}, {"progress": {}}, {"files": []}, {"files": {"../x": 1}},
+        {"files": {"/dev/zero": 1}}, {"finished": "rows"}, {"finished": [1]}, {"finished": ["../rows"]},
+        {"finished": ["a\0b"]}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_a_forged_state_starts_afresh(tmp_path, capsys, changes):
+    forged(tmp_path / "resume", **changes)
+    with ResumeFolder(tmp_path / "resume", "a", valid=counts_to(3)) as folder:
+        assert folder.progress == {} and not folder.finished
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "starting afresh" in line and "progress.json" in line
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link", "deep"])
+def test_a_state_that_is_no_file_starts_afresh(tmp_path, kind):
+    with ResumeFolder(tmp_path / "resume", "a") as folder:
+        folder.commit({"done": 1})
+    progress = tmp_path / "resume" / "progress.json"
+    progress.unlink()
+    if kind == "pipe":
+        os.mkfifo(progress)
+    elif kind == "folder":
+        progress.mkdir()
+    elif kind == "link":
+        progress.symlink_to("/dev/zero")
+    else:
+        progress.write_text("[" * 100_000)
+    with ResumeFolder(tmp_path / "resume", "a") as folder:
+        assert folder.progress == {}
+        folder.commit({"done": 1})
+    assert progress.is_file() and not progress.is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["a link to a folder", "a lock that is a link", "a lock that is a folder"])
+def test_what_is_no_resume_folder_of_ours_is_refused_and_stays(tmp_path, kind):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("mine")
+    if kind == "a link to a folder":
+        (tmp_path / "mine" / "lock").touch()
+        (tmp_path / "resume").symlink_to(tmp_path / "mine")
+    else:
+        (tmp_path / "resume").mkdir()
+        if kind == "a lock that is a link":
+            (tmp_path / "resume" / "lock").symlink_to(tmp_path / "mine" / "file")
+        else:
+            (tmp_path / "resume" / "lock").mkdir()
+    with pytest.raises(FedscapeError), ResumeFolder(tmp_path / "resume", "a"):
+        pass
+    assert (tmp_path / "mine" / "file").read_text() == "mine"
+
+
+def test_one_module_removes_folders():
+    folder = Path(resume.__file__).parent
+    removing = {"rmtree", "rmdir", "removedirs", "TemporaryDirectory", "move"}
+    found = {
+        file.relative_to(folder).as_posix()
+        for file in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if getattr(node, "attr", getattr(node, "id", None)) in removing
+    }
+    assert found == {"resume_state.py"}

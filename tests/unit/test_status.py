@@ -13,8 +13,9 @@ from command_files import RUN, job_of, logged, made, repository, tiny, training
 from fedscape.cli import main
 from fedscape.command import slurm
 from fedscape.command.progress import DONE, FAILED, QUEUED, RUNNING, STOPPED, WAITING, duration, progress_of
-from fedscape.command.records import STARTED, record_path
-from fedscape.resume import ResumeFolder, is_held
+from fedscape.locks import is_held
+from fedscape.recorded import STARTED, record_path
+from fedscape.resume import ResumeFolder
 from fedscape.study.jobs import jobs_of
 
 

@@ -9,8 +9,8 @@ import pytest
 from command_files import STUDY, job_of, made, recorded, repository, tiny
 
 from fedscape.cli import main
-from fedscape.command.records import FOLDER, record_of, record_path
 from fedscape.command.why import SCRIPTS
+from fedscape.recorded import FOLDER, record_of, record_path
 from fedscape.study import digest, stages
 from fedscape.study.jobs import jobs_of
 from fedscape.study.stages import STAGES, tracked

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from clone import Clone
 
+from fedscape.recorded import FOLDER, VOID, record_path
 from fedscape.resume import PROGRESS
 
 STUDY = """
@@ -210,3 +211,98 @@ def test_a_damaged_result_is_named_and_made_again(faulty, file, target, message)
     path.unlink()  # as the line says
     faulty.make(target)  # Snakemake makes again what is asked for, and what that needs
     faulty.assert_right()
+
+
+def everything(*folders: Path) -> dict[str, tuple]:
+    """Each file, folder and link below, with what tells that somebody has written: content and time."""
+    return {
+        str(path): (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
+        for folder in folders
+        for path in folder.rglob("*")
+        if not {".snakemake", "__pycache__"}.intersection(path.parts) and not path.is_fifo()
+    }
+
+
+@pytest.fixture
+def hostile(faulty, tmp_path):
+    """The clone with a note of somebody's that names a folder outside, and a job whose end is not on record."""
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("mine")
+    notes = faulty.folder / "results" / "faults" / "smoke" / "unrecorded"
+    notes.mkdir(exist_ok=True)
+    note = {"folder": str(tmp_path / "precious"), "outputs": ["x"], "temporary": False}
+    (notes / "0123.json").write_text(json.dumps(note))
+    (notes / "4567.json").write_text('{"outputs": []}')
+    os.mkfifo(notes / "89ab.json")
+    records = [faulty.folder / record_path(FOLDER, file) for file in COMPARED[:4]]
+    before = {path: path.read_bytes() for path in records}
+    for path in records:
+        path.write_text(json.dumps({**json.loads(path.read_text()), "params": [VOID]}))
+    yield tmp_path
+    for path, content in before.items():
+        path.write_bytes(content)
+    for path in notes.iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "snakemake -n", "snakemake --list", "snakemake --lint", "snakemake --summary", "snakemake --dag",
+        "snakemake --unlock", "fedscape status", "fedscape why", "fedscape cost",
+    ],
+)  # fmt: skip
+def test_who_only_looks_writes_and_removes_nothing(faulty, hostile, command):
+    program, verb = command.split()
+    settings = ["--configfile", "mine.yaml"]
+    arguments = [verb, *([TRAJECTORY] if verb == "why" else []), *settings]
+    before = everything(faulty.folder, hostile)
+    if program == "snakemake":
+        said = faulty.snakemake(*arguments).stdout
+    else:
+        said = faulty._run(["-m", "fedscape.cli", *arguments], True, {"PYTHONPATH": "src"}).stdout
+    assert everything(faulty.folder, hostile) == before
+    if verb == "-n":
+        assert VOID in said and "rule train:" in said
+    if verb == "why":
+        assert "no Snakemake was there when its job ended" in said
+
+
+def test_a_run_says_which_notes_are_none_of_ours_and_leaves_them(faulty, hostile):
+    (faulty.folder / TABLE).unlink()
+    before = everything(hostile)
+    said = faulty.make(TABLE).stdout
+    lines = sorted({line for line in said.splitlines() if line.startswith("fedscape: ")})
+    notes = "results/faults/smoke/unrecorded"
+    assert [line.split(": ")[1] for line in lines] == [
+        f"{notes}/{name}.json" for name in ("0123", "4567", "89ab")
+    ]
+    assert everything(hostile) == before
+
+
+def test_a_job_writes_what_it_makes_and_nothing_else(faulty):
+    (faulty.folder / TABLE).unlink()
+    before = everything(faulty.folder)
+    faulty.make(TABLE)
+    after = everything(faulty.folder)
+    changed = {path for path in {*before, *after} if before.get(path) != after.get(path)}
+    own = ("/tables", "/tables/", "/logs/tables", "/config.yaml", "/smoke")
+    assert all(any(part in path for part in own) for path in changed), changed
+    faulty.assert_right()
+
+
+def test_a_job_that_ended_without_snakemake_runs_again_from_what_it_kept(faulty):
+    remove_run(faulty)
+    driver = faulty.start()
+    os.kill(driver.pid, signal.SIGKILL)  # Snakemake alone, not the job
+    driver.wait()
+    deadline = time.monotonic() + PATIENCE
+    while "ended after" not in (faulty.folder / LOG).read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    faulty.snakemake("--unlock", "--configfile", "mine.yaml")
+    assert "train" in faulty.pending("--configfile", "mine.yaml")
+    faulty.make(TRAJECTORY)
+    assert "finished before; its outputs are put in place again" in (faulty.folder / LOG).read_text()
+    faulty.assert_right()
+    assert not list((faulty.folder / "results/faults/smoke/unrecorded").iterdir())

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedscape.command import slurm
-from fedscape.command.records import STARTED, record_path
-from fedscape.resume import LOCK, PROGRESS, is_held
+from fedscape.locks import LOCK, is_held
+from fedscape.recorded import STARTED, record_path
+from fedscape.resume_state import PROGRESS
 from fedscape.study.jobs import Job
 from fedscape.study.study import Study
 

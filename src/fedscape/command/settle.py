@@ -1,49 +1,38 @@
-"""What jobs that have ended leave to be done once Snakemake has heard of it, or has not.
+"""What jobs that have ended leave to be removed, once Snakemake has recorded their end."""
 
-On a cluster jobs go on when the Snakemake that submitted them is gone. What they make then is whole, but
-nobody has recorded what it was made with; Snakemake would take it for good for ever, whatever changes.
-"""
-
-import json
-from contextlib import suppress
+import sys
 from pathlib import Path
 
-from fedscape.command.records import FOLDER, STARTED, record_path
-from fedscape.ended import Ended, read_note
-from fedscape.files import write_text
-from fedscape.resume import LOCK, is_held, remove
+from fedscape.ended import NOTES, Ended, read_note
+from fedscape.errors import FedscapeError
+from fedscape.locks import LOCK, is_held
+from fedscape.recorded import FOLDER, STARTED, record_of, record_path
+from fedscape.resume_state import remove
 
-LOCKS = Path(".snakemake", "locks")
 
+def settle() -> None:
+    """Remove finished resume folders whose jobs Snakemake has recorded, and their notes.
 
-def settle(mark: bool = False) -> None:
-    """Remove finished resume folders whose jobs Snakemake has recorded.
-
-    mark: have those that it has not count as incomplete, so that they run again and are recorded; their
-    folders hold their outputs, so this takes as long as Python to start. Not while another Snakemake works
-    here: it may be about to record them.
+    For a Snakemake that runs jobs: to look at a workflow removes nothing. What cannot be settled (a note that
+    is none of ours, a folder that nobody may remove, a full disk) is one line and stays.
     """
-    mark = mark and not (LOCKS.is_dir() and any(LOCKS.iterdir()))
-    for job in filter(None, map(read_note, Path("results").glob("*/*/unrecorded/*.json"))):
-        with suppress(OSError):  # somebody who may only read, a full disk: another time
-            if _is_recorded(job):
-                if not is_held(job.folder / LOCK):
-                    remove(job.folder)
-                    job.note.unlink(missing_ok=True)
-            elif mark:
-                for output in filter(lambda one: Path(one).exists(), job.outputs):
-                    write_text(record_path(STARTED, output), json.dumps({"external_jobid": None}))
+    for path in sorted(Path("results").glob(f"*/*/{NOTES}/*.json")):
+        try:
+            job = read_note(path)
+            if job and _is_recorded(job) and not is_held(job.folder / LOCK):
+                remove(job.folder, inside=path.parents[1])
+                job.note.unlink(missing_ok=True)
+        except (FedscapeError, OSError) as error:
+            print(f"fedscape: {error}", file=sys.stderr)
 
 
 def _is_recorded(job: Ended) -> bool:
     """Whether Snakemake has recorded the end of the job, and left its outputs in place (if it means to)."""
     if not FOLDER.is_dir():  # it keeps its records elsewhere
         return True
-    try:
-        made = [record_path(FOLDER, output).stat().st_mtime for output in job.outputs]
-        ended = job.note.stat().st_mtime
-    except FileNotFoundError:
+    records = [record_of(output) for output in job.outputs]
+    if any(record is None or record.is_void for record in records):
         return False
     begun = any(record_path(STARTED, output).exists() for output in job.outputs)
     there = job.temporary or all(Path(output).exists() for output in job.outputs)
-    return min(made) >= ended and not begun and there
+    return not begun and there

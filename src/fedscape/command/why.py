@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fedscape.command.place import enter_repository, settings
-from fedscape.command.records import Record, check_records, record_of
 from fedscape.errors import FedscapeError
+from fedscape.recorded import Record, check_records, record_of
 from fedscape.study.build import known_datasets
 from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job, dataset_job, jobs_of
@@ -78,6 +78,9 @@ def _differences(known: Strings, makers: Mapping[str, Job], path: str, seen: set
     record = record_of(path) or record_of(job.outputs[0])
     if record is None:
         yield f"{path}: Snakemake has no record of what made it"
+        return
+    if record.is_void:
+        yield f"{path}: no Snakemake was there when its job ended; the next run puts that on record"
         return
     yield from (f"{path}: {line}" for line in _changes(known(job), record))
     yield from (f"{path}: {line}" for line in _inputs(job, record))

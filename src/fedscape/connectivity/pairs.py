@@ -22,7 +22,7 @@ from fedscape.federated.device import prepare_device
 from fedscape.files import read_csv, write_csv
 from fedscape.models.evaluate import Evaluation, EvaluationSet, evaluate
 from fedscape.models.subject import BatchNorm, Subject, open_subject
-from fedscape.resume import ResumeFolder
+from fedscape.resume import ResumeFolder, counts_to
 
 LAYERS, DISTANCES = "layers.csv", "distances.csv"
 KEYS = ["connectivity", "group", "between", "round", "to_round", "client", "to_client", "alignment"]
@@ -99,7 +99,7 @@ def evaluate_pairs(
         for matching, repaired_name in REPAIRED.items()
         if {matching, repaired_name}.intersection(alignments)
     ]
-    with ResumeFolder(resume, fingerprint) as folder:
+    with ResumeFolder(resume, fingerprint, valid=counts_to(len(tasks))) as folder:
         if done := folder.progress.get("done"):
             log.info("continuing after %d of %d", done, len(tasks))
         for number, (pair, matching) in enumerate(tqdm(tasks, disable=None) if not folder.finished else ()):

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from fedscape.resume import ResumeFolder
 
 MEASURES = ("loss", "error")
 PATH, BARRIERS = "path.csv", "barriers.csv"
+POINT_COLUMNS = ("split", "t", *(field.name for field in dataclasses.fields(Evaluation)), "batch_norm")
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ def evaluate_paths(
     subject = open_subject(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
-    with ResumeFolder(resume, fingerprint) as folder:
+    with ResumeFolder(resume, fingerprint, valid=partial(_continues, len(pairs))) as folder:
         if not folder.finished:
             curves = _curves(subject, pairs, trajectories, positions, batch_norm, folder)
             names = [
@@ -71,6 +73,12 @@ def evaluate_paths(
             ]
             _write_tables(folder.folder, names, curves, positions)
         folder.finish({PATH: out_path, BARRIERS: out_barriers})
+
+
+def _continues(pairs: int, progress: dict) -> bool:
+    """Whether a committed state holds lines of at most so many pairs."""
+    rows = [row for curve in progress["curves"] for row in curve]
+    return len(progress["curves"]) <= pairs and all(row.keys() == set(POINT_COLUMNS) for row in rows)
 
 
 def _curves(
@@ -115,9 +123,7 @@ def _write_tables(
             for measure in MEASURES:
                 found = barrier(positions, part[measure].to_numpy())
                 barriers.append({**identity, "split": split, "measure": measure, **dataclasses.asdict(found)})
-    empty = pd.DataFrame(
-        columns=[*keys, "t", *(field.name for field in dataclasses.fields(Evaluation)), "batch_norm"]
-    )
+    empty = pd.DataFrame(columns=[*names[0], *POINT_COLUMNS])
     write_csv(folder / PATH, pd.concat(rows) if rows else empty, sort_by=[*keys, "t"])
     columns = [*keys, "measure", *(field.name for field in dataclasses.fields(Barrier))]
     write_csv(folder / BARRIERS, pd.DataFrame(barriers, columns=columns), sort_by=[*keys, "measure"])

@@ -18,7 +18,7 @@ from fedscape.federated.device import prepare_device
 from fedscape.federated.trajectory import GLOBAL
 from fedscape.files import atomic, read_csv, write_csv
 from fedscape.models.subject import open_subject
-from fedscape.resume import ResumeFolder
+from fedscape.resume import ResumeFolder, counts_to
 
 CURVATURE, DENSITY = "curvature.csv", "density.csv"
 KEYS = ["curvature", "group", "round", "of", "client", "data"]
@@ -80,7 +80,7 @@ def evaluate_hessians(
         name = "trace: exact" if wanted.trace == EXACT else "agreement"
         check_piecewise_linear(*_first_model(models), name)
     tasks = list(_tasks(models, rounds, of, on, bool(agreements)))
-    with ResumeFolder(resume, fingerprint) as folder:
+    with ResumeFolder(resume, fingerprint, valid=counts_to(len(tasks))) as folder:
         if done := folder.progress.get("done"):
             log.info("continuing after model %d of %d", done, len(tasks))
         for number, one in enumerate(tqdm(tasks, disable=None) if not folder.finished else ()):

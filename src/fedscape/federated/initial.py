@@ -55,7 +55,7 @@ def make_initial(
     continues. fingerprint, resume: as in `train_run`.
     Raises FedscapeError where the weights do not fit the model or are not finite.
     """
-    with ResumeFolder(resume, fingerprint) as folder:
+    with ResumeFolder(resume, fingerprint, valid=_continues) as folder:
         if not folder.finished:
             data = open_dataset(dataset)
             module = random_model(model, dict(model_settings), data.shape, len(data.classes), seed)
@@ -76,3 +76,8 @@ def make_initial(
                 raise FedscapeError(f"{kind} start: a weight is NaN or infinite")
             write_weights(folder.folder / INITIAL, module.state_dict())
         folder.finish({INITIAL: out})
+
+
+def _continues(progress: dict) -> bool:
+    """Whether a committed state says after which epoch a start that trains can continue."""
+    return type(progress["epoch"]) is int and progress["epoch"] > 0

@@ -29,6 +29,17 @@ VECTORS = ("parameters", "buffers", "counters")
 Row = Mapping[str, object]
 
 
+def continues(rounds: int, progress: dict) -> bool:
+    """Whether a run of so many rounds can continue from a committed state, as far as `progress` tells."""
+    numbers = [progress[name] for name in ("round", "rounds_bytes", "timing_bytes")]
+    words = [progress["started"], progress.get("diverged", "")]
+    return (
+        all(type(number) is int and number >= 0 for number in numbers)
+        and progress["round"] <= rounds
+        and all(isinstance(word, str) for word in words)
+    )
+
+
 class RunStore:
     """The growing files of one run, and its committed round.
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from fedscape.federated.rounds import (
 )
 from fedscape.federated.rule import ClientResult, Rule, Training
 from fedscape.federated.samples import Samples
-from fedscape.federated.store import CLIENTS, ROUNDS, TIMING, TRAJECTORY, RunStore
+from fedscape.federated.store import CLIENTS, ROUNDS, TIMING, TRAJECTORY, RunStore, continues
 from fedscape.federated.weighting import INPUT_VARIANCE, input_variances
 from fedscape.federated.weights import load_weights, read_weights, write_weights
 from fedscape.files import write_json
@@ -86,7 +87,7 @@ def train_run(
     FedscapeError on bad input, and SystemExit when told to stop (see `fedscape.resume`).
     """
     files = {TRAJECTORY: trajectory, CLIENTS: clients, ROUNDS: rounds, FINAL: final, TIMING: timing, RUN: run}
-    with ResumeFolder(resume, fingerprint) as folder:
+    with ResumeFolder(resume, fingerprint, valid=partial(continues, training.rounds)) as folder:
         if not folder.finished:
             code = commit()  # the one that trains, whatever happens to the clone meanwhile
             samples = Samples.open(dataset, partition, prepare_device(device, training.precision))

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -87,12 +88,12 @@ def make_plane(
             rows.append({**run, **named, "round": trajectory.last, "role": DIVERGED})
     if not finite:
         log.warning("plane %s, group %s: all its runs diverged, so it has no plane", plane, group)
-    with ResumeFolder(resume, fingerprint) as folder:
+    marks = plugin.marks(material, chosen) if finite else []
+    with ResumeFolder(resume, fingerprint, valid=partial(_continues, len(marks))) as folder:
         if not folder.finished:
             made = None
             if finite:
                 made = _laid(folder, lambda: plugin.plane(material, chosen))
-                marks = plugin.marks(material, chosen)
                 values = _measures(folder, material, made.to(subject.device), batch_norm, marks)
                 distances = reference_distances(
                     marks, material.trajectories, [runs[run]["seed"] for run in finite]
@@ -115,6 +116,17 @@ def make_plane(
             ]
             write_csv(folder.folder / MARKERS, frame, sort_by=[*runs[0], *named, *MODEL])
         folder.finish({PLANE: out_plane, MARKERS: out_markers})
+
+
+def _continues(marks: int, progress: dict) -> bool:
+    """Whether a committed state holds what at most so many markers say."""
+    measures = progress["measured"]
+    values = [value for one in measures for value in one.values()]
+    return (
+        len(measures) <= marks
+        and all(one.keys() == set(MEASURES) for one in measures)
+        and all(value is None or isinstance(value, (int, float)) for value in values)
+    )
 
 
 def _laid(folder: ResumeFolder, lay: Callable[[], Plane]) -> Plane:

@@ -1,21 +1,28 @@
-"""What Snakemake recorded of the job that made a file, read from `.snakemake/metadata` (record format 6).
+"""What Snakemake recorded of the job that made a file: `.snakemake/metadata` (record format 6).
 
 One JSON file per output, whose name is the output's path in URL-safe base64, cut into folders where it is
 longer than a file's name may be. Snakemake's own reader takes a second to import.
+
+Snakemake writes a record when it hears that a job has ended, and takes an output without a record for up
+to date, whatever changes. On a cluster jobs may end when the Snakemake that sent them is gone. So each job
+begins with records that match no settings (`void_records`): Snakemake replaces them, or runs the job again.
 """
 
 import ast
 import json
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedscape.errors import FedscapeError
+from fedscape.files import write_json
 
 FOLDER = Path(".snakemake", "metadata")
 STARTED = Path(".snakemake", "incomplete")  # likewise a file per output, from the start of its job to the end
 LONGEST = 254  # characters of a file's name, one less than Linux and macOS allow
 FORMAT = 6  # since 9.0; older records hold other params
+VOID = "(no Snakemake was there when this job ended)"  # in place of params; Snakemake shows it as its reason
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,11 @@ class Record:
     inputs: tuple[str, ...]
     checksums: dict[str, str]  # input -> `sha256:...`, of inputs that are not too large
     made: float  # seconds since the epoch
+
+    @property
+    def is_void(self) -> bool:
+        """Whether Snakemake has not heard that the job ended, or the job is still running."""
+        return self.spelled == (VOID,)
 
     @property
     def params(self) -> list[str]:
@@ -49,6 +61,13 @@ def record_of(path: str) -> Record | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def void_records(rule: str, outputs: Sequence[str]) -> None:
+    """Replace the records of a job that begins, unless Snakemake keeps them elsewhere, in a database."""
+    for output in outputs if FOLDER.is_dir() else ():
+        record = {"rule": rule, "params": [VOID], "input": [], "endtime": None, "input_checksums": {}}
+        write_json(record_path(FOLDER, output), {**record, "record_format_version": FORMAT})
 
 
 def check_records() -> None:
