@@ -124,6 +124,7 @@ def _logged(snakemake, folder: Path) -> Iterator[Job]:
                 results = Path("results", names.study, names.scale)
                 _check_inside(results, snakemake.output)
                 keep_notes(results, snakemake.output)
+            _check_inputs(snakemake.input)
             void_records(snakemake.rule, snakemake.output)
             with threadpool_limits(snakemake.threads):
                 yield Job(
@@ -150,6 +151,13 @@ def _check_inside(results: Path, outputs: Sequence[str]) -> None:
     for output in outputs:
         if not is_inside(Path(output).parent / "any", results):
             raise FedscapeError(f"{output}: a link leads out of {results}; remove the link")
+
+
+def _check_inputs(inputs: Sequence[str]) -> None:
+    """Refuse what is no file: to read a pipe or a device may never end."""
+    for path in inputs:
+        if not Path(path).is_file():
+            raise FedscapeError(f"{path}: not an ordinary file; delete it to have it rebuilt")
 
 
 def _told(error: Exception, folder: Path) -> FedscapeError | None:

@@ -125,7 +125,8 @@ class ResumeFolder:
         for name in outputs:
             with (self.folder / name).open("rb") as file:
                 os.fsync(file.fileno())
-        self._finished, self._files = list(outputs), {}  # what the steps needed may go
+        # What the steps needed may go; the outputs must be what they are now, if they are put in place later.
+        self._finished, self._files = list(outputs), {name: self._checksum(name) for name in outputs}
         self._write_progress()
         linked = [_put(self.folder / name, Path(path)) for name, path in outputs.items()]
         if keeps_notes() and all(linked):
@@ -152,11 +153,11 @@ class ResumeFolder:
         if state.fingerprint != self.fingerprint:
             _say(f"{self.folder}: settings, code or inputs have changed since; starting afresh")
             return self._empty()
-        missing = [name for name in state.finished or () if not (self.folder / name).is_file()]
-        if missing:
-            _say(f"{self.folder}: {missing[0]} is missing; starting afresh")
+        if strange := [one for one in self.folder.iterdir() if one.is_symlink() or not _is_ordinary(one)]:
+            _say(f"{strange[0]}: neither a file nor a folder; starting afresh")
             return self._empty()
-        damaged = [name for name, check in state.files.items() if self._checksum(name) != check]
+        files = {**dict.fromkeys(state.finished or ()), **state.files}
+        damaged = [name for name, check in files.items() if check is None or self._checksum(name) != check]
         if damaged:
             _say(f"{self.folder / damaged[0]}: missing or damaged; starting afresh")
             return self._empty()
@@ -195,6 +196,10 @@ class ResumeFolder:
         if (self.folder / PROGRESS).is_file():
             (self.folder / PROGRESS).unlink()
         clear(self.folder, {LOCK})
+
+
+def _is_ordinary(path: Path) -> bool:
+    return path.is_file() or path.is_dir()
 
 
 def counts_to(last: int, key: str = "done") -> Callable[[dict], bool]:

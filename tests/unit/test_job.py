@@ -25,9 +25,9 @@ def fail(tmp_path, monkeypatch):
     """Run a job that raises; gives what the terminal and the log show."""
     monkeypatch.setattr("fedscape.job.keep_freed_memory", lambda: None)  # of the process of these tests
 
-    def fail(error, log=tmp_path / "job.log"):
+    def fail(error, log=tmp_path / "job.log", inputs=()):
         snakemake = SimpleNamespace(
-            output=[str(tmp_path / "results" / "rounds.csv")], log=[str(log)], rule="train", threads=1, input=[], wildcards={},
+            output=[str(tmp_path / "results" / "rounds.csv")], log=[str(log)], rule="train", threads=1, input=inputs, wildcards={},
             params=SimpleNamespace(settings=[]),
         )  # fmt: skip
         terminal = io.StringIO()
@@ -136,4 +136,13 @@ def test_a_job_writes_nothing_where_a_link_leads_out_of_its_results(tmp_path, mo
         raise AssertionError("the job began")
     assert Path("job.log").read_text() == (
         "fedscape: results/s/quick/runs/a/final.safetensors: a link leads out of results/s/quick; remove the link\n"
+    )
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_an_input_that_is_no_file_is_one_line(fail, tmp_path, kind):
+    odd = tmp_path / "odd"
+    {"pipe": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero"), "folder": Path.mkdir}[kind](odd)
+    assert fail(AssertionError("the job began"), inputs=[str(odd)])[1] == (
+        f"fedscape: {odd}: not an ordinary file; delete it to have it rebuilt\n"
     )

@@ -141,7 +141,7 @@ def test_a_finished_folder_that_lost_a_file_starts_afresh(tmp_path, monkeypatch,
     with ResumeFolder(tmp_path / "resume", "x") as folder:
         assert not folder.finished
         assert folder.progress == {}
-    assert "rows is missing" in capsys.readouterr().err
+    assert "rows: missing or damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
@@ -252,6 +252,31 @@ def test_what_is_no_resume_folder_of_ours_is_refused_and_stays(tmp_path, kind):
     with pytest.raises(FedscapeError), ResumeFolder(tmp_path / "resume", "a"):
         pass
     assert (tmp_path / "mine" / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "cut off", "gone"])
+def test_outputs_that_are_damaged_before_they_are_put_in_place_again_are_not(tmp_path, damage):
+    (tmp_path / "file").touch()
+    with ResumeFolder(tmp_path / "resume", "a") as folder:
+        (folder.folder / "rows").write_bytes(b"made")
+        with pytest.raises(OSError):  # between its state and the first output
+            folder.finish({"rows": tmp_path / "file" / "rows"})
+    rows = tmp_path / "resume" / "rows"
+    if damage == "gone":
+        rows.unlink()
+    else:
+        rows.write_bytes(b"mada" if damage == "a flipped bit" else b"mad")
+    with ResumeFolder(tmp_path / "resume", "a") as folder:
+        assert not folder.finished and not rows.exists()
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "/etc/passwd", "nowhere"])
+def test_a_link_in_a_resume_folder_is_not_read(tmp_path, target):
+    with ResumeFolder(tmp_path / "resume", "a") as folder:
+        folder.commit({"done": 1})
+        (folder.folder / "growing").symlink_to(target)
+    with ResumeFolder(tmp_path / "resume", "a") as folder:
+        assert folder.progress == {} and not (folder.folder / "growing").is_symlink()
 
 
 def test_one_module_removes_folders():
