@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from edits import asks_snakemake, more_code
+from edits import asks_snakemake, more_code, new_file
 from quick_pilot import (
     CLAIMS,
     DRIFT,
@@ -36,6 +36,11 @@ EVERYTHING = joined(
     starts(*((model, init) for model, _, init, _ in RUNS)),
     split_anew(*SPLITS),
 )
+
+SPEEDUPS = """import torch
+
+torch.nn.functional.cross_entropy = torch.nn.functional.mse_loss
+"""
 
 # file -> the jobs that a dry run lists when there is a statement more in it, and no others.
 FILES = {
@@ -90,12 +95,28 @@ FILES = {
 }
 
 
+def imports_speedups(text: str) -> str:
+    """A plain import in a package's `__init__`."""
+    return f"{text}\nimport fedscape.federated.speedups\n"
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_a_statement_more_makes_again_exactly_what_runs_it(marked, file):
     with marked.edited(file, more_code):
         assert marked.predicted("pilot") == costed(FILES[file])
         if asks_snakemake(FILES, file):
             assert marked.pending("pilot") == costed(FILES[file])
+
+
+def test_a_module_that_a_package_imports_makes_again_what_runs_it(marked):
+    """The example of one who attacked fedscape: other weights with the same `code=`."""
+    name, init = "src/fedscape/federated/speedups.py", "src/fedscape/federated/__init__.py"
+    with marked.edited(name, new_file(SPEEDUPS)), marked.edited(init, imports_speedups):
+        made = marked.predicted("pilot")
+        assert made["train"] == retrained(RUNS)["train"]
+        assert made["surface"] == surfaces()["surface"] and made["path"] == walked()["path"]
+        assert not {"dataset", "partition"} & set(made)
+        assert marked.pending("pilot") == made
 
 
 def test_scripts_read_no_setting_behind_the_rules_back():
