@@ -1,9 +1,7 @@
 """An edit of code makes again exactly the jobs that run it. Edit -> jobs, on the study pilot at quick."""
 
-from pathlib import Path
-
 import pytest
-from edits import asks_snakemake, more_code, new_file
+from edits import asks_snakemake, more_code, new_file, swap
 from quick_pilot import (
     CLAIMS,
     DRIFT,
@@ -119,7 +117,21 @@ def test_a_module_that_a_package_imports_makes_again_what_runs_it(marked):
         assert marked.pending("pilot") == made
 
 
-def test_scripts_read_no_setting_behind_the_rules_back():
-    scripts = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
-    for script in scripts.glob("*.py"):
-        assert "snakemake.config" not in script.read_text(), script
+DRIFT_SCRIPT = '    script:\n        "../workflow/scripts/drift.py"\n'
+OTHER_WORK = {
+    "another script": (swap("scripts/drift.py", "scripts/train.py"), "it runs ../workflow/scripts/train.py"),
+    "another folder": (swap("../workflow/scripts/drift.py", "drift.py"), "it runs drift.py"),
+    "a shell": (swap(DRIFT_SCRIPT, '    shell:\n        "touch {output}"\n'), "it runs no script"),
+    "a run": (swap(DRIFT_SCRIPT, "    run:\n        Path(output[0]).touch()\n"), "it runs no script"),
+    "a notebook": (swap(DRIFT_SCRIPT, '    notebook:\n        "drift.py.ipynb"\n'), "it runs no script"),
+    "settings of its own": (swap('tracked("drift")', "['mine=1']"), "no settings=tracked(...) in its params"),
+}
+
+
+@pytest.mark.parametrize("work", OTHER_WORK)
+def test_a_rule_runs_the_script_whose_digest_is_compared_or_nothing(marked, work):
+    change, line = OTHER_WORK[work]
+    with marked.edited("rules/drift.smk", change):
+        done = marked.snakemake("-n", "pilot", check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert done.stdout.splitlines()[-1].startswith(f"fedscape: rules/drift.smk: rule drift: {line}")
