@@ -27,8 +27,8 @@ ENDED = "ended"  # begins the last line of the log of a job that came to its end
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of mallopt(3)
 KEPT_BYTES = 1 << 30
 THREADS = 1
-"""Threads that a job computes with on a CPU, whatever it was granted. More of them add up in another order, so
-the bits of a result would depend on where it ran, and a job that resumes would mix them."""
+"""Threads that a job computes with on a CPU, whatever it was granted. More add up in another order: the bits
+of a result would depend on where it ran, and a job that resumes would mix them."""
 # Where libraries that are loaded later read how many threads they may have.
 _THREADS_OF_LIBRARIES = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),

@@ -93,6 +93,41 @@ def test_jobs_run_no_command():
     assert not run & {ROOT / "src" / "fedscape" / name for name in (*COMMANDS, "study/catalog.py")}
 
 
+# Variables of the environment that are read: what they change is no result.
+ENVIRONMENT = {
+    "job.py": {"SLURM_JOB_ID", "GPUS", "SLURMD_NODENAME"},  # the log; which card, and whether there is one
+    "resume.py": {"END_TIME_VARIABLE"},  # when to stop
+    "cli.py": {"FEDSCAPE_CLONE", "PYTHONPATH"},  # no job
+}
+
+
+def test_no_result_depends_on_the_environment():
+    library = ROOT / "src" / "fedscape"
+    for file in TREE:
+        tree = ast.parse(file.read_text())
+        read = {name for node in ast.walk(tree) if (name := environment(node))}
+        assert read == ENVIRONMENT.get(
+            file.relative_to(library).as_posix() if file.is_relative_to(library) else "", set()
+        ), file
+
+
+def environment(node: ast.AST) -> str | None:
+    """Which variable of the environment a node reads, if it does."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("os.environ.get", "os.getenv"):
+        one = node.args[0]
+    elif (
+        isinstance(node, ast.Subscript)
+        and ast.unparse(node.value) == "os.environ"
+        and isinstance(node.ctx, ast.Load)
+    ):
+        one = node.slice
+    elif isinstance(node, ast.Compare) and "os.environ" in map(ast.unparse, node.comparators):
+        one = node.left
+    else:
+        return None
+    return one.value if isinstance(one, ast.Constant) else ast.unparse(one)
+
+
 @pytest.mark.parametrize("file", sorted(SCRIPTS.glob("*.py")), ids=lambda file: file.name)
 def test_a_script_reads_of_its_job_what_is_tracked(file):
     """No configuration, no resource, no number of threads: settings and files alone; raw data have their md5s."""
