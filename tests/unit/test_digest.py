@@ -7,6 +7,7 @@ import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +94,23 @@ def test_the_order_of_imports_does_not_count_unless_one_name_is_bound_twice(tree
     before = of()
     script.write_text("".join(reversed(twice)))
     assert of() != before
+
+
+@pytest.mark.parametrize("stage", ["train", "barrier", "figures"])
+def test_of_what_python_runs_all_counts_that_does_something(stage):
+    """Python itself is asked what it runs for a script's imports."""
+    script = Path(__file__).resolve().parents[2] / "workflow" / "scripts" / f"{stage}.py"
+    body = ast.parse(script.read_text()).body
+    code = [ast.unparse(node) for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    ours = "[one.__file__ for name, one in sys.modules.items() if name.partition('.')[0] == 'fedscape']"
+    printed = subprocess.run(
+        [sys.executable, "-c", "\n".join([*code, "import sys", f"print(*{ours}, sep='\\n')"])],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    run = set(map(Path, printed.splitlines()))
+    counted = imports.reached([script])
+    assert len(run & counted) > 5
+    assert not [file for file in run - counted if imports._does_something(file)]
 
 
 def test_plugins_are_roots_of_their_own(tree):
@@ -197,9 +215,19 @@ def test_a_patch_that_an_init_imports_runs_and_counts(tree):
     assert len(set(digests)) == 3
 
 
-def test_a_package_that_is_used_as_a_whole_counts_as_a_whole(tree):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import fedscape.package.c\n\nprint(fedscape.package.x)\n",
+        "from fedscape.package import *\n\nprint(x)\n",
+    ],
+)
+@pytest.mark.parametrize("more", ["", "from fedscape.package.c import *\n"])
+def test_a_package_that_is_used_as_a_whole_counts_as_a_whole(tree, text, more):
     library, script, of = tree
-    script.write_text("import fedscape.package.c\n\nprint(fedscape.package.x)\n")
+    init = library / "package" / "__init__.py"
+    init.write_text(f"{init.read_text()}{more}")
+    script.write_text(text)
     before = of()
     (library / "package" / "other.py").write_text("x = 2\n")
     assert of() != before
@@ -215,7 +243,9 @@ def test_a_module_beside_the_script_or_the_library_counts(tree):
     digests.add(of())
     (library.parent / "above.py").write_text("more = 2\n")
     digests.add(of())
-    assert len(digests) == 3
+    (library.parent / "sitecustomize.py").write_text("import math\n")  # Python imports it by itself
+    digests.add(of())
+    assert len(digests) == 4
 
 
 def test_a_name_that_is_also_a_submodules_leads_to_both(tree):

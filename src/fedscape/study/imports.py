@@ -17,6 +17,7 @@ from fedscape.study.syntax import is_type_checking, statements_at_run_time, tree
 
 PATH = (LIBRARY.parent, LIBRARY.parents[1] / "workflow" / "scripts")
 """Folders on a job's import path that are ours: the library's, and its script's own."""
+STARTUP = ("sitecustomize", "usercustomize")  # what Python imports by itself, if it is on the path
 INIT = "__init__.py"
 
 Import = tuple[Path, bool]  # a file, and whether it is imported for what it defines, not in passing
@@ -26,7 +27,7 @@ def reached(files: Iterable[Path]) -> set[Path]:
     """`files`, and whatever of ours counts of what Python runs for them."""
     counted: set[Path] = set()
     passed: set[Path] = set()
-    waiting: list[Import] = []
+    waiting: list[Import] = [one for name in STARTUP for one in _module(name)]
     for file in (Path(one).resolve() for one in files):
         waiting += [(file, True), *_packages(_module_name(file))]
     while waiting:
@@ -128,7 +129,7 @@ def _name(module: str, name: str) -> Iterator[Import]:
 def _re_exported(module: str, name: str) -> list[tuple[str, str]]:
     """Module and name of what a package's `__init__` imports as `name`."""
     file = _find(module)
-    if file is None or file.name != INIT:
+    if file is None or file.name != INIT or name == "*":
         return []
     return [
         (_origin(node, module.split(".")), alias.name)
