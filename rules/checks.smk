@@ -1,7 +1,7 @@
 """What of a rule can change a result is tracked, or refused here: last, when all rules are known.
 
 What a job computes depends on its inputs, its settings and the digest of its stage's script and of all that
-this imports. So a rule runs that script, and nothing else. Threads and resources change no result
+this imports. So a rule runs that script, and nothing else. How many threads it is granted changes no result
 (`src/fedscape/job.py`).
 """
 
