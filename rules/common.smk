@@ -123,6 +123,7 @@ def tracked(stage):
             sys.exit(f"fedscape: {stage}: no {error} in this study; config/studies names what there is")
         return tracked_strings(stage, settings, ROOT / "workflow" / "scripts")
 
+    strings.stage = stage
     return strings
 
 

@@ -27,6 +27,14 @@ GPUS = "CUDA_VISIBLE_DEVICES"  # what SLURM, or whoever shares a machine, grants
 ENDED = "ended"  # begins the last line of the log of a job that came to its end
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of mallopt(3)
 KEPT_BYTES = 1 << 30
+THREADS = 1
+"""Threads that a job computes with on a CPU, whatever it was granted. More add up in another order: the bits
+of a result would depend on where it ran, and a job that resumes would mix them."""
+# Where libraries that are loaded later read how many threads they may have.
+_THREADS_OF_LIBRARIES = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"),
+)
 _READ_SIZE = 1 << 20  # bytes hashed at a time
 # What a user can mend about a disk; of other errors of the system the traceback tells more.
 _ADVICE = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room")
@@ -90,7 +98,7 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def job(snakemake) -> Iterator[Job]:
-    """Run a script's call: output into the job's log, no more threads than granted, bad input as one line.
+    """Run a script's call: output into the job's log, one thread, bad input as one line.
 
     On a cluster the log begins with where the job runs. It ends with how it went: `ended after ...`,
     `fedscape: ...`, `stopped by ...`, a traceback; after a kill there is none of these. On a disk that is
@@ -126,11 +134,12 @@ def _logged(snakemake, folder: Path) -> Iterator[Job]:
                 keep_notes(results, snakemake.output)
             _check_inputs(snakemake.input)
             void_records(snakemake.rule, snakemake.output)
-            with threadpool_limits(snakemake.threads):
+            os.environ.update(dict.fromkeys(_THREADS_OF_LIBRARIES, str(THREADS)))
+            with threadpool_limits(THREADS):
                 yield Job(
                     settings=decode(snakemake.params.settings),
                     identity=_identity(snakemake.wildcards),
-                    device=_device(snakemake.threads),
+                    device=_device(),
                     depends_on=(list(snakemake.params.settings), list(snakemake.input)),
                 )
             print(f"{ENDED} after {time.monotonic() - begin:.1f} s", file=log)
@@ -184,20 +193,20 @@ def _identity(wildcards) -> dict:
     return {**identity, "seed": identity["seed"] if identity["seed"] == "*" else int(identity["seed"])}
 
 
-def _say_where(threads: int) -> None:
+def _say_where(cores: int) -> None:
     number = os.environ.get("SLURM_JOB_ID")
     if number:
         card = os.environ.get(GPUS)
-        place = f"{os.environ.get('SLURMD_NODENAME', 'unknown node')}, {threads} thread{'s' * (threads > 1)}"
+        place = f"{os.environ.get('SLURMD_NODENAME', 'unknown node')}, {cores} core{'s' * (cores > 1)}"
         print(f"SLURM job {number} on {place}, {f'GPU {card}' if card else 'no GPU'}")
 
 
-def _device(threads: int) -> str:
+def _device() -> str:
     # Only where the script has imported it already: tables and figures do without torch.
     torch = sys.modules.get("torch")
     if torch is None:
         return "cpu"
-    torch.set_num_threads(threads)
+    torch.set_num_threads(THREADS)
     if torch.cuda.is_available():
         return "cuda"
     if os.environ.get(GPUS):

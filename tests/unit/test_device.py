@@ -1,5 +1,7 @@
 """The device: which switches of PyTorch a precision turns. No GPU is needed for them."""
 
+import os
+
 import pytest
 import torch
 
@@ -26,6 +28,15 @@ def switches():
     torch.utils.deterministic.fill_uninitialized_memory = fill
     for (holder, name), value in zip(holders, values, strict=True):
         setattr(holder, name, value)
+
+
+def test_no_variable_of_the_environment_has_a_say(switches, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    prepare_device("cuda")
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert "NVIDIA_TF32_OVERRIDE" not in os.environ
 
 
 @pytest.mark.parametrize(("precision", "tf32"), [("fp32", False), ("tf32", True), ("bf16", False)])

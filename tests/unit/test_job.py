@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from threadpoolctl import threadpool_info
 
 from fedscape.errors import FedscapeError
 from fedscape.job import job
@@ -42,6 +44,35 @@ def fail(tmp_path, monkeypatch):
         return terminal.getvalue(), log.read_text() if log.is_file() else None
 
     return fail
+
+
+def summed_gradient() -> bytes:
+    """The bits of a gradient that several threads would add up, each a part."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(64, 3, 32, 32, generator=generator)
+    weight = torch.randn(32, 3, 5, 5, generator=generator, requires_grad=True)
+    torch.nn.functional.conv2d(images, weight).relu().logsumexp(1).sum().backward()
+    return weight.grad.numpy().tobytes()
+
+
+@pytest.mark.parametrize("granted", [1, 2, 4])
+def test_a_job_computes_the_same_bits_whatever_it_was_granted(tmp_path, monkeypatch, granted):
+    monkeypatch.setattr("fedscape.job.keep_freed_memory", lambda: None)
+    one = summed_gradient()
+    snakemake = SimpleNamespace(
+        output=["a"], log=[str(tmp_path / "job.log")], threads=granted, input=[], wildcards={},
+        params=SimpleNamespace(settings=[]),
+    )  # fmt: skip
+    try:
+        torch.set_num_threads(4)
+        assert summed_gradient() != one  # else this test shows nothing
+        with job(snakemake):
+            assert summed_gradient() == one
+            assert {library["num_threads"] for library in threadpool_info()} == {1}
+            # A library that is loaded from now on has one thread, too.
+            assert os.environ["OMP_NUM_THREADS"] == os.environ["OPENBLAS_NUM_THREADS"] == "1"
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_bad_input_is_one_line(fail):

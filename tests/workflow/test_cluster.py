@@ -30,13 +30,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 ON_GPU = {"train", "pretrain", "plane", "surface", "surface_part", "path", "barrier", "hessian"}
-# One thread a job as in the runs that these are compared with, and looks as often as the jobs are short.
-SHORT = (
-    *("--set-threads", "train=1", "pretrain=1", "surface=1", "surface_part=1"),
-    *("--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "20"),
-)
+# Looks as often as the jobs are short.
+SHORT = ("--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "20")
 CLOCKS = ("timing.csv", "costs.csv")  # results that are times
-PLACE = re.compile(r"SLURM job (\d+) on (\w+), 1 thread, (?:GPU (\d)|no GPU)")
+PLACE = re.compile(r"SLURM job (\d+) on (\w+), [12] cores?, (?:GPU (\d)|no GPU)")
 RUNNING = re.compile(r" running .* on n[12]$", re.MULTILINE)  # in what `fedscape status` says
 QUEUED = re.compile(r" queued +SLURM \d+ pending \((?:Resources|Priority)\)", re.MULTILINE)
 RUNS = "results/weather/smoke/runs/digits/convnet"

@@ -1,9 +1,7 @@
 """An edit of code makes again exactly the jobs that run it. Edit -> jobs, on the study pilot at quick."""
 
-from pathlib import Path
-
 import pytest
-from edits import asks_snakemake, more_code
+from edits import asks_snakemake, more_code, new_file, swap
 from quick_pilot import (
     CLAIMS,
     DRIFT,
@@ -36,6 +34,11 @@ EVERYTHING = joined(
     starts(*((model, init) for model, _, init, _ in RUNS)),
     split_anew(*SPLITS),
 )
+
+SPEEDUPS = """import torch
+
+torch.nn.functional.cross_entropy = torch.nn.functional.mse_loss
+"""
 
 # file -> the jobs that a dry run lists when there is a statement more in it, and no others.
 FILES = {
@@ -90,6 +93,11 @@ FILES = {
 }
 
 
+def imports_speedups(text: str) -> str:
+    """A plain import in a package's `__init__`."""
+    return f"{text}\nimport fedscape.federated.speedups\n"
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_a_statement_more_makes_again_exactly_what_runs_it(marked, file):
     with marked.edited(file, more_code):
@@ -98,7 +106,32 @@ def test_a_statement_more_makes_again_exactly_what_runs_it(marked, file):
             assert marked.pending("pilot") == costed(FILES[file])
 
 
-def test_scripts_read_no_setting_behind_the_rules_back():
-    scripts = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
-    for script in scripts.glob("*.py"):
-        assert "snakemake.config" not in script.read_text(), script
+def test_a_module_that_a_package_imports_makes_again_what_runs_it(marked):
+    """The example of one who attacked fedscape: other weights with the same `code=`."""
+    name, init = "src/fedscape/federated/speedups.py", "src/fedscape/federated/__init__.py"
+    with marked.edited(name, new_file(SPEEDUPS)), marked.edited(init, imports_speedups):
+        made = marked.predicted("pilot")
+        assert made["train"] == retrained(RUNS)["train"]
+        assert made["surface"] == surfaces()["surface"] and made["path"] == walked()["path"]
+        assert not {"dataset", "partition"} & set(made)
+        assert marked.pending("pilot") == made
+
+
+DRIFT_SCRIPT = '    script:\n        "../workflow/scripts/drift.py"\n'
+OTHER_WORK = {
+    "another script": (swap("scripts/drift.py", "scripts/train.py"), "it runs ../workflow/scripts/train.py"),
+    "another folder": (swap("../workflow/scripts/drift.py", "drift.py"), "it runs drift.py"),
+    "a shell": (swap(DRIFT_SCRIPT, '    shell:\n        "touch {output}"\n'), "it runs no script"),
+    "a run": (swap(DRIFT_SCRIPT, "    run:\n        Path(output[0]).touch()\n"), "it runs no script"),
+    "a notebook": (swap(DRIFT_SCRIPT, '    notebook:\n        "drift.py.ipynb"\n'), "it runs no script"),
+    "settings of its own": (swap('tracked("drift")', "['mine=1']"), "no settings=tracked(...) in its params"),
+}
+
+
+@pytest.mark.parametrize("work", OTHER_WORK)
+def test_a_rule_runs_the_script_whose_digest_is_compared_or_nothing(marked, work):
+    change, line = OTHER_WORK[work]
+    with marked.edited("rules/drift.smk", change):
+        done = marked.snakemake("-n", "pilot", check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert done.stdout.splitlines()[-1].startswith(f"fedscape: rules/drift.smk: rule drift: {line}")

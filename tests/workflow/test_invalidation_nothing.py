@@ -55,6 +55,7 @@ EDITS = {
     ),
     "the command line": ("src/fedscape/command/status.py", more_code),
     "a job's memory": ("rules/train.smk", swap("8000 * attempt", "9000 * attempt")),
+    "a job's threads": ("rules/drift.smk", swap("threads: 1", "threads: 2")),  # it computes with one
     "a rule's comment": ("rules/train.smk", swap("rule train:", "# longest of all\nrule train:")),
     "a conda file": ("envs/cpu.yaml", lambda text: text + "# newer\n"),
     "the profile": ("profiles/slurm/config.yaml", lambda text: text + "# mine\n"),

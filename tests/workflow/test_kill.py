@@ -5,11 +5,9 @@ A short form runs with the other tests. By hand, for longer:
     FEDSCAPE_KILLS=60 FEDSCAPE_KILL_SCALE=quick python -m pytest -s tests/workflow/test_kill.py
 
 FEDSCAPE_KILL_STUDY and FEDSCAPE_KILL_SEED choose another study and other moments; FEDSCAPE_KILL_EXECUTOR says
-where the jobs run. With `--profile slurm` that is a SLURM of the test's own. Jobs must have as many threads there
-as here, because other threads give other bits:
+where the jobs run. With `--profile slurm` that is a SLURM of the test's own:
 
     --profile slurm --jobs 4 --slurm-init-seconds-before-status-checks 3 --latency-wait 20
-    --set-threads train=1 pretrain=1 surface=1 surface_part=1
 """
 
 import json

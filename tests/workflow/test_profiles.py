@@ -24,7 +24,8 @@ def rules() -> dict[str, str]:
 
 def test_profiles_name_rules_that_there_are():
     profile = yaml.safe_load(SLURM.read_text())
-    assert set(profile["set-resources"]) | set(profile["set-threads"]) <= set(rules()) - set(LOCAL)
+    assert set(profile["set-resources"]) <= set(rules()) - set(LOCAL)
+    assert set(profile["set-threads"]) <= set(ON_GPU)  # on a CPU a job computes with one thread
 
 
 def test_the_slurm_profile_lets_time_and_memory_grow_with_each_attempt():

@@ -1,0 +1,108 @@
+"""Whether importing a module does anything but define names, as far as its source says.
+
+What is not known to be harmless counts as doing something: a call at top level, unless it is of `HARMLESS`.
+"""
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+
+from fedscape.study.catalog import LIBRARY
+
+HARMLESS = {
+    *("classmethod", "property", "staticmethod", "contextlib.contextmanager", "functools.cache"),
+    *("dataclasses.dataclass", "dataclasses.field", "torch.no_grad"),
+    *("dict.fromkeys", "frozenset", "type", "logging.getLogger", "numpy.dtype", "pathlib.Path", "re.compile"),
+}
+"""Calls and decorators that make a value and change nothing."""
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def does_nothing(statements: Iterable[ast.AST]) -> bool:
+    """Whether the statements at a module's top level are definitions, constants and imports alone."""
+    statements = list(statements)
+    names = dict(_bound(statements))
+    return all(
+        isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass)) or _is_definition(node, names)
+        for node in statements
+    )
+
+
+def _is_definition(node: ast.AST, names: Mapping[str, str]) -> bool:
+    """Whether a statement defines a function, a class or a constant, and does nothing beside."""
+    if isinstance(node, ast.Pass):
+        return True
+    if isinstance(node, _FUNCTIONS):
+        return _is_harmless(_run_by_definition(node), names, node.decorator_list)
+    if isinstance(node, ast.ClassDef):
+        return (
+            not node.keywords  # a metaclass is code, and so is `__init_subclass__` of a base of ours
+            and all(_is_foreign(base, names) for base in node.bases)
+            and _is_harmless(node.bases, names, node.decorator_list)
+            and all(_is_definition(one, names) for one in node.body)
+        )
+    if isinstance(node, (ast.Assign, ast.AnnAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return all(map(_is_name, targets)) and _is_harmless([node], names)
+    # Run as a program, not imported.
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'" and not node.orelse
+
+
+def _is_foreign(base: ast.AST, names: Mapping[str, str]) -> bool:
+    """Whether a base class is Python's or a package's."""
+    return _full_name(base, names).partition(".")[0] not in ("", LIBRARY.name)
+
+
+def _run_by_definition(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.AST]:
+    """What Python evaluates when it defines a function, beside decorators: defaults and annotations."""
+    return [function.args, *([function.returns] if function.returns else [])]
+
+
+def _is_name(target: ast.AST) -> bool:
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return all(map(_is_name, target.elts))
+    return isinstance(target, ast.Name)
+
+
+def _is_harmless(
+    nodes: Iterable[ast.AST], names: Mapping[str, str], decorators: Iterable[ast.AST] = ()
+) -> bool:
+    """Whether evaluating nodes, and decorating, calls nothing but `HARMLESS`."""
+    decorators = list(decorators)
+    called = [
+        node.func for one in (*nodes, *decorators) for node in _evaluated(one) if isinstance(node, ast.Call)
+    ]
+    applied = [one for one in decorators if not isinstance(one, ast.Call)]
+    return all(_full_name(one, names) in HARMLESS for one in (*called, *applied))
+
+
+def _evaluated(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all in it, without the bodies of lambdas."""
+    yield node
+    for child in [node.args] if isinstance(node, ast.Lambda) else ast.iter_child_nodes(node):
+        yield from _evaluated(child)
+
+
+def _full_name(node: ast.AST, names: Mapping[str, str]) -> str:
+    """The dotted name of what is called, through the module's imports; nothing for other expressions."""
+    if isinstance(node, ast.Attribute):
+        return f"{_full_name(node.value, names)}.{node.attr}"
+    return names.get(node.id, node.id) if isinstance(node, ast.Name) else ""
+
+
+def _bound(statements: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
+    """Names at a module's top level: an import's full name, or none of the module's own."""
+    for node in statements:
+        if isinstance(node, ast.Import):
+            yield from ((alias.asname or alias.name, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = "" if node.level else f"{node.module}."
+            yield from ((alias.asname or alias.name, above and above + alias.name) for alias in node.names)
+        elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+            yield node.name, ""
+        else:
+            yield from ((one.id, "") for one in ast.walk(node) if _is_bound(one))
+
+
+def _is_bound(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)

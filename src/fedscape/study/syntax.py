@@ -1,0 +1,100 @@
+"""Source files as syntax trees without what changes nothing: comments, layout, docstrings, imports' order."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold statements
+_TOLD = ("__all__", "__version__")  # what a module says of itself: a new version is no new code
+
+
+@cache
+def tree(file: Path) -> ast.Module:
+    """The file's syntax tree without docstrings and what the module says of itself.
+
+    Comments and layout are not in a tree at all; imports stand one by one, in an order of ours.
+    """
+    module = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    module.body = [node for node in module.body if not _is_told(node)] or [ast.Pass()]
+    for node in statements(module):
+        for block in _BLOCKS:
+            held = getattr(node, block, ())
+            kept = [statement for statement in held if not _is_text(statement)]
+            if held:
+                setattr(node, block, _ordered(kept) or [ast.Pass()])
+    return module
+
+
+def spelled(node: object) -> str:
+    """A syntax tree as text, without what is empty: versions of Python differ in their empty fields."""
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
+        return f"{type(node).__name__}({','.join(f'{name}={spelled(value)}' for name, value in fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(map(spelled, node))}]"
+    return repr(node)
+
+
+def statements(module: ast.Module) -> Iterator[ast.AST]:
+    """The module and all statements in it, without a look at their expressions, which are many."""
+    waiting: list[ast.AST] = [module]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for block in _BLOCKS:
+            waiting.extend(getattr(node, block, ()))
+
+
+def statements_at_run_time(module: ast.Module) -> Iterator[ast.AST]:
+    """The same without what only a type checker looks at."""
+    unseen = {
+        id(inner)
+        for node in statements(module)
+        if is_type_checking(node)
+        for one in node.body
+        for inner in ast.walk(one)
+    }
+    return (node for node in statements(module) if id(node) not in unseen)
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    """Whether a statement is `if TYPE_CHECKING:` or `if typing.TYPE_CHECKING:`, and no more."""
+    test = node.test if isinstance(node, ast.If) else None
+    return "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
+
+
+def _ordered(row: list[ast.AST]) -> list[ast.AST]:
+    """Statements with each row of imports split up and sorted, as far as formatters may do it.
+
+    Imports that bind one name twice stay as they are: there the last one counts.
+    """
+    result = []
+    for is_import, group in groupby(row, lambda one: isinstance(one, (ast.Import, ast.ImportFrom))):
+        found = [single for one in group for single in (_singles(one) if is_import else [one])]
+        names = [one.names[0].asname or one.names[0].name for one in found] if is_import else []
+        result += sorted(found, key=spelled) if len(set(names)) == len(names) > 0 else found
+    return result
+
+
+def _singles(node: ast.Import | ast.ImportFrom) -> list[ast.AST]:
+    """One import for each name."""
+    if isinstance(node, ast.Import):
+        return [ast.Import([alias]) for alias in node.names]
+    return [ast.ImportFrom(node.module, [alias], node.level) for alias in node.names]
+
+
+def _is_text(node: ast.AST) -> bool:
+    """A string that stands alone: a docstring, of whatever."""
+    return isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str)
+
+
+def _is_told(node: ast.AST) -> bool:
+    """Whether a statement gives `__all__` or `__version__` a value that runs no code."""
+    if not isinstance(node, ast.Assign):
+        return False
+    names = {getattr(target, "id", "") for target in node.targets}
+    return names <= set(_TOLD) and all(
+        isinstance(part, (ast.Constant, ast.List, ast.Tuple, ast.Load)) for part in ast.walk(node.value)
+    )
