@@ -4,6 +4,7 @@
 `test_connections.py` have slips of their own; here are those that nobody makes on purpose.
 """
 
+import os
 from itertools import product
 
 import pytest
@@ -174,7 +175,7 @@ def test_a_study_is_one_word(tmp_path, name):
     )
 
 
-@pytest.mark.parametrize("kind", ["folder", "dangling link", "bytes"])
+@pytest.mark.parametrize("kind", ["folder", "dangling link", "bytes", "fifo", "device"])
 def test_a_study_that_cannot_be_read_is_named(tmp_path, kind):
     repository = Repository(tmp_path)
     file = repository.studies / "mine.yaml"
@@ -182,6 +183,10 @@ def test_a_study_that_cannot_be_read_is_named(tmp_path, kind):
         file.mkdir()
     elif kind == "dangling link":
         file.symlink_to("nowhere.yaml")
+    elif kind == "fifo":
+        os.mkfifo(file)
+    elif kind == "device":
+        file.symlink_to("/dev/zero")
     else:
         file.write_bytes(b"\xff\xfe\0")
     assert refusal(repository.read).startswith(f"{file}: ")
