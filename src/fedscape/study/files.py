@@ -119,6 +119,8 @@ def _message(error: ValidationError) -> str:
         return f"{shown(value)}, needs {error.validator_value} or more"
     if error.validator in ("maxItems", "maxProperties"):
         return f"{shown(value)}, takes at most {error.validator_value}"
+    if error.validator == "maxLength":
+        return f"{shown(value)}, takes at most {error.validator_value} characters"
     if error.validator == "uniqueItems":
         return f"{shown(value)}, holds something twice"
     if error.validator == "type":
