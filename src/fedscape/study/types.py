@@ -87,7 +87,8 @@ def shown(value: object) -> str:
 def unknown(what: str, name: object, allowed) -> str:
     """`unknown key 'gird'; did you mean 'grid'? allowed: ...`"""
     names = [str(one) for one in allowed]
-    near = get_close_matches(str(name), names, n=1)
+    name = str(name) if len(str(name)) <= SHOWN else f"{str(name)[:SHOWN]}..."
+    near = get_close_matches(name, names, n=1)
     hint = f" did you mean '{near[0]}'?" if near else ""
     return f"unknown {what} '{name}';{hint} allowed: {', '.join(names) or 'none'}"
 
