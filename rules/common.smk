@@ -56,6 +56,7 @@ CAMPAIGN = or_exit(read_campaign if MAIN else Campaign, ROOT, config)
 
 STUDIES = "|".join(CAMPAIGN.studies)
 
+
 onsuccess:
     settle()
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedscape.errors import FedscapeError, reason
-from fedscape.files import read_regular, remove_rests, write_json
+from fedscape.files import remove_rests, write_json
+from fedscape.regular import read_regular
 
 NOTES = "unrecorded"  # folder of the notes, in that of the study and scale
 LONGEST_NOTE = 1 << 20  # bytes

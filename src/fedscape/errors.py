@@ -9,7 +9,12 @@ class FedscapeError(Exception):
     """
 
     def __init__(self, message: str):
-        super().__init__("".join(one if one.isprintable() else ascii(one)[1:-1] for one in message))
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """Text of one line; what does not print in it is spelled out."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def reason(error: BaseException) -> str:

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,6 @@ from fedscape.errors import FedscapeError, reason
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LONGEST_TEXT = 256 << 20  # bytes; what fedscape writes as JSON is far shorter
 
 # Columns that hold names: `0.1` or `1e3` there is text.
 _NAMES = (
@@ -67,21 +64,6 @@ def reading(path: str | Path, what: str, mend: str = "delete the file to make it
         raise
     except Exception as error:
         raise FedscapeError(f"{path}: not a whole {what} ({reason(error)}); {mend}") from error
-
-
-def read_regular(path: str | Path, limit: int = LONGEST_TEXT) -> str:
-    """The UTF-8 text of an ordinary file of at most `limit` bytes.
-
-    Raises ValueError for a pipe or a device, which might never end, for a longer file, and for other bytes.
-    """
-    # Not to wait for somebody who writes into a pipe.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 (a descriptor)
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise ValueError("no ordinary file")
-        if about.st_size > limit:
-            raise ValueError(f"{about.st_size} bytes, where at most {limit} make sense")
-        return file.read().decode()
 
 
 def write_text(path: str | Path, text: str) -> None:

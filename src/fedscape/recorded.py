@@ -9,7 +9,6 @@ begins with records that match no settings (`void_records`): Snakemake replaces 
 """
 
 import ast
-import json
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from fedscape.errors import FedscapeError
 from fedscape.files import write_json
+from fedscape.regular import json_object
 
 FOLDER = Path(".snakemake", "metadata")
 STARTED = Path(".snakemake", "incomplete")  # likewise a file per output, from the start of its job to the end
@@ -48,19 +48,22 @@ class Record:
 
 def record_of(path: str) -> Record | None:
     """The record of an output, by its path as Snakemake has it; None if there is none that can be read."""
-    try:
-        found = json.loads(record_path(FOLDER, path).read_text(encoding="utf-8"))
-        if found["record_format_version"] < FORMAT:
-            return None
-        return Record(
-            rule=found["rule"],
-            spelled=tuple(found["params"]),
-            inputs=tuple(found["input"] or ()),
-            checksums=found["input_checksums"] or {},
-            made=found["endtime"] or 0.0,
+    found = json_object(record_path(FOLDER, path))
+    version, rule, made = found.get("record_format_version"), found.get("rule"), found.get("endtime") or 0.0
+    spelled, inputs = found.get("params"), found.get("input") or []
+    checksums = found.get("input_checksums") or {}
+    whole = (
+        isinstance(version, int)
+        and version >= FORMAT
+        and isinstance(rule, str)
+        and isinstance(made, (int, float))
+        and all(
+            isinstance(one, list) and all(isinstance(text, str) for text in one) for one in (spelled, inputs)
         )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        and isinstance(checksums, dict)
+        and all(isinstance(one, str) for one in checksums.values())
+    )
+    return Record(rule, tuple(spelled), tuple(inputs), checksums, made) if whole else None
 
 
 def void_records(rule: str, outputs: Sequence[str]) -> None:
@@ -80,7 +83,7 @@ def _strings(param: str) -> list[str]:
     """The strings of one param; other than a list it is no setting."""
     try:
         value = ast.literal_eval(param)
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return []
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 

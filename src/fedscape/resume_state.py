@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from fedscape.errors import FedscapeError
-from fedscape.files import read_regular, write_json
+from fedscape.files import write_json
 from fedscape.locks import LOCK
+from fedscape.regular import read_regular
 
 PROGRESS = "progress.json"
 

@@ -4,10 +4,13 @@
 `test_connections.py` have slips of their own; here are those that nobody makes on purpose.
 """
 
+import os
 from itertools import product
 
 import pytest
-from broken_input import GONE, STUDY, Repository, changed, refusal
+from broken_input import GONE, STUDY, USER, Repository, changed, refusal
+
+from fedscape.study.jobs import jobs_of
 
 NAMES = ["a/b", "a b", "A", "a" * 33, "a\n", "", ".", "..", "-a", "a,b", "é", "a\\b", "~", "$(id)"]
 SECTIONS = {
@@ -91,6 +94,32 @@ VALUES = [
     ("tables/table-1/published", {"iid": ["52"]}, "tables.table-1.published.iid.0: '52' is text (write 52; YAML reads numbers in quotes and 1e-1 as text), expected a number or null"),
     ("tables/table-1/columns", [], "tables.table-1.columns: got [], not one of the allowed forms: a key of runs"),
     ("scales", {}, "scales: got {}, needs 1 or more"),
+    # values that are no use to anybody, and more of something than anybody can wait for
+    ("inits/later/round", 1e308, "inits.later.round: got 1e+308, must be at most 3.4e+38 in size"),
+    ("inits/later/round", 1e30, "inits.later.round: got 1e+30, expected a whole number, a share of all rounds in (0, 1], or last"),
+    ("inits/later/round", 0.0, "inits.later.round: got 0.0, expected a whole number, a share"),
+    ("inits/later/round", 10**10, "inits.later.round: got 10000000000, must be at most 1000000000 in size"),
+    ("planes/local/round", 1.5, "planes.local.round: got 1.5, expected a whole number, a share"),
+    ("figures/line/title", "x" * 301, "figures.line.title: got 'xxx"),
+    ("methods/fedavg/rounds", 10**9 + 1, "methods.fedavg.rounds: got 1000000001, must be at most 1000000000 in size"),
+    ("methods/fedavg", {"rounds": 10**9, "keep_rounds": {"every": 1}}, "methods.fedavg.keep_rounds: 1000000001 models (`all` keeps any number), at most 10000 are possible"),
+    ("methods/fedavg/lr", 1e300, "methods.fedavg.lr: got 1e+300, must be at most 3.4e+38 in size"),
+    ("methods/fedavg/lr", 1e-46, "methods.fedavg: lr must be at least 1.2e-38, below which 32 bits hold 0, got 1e-46"),
+    ("methods/tuned/mu", 1e39, "methods.tuned (grid point 1).mu: got 1e+39, must be at most 3.4e+38 in size"),
+    ("methods/tuned/grid", {"lr": [0.1] * 1000, "mu": [0.1] * 1000}, "methods.tuned.grid: 1000000 points, at most 1000 are possible"),
+    ("methods", {f"m{i}": {"algorithm": "fedavg", "rounds": 2, "grid": {"lr": [1] * 1000}} for i in range(10)}, "methods: 3000 methods, at most 2000 are possible"),
+    ("partitions/iid/clients", 10**10, "partitions.iid.clients: got 10000000000, must be <= 1000000000"),
+    ("seeds", list(range(1001)), "takes at most 1000"),
+    ("seeds", [{"a": i} for i in range(9000)], "seeds: got [{'a': 0}, "),
+    ("runs", [{"seed": [0] * 1000, "model": ["cnn"] * 1000}], "runs: 18000000 runs, at most 20000 are possible"),
+    ("planes/finals/grid", 1000, "planes.finals.grid: got 1000, not one of the allowed forms: Points a side, or `[x, y]`, at most 501 each"),
+    ("planes/finals/margin", 1e300, "planes.finals.margin: got 1e+300, must be <= 1000"),
+    ("connectivity/line/points", 10**6 + 1, "connectivity.line.points: got 1000001, must be <= 10001"),
+    ("connectivity/layers/directions", 10**9, "connectivity.layers.directions: got 1000000000, must be <= 10000"),
+    ("curvature/sharp/top", 10**9, "curvature.sharp.top: got 1000000000, must be <= 10000"),
+    ("curvature/sharp/density", {"steps": 10**9}, "curvature.sharp.density: got {'steps': 1000000000}, not one of the allowed forms"),
+    ("labels/0/label", "x" * 201, "takes at most 200 characters"),
+    ("claims/0/claim", "x" * 1001, "takes at most 1000 characters"),
     ("scales", {"huge": {}}, "scales: unknown value 'huge'; allowed: smoke, quick, small, paper"),
     ("scales/smoke", None, "scales.smoke: got None, expected keys and values"),
     ("scales/smoke/all_methods", {"rounds": None}, "(scale smoke): methods.fedavg.rounds: got None, expected a whole number"),
@@ -139,6 +168,70 @@ def test_a_name_cannot_leave_its_folder(repository, section, name):
     )
 
 
+def test_a_study_without_runs_is_refused(repository):
+    study = changed(changed(STUDY, "runs", [{}]), "models", {})
+    assert refusal(repository.read, study) == (
+        "config/studies/pilot.yaml (scale paper): runs: there are none, since the study has no model"
+    )
+
+
+def test_starts_may_follow_one_another_but_not_without_end(repository):
+    def study(length):
+        inits = {"i0": {"kind": "random"}}
+        for n in range(length):
+            inits[f"i{n + 1}"] = {
+                "kind": "after-round",
+                "init": f"i{n}",
+                "partition": "iid",
+                "method": "fedavg",
+                "round": 2,
+            }
+        small = {key: STUDY[key] for key in ("title", "datasets", "models", "partitions", "methods")}
+        run = {"model": "cnn", "partition": "iid", "init": f"i{length}", "method": "fedavg"}
+        return {**small, "inits": inits, "runs": [run], "scales": {"smoke": {}}}
+
+    read = repository.read(study(100)).get("pilot", "smoke")
+    assert len(read.runs) == 101 and len(jobs_of(read)) > 202
+    assert "starts that continue one another, at most 100 are possible" in refusal(
+        repository.read, study(101)
+    )
+    assert "starts that continue one another, at most 100" in refusal(repository.read, study(900))
+
+
+@pytest.mark.parametrize(
+    ("section", "entry", "message"),
+    [
+        ("planes", {"kind": "random", "runs": [{}] * 100, "each": ["method"], "grid": 5}, "planes: too many selections (10000)"),
+        ("claims", {**STUDY["claims"][0], "cases": [{"partition": "iid"}] * 100}, "claims: too many selections (10000)"),
+        ("tables", {**STUDY["tables"]["table-1"], "rows": [{"label": str(i)} for i in range(50)], "columns": [{"label": str(i)} for i in range(50)]}, "tables: too many selections (250000)"),
+        ("connectivity", {"kind": "path", "from": {}, "to": {}, "seeds": "together", "points": 5}, "pairs of runs, at most 100000 are possible"),
+    ],
+)  # fmt: skip
+def test_selections_are_not_compared_with_every_run_without_end(repository, section, entry, message):
+    small = {key: STUDY[key] for key in ("title", "datasets", "models", "partitions", "inits", "methods")}
+    entries = [entry] * 100 if section == "claims" else {f"e{i}": entry for i in range(100)}
+    many = {"seeds": list(range(1000)), "runs": [{"init": "random", "partition": "iid"}], section: entries}
+    said = refusal(repository.read, {**small, **many, "scales": {"smoke": {}}})
+    assert said.startswith("config/studies/pilot.yaml (scale smoke): ") and message in said
+
+
+def test_names_that_are_no_file_name_together_are_refused(repository):
+    a = "a" * 32
+    study = {
+        "title": "A study", "datasets": [a], "models": {a: {"kind": "cnn"}}, "seeds": [2**63 - 1],
+        "partitions": {a: STUDY["partitions"]["iid"]}, "inits": {a: {"kind": "random"}},
+        "methods": {a: {"algorithm": "fedavg", "rounds": 2}}, "runs": [{}], "scales": {"smoke": {}},
+    }  # fmt: skip
+    config = {**USER, "datasets": {a: {"kind": "digits"}}}
+    assert repository.read(study, config).every == [("pilot", "smoke")]
+    entry = {"kind": "trajectory", "each": ["model", "partition", "init", "method"], "grid": 5}
+    said = refusal(repository.read, {**study, "planes": {a: entry}}, config)
+    assert (
+        f"planes.{a}: its files would have names of " in said
+        and "at most 255 are possible; shorten one" in said
+    )
+
+
 def test_the_longest_name_of_all_parts_is_a_file_name(repository):
     long = "a" * 32
     study = {**STUDY, "partitions": {**STUDY["partitions"], long: SECTIONS["partitions"]}}
@@ -160,7 +253,9 @@ def test_a_kind_is_a_plug_in_of_its_role(repository, place, kind):
     assert f"unknown {KINDS[place]} '{kind}';" in said and "allowed: " in said
 
 
-@pytest.mark.parametrize("name", ["..x", "a-b", "a.b", "A", "é", "all", "train", "dataset", "data", "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["..x", "a-b", "a.b", "A", "é", "a" * 33, "all", "train", "dataset", "data", "a\nb"]
+)
 def test_a_study_is_one_word(tmp_path, name):
     repository = Repository(tmp_path)
     (repository.studies / f"{name}.yaml").write_text("title: x\n")
@@ -170,11 +265,11 @@ def test_a_study_is_one_word(tmp_path, name):
     said = refusal(repository.read)
     assert (
         said.startswith("config/studies/")
-        and "a study's name is one word of a-z and 0-9, and none of all, " in said
+        and "a study's name is one word of a-z and 0-9, at most 32 of them, and none of all, " in said
     )
 
 
-@pytest.mark.parametrize("kind", ["folder", "dangling link", "bytes"])
+@pytest.mark.parametrize("kind", ["folder", "dangling link", "bytes", "fifo", "device"])
 def test_a_study_that_cannot_be_read_is_named(tmp_path, kind):
     repository = Repository(tmp_path)
     file = repository.studies / "mine.yaml"
@@ -182,6 +277,10 @@ def test_a_study_that_cannot_be_read_is_named(tmp_path, kind):
         file.mkdir()
     elif kind == "dangling link":
         file.symlink_to("nowhere.yaml")
+    elif kind == "fifo":
+        os.mkfifo(file)
+    elif kind == "device":
+        file.symlink_to("/dev/zero")
     else:
         file.write_bytes(b"\xff\xfe\0")
     assert refusal(repository.read).startswith(f"{file}: ")

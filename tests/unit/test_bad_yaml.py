@@ -1,5 +1,7 @@
 """Files of settings that are no YAML, or not the YAML that settings are: one line with the file's."""
 
+import os
+
 import pytest
 from broken_input import refusal
 
@@ -48,13 +50,38 @@ NO_SETTINGS = {
     "a map for a key": ("? {a: 1}\n: 2\n", "f.yaml:1: a key must be text"),
     "a key twice": ("a: 1\na: 1\n", "f.yaml:2: key 'a' stands twice"),
     "a merge of no map": ("<<: 5\n", "f.yaml:1: expected a mapping or list of mappings for merging"),
-    "a list in itself": ("a: &a [*a]\n", "does an alias (*name) hold itself?"),
-    "a map in itself": ("a: &a {b: *a}\n", "does an alias (*name) hold itself?"),
+    "a list in itself": ("a: &a [*a]\n", "f.yaml:1: an alias (*name) holds itself"),
+    "a map in itself": ("a: &a {b: *a}\n", "f.yaml:1: an alias (*name) holds itself"),
     "lists of lists of lists": (
         "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
         + "".join(f"{x}: &{x} [{', '.join([f'*{y}'] * 10)}]\n" for x, y in zip("bcdefgh", "abcdefg", strict=True)),
-        "f.yaml: more than 1000000 values",
+        "f.yaml:5: more than 100000 values, with aliases (*name) written out",
     ),
+    "merges of merges of merges": (
+        "a: &a {x: 1}\n" + "".join(f"k{n}: &k{n} {{<<: [{', '.join([f'*k{n - 1}' if n else '*a'] * 10)}]}}\n" for n in range(8)),
+        "more than 100000 values, with aliases (*name) written out",
+    ),
+    "a map merged a million times": (
+        f"a: &a {{{', '.join(f'x{n}: 1' for n in range(1000))}}}\nb: {{<<: [{', '.join(['*a'] * 1000)}]}}\n",
+        "f.yaml:2: more than 100000 values, with aliases (*name) written out",
+    ),
+    "a million values": (f"a: [{'1,' * 199_000}]\n", "f.yaml:1: more than 100000 values"),
+    "aliases in aliases in aliases": (
+        "a0: &a0 []\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}]\n" for n in range(5000)),
+        "f.yaml:101: values within values within values, more than 100 deep",
+    ),
+    "too much text": ("# " + "x" * 400_000, "f.yaml: cannot be read (larger than 400,000 bytes)"),
+    "an escape sequence of a terminal": ('a: "\\e[2J"\n', "f.yaml:1: '\\x1b[2J' is not allowed as str"),
+    "a number of base 8": ("a: 010\n", "f.yaml:1: '010' is read as 8; write that, or put it in quotes if it is text"),
+    "a number of base 60": ("a: 1:30\n", "f.yaml:1: '1:30' is read as 90; write that, "),
+    "a fraction of base 60": ("a: 1:30.5\n", "f.yaml:1: '1:30.5' is read as 90.5; write that, "),
+    "a number with gaps": ("a: 1_0\n", "f.yaml:1: '1_0' is read as 10; write that, "),
+    "a fraction with gaps": ("a: 1_0.5\n", "f.yaml:1: '1_0.5' is read as 10.5; write that, "),
+    "a number of base 16": ("a: 0x1F\n", "f.yaml:1: '0x1F' is read as 31; write that, "),
+    "a number of base 2": ("a: -0b11\n", "f.yaml:1: '-0b11' is read as -3; write that, "),
+    "a name that is a truth": ("datasets: [on]\n", "f.yaml:1: 'on' is read as true; write that, or put it in quotes if it is text"),
+    "no for false": ("a: No\n", "f.yaml:1: 'No' is read as false; write that, "),
+    "such a key": ("010: 1\n", "f.yaml:1: a key must be text; put 010 in quotes"),
 }  # fmt: skip
 
 
@@ -76,11 +103,27 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     assert "g.yaml: no YAML text in UTF-8" in refusal(read_yaml, tmp_path / "g.yaml")
 
 
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "f.yaml")
+    assert refusal(read_yaml, tmp_path / "f.yaml") == f"{tmp_path}/f.yaml: cannot be read (no regular file)"
+    (tmp_path / "g.yaml").symlink_to("/dev/zero")
+    assert refusal(read_yaml, tmp_path / "g.yaml") == f"{tmp_path}/g.yaml: cannot be read (no regular file)"
+    (tmp_path / "h.yaml").symlink_to("h.yaml")
+    said = refusal(read_yaml, tmp_path / "h.yaml")
+    assert said == f"{tmp_path}/h.yaml: cannot be read (Too many levels of symbolic links)"
+    assert "(File name too long)" in refusal(read_yaml, tmp_path / ("a" * 300))
+
+
+def test_a_key_beside_a_merge_wins_wherever_its_map_is_used():
+    text = "a: &a {k: 1, l: 2}\nx: {y: &b {<<: *a, k: 3}}\nc: {<<: *b}\n"
+    assert parsed_yaml(text, "here")["c"] == {"k": 3, "l": 2}
+
+
 def test_what_settings_may_be(tmp_path):
-    text = "a: {b: [1, -2.5, 1.0e+3, true, null, text, '2026-01-31']}\nc: &c {d: 9223372036854775807}\ne: {<<: *c}\n"
+    text = "a: {b: [1, -2.5, 1.0e+3, true, null, text, '2026-01-31', '010', 'on']}\nc: &c {d: 9223372036854775807}\ne: {<<: *c}\n"
     wanted = {"d": 2**63 - 1}
     assert parsed_yaml(text, "here") == {
-        "a": {"b": [1, -2.5, 1000.0, True, None, "text", "2026-01-31"]}, "c": wanted, "e": wanted,
+        "a": {"b": [1, -2.5, 1000.0, True, None, "text", "2026-01-31", "010", "on"]}, "c": wanted, "e": wanted,
     }  # fmt: skip
 
 

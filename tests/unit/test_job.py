@@ -60,7 +60,7 @@ def test_a_job_computes_the_same_bits_whatever_it_was_granted(tmp_path, monkeypa
     monkeypatch.setattr("fedscape.job.keep_freed_memory", lambda: None)
     one = summed_gradient()
     snakemake = SimpleNamespace(
-        output=["a"], log=[str(tmp_path / "job.log")], threads=granted, input=[], wildcards={},
+        output=["a"], log=[str(tmp_path / "job.log")], threads=granted, input=[], wildcards={}, rule="train",
         params=SimpleNamespace(settings=[]),
     )  # fmt: skip
     try:

@@ -28,6 +28,13 @@ CASES = {
         {"config/studies/mine.yaml": "title: 'mine\n"}, [],
         "config/studies/mine.yaml:2: found unexpected end of stream",
     ),
+    "settings of another kind": (
+        {}, ["--config", "scale=[]"], "config/config.yaml or --config: scale: got [], expected text",
+    ),
+    "a number that is not what it shows": (
+        {"config/studies/mine.yaml": "title: mine\nseeds: [010]\n"}, [],
+        "config/studies/mine.yaml:2: '010' is read as 8; write that, or put it in quotes if it is text",
+    ),
     "weights that are not there": (
         {}, ["pretraining", "--config", "scale=paper"],
         "config/studies/pretraining.yaml: inits.pretrained.file: weights/resnet18-f37072fd.pth not found (looked for it in",

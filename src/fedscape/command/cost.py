@@ -1,15 +1,16 @@
 """`fedscape cost`: what a study takes, before anything runs."""
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from pathlib import Path
 
+from fedscape.command.found import all_rows, numbers
 from fedscape.command.place import enter_repository, settings
 from fedscape.command.prices import CPU, TABLE, Prices, read_prices
 from fedscape.command.work import NUMBER, Work, work_of
+from fedscape.errors import printable
 from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job, jobs_of, levels
 from fedscape.study.paths import is_trained
@@ -68,7 +69,8 @@ def cost(study: str | None, changes: Sequence[str], configfiles: Sequence[str]) 
         _line(rule, jobs, works, prices, gpus[0] if gpus else None, took.get(rule, Sum()))
         for rule in _rules(jobs)
     ]
-    print("\n".join([*_table(chosen, jobs, lines), *_notes(chosen, jobs, works, prices, gpus, bool(took))]))
+    text = [*_table(chosen, jobs, lines), *_notes(chosen, jobs, works, prices, gpus, bool(took))]
+    print("\n".join(map(printable, text)))
     return 0
 
 
@@ -142,14 +144,12 @@ def _notes(
 def _took(study: Study) -> dict[str, Sum]:
     """Seconds by rule of the jobs that the study's own table of costs has; of a run, of all its processes."""
     found: dict[str, Sum] = {}
-    try:
-        with Path(study.folder, "tables", "costs.csv").open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                seconds = [float(row[key]) for key in ("seconds", "job_seconds") if row.get(key)]
-                rule = row["stage"]
-                if rule == "initial" and row["init"] in study.inits and is_trained(study, row["init"]):
-                    rule = "pretrain"
-                found[rule] = found.get(rule, Sum()) + Sum.of([max(seconds, default=None)])
-    except (OSError, ValueError, KeyError):
-        return {}
+    for row in all_rows(Path(study.folder, "tables", "costs.csv")):
+        if not {"stage", "init"} <= row.keys():
+            continue
+        seconds = numbers(row, *(key for key in ("seconds", "job_seconds") if row.get(key)))
+        rule = row["stage"]
+        if rule == "initial" and row["init"] in study.inits and is_trained(study, row["init"]):
+            rule = "pretrain"
+        found[rule] = found.get(rule, Sum()) + Sum.of([max(seconds or [], default=None)])
     return found

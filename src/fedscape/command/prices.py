@@ -1,14 +1,18 @@
 """What work costs: measured seconds a sample, from config/costs.csv and from the results of this clone."""
 
 import csv
-import json
+import math
 import statistics
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
+from fedscape.command.found import numbers
 from fedscape.command.work import Work, model_label
 from fedscape.errors import FedscapeError
+from fedscape.regular import json_object, read_regular
 
 TABLE = Path("config", "costs.csv")
 COLUMNS = ("kind", "name", "shape", "device", "value", "date", "machine", "how")
@@ -73,49 +77,61 @@ def read_prices() -> Prices:
 
 
 def _committed() -> Iterator[tuple[Key, float, str]]:
-    with TABLE.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
+    try:
+        text = read_regular(TABLE)
+    except OSError as error:
+        raise FedscapeError(f"{TABLE}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise FedscapeError(f"{TABLE}: no text in UTF-8 ({error})") from None
+    try:
+        reader = csv.DictReader(StringIO(text, newline=""))
         if tuple(reader.fieldnames or ()) != COLUMNS:
             raise FedscapeError(f"{TABLE}: its columns must be {', '.join(COLUMNS)}")
         for row in reader:
-            try:
-                value = float(row["value"])
-            except (TypeError, ValueError):
-                raise FedscapeError(
-                    f"{TABLE}:{reader.line_num}: value '{row['value']}' is no number"
-                ) from None
+            value = numbers(row, "value")
+            if value is None:
+                raise FedscapeError(f"{TABLE}:{reader.line_num}: value '{row['value']}' is no number")
             if row["kind"] not in KINDS:
                 raise FedscapeError(
                     f"{TABLE}:{reader.line_num}: kind '{row['kind']}', not {', '.join(KINDS)}"
                 )
             source = f"{row['machine']}, {row['date']}" if row["kind"] == "step" else ""
-            yield (row["kind"], row["name"], row["shape"], row["device"]), value, source
+            yield (row["kind"], row["name"], row["shape"], row["device"]), value[0], source
+    except csv.Error as error:
+        raise FedscapeError(f"{TABLE}:{reader.line_num}: no CSV ({error})") from None
 
 
 def _own(committed: Mapping[Key, float]) -> Iterator[tuple[Key, float]]:
     """Seconds a sample of each finished run here, from what its run.json says."""
     for path in Path("results").glob(RUNS):
-        try:
-            run = json.loads(path.read_text(encoding="utf-8"))
-            shape = json.loads(
-                Path("results", "data", run["identity"]["dataset"], "dataset.json").read_text()
-            )
-            training, done = run["training"], run["rounds"]
-            epochs = training["local_epochs"]
-            epochs = sum(epochs["uniform"]) / 2 if isinstance(epochs, Mapping) else epochs
-            steps = run["samples"] * training["participation"] * epochs * done
-            evaluated = done // training["evaluate_every"] + 2
-            label, sizes = model_label(run["model"]), "x".join(map(str, shape["shape"]))
-            cores = run["threads"] if run["device"] == CPU else 1
-            seconds, evaluating = (
-                cores * time
-                for time in (run["seconds"] - run["evaluation_seconds"], run["evaluation_seconds"])
-            )
-            evaluations = evaluated * (run["samples"] + shape["test"])
-            factor = committed.get(("method", run["algorithm"]["kind"], "", CPU), 1.0)
-        except (OSError, ValueError, KeyError, TypeError, FedscapeError):
-            continue  # made before these numbers were kept
-        if steps and seconds >= OWN_SECONDS:
-            yield ("step", label, sizes, run["device"]), seconds / steps / factor
-            yield ("evaluation", label, sizes, run["device"]), evaluating / evaluations
-            yield ("parameters", label, sizes, run["device"]), run["parameters"]
+        run = json_object(path)
+        # Made before these numbers were kept, or damaged.
+        with suppress(ValueError, KeyError, TypeError, AttributeError, ArithmeticError, FedscapeError):
+            yield from _of_run(run, committed)
+
+
+def _of_run(run: Mapping, committed: Mapping[Key, float]) -> list[tuple[Key, float]]:
+    """What one run.json says; nothing of a run that was too short."""
+    shape = json_object(Path("results", "data", run["identity"]["dataset"], "dataset.json"))
+    training, done = run["training"], run["rounds"]
+    epochs = training["local_epochs"]
+    epochs = sum(epochs["uniform"]) / 2 if isinstance(epochs, Mapping) else epochs
+    steps = run["samples"] * training["participation"] * epochs * done
+    evaluated = done // training["evaluate_every"] + 2
+    label, sizes = model_label(run["model"]), "x".join(map(str, shape["shape"]))
+    cores = run["threads"] if run["device"] == CPU else 1
+    seconds, evaluating = (
+        cores * time for time in (run["seconds"] - run["evaluation_seconds"], run["evaluation_seconds"])
+    )
+    evaluations = evaluated * (run["samples"] + shape["test"])
+    factor = committed.get(("method", run["algorithm"]["kind"], "", CPU), 1.0)
+    values = {
+        "step": seconds / steps / factor,
+        "evaluation": evaluating / evaluations,
+        "parameters": run["parameters"],
+    }
+    if not all(map(math.isfinite, values.values())) or not isinstance(run["device"], str):
+        raise ValueError("no number of seconds")
+    if seconds < OWN_SECONDS:
+        return []
+    return [((kind, label, sizes, run["device"]), value) for kind, value in values.items()]

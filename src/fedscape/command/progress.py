@@ -1,7 +1,5 @@
 """How far a job is, from the files that it leaves: outputs, resume folder, log. Nothing is asked of it."""
 
-import csv
-import json
 import os
 import socket
 import time
@@ -10,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedscape.command import slurm
+from fedscape.command.found import count, last_lines, last_rows, numbers
 from fedscape.locks import LOCK, is_held
 from fedscape.recorded import STARTED, record_path
+from fedscape.regular import is_regular, json_object, read_regular
 from fedscape.resume_state import PROGRESS
 from fedscape.study.jobs import Job
 from fedscape.study.study import Study
 
 DONE, RUNNING, QUEUED, WAITING, STOPPED, FAILED = "done", "running", "queued", "waiting", "stopped", "failed"
 STATES = (DONE, RUNNING, QUEUED, WAITING, STOPPED, FAILED)
-TAIL = 8192  # bytes at the end of a log or a table that are looked at
 RECENT_ROUNDS = 10  # of which the time left is told
 STARTING = 60  # seconds from Snakemake's mark to a job's own log: Python and torch start
 QUIET = 900  # seconds without a commit after which a job on another machine counts as stopped
@@ -43,12 +42,19 @@ class Files:
 
     def __contains__(self, path: str) -> bool:
         folder, _, name = path.rpartition("/")
+        return name in self._in(folder)
+
+    def is_empty(self, folder: str) -> bool:
+        """Whether nothing lies in a folder, or it is none."""
+        return not self._in(folder)
+
+    def _in(self, folder: str) -> set[str]:
         if folder not in self._names:
             try:
                 self._names[folder] = set(os.listdir(folder))  # noqa: PTH208 (a third of pathlib's time)
             except OSError:
                 self._names[folder] = set()
-        return name in self._names[folder]
+        return self._names[folder]
 
 
 def progress_of(
@@ -60,7 +66,7 @@ def progress_of(
     been sent to make them again.
     """
     files = Files()
-    some_started = STARTED.is_dir() and any(STARTED.iterdir())
+    some_started = not files.is_empty(str(STARTED))
     found = [_progress(study, job, files, queue, some_started) for job in jobs]
     done = {path for job, one in zip(jobs, found, strict=True) if one.state == DONE for path in job.outputs}
     # What a job wrote for others that are done may have been removed since.
@@ -90,10 +96,10 @@ def _progress(
         return Progress(QUEUED, _joined(queued.words, _course(study, job, resume)))
     if some_started and time.time() - _time(record_path(STARTED, job.outputs[0])) < STARTING:
         return Progress(RUNNING, "has just begun")
-    lines = _end(job.log) if job.log in files else []
+    lines = last_lines(job.log) if job.log in files else []
     if _is_error(lines):
         return Progress(FAILED, f"{job.log}: {lines[-1]}")
-    if resume and (resume / PROGRESS).is_file():
+    if resume and is_regular(resume / PROGRESS):
         host = _host(resume)
         recent = time.time() - _time(resume / PROGRESS) < QUIET
         if queue is None and host and host != socket.gethostname() and recent:
@@ -117,61 +123,41 @@ def _course(study: Study, job: Job, resume: Path | None) -> str:
     """How far a job with a resume folder is: what it has committed, when, and how long the rest takes."""
     if resume is None:
         return ""
-    try:
-        progress = json.loads((resume / PROGRESS).read_text(encoding="utf-8"))["progress"]
-    except (OSError, ValueError, KeyError, TypeError):
+    progress = json_object(resume / PROGRESS).get("progress")
+    if not isinstance(progress, dict):
         return "nothing kept yet"
     if job.rule == "train":
         words = _rounds(study, job, resume, progress)
     elif job.rule == "pretrain":
         epochs = study.inits[job.wildcards["init"]].start.get("epochs", "?")
-        words = f"epoch {progress.get('epoch', 0)} of {epochs}"
+        words = f"epoch {count(progress.get('epoch')) or 0} of {epochs}"
     else:
-        (number, *_) = (*(value for value in progress.values() if isinstance(value, int)), 0)
+        number = next((value for value in progress.values() if count(value) is not None), 0)
         words = f"{number} {UNITS.get(job.rule, 'models')} kept"
     return _joined(words, _ago(resume / PROGRESS))
 
 
 def _rounds(study: Study, job: Job, resume: Path, progress: Mapping) -> str:
     """Round, last accuracy and time left of a run that trains."""
-    rounds, done = study.methods[job.wildcards["method"]].training["rounds"], progress.get("round", 0)
-    accuracies = [row["test_accuracy"] for row in _tail(resume / "rounds.csv") if row.get("test_accuracy")]
+    rounds, done = (
+        study.methods[job.wildcards["method"]].training["rounds"],
+        count(progress.get("round")) or 0,
+    )
+    accuracies = [
+        found for row in last_rows(resume / "rounds.csv") if (found := numbers(row, "test_accuracy"))
+    ]
     seconds = [
-        float(row["seconds"]) + float(row["evaluation_seconds"])
-        for row in _tail(resume / "timing.csv")
-        if row.get("peak_memory_mb") and row["round"] != "0"
+        sum(found)
+        for row in last_rows(resume / "timing.csv")
+        if row.get("peak_memory_mb")
+        and row.get("round") != "0"
+        and (found := numbers(row, "seconds", "evaluation_seconds"))
     ][-RECENT_ROUNDS:]
     return _joined(
         f"round {done} of {rounds}",
-        f"accuracy {float(accuracies[-1]):.3f}" if accuracies else "",
+        f"accuracy {accuracies[-1][0]:.3f}" if accuracies else "",
         f"{duration(sum(seconds) / len(seconds) * (rounds - done))} left" if seconds else "",
     )
-
-
-def _tail(path: Path) -> list[dict[str, str]]:
-    """The last whole rows of a CSV, however long it is."""
-    try:
-        with path.open("rb") as file:
-            header = file.readline()
-            begin = max(len(header), path.stat().st_size - TAIL)
-            file.seek(begin)
-            text = file.read()
-    except OSError:
-        return []
-    lines = text.decode("utf-8", "replace").split("\n")[0 if begin == len(header) else 1 : -1]
-    rows = csv.DictReader([header.decode("utf-8", "replace"), *lines])
-    return [row for row in rows if None not in row and None not in row.values()]
-
-
-def _end(log: str) -> list[str]:
-    """The last lines of a log, without empty ones."""
-    try:
-        with Path(log).open("rb") as file:
-            file.seek(max(0, Path(log).stat().st_size - TAIL))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _is_error(lines: Sequence[str]) -> bool:
@@ -184,7 +170,7 @@ def _is_error(lines: Sequence[str]) -> bool:
 def _host(resume: Path) -> str:
     """The machine whose process had the resume folder last, as its lock file says."""
     try:
-        return (resume / LOCK).read_text(encoding="utf-8").split()[0]
+        return read_regular(resume / LOCK).split()[0]
     except (OSError, ValueError, IndexError):
         return ""
 

@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedscape.regular import is_regular
 from fedscape.study.jobs import Job
 
 PATIENCE = 2  # seconds that squeue may take; a controller that is down keeps it for minutes
@@ -49,7 +50,9 @@ def ask() -> subprocess.Popen | None:
     if not installed():
         return None
     command = ["squeue", "--me", "--noheader", f"--format={FIELDS}"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace"
+    )
 
 
 def queue(asked: subprocess.Popen | None, folder: Path) -> dict[str, Queued] | None:
@@ -77,4 +80,4 @@ def log_of(job: Job) -> str | None:
     """The newest log of SLURM's own for a job; there is one after a failure, and while the job runs."""
     folder = Path(".snakemake", "slurm_logs", f"rule_{job.rule}")
     logs = (folder / "_".join(job.wildcards.values()).replace("/", "_")).glob("*.log")
-    return str(max(logs, key=lambda log: log.stat().st_mtime, default="")) or None
+    return str(max(filter(is_regular, logs), key=lambda log: log.stat().st_mtime, default="")) or None

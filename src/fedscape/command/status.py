@@ -9,6 +9,7 @@ from pathlib import Path
 from fedscape.command import slurm
 from fedscape.command.place import enter_repository, settings
 from fedscape.command.progress import DONE, STATES, WAITING, Progress, progress_of
+from fedscape.errors import printable
 from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job, jobs_of
 from fedscape.study.study import Study
@@ -27,7 +28,7 @@ def status(
     jobs = jobs_of(chosen)
     while True:
         queue = slurm.queue(asked, Path.cwd())
-        text = "\n".join(_table(chosen, jobs, queue, every_job))
+        text = "\n".join(map(printable, _table(chosen, jobs, queue, every_job)))
         if not watch:
             print(text)
             return 0

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fedscape.command.place import enter_repository, settings
-from fedscape.errors import FedscapeError
+from fedscape.errors import FedscapeError, printable
 from fedscape.recorded import Record, check_records, record_of
-from fedscape.study.build import known_datasets
-from fedscape.study.campaign import read_study
+from fedscape.regular import open_regular
+from fedscape.study.campaign import Campaign, read_study
 from fedscape.study.jobs import Job, dataset_job, jobs_of
 from fedscape.study.stages import STAGES, tracked
 
@@ -34,7 +34,7 @@ def why(file: str, changes: Sequence[str], configfiles: Sequence[str]) -> int:
         raise FedscapeError(f"{path}: no job of {owner} makes this file today")
     check_records()
     lines = list(dict.fromkeys(_differences(known, makers, path, set())))
-    print("\n".join(lines or [UP_TO_DATE]))
+    print("\n".join(map(printable, lines or [UP_TO_DATE])))
     return 0
 
 
@@ -53,7 +53,7 @@ def today(config: dict, name: str, scale: str) -> tuple[Strings, list[Job], str]
 
 def _data(config: dict) -> tuple[Strings, list[Job], str]:
     """The same for data sets, which belong to no study."""
-    datasets = known_datasets(config.get("datasets") or {})
+    datasets = Campaign(Path.cwd(), config).datasets
 
     def strings(job: Job) -> list[str]:
         return tracked("dataset", {"dataset": datasets[job.wildcards["dataset"]]}, SCRIPTS)
@@ -129,7 +129,10 @@ def _same(path: str, record: Record) -> bool:
     if path not in record.checksums:
         return False
     digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
+    try:
+        with open_regular(path) as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except OSError:
+        return False
     return record.checksums[path].removeprefix("sha256:") == digest.hexdigest()

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 
+from fedscape.command.found import count
+from fedscape.regular import json_object
 from fedscape.study import paths
 from fedscape.study.catalog import constant, settings_class
 from fedscape.study.grid import Run, as_list
@@ -190,10 +191,10 @@ def _samples(study: Study, dataset: str, whole: bool = False) -> dict[str, int]:
 
 def _prepared(dataset: str) -> dict:
     """What the description of the prepared arrays says; nothing where there are none."""
-    try:
-        return json.loads(Path(paths.dataset_files(dataset)[0]).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    found = json_object(paths.dataset_files(dataset)[0])
+    shape, sizes = found.get("shape"), [found.get(split, 0) for split in ("train", "test")]
+    whole = isinstance(shape, list) and None not in map(count, [*shape, *sizes])
+    return found if whole else {}
 
 
 def _epochs(method: Method) -> float:

@@ -53,6 +53,8 @@ class Settings:
     alignment: list[Literal["none", "weights"]] | None = None  # a panel for each; null: all that there are
 
     def __post_init__(self):
+        if self.round != "last" and (self.round < 0 or (isinstance(self.round, float) and self.round > 1)):
+            raise ValueError(f"round must be a round >= 0, a share in [0, 1] or last, got {self.round}")
         if not self.regimes:
             raise ValueError("regimes: name one")
         counted = {"random", "middle-out", "outside-in"}.intersection(self.regimes)

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.panels import legend_below, panel_grid
-from fedscape.figures.style import looks
+from fedscape.figures.style import looks, plain_log_ticks
 from fedscape.tables.columns import NAMES
 
 LOWEST = 1e-6  # share of the highest density at which the vertical axis ends: below is the smoothing's tail
@@ -63,6 +63,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     highest = frame["density"].max()
     panels[0].set_yscale("log")
     panels[0].set_ylim(LOWEST * highest, 2 * highest)
+    plain_log_ticks(panels[0].yaxis, most=9)
     if len(styles) > 1:
         lines = [
             Line2D([], [], color=look.colour, linestyle=look.line, label=line)

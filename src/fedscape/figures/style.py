@@ -38,6 +38,7 @@ RC = {
     "legend.handlelength": 4,  # long enough to tell a dashed line from a dotted one
     "savefig.dpi": DOTS_PER_INCH,
     "savefig.facecolor": "white",
+    "text.parse_math": False,  # a `$` in a label is a dollar
     "svg.hashsalt": "fedscape",  # without it, the identifiers in an SVG are random
 }
 

@@ -6,6 +6,7 @@ from fedscape.study.catalog import constant, plugin_settings
 from fedscape.study.catalog import names as plugin_names
 from fedscape.study.connections import check_kind, connected, connection_settings
 from fedscape.study.grid import Run, grouped, matching, runs_of
+from fedscape.study.limits import MOST_JOBS, check_count
 from fedscape.study.planes import plane_settings
 from fedscape.study.selection import Names, check_choice, chosen_runs, subset_of
 from fedscape.study.study import Analysis, Figure, Method
@@ -58,6 +59,9 @@ def build_analyses(
             if section == "curvature":
                 settings = curvature.curvature_settings(entry, members, methods, place)
             sections[section][name] = Analysis(settings, groups)
+        entries = sections[section].values()
+        jobs = sum(len(one.groups) * one.settings.get("parts", 1) for one in entries)
+        check_count(jobs, MOST_JOBS, "jobs", f"{where}: {section}")
     return sections
 
 

@@ -8,6 +8,15 @@ from fedscape.study.analyses import build_analyses, build_figures
 from fedscape.study.catalog import constant, names, plugin_settings, settings_class
 from fedscape.study.claims import build_claims
 from fedscape.study.grid import Run, crossed
+from fedscape.study.limits import (
+    LONGEST_CHAIN,
+    MOST_METHODS,
+    MOST_RUNS,
+    check_count,
+    check_crossed,
+    check_name,
+    check_selections,
+)
 from fedscape.study.methods import build_methods, grid_value, kept_moment
 from fedscape.study.selection import Names, subset_of
 from fedscape.study.study import Init, Method, Partition, Study
@@ -33,20 +42,24 @@ def build_study(name: str, scale: str, content: dict, known: dict[str, dict], wh
     models = built("models", _model)
     partitions = built("partitions", _partition)
     methods: dict[str, Method] = {}
-    for points in built("methods", build_methods).values():
-        methods |= points
+    for base, entry in content["methods"].items():
+        methods |= build_methods(base, entry, f"{where}: methods.{base}")
+        check_count(len(methods), MOST_METHODS, "methods", f"{where}: methods")
     inits = built("inits", lambda _, entry, place: _init(entry, methods, place))
     all_names = Names.of(content, methods)
     entries = [all_names.selected(one, f"{where}: runs[{i}]") for i, one in enumerate(content["runs"])]
+    check_crossed(entries, all_names.every, where)
     runs = _with_sources(crossed(entries, all_names.every), inits, all_names, where)
     for init in {run.init for run in runs}:
         proxy = inits[init].start.get("dataset")
         if proxy is not None:
             datasets[proxy] = _dataset(proxy, known, f"{where}: inits.{init}.dataset")
+    check_selections(content, len(runs), all_names.every, where)
     _check_sizes(runs, datasets, partitions, content, where)
     for run in runs:
         _check_inputs(run, datasets, models, partitions, methods, where)
     analyses = build_analyses(content, runs, all_names, methods, where)
+    _check_names([name, scale], runs, analyses, where)
     return Study(
         name=name,
         scale=scale,
@@ -126,12 +139,14 @@ def _with_sources(
                 raise FedscapeError(
                     f"{place}: starts go round in a circle: {' -> '.join([*chain, run.init, start['init']])}"
                 )
+            check_count(len(chain) + 1, LONGEST_CHAIN, "starts that continue one another", place)
             seed = run.seed if inits[run.init].seed is None else inits[run.init].seed
             add(
                 Run(run.dataset, run.model, start["partition"], start["init"], start["method"], seed),
                 (*chain, run.init),
             )
         complete[run] = None
+        check_count(len(complete), MOST_RUNS, "runs", f"{where}: runs")
 
     for run in runs:
         add(run, ())
@@ -150,6 +165,16 @@ def _grids(methods: dict[str, Method], content: dict) -> dict[str, str]:
 
 def _spelled(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _check_names(study: list[str], runs: tuple[Run, ...], analyses: dict[str, dict], where: str) -> None:
+    """Refuse names of which the longest names of files, those of SLURM's logs, could not be made."""
+    for run in runs:
+        check_name([*study, *run.path.split("/")], f"{where}: runs: {run.path}")
+    for section, entries in analyses.items():
+        for name, analysis in entries.items():
+            for group in analysis.groups:
+                check_name([*study, name, group], f"{where}: {section}.{name}")
 
 
 def _check_sizes(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fedscape.errors import FedscapeError
+from fedscape.regular import is_regular
 from fedscape.study.build import build_study, known_datasets
 from fedscape.study.claims import check_claims
 from fedscape.study.files import at_scale, check, read_schema, read_yaml
@@ -13,6 +14,7 @@ from fedscape.study.tables import check_tables
 from fedscape.study.types import unknown
 
 CONFIG = "config/config.yaml or --config"  # where the user's settings come from
+LONGEST = 32  # letters of a study's name, as of the names in it
 TAKEN = (
     "all",
     "dataset",
@@ -75,8 +77,12 @@ class Campaign:
         """Look at everything: a slip in a study that nobody asked for today is better found today."""
         for name in self._files:
             file = self._file(name)
-            if not (name.isascii() and name.isalnum() and name.islower()) or name in TAKEN:
-                words = f"one word of a-z and 0-9, and none of {', '.join(TAKEN)}"
+            if (
+                not (name.isascii() and name.isalnum() and name.islower())
+                or name in TAKEN
+                or len(name) > LONGEST
+            ):
+                words = f"one word of a-z and 0-9, at most {LONGEST} of them, and none of {', '.join(TAKEN)}"
                 raise FedscapeError(f"{file}: a study's name is {words}")
             content = self._content(name)
             at_scales = [self.get(name, scale) for scale in content["scales"]]
@@ -134,7 +140,7 @@ def check_file(study: Study, init: str) -> None:
     Only where it is wanted: who lacks the weights of one study can make the others.
     """
     file = study.inits[init].start.get("file")
-    if file is not None and not Path(file).is_file():
+    if file is not None and not is_regular(file):
         raise FedscapeError(
             f"config/studies/{study.name}.yaml: inits.{init}.file: {file} not found "
             f"(looked for it in {Path.cwd()})"

@@ -39,7 +39,9 @@ def names(role: str) -> tuple[str, ...]:
 
 
 def source(role: str, name: str) -> Path:
-    """The file of a plug-in."""
+    """The file of a plug-in. Raises FedscapeError for other names: a stranger's file may hold any path."""
+    if name.replace("_", "-") not in names(role):
+        raise FedscapeError(unknown(role, name, names(role)))
     return _folder(role) / f"{name.replace('-', '_')}.py"
 
 

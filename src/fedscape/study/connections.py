@@ -7,9 +7,11 @@ of two runs, of two clients of a round, or of two rounds of a run.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
+from math import comb
 
 from fedscape.errors import FedscapeError
 from fedscape.study.grid import Run, matching, runs_of
+from fedscape.study.limits import MOST_PAIRS, check_count
 from fedscape.study.methods import kept_moment, moment
 from fedscape.study.selection import Names, chosen_runs
 from fedscape.study.study import Method
@@ -82,6 +84,8 @@ def connection_settings(
                 f"{place}.points: got {settings['points']}, must be odd (the middle is one of them)"
             )
         return settings
+    each = comb(len(settings["clients"]), 2) if settings["between"] == "clients" else 1
+    check_count(len(members) * len(settings["rounds"]) * each, MOST_PAIRS, "pairs of models", place)
     # The names of groups may hold dots, which keys of a job's settings may not.
     settings["groups"] = [[name, modules] for name, modules in settings["groups"].items()]
     for run in runs_of(members):
@@ -170,12 +174,17 @@ def _pairs(entry: Mapping, runs: tuple[Run, ...], names: Names, place: str) -> l
     ends = [matching(runs, names.selected(entry[end], f"{place}.{end}")) for end in ("from", "to")]
     together = entry.get("seeds") == "together"
     shared = ["dataset", "model", *entry.get("each", []), *([] if together else ["seed"])]
-    pairs = [
-        (one, other)
-        for one in ends[0]
-        for other in ends[1]
-        if one != other and all(getattr(one, key) == getattr(other, key) for key in shared)
-    ]
+
+    def common(run: Run) -> tuple:
+        return tuple(getattr(run, key) for key in shared)
+
+    partners: dict[tuple, list[Run]] = {}
+    for other in ends[1]:
+        partners.setdefault(common(other), []).append(other)
+    check_count(
+        sum(len(partners.get(common(one), ())) for one in ends[0]), MOST_PAIRS, "pairs of runs", place
+    )
+    pairs = [(one, other) for one in ends[0] for other in partners.get(common(one), ()) if one != other]
     if not pairs:
         raise FedscapeError(f"{place}: no pair of runs of this scale matches `from` and `to`")
     return pairs

@@ -1,7 +1,7 @@
 """Study files and user settings: YAML without surprises, checked against schemas, scales merged in."""
 
-import math
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,17 +9,17 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from fedscape.errors import FedscapeError, reason
+from fedscape.regular import read_regular
 from fedscape.study.types import shown, unknown
+from fedscape.study.yaml_loader import Loader
 
-MOST_VALUES = 1_000_000  # in a file, aliases written out: a hundred times those of the largest study
-LARGEST = 2**63 - 1  # whole number that arrays can hold
-SHOWN = 40  # characters of a value that an error quotes
+LARGEST_FILE = 400_000  # bytes: ten times those of the largest study
 
 
 def read_yaml(path: Path) -> dict:
     """The keys and values of a YAML file; raises FedscapeError, with the line, for anything else."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, LARGEST_FILE)
     except FileNotFoundError:
         raise FedscapeError(f"{path}: no such file") from None
     except OSError as error:
@@ -35,11 +35,10 @@ def read_yaml(path: Path) -> dict:
 def parsed_yaml(text: str, where: str) -> object:
     """The value that YAML text stands for: text, numbers, true, false, null, lists, maps with text as keys.
 
-    Raises FedscapeError, with the line where there is one, for what is no YAML, any other type, a key given
-    twice, a number that is infinite or beyond 64 bits, and aliases that hold themselves or grow without end.
+    Raises FedscapeError, with the line where there is one, for anything else (see `yaml_loader`).
     """
     try:
-        content = yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise FedscapeError(f"{where}:{mark.line + 1 if mark else '?'}: {error.problem}") from None
@@ -47,13 +46,6 @@ def parsed_yaml(text: str, where: str) -> object:
         raise FedscapeError(f"{where}: no YAML text ({reason(error)})") from None
     except RecursionError:
         raise FedscapeError(f"{where}: values within values within values, too deep to read") from None
-    left = [content]
-    for _ in range(MOST_VALUES):
-        if not left:
-            return content
-        value = left.pop()
-        left += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    raise FedscapeError(f"{where}: more than {MOST_VALUES} values; does an alias (*name) hold itself?")
 
 
 @lru_cache
@@ -127,6 +119,8 @@ def _message(error: ValidationError) -> str:
         return f"{shown(value)}, needs {error.validator_value} or more"
     if error.validator in ("maxItems", "maxProperties"):
         return f"{shown(value)}, takes at most {error.validator_value}"
+    if error.validator == "maxLength":
+        return f"{shown(value)}, takes at most {error.validator_value} characters"
     if error.validator == "uniqueItems":
         return f"{shown(value)}, holds something twice"
     if error.validator == "type":
@@ -147,59 +141,16 @@ def _message(error: ValidationError) -> str:
     return f"{shown(value)} is not allowed"
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader for the types of JSON alone, which also refuses a key that stands twice."""
+def _all_different(_, wanted: bool, instance: object, __) -> Iterator[ValidationError]:
+    """`uniqueItems`, in linear time for values of any type."""
+    spelled = [json.dumps(one, sort_keys=True) for one in instance] if isinstance(instance, list) else []
+    if wanted and len({*spelled}) < len(spelled):
+        yield ValidationError("holds something twice")
 
-    def construct_object(self, node, deep=False):
-        name = node.tag.rpartition(":")[2]
-        try:
-            if node.tag in self.yaml_constructors and name not in _TYPES:
-                raise ValueError
-            value = super().construct_object(node, deep)
-            if isinstance(value, int) and abs(value) > LARGEST:
-                raise ValueError
-            if isinstance(value, str) and "\0" in value.encode().decode():  # nor half a character
-                raise ValueError
-        except (ValueError, TypeError, KeyError, AttributeError):
-            # PyYAML's constructors raise these for what only looks like a date or a number.
-            text = f"'{node.value[:SHOWN]}'" if isinstance(node, yaml.ScalarNode) else "this"
-            problem = f"{text} is not allowed as {name}; allowed: {_ALLOWED}"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
-        return value
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *base` may stand beside keys of the base
-                continue
-            if key_node.tag != "tag:yaml.org,2002:str":
-                found = f"; put {key_node.value} in quotes" if isinstance(key_node, yaml.ScalarNode) else ""
-                raise yaml.MarkedYAMLError(
-                    problem=f"a key must be text{found}", problem_mark=key_node.start_mark
-                )
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"key '{key}' stands twice", problem_mark=key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-    def construct_yaml_float(self, node):
-        value = super().construct_yaml_float(node)
-        if not math.isfinite(value):
-            raise yaml.MarkedYAMLError(
-                problem=f"{node.value} is no finite number", problem_mark=node.start_mark
-            )
-        return value
-
-
-_TYPES = ("str", "int", "float", "bool", "null", "seq", "map")
-_ALLOWED = "text (in quotes where it looks like something else), numbers, true, false, null, lists, maps"
-_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 
 # JSON Schema takes 1.0 for an integer; names, paths and tracked settings do not.
 _Validator = validators.extend(
     Draft202012Validator,
+    {"uniqueItems": _all_different},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int),
 )

@@ -47,7 +47,7 @@ def matching(runs: Iterable[Run], where: Mapping[str, object]) -> list[Run]:
     """The runs of which each key of `where` names the value, in their order."""
     chosen = list(runs)
     for key, value in where.items():
-        wanted = as_list(value)
+        wanted = {*as_list(value)}
         chosen = [run for run in chosen if getattr(run, key) in wanted]
     return chosen
 

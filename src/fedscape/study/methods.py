@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping
 from itertools import product
+from math import prod
 
 from fedscape.errors import FedscapeError
 from fedscape.study.catalog import check_training, constant, names, plugin_settings, settings_class
+from fedscape.study.limits import MOST_KEPT, MOST_POINTS, check_count
 from fedscape.study.study import Method
 from fedscape.study.training import TrainingSettings, training_from
 from fedscape.study.types import settings_from, unknown
@@ -37,6 +39,7 @@ def build_methods(name: str, entry: dict, where: str) -> dict[str, Method]:
                 f"{where}.grid: '{key}' cannot vary in a grid; settings of training can, and those of the "
                 f"server ({_OF_SERVER}lr)"
             )
+    check_count(prod(map(len, grid.values())), MOST_POINTS, "points", f"{where}.grid")
     methods = {}
     for number, point in enumerate(product(*grid.values()), start=1):
         settings = _at_point(entry, dict(zip(grid, point, strict=True)))
@@ -55,6 +58,10 @@ def moment(value: object, rounds: int, where: str) -> int:
     """A round given as a number, a fraction of all rounds, or `last`."""
     if value == "last":
         return rounds
+    if isinstance(value, float) and not 0 < value <= 1:
+        raise FedscapeError(
+            f"{where}: got {value}, expected a whole number, a share of all rounds in (0, 1], or last"
+        )
     number = max(1, round(value * rounds)) if isinstance(value, float) else value
     if not 0 <= number <= rounds:
         raise FedscapeError(f"{where}: round {number} is past the end, the method has {rounds} rounds")
@@ -110,6 +117,7 @@ def _method(name: str, entry: dict, where: str) -> Method:
     if keep != "all":
         # A client's update is measured from the global model of the round before: that one is kept too.
         kept = range(0, rounds + 1, keep["every"]) if isinstance(keep, dict) else chosen("keep_rounds")
+        check_count(len(kept), MOST_KEPT, "models (`all` keeps any number)", f"{where}.keep_rounds")
         keep = sorted({0, *kept, *(number - 1 for number in client_rounds), rounds})
     own_values = {key: entry[key] for key in entry if key in own}
     plugins = {

@@ -31,8 +31,9 @@ class Names:
         """A selection with lists for single values and grids written out; an unknown name is refused."""
         chosen = self.written_out(where)
         for key, values in chosen.items():
+            known = {*self.every[key]}
             for value in values:
-                if value not in self.every[key]:
+                if value not in known:
                     raise FedscapeError(f"{place}.{key}: {unknown(key, value, self.every[key])}")
         return chosen
 
@@ -40,7 +41,8 @@ class Names:
         """As `selected`, whether or not there are such names."""
         chosen = {key: as_list(value) for key, value in where.items()}
         if "method" in chosen:
-            chosen["method"] = [point for one in chosen["method"] for point in self.points.get(one, [one])]
+            points = (point for one in chosen["method"] for point in self.points.get(one, [one]))
+            chosen["method"] = list(dict.fromkeys(points))
         return chosen
 
 

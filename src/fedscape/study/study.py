@@ -1,5 +1,6 @@
 """A study at a scale: typed, checked, with its grid of runs. What the rules ask questions of."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ class Method:
     training: Mapping[str, object]  # fields of TrainingSettings
     algorithm: Mapping[str, object]  # the plug-in: kind and its own settings
     server: Mapping[str, object]  # the plug-in: kind and its own settings
-    keep_rounds: object  # "all", or the rounds
+    keep_rounds: object  # "all", or the rounds, ascending
     client_rounds: list[int]
     client_paths: bool  # whether the clients' ways through these rounds are kept too
     order_seed: int | None
@@ -38,7 +39,10 @@ class Method:
 
     def keeps(self, number: int) -> bool:
         """Whether the global model after round `number` is kept."""
-        return self.keep_rounds == "all" or number in self.keep_rounds
+        if self.keep_rounds == "all":
+            return True
+        place = bisect_left(self.keep_rounds, number)
+        return self.keep_rounds[place : place + 1] == [number]
 
 
 @dataclass(frozen=True)

@@ -143,10 +143,11 @@ def _cell(
     """
     if column.measure is None:
         return ()
-    here = matching(runs, where)
+    by_seed: dict[int, list[Run]] = {seed: [] for seed in names.every["seed"]}
+    for run in matching(runs, where):
+        by_seed.setdefault(run.seed, []).append(run)
     found = []
-    for seed in names.every["seed"]:
-        of_seed = tuple(run for run in here if run.seed == seed)
+    for of_seed in map(tuple, by_seed.values()):
         case = case_of(of_seed, column.section, column.name, analyses)
         if column.section in ("", SECTIONS["curvature"]) and not constant(
             "measure", column.measure["kind"], "SEVERAL"

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
+SMALLEST_LR = 1.2e-38  # the type of weights loses digits below, and at last all of them
+
 
 @dataclass(frozen=True)
 class Epochs:
@@ -140,6 +142,8 @@ class TrainingSettings:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
         if self.lr <= 0:
             raise ValueError(f"lr must be > 0, got {self.lr}")
+        if self.lr < SMALLEST_LR:
+            raise ValueError(f"lr must be at least {SMALLEST_LR}, below which 32 bits hold 0, got {self.lr}")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):

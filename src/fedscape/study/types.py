@@ -12,6 +12,8 @@ from fedscape.errors import FedscapeError
 # 1e-1 is text in YAML 1.1, which wants a dot in a number with an exponent.
 _NUMBER_AS_TEXT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
+MOST = 10**9  # of a whole number
+LARGEST_FLOAT = 3.4028234e38  # that 32 bits hold, the type of all weights
 SHOWN = 200  # characters of a value that an error quotes
 
 
@@ -59,7 +61,11 @@ def typed(value: object, annotation: object, where: str) -> object:
     if not fitting:
         raise FedscapeError(f"{where}: {shown(value)}, expected {_described(annotation)}")
     if fitting[0] is float:
+        if abs(value) > LARGEST_FLOAT:
+            raise FedscapeError(f"{where}: got {value}, must be at most {LARGEST_FLOAT:.2g} in size")
         return float(value)
+    if fitting[0] is int and abs(value) > MOST:
+        raise FedscapeError(f"{where}: got {value}, must be at most {MOST} in size")
     if dataclasses.is_dataclass(fitting[0]):
         return _instance(fitting[0], value, where)
     if isinstance(value, list):
@@ -81,7 +87,8 @@ def shown(value: object) -> str:
 def unknown(what: str, name: object, allowed) -> str:
     """`unknown key 'gird'; did you mean 'grid'? allowed: ...`"""
     names = [str(one) for one in allowed]
-    near = get_close_matches(str(name), names, n=1)
+    name = str(name) if len(str(name)) <= SHOWN else f"{str(name)[:SHOWN]}..."
+    near = get_close_matches(name, names, n=1)
     hint = f" did you mean '{near[0]}'?" if near else ""
     return f"unknown {what} '{name}';{hint} allowed: {', '.join(names) or 'none'}"
 

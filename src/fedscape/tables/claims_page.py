@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fedscape.tables.markdown import markdown_table
+from fedscape.tables.markdown import escaped, markdown_table
 
 _ENTRY = {"planes": "plane", "connectivity": "connection", "curvature": "curvature"}
 
@@ -84,7 +84,7 @@ def _measured(one: Tested) -> str:
     pairs = zip(one.cases, one.values, strict=True)
     values = "; ".join(f"{case}: {value}" if case else value for case, value in pairs)
     of = f", {one.shared}" if one.shared else ""
-    return f"{one.measure}{of}: **{values}**; expected: {one.expectation}"
+    return f"{escaped(one.measure + of)}: **{escaped(values)}**; expected: {escaped(one.expectation)}"
 
 
 def _seed_words(seeds: Sequence[int]) -> str:

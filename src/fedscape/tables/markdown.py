@@ -1,8 +1,24 @@
-"""Tables in Markdown."""
+"""Tables in Markdown, and text of a study within it."""
+
+import re
+
+# What would begin a cell, emphasis, code or, as `](`, a link; `\\` itself. What would be HTML is spelled out.
+_MARKS = re.compile(r"[\\|*`]|(?<=\])\(")
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;"})
+
+
+def escaped(text: str) -> str:
+    """Text of a study as it stands, in one line of Markdown: labels, titles and claims may hold anything."""
+    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    return _MARKS.sub(r"\\\g<0>", line.translate(_HTML))
 
 
 def markdown_table(header: list[str], lines: list[list[str]], texts: int) -> str:
-    """A GitHub table that also reads as plain text; the columns after the first `texts` are numbers."""
+    """A GitHub table that also reads as plain text; the columns after the first `texts` are numbers.
+
+    Cells are text, which is escaped here.
+    """
+    header, *lines = [[escaped(cell) for cell in line] for line in [header, *lines]]
     widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
 
     def row(cells: list[str]) -> str:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from fedscape.tables.columns import DIVERGED, IDENTITY
-from fedscape.tables.markdown import markdown_table
+from fedscape.tables.markdown import escaped, markdown_table
 
 SHOWN = {
     "rounds": "rounds",
@@ -25,7 +25,7 @@ def summary_text(runs: pd.DataFrame) -> str:
     shared = [name for name in IDENTITY if runs[name].nunique() == 1]
     parts = [
         "# Runs",
-        ", ".join(f"{name} {runs[name].iloc[0]}" for name in shared),
+        escaped(", ".join(f"{name} {runs[name].iloc[0]}" for name in shared)),
         _runs_table(runs, shared),
     ]
     if (runs["chosen_on"] == "test_accuracy").any():

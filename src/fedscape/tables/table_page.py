@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedscape.tables.estimate import BOOTSTRAP, STUDENT
-from fedscape.tables.markdown import markdown_table
+from fedscape.tables.markdown import escaped, markdown_table
 
 PUBLISHED = "paper"  # head of a column of published numbers
 INTERVALS = {
@@ -50,7 +50,7 @@ def table_page(
         lines.append([label, *cells])
     source = f"{table['source']}: " if table["source"] else ""
     parts = [
-        f"# {source}{table['title']}",
+        f"# {escaped(source + table['title'])}",
         f"study {study}, scale {scale}",
         markdown_table(header, lines, texts=1),
         _seed_words([one for row in ours for one in row]),
@@ -105,6 +105,9 @@ def _measure_words(columns: Sequence[Mapping], measures: Sequence[str]) -> str:
         words += ", in percent" if words and column["percent"] else ""
         by_measure.setdefault(words, []).append(column["label"])
     if len(by_measure) == 1 and "" not in by_measure:
-        return f"Measured: {next(iter(by_measure))}."
-    lines = [f"- {', '.join(labels)}: {words or 'published only'}" for words, labels in by_measure.items()]
+        return f"Measured: {escaped(next(iter(by_measure)))}."
+    lines = [
+        f"- {escaped(', '.join(labels))}: {escaped(words) or 'published only'}"
+        for words, labels in by_measure.items()
+    ]
     return "\n".join(lines)

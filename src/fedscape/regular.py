@@ -1,0 +1,49 @@
+"""Files that may be a stranger's, opened only if they are files: a FIFO would wait, a device never end."""
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+LARGEST = 1 << 26  # bytes of a text that is read as a whole
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a regular file, or a link to one, for its bytes; raises OSError for anything else, never waits."""
+    return open(path, "rb", opener=_opened)
+
+
+def read_regular(path: str | Path, most: int = LARGEST) -> str:
+    """The UTF-8 text of a regular file of at most `most` bytes. Raises OSError or UnicodeDecodeError."""
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"larger than {most:,} bytes")
+    return content.decode("utf-8")
+
+
+def json_object(path: str | Path) -> dict:
+    """The JSON object that a file holds; empty where it holds none."""
+    try:
+        content = json.loads(read_regular(path))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def is_regular(path: str | Path) -> bool:
+    """Whether there is a regular file, or a link to one, whatever the path is."""
+    return os.path.isfile(path)  # noqa: PTH113 (pathlib's raises OSError for names that are too long)
+
+
+def _opened(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise OSError(errno.EINVAL, "no regular file")
