@@ -1,11 +1,14 @@
 """Prepared data sets: six files in a folder, read through memory maps and shared by all jobs.
 
-``dataset.json`` is written last, so a folder that has one is whole. It records the size and md5 of every
-array: the size is compared on each opening, the md5 is for people who compare two machines.
+``dataset.json`` is written last, so a folder that has one is whole. It records the size, CRC-32 and md5 of
+every array. Size and CRC-32 are compared once per process, when the data set is first opened; the md5 is for
+people who compare two machines. Arrays above ALWAYS_READ bytes are read only if they were touched after
+dataset.json was written (edited, copied, restored): what a disk itself spoils in them is not found.
 """
 
 import hashlib
 import math
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +21,12 @@ from fedscape.files import atomic, read_json, reading, remove_rests, write_json
 BLOCK = 1024  # samples per block: 3 MB at 3 x 32 x 32, so that preparing any data set fits in little memory
 IMAGE = 3  # dimensions of an image's shape; a sequence of tokens has one
 LEVELS = 256  # values of a uint8
+ALWAYS_READ = 2**30  # bytes: a quarter of a second of CRC-32, and what a page cache holds
+CHUNK = 2**20  # bytes that are read at a time
 PREPARE = "prepare the data set again"
+
+
+_verified: set[tuple[object, ...]] = set()  # files as this process has found them to be what was written
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ def write_dataset(folder: str | Path, name: str, kind: str, raw: Raw, settings: 
 
 
 def open_dataset(folder: str | Path) -> Dataset:
-    """Open a prepared data set; a missing, truncated or foreign file is named."""
+    """Open a prepared data set; a missing, truncated, altered or foreign file is named."""
     folder = Path(folder)
     description = folder / "dataset.json"
     if not description.is_file():
@@ -131,7 +139,7 @@ def open_dataset(folder: str | Path) -> Dataset:
         train, test = recorded["train"], recorded["test"]
         clients = train if recorded["natural_clients"] else 0
         positions = () if len(shape) == IMAGE else shape
-        sizes = {name: file["bytes"] for name, file in recorded["files"].items()}
+        files = {name: (file["bytes"], file["crc32"]) for name, file in recorded["files"].items()}
         wanted = {
             "train_inputs": (_dtype(shape), (train, *shape)),
             "train_labels": (np.int64, (train, *positions)),
@@ -142,7 +150,7 @@ def open_dataset(folder: str | Path) -> Dataset:
         arrays = {}
         for key, (dtype, dimensions) in wanted.items():
             file_name = f"{key.replace('_', '-')}.npy"
-            arrays[key] = _open_array(folder / file_name, sizes[file_name], dtype, dimensions)
+            arrays[key] = _open_array(folder / file_name, files[file_name][0], dtype, dimensions)
         dataset = Dataset(
             name=recorded["name"],
             kind=recorded["kind"],
@@ -163,6 +171,9 @@ def open_dataset(folder: str | Path) -> Dataset:
             raise FedscapeError(
                 f"{folder / split}-labels.npy: labels outside 0 to {len(dataset.classes) - 1}; {PREPARE}"
             )
+    written = description.stat().st_mtime_ns
+    for name, (_, checksum) in files.items():
+        _verify(folder / name, checksum, written)
     return dataset
 
 
@@ -229,7 +240,34 @@ def _write_array(path: Path, array: np.ndarray) -> dict:
 def _fingerprint(path: Path) -> dict:
     with path.open("rb") as file:
         md5 = hashlib.file_digest(file, "md5").hexdigest()
-    return {"bytes": path.stat().st_size, "md5": md5}
+    return {"bytes": path.stat().st_size, "crc32": _crc32(path), "md5": md5}
+
+
+def _crc32(path: Path) -> str:
+    """Eight hexadecimal digits. Not through a map, whose pages would count as memory of the process."""
+    checksum, chunk = 0, memoryview(bytearray(CHUNK))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(chunk):
+            checksum = zlib.crc32(chunk[:count], checksum)
+    return f"{checksum:08x}"
+
+
+def _verify(path: Path, checksum: str, written: int) -> None:
+    """Refuse a file that is not what was written; once per process for the same file.
+
+    written: when dataset.json was, in ns. A file's change time is later if its content, its name or its
+    inode is newer, and nobody can set it back.
+    """
+    found = path.stat()
+    state = (path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, checksum)
+    if state in _verified or (found.st_size > ALWAYS_READ and found.st_ctime_ns <= written):
+        return
+    if _crc32(path) != checksum:
+        raise FedscapeError(
+            f"{path}: altered since it was prepared (its CRC-32 is not the one in dataset.json); "
+            "delete the file to have the data set prepared again"
+        )
+    _verified.add(state)
 
 
 def _open_array(path: Path, size: int, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
