@@ -334,7 +334,8 @@ def test_too_few_classes_to_draw_from_are_named(tmp_path, shades):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"size": 0}, "size must be >= 1, got 0"),
+        ({"size": 0}, "size must be >= 1 and <= 4096, got 0"),
+        ({"size": 1_000_000}, "size must be >= 1 and <= 4096, got 1000000"),
         ({"test_fraction": 1.0}, "test_fraction must be > 0 and < 1"),
         ({"classes": 1}, "classes must be >= 2 or null, got 1"),
         ({"classes_seed": -1}, "classes_seed must be >= 0, got -1"),

@@ -8,6 +8,7 @@ dataset.json was written (edited, copied, restored): what a disk itself spoils i
 
 import hashlib
 import math
+import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -213,6 +214,10 @@ def _write_inputs(path: Path, inputs: Inputs, histogram: np.ndarray | None = Non
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     written = 0
     remove_rests(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wanted, free = dtype.itemsize * math.prod(shape), shutil.disk_usage(path.parent).free
+    if wanted > free:
+        raise FedscapeError(f"{path}: takes {wanted} bytes, {free} are free there")
     with atomic(path) as temporary:
         with temporary.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
