@@ -122,7 +122,7 @@ def test_an_array_is_read_once_per_process_and_a_large_untouched_one_not_at_all(
     assert sorted(read) == sorted(ARRAYS)
     copy = shutil.copytree(tmp_path, tmp_path.parent / f"{tmp_path.name}-copy")
     monkeypatch.setattr(storage, "ALWAYS_READ", 0)
-    monkeypatch.setattr(storage, "_verified", set())
+    monkeypatch.setattr(storage, "_verified", {})
     read.clear()
     open_dataset(tmp_path)
     assert read == []

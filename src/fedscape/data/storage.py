@@ -7,6 +7,7 @@ dataset.json was written (edited, copied, restored): what a disk itself spoils i
 """
 
 import hashlib
+import json
 import math
 import shutil
 import zlib
@@ -27,7 +28,7 @@ CHUNK = 2**20  # bytes that are read at a time
 PREPARE = "prepare the data set again"
 
 
-_verified: set[tuple[object, ...]] = set()  # files as this process has found them to be what was written
+_verified: dict[tuple[object, ...], str] = {}  # CRC-32 of files that this process has gone through
 
 
 @dataclass(frozen=True)
@@ -109,23 +110,21 @@ def write_dataset(folder: str | Path, name: str, kind: str, raw: Raw, settings: 
     for channel, deviation in enumerate(std):
         if deviation == 0:
             raise FedscapeError(f"data set {name}: channel {channel} is the same in all train images")
-    write_json(
-        description,
-        {
-            "name": name,
-            "kind": kind,
-            "settings": settings or {},
-            "classes": list(raw.classes),
-            "shape": list(raw.train_inputs.shape),
-            "train": raw.train_inputs.count,
-            "test": raw.test_inputs.count,
-            "natural_clients": len(np.unique(clients)),
-            "mean": mean,
-            "std": std,
-            "sources": raw.sources,
-            "files": files,
-        },
-    )
+    content = {
+        "name": name,
+        "kind": kind,
+        "settings": settings or {},
+        "classes": list(raw.classes),
+        "shape": list(raw.train_inputs.shape),
+        "train": raw.train_inputs.count,
+        "test": raw.test_inputs.count,
+        "natural_clients": len(np.unique(clients)),
+        "mean": mean,
+        "std": std,
+        "sources": raw.sources,
+        "files": files,
+    }
+    write_json(description, {**content, "crc32": _text_crc32(content)})
 
 
 def open_dataset(folder: str | Path) -> Dataset:
@@ -172,6 +171,8 @@ def open_dataset(folder: str | Path) -> Dataset:
             raise FedscapeError(
                 f"{folder / split}-labels.npy: labels outside 0 to {len(dataset.classes) - 1}; {PREPARE}"
             )
+    if recorded.pop("crc32", None) != _text_crc32(recorded):
+        raise FedscapeError(f"{description}: altered since it was written; delete the file, and {PREPARE}")
     written = description.stat().st_mtime_ns
     for name, (_, checksum) in files.items():
         _verify(folder / name, checksum, written)
@@ -248,6 +249,11 @@ def _fingerprint(path: Path) -> dict:
     return {"bytes": path.stat().st_size, "crc32": _crc32(path), "md5": md5}
 
 
+def _text_crc32(content: dict) -> str:
+    """Of a description without its own checksum."""
+    return f"{zlib.crc32(json.dumps(content).encode()):08x}"
+
+
 def _crc32(path: Path) -> str:
     """Eight hexadecimal digits. Not through a map, whose pages would count as memory of the process."""
     checksum, chunk = 0, memoryview(bytearray(CHUNK))
@@ -264,15 +270,15 @@ def _verify(path: Path, checksum: str, written: int) -> None:
     inode is newer, and nobody can set it back.
     """
     found = path.stat()
-    state = (path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, checksum)
-    if state in _verified or (found.st_size > ALWAYS_READ and found.st_ctime_ns <= written):
+    state = (path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if _verified.get(state) == checksum or (found.st_size > ALWAYS_READ and found.st_ctime_ns <= written):
         return
     if _crc32(path) != checksum:
         raise FedscapeError(
             f"{path}: altered since it was prepared (its CRC-32 is not the one in dataset.json); "
             "delete the file to have the data set prepared again"
         )
-    _verified.add(state)
+    _verified[state] = checksum
 
 
 def _open_array(path: Path, size: int, dtype: type, shape: tuple[int, ...]) -> np.ndarray:

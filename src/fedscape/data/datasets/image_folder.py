@@ -29,7 +29,6 @@ from fedscape.data.storage import BLOCK, Inputs, Raw
 from fedscape.errors import FedscapeError
 from fedscape.streams import stream
 
-LARGEST = 4096  # pixels: 50 MB an image, more than any model here is trained on
 MOST_PIXELS = 2**26  # of an image as it lies in the folder: 200 MB while it is decoded
 BLOCK_BYTES = 2**27  # of images that are in memory together
 SPLIT_SEED = 0  # the test images belong to the data set, not to a run's seed
@@ -49,8 +48,8 @@ class Settings:
     def __post_init__(self):
         if not self.folder:
             raise ValueError("folder must name a folder of class folders, got ''")
-        if not 1 <= self.size <= LARGEST:
-            raise ValueError(f"size must be >= 1 and <= {LARGEST}, got {self.size}")
+        if not 1 <= self.size <= 4096:  # 50 MB an image, more than any model here is trained on
+            raise ValueError(f"size must be >= 1 and <= 4096, got {self.size}")
         if not 0 < self.test_fraction < 1:
             raise ValueError(f"test_fraction must be > 0 and < 1, got {self.test_fraction}")
         if self.classes is not None and self.classes < 2:
