@@ -111,7 +111,7 @@ def read_csv(
     with reading(path, "CSV"):
         text = Path(path).read_text(encoding="utf-8")
         if not text.endswith("\n" + CSV_END):
-            raise ValueError("cut off: no empty line at its end")
+            raise ValueError("cut off")
         if "\0" in text:
             raise ValueError("NUL bytes in it")
         text = text.removesuffix(CSV_END)

@@ -161,13 +161,11 @@ class _Rows:
         return torch.from_numpy(self._read(name, np.s_[row : row + 1])[0])
 
     def _read(self, name: str, place: slice | tuple[slice, slice]) -> np.ndarray:
-        """A part of a tensor. A run keeps finite models alone: one that diverged ends at its last finite."""
-        found = np.array(self._file.get_slice(name)[place])
-        if not np.isfinite(found).all():
-            raise FedscapeError(
-                f"{self.path}: not a whole {self.kind} file ({name} that are NaN or infinite, which no run "
-                "keeps); delete the file to make it again"
-            )
+        """A part of a tensor. A run keeps finite models alone: one that diverged ends with its last."""
+        with reading(self.path, f"{self.kind} file"):
+            found = np.array(self._file.get_slice(name)[place])
+            if not np.isfinite(found).all():
+                raise ValueError(f"{name} that are NaN or infinite, which no run keeps")
         return found
 
 
