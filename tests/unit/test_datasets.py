@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedscape.data import storage
+from fedscape.data import checksums
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 from fedscape.errors import FedscapeError
@@ -98,10 +98,10 @@ def flip_a_byte(path):
 
 
 @pytest.mark.parametrize("file", ["train-inputs.npy", "train-labels.npy", "train-clients.npy"])
-@pytest.mark.parametrize("bound", [storage.ALWAYS_READ, 0])
+@pytest.mark.parametrize("bound", [checksums.ALWAYS_READ, 0])
 def test_a_flipped_byte_is_found(tmp_path, monkeypatch, file, bound):
     """Above the bound too, since the file changed after dataset.json was written."""
-    monkeypatch.setattr(storage, "ALWAYS_READ", bound)
+    monkeypatch.setattr(checksums, "ALWAYS_READ", bound)
     raw = small_raw(clients=np.repeat(np.arange(5), 10))
     write_dataset(tmp_path, "pets", "image-folder", raw)
     open_dataset(tmp_path)
@@ -115,14 +115,14 @@ def test_a_flipped_byte_is_found(tmp_path, monkeypatch, file, bound):
 def test_an_array_is_read_once_per_process_and_a_large_untouched_one_not_at_all(tmp_path, monkeypatch):
     write_dataset(tmp_path, "pets", "image-folder", small_raw())
     read = []
-    checksum = storage._crc32
-    monkeypatch.setattr(storage, "_crc32", lambda path: read.append(path.name) or checksum(path))
+    checksum = checksums.checksum
+    monkeypatch.setattr(checksums, "checksum", lambda path: read.append(path.name) or checksum(path))
     open_dataset(tmp_path)
     open_dataset(tmp_path)
     assert sorted(read) == sorted(ARRAYS)
     copy = shutil.copytree(tmp_path, tmp_path.parent / f"{tmp_path.name}-copy")
-    monkeypatch.setattr(storage, "ALWAYS_READ", 0)
-    monkeypatch.setattr(storage, "_verified", {})
+    monkeypatch.setattr(checksums, "ALWAYS_READ", 0)
+    monkeypatch.setattr(checksums, "_verified", {})
     read.clear()
     open_dataset(tmp_path)
     assert read == []

@@ -2,33 +2,27 @@
 
 ``dataset.json`` is written last, so a folder that has one is whole. It records the size, CRC-32 and md5 of
 every array. Size and CRC-32 are compared once per process, when the data set is first opened; the md5 is for
-people who compare two machines. Arrays above ALWAYS_READ bytes are read only if they were touched after
+people who compare two machines. Arrays above 1 GiB are read only if they were touched after
 dataset.json was written (edited, copied, restored): what a disk itself spoils in them is not found.
 """
 
 import hashlib
-import json
 import math
 import shutil
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from fedscape.data.checksums import checksum, text_checksum, verify
 from fedscape.errors import FedscapeError
 from fedscape.files import atomic, read_json, reading, remove_rests, write_json
 
 BLOCK = 1024  # samples per block: 3 MB at 3 x 32 x 32, so that preparing any data set fits in little memory
 IMAGE = 3  # dimensions of an image's shape; a sequence of tokens has one
 LEVELS = 256  # values of a uint8
-ALWAYS_READ = 2**30  # bytes: a quarter of a second of CRC-32, and what a page cache holds
-CHUNK = 2**20  # bytes that are read at a time
 PREPARE = "prepare the data set again"
-
-
-_verified: dict[tuple[object, ...], str] = {}  # CRC-32 of files that this process has gone through
 
 
 @dataclass(frozen=True)
@@ -124,7 +118,7 @@ def write_dataset(folder: str | Path, name: str, kind: str, raw: Raw, settings: 
         "sources": raw.sources,
         "files": files,
     }
-    write_json(description, {**content, "crc32": _text_crc32(content)})
+    write_json(description, {**content, "crc32": text_checksum(content)})
 
 
 def open_dataset(folder: str | Path) -> Dataset:
@@ -171,11 +165,11 @@ def open_dataset(folder: str | Path) -> Dataset:
             raise FedscapeError(
                 f"{folder / split}-labels.npy: labels outside 0 to {len(dataset.classes) - 1}; {PREPARE}"
             )
-    if recorded.pop("crc32", None) != _text_crc32(recorded):
+    if recorded.pop("crc32", None) != text_checksum(recorded):
         raise FedscapeError(f"{description}: altered since it was written; delete the file, and {PREPARE}")
     written = description.stat().st_mtime_ns
-    for name, (_, checksum) in files.items():
-        _verify(folder / name, checksum, written)
+    for name, (_, recorded_checksum) in files.items():
+        verify(folder / name, recorded_checksum, written)
     return dataset
 
 
@@ -246,39 +240,7 @@ def _write_array(path: Path, array: np.ndarray) -> dict:
 def _fingerprint(path: Path) -> dict:
     with path.open("rb") as file:
         md5 = hashlib.file_digest(file, "md5").hexdigest()
-    return {"bytes": path.stat().st_size, "crc32": _crc32(path), "md5": md5}
-
-
-def _text_crc32(content: dict) -> str:
-    """Of a description without its own checksum."""
-    return f"{zlib.crc32(json.dumps(content).encode()):08x}"
-
-
-def _crc32(path: Path) -> str:
-    """Eight hexadecimal digits. Not through a map, whose pages would count as memory of the process."""
-    checksum, chunk = 0, memoryview(bytearray(CHUNK))
-    with path.open("rb", buffering=0) as file:
-        while count := file.readinto(chunk):
-            checksum = zlib.crc32(chunk[:count], checksum)
-    return f"{checksum:08x}"
-
-
-def _verify(path: Path, checksum: str, written: int) -> None:
-    """Refuse a file that is not what was written; once per process for the same file.
-
-    written: when dataset.json was, in ns. A file's change time is later if its content, its name or its
-    inode is newer, and nobody can set it back.
-    """
-    found = path.stat()
-    state = (path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-    if _verified.get(state) == checksum or (found.st_size > ALWAYS_READ and found.st_ctime_ns <= written):
-        return
-    if _crc32(path) != checksum:
-        raise FedscapeError(
-            f"{path}: altered since it was prepared (its CRC-32 is not the one in dataset.json); "
-            "delete the file to have the data set prepared again"
-        )
-    _verified[state] = checksum
+    return {"bytes": path.stat().st_size, "crc32": checksum(path), "md5": md5}
 
 
 def _open_array(path: Path, size: int, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
