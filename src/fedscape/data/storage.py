@@ -2,8 +2,8 @@
 
 ``dataset.json`` is written last, so a folder that has one is whole. It records the size, CRC-32 and md5 of
 every array. Size and CRC-32 are compared once per process, when the data set is first opened; the md5 is for
-people who compare two machines. Arrays above 1 GiB are read only if they were touched after
-dataset.json was written (edited, copied, restored): what a disk itself spoils in them is not found.
+people who compare two machines. Arrays above 1 GiB are read only if they were touched after dataset.json was
+written (edited, copied, restored): what a disk itself spoils in them is not found.
 """
 
 import hashlib
