@@ -50,9 +50,10 @@ lock:
 	rm -rf .venv-lock
 	$(PYTHON) envs/conda.py
 
-# The key reference in config/README.md, from the schemas and the plug-ins.
+# The key reference in config/README.md, from the schemas and the plug-ins; the columns in results/README.md.
 reference: .venv/installed-dev
 	$(BIN)/python -m fedscape.study.reference
+	$(BIN)/python -m fedscape.columns_page
 
 # Not .snakemake: without its records Snakemake cannot tell which results are out of date.
 clean:

@@ -18,5 +18,9 @@ def printable(text: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What an error of another library says, in one line; its type where it says nothing."""
-    return next(iter(str(error).split("\n")), "").strip() or type(error).__name__
+    """What an error of another library says, in one line; its type where it says nothing.
+
+    But for NumPy's advice on how to load a file of pickled objects anyway.
+    """
+    first = next(iter(str(error).split("\n")), "").partition("If you trust the file")[0]
+    return first.strip() or type(error).__name__

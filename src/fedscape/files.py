@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,19 +14,9 @@ from fedscape.errors import FedscapeError, reason
 if TYPE_CHECKING:
     import pandas as pd
 
-# Columns that hold names: `0.1` or `1e3` there is text.
-_NAMES = (
-    *("study", "scale", "dataset", "model", "partition", "init", "method", "group", "class_name"),
-    *("to_partition", "to_init", "to_method", "plane", "connectivity", "curvature", "drift", "layer"),
-    "definition",
-)
-# Other columns of stages that hold words, or true and false; all the rest hold numbers.
-_WORDS = (
-    *("split", "measure", "regime", "rest", "between", "alignment", "of", "data", "quantity", "estimator"),
-    *("batch_norm", "axes", "role", "precision", "interpolated", "diverged", "chosen_on", "grid"),
-    *("run", "to_run", "stage", "name", "part"),
-    *("seed", "to_seed"),  # `*` where a row stands for several
-)
+# Types of columns. Names such as `0.1` or `1e3` stay text; a seed is `*` where a row stands for several.
+TEXT, NUMBER, FLAG, SEED = "text", "number", "true or false", "number or `*`"
+CSV_END = "\n"  # an empty last line: without it, a file that was cut off at a line's end would seem whole
 
 
 @contextmanager
@@ -86,12 +76,17 @@ def read_json(path: str | Path) -> dict:
         return content
 
 
-def csv_text(frame: "pd.DataFrame", header: bool = True) -> str:
-    """CSV as every file of fedscape has it: `%.9g`, LF, booleans as true/false, no index."""
+def csv_rows(frame: "pd.DataFrame", header: bool = True) -> str:
+    """Rows as every CSV of fedscape has them: `%.9g`, LF, booleans as true/false, no index."""
     frame = frame.copy()
     for column in frame.select_dtypes("bool"):
         frame[column] = frame[column].map({True: "true", False: "false"})
     return frame.to_csv(index=False, header=header, float_format="%.9g", lineterminator="\n")
+
+
+def csv_text(frame: "pd.DataFrame") -> str:
+    """A whole CSV, closed by an empty line, which every reader of CSVs skips."""
+    return csv_rows(frame) + CSV_END
 
 
 def write_csv(path: str | Path, frame: "pd.DataFrame", sort_by: Sequence[str]) -> None:
@@ -99,32 +94,61 @@ def write_csv(path: str | Path, frame: "pd.DataFrame", sort_by: Sequence[str]) -
     write_text(path, csv_text(frame.sort_values(list(sort_by), kind="stable")))
 
 
-def read_csv(path: str | Path) -> "pd.DataFrame":
-    """Read one of our CSVs; names such as `0.1` in identifying columns stay text."""
+def read_csv(
+    path: str | Path,
+    types: Mapping[str, str] | None = None,
+    needed: Collection[str] = (),
+    has_rows: bool = False,
+) -> "pd.DataFrame":
+    """Read one of our CSVs; damage is named, such as a missing end, a row twice or text among numbers.
+
+    types: of columns; the others may hold anything. needed: columns that must be there. has_rows: whether
+    a file without rows is damaged.
+    """
     import pandas as pd  # takes longer than all that `fedscape status` does
 
+    types = types or {}
     with reading(path, "CSV"):
         text = Path(path).read_text(encoding="utf-8")
-        if not text.endswith("\n"):
+        if not text.endswith("\n" + CSV_END):
             raise ValueError("cut off")
+        if "\0" in text:
+            raise ValueError("NUL bytes in it")
+        text = text.removesuffix(CSV_END)
         # pandas takes the first cell of rows that are too long for an index, and fills up those too short.
+        header = next(csv.reader(io.StringIO(text)), [])
         lengths = sorted({len(row) for row in csv.reader(io.StringIO(text))})
         if len(lengths) > 1:
             raise ValueError(f"rows of {lengths[0]} and of {lengths[-1]} cells")
+        if twice := [name for name in header if header.count(name) > 1]:
+            raise ValueError(f"column {twice[0]} stands there twice")
         # Only an empty cell is missing: a class may be called `NA`, a partition `null`.
-        names = dict.fromkeys(_NAMES, "string")
-        return pd.read_csv(io.StringIO(text), dtype=names, keep_default_na=False, na_values=[""])
+        names = {name: "string" for name, type_ in types.items() if type_ == TEXT}
+        frame = pd.read_csv(io.StringIO(text), dtype=names, keep_default_na=False, na_values=[""])
+        if missing := [name for name in needed if name not in frame]:
+            raise FedscapeError(f"{path}: column {missing[0]} is missing; delete the file to make it again")
+        if has_rows and frame.empty:
+            raise ValueError("no rows")
+        if frame.duplicated().any():
+            raise ValueError("a row stands there twice")
+        for name, type_ in types.items():
+            if name in frame:
+                _check_cells(frame[name].dropna(), type_)
+    return frame
 
 
-def read_measures(path: str | Path) -> "pd.DataFrame":
-    """Read a CSV that a stage wrote for others; text where it holds numbers is named."""
+def _check_cells(cells: "pd.Series", type_: str) -> None:
+    """Raise ValueError at the first cell that is not of the column's type."""
     import pandas as pd
 
-    frame = read_csv(path)
-    with reading(path, "CSV"):
-        for column in frame.columns.difference([*_NAMES, *_WORDS]):
-            cells = frame[column].dropna().astype(str)
-            if not pd.api.types.is_numeric_dtype(frame[column]) and len(cells):
-                wrong = cells[pd.to_numeric(cells, errors="coerce").isna()]
-                raise ValueError(f"column {column}: '{wrong.iloc[0]}' is no number")
-    return frame
+    if type_ == TEXT:
+        return
+    texts = cells.astype(str)
+    if type_ == FLAG:
+        wrong, what = texts[~texts.str.lower().isin(["true", "false"])], "neither true nor false"
+    else:
+        wrong, what = texts[pd.to_numeric(texts, errors="coerce").isna()], "no number"
+        if type_ == SEED:
+            wrong = wrong[wrong != "*"]
+    if len(wrong):
+        raise ValueError(f"column {cells.name}: '{wrong.iloc[0]}' is {what}")

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 import pandas as pd
 from figure_frames import RUN
 
-from fedscape.tables.columns import KEYS, MEASURES, run_paths
+from fedscape.columns import FILES
+from fedscape.tables.read import run_paths
 
 PAIR = {
     "to_partition": "iid", "to_init": "random", "to_method": "fedavg", "to_seed": 0, "connectivity": "pair",
@@ -45,7 +46,7 @@ def layers_frame(
                                  "barrier": height, "ratio": 2 * height / (start + end), "samples": 1500,
                                  "batch_norm": "none"}
                             )  # fmt: skip
-    return pd.DataFrame(rows)[[*KEYS["layers"], *MEASURES["layers"]]]
+    return pd.DataFrame(rows)[FILES["layers"].columns]
 
 
 def mixtures(regime: str, count: int) -> Iterator[tuple[frozenset, int]]:
@@ -81,7 +82,7 @@ def distances_frame(
                  "cosine_from_start": 0.5, "l2_to_start": 2.0, "cosine_to_start": 0.25,
                  "units_moved": None}
             )  # fmt: skip
-    return pd.DataFrame(rows)[[*KEYS["distances"], *MEASURES["distances"]]]
+    return pd.DataFrame(rows)[FILES["distances"].columns]
 
 
 def with_runs(frame: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from fedscape.tables.columns import QUALITY, run_paths
+from fedscape.columns import QUALITY
+from fedscape.tables.read import run_paths
 
 NAMES = {
     "study": "s", "scale": "quick", "dataset": "digits", "model": "cnn", "partition": "iid", "init": "random",

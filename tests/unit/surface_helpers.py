@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fedscape.data.storage import Inputs, Raw, write_dataset
-from fedscape.files import read_csv
+from fedscape.files import read_csv, write_csv
 from fedscape.landscape.projection import Plane, save_plane
 from fedscape.landscape.surface import evaluate_surface
 from fedscape.landscape.survey import Survey
@@ -55,7 +55,7 @@ def lay(tmp_path, module, spread=1.0, marked=MARKED, **changes):
     )
     save_plane(tmp_path / "plane.safetensors", plane)
     rows = [*marked, (np.nan, np.nan)]
-    pd.DataFrame(rows, columns=["x", "y"]).to_csv(tmp_path / "markers.csv", index=False)
+    write_csv(tmp_path / "markers.csv", pd.DataFrame(rows, columns=["x", "y"]), ["x", "y"])
     return plane
 
 

@@ -27,7 +27,14 @@ DESCRIPTIONS = [
     ("files", [], "'list' object has no attribute 'items'"),
     ("files/train-inputs.npy", GONE, "'train-inputs.npy'"),
     ("files/train-inputs.npy/bytes", 1, "train-inputs.npy: truncated or foreign, 3712 bytes instead of 1; prepare it again"),
+    ("files/train-inputs.npy/crc32", GONE, "'crc32'"),
     ("name", GONE, "'name'"),
+    ("name", "other", "dataset.json: altered since it was written; delete the file"),
+    ("kind", [], "dataset.json: altered since it was written; delete the file"),
+    ("mean", [0.25], "dataset.json: altered since it was written; delete the file"),
+    ("natural_clients", None, "dataset.json: altered since it was written; delete the file"),
+    ("files/test-inputs.npy/crc32", [], "dataset.json: altered since it was written; delete the file"),
+    ("crc32", GONE, "dataset.json: altered since it was written; delete the file"),
 ]  # fmt: skip
 
 

@@ -60,6 +60,18 @@ def test_a_file_without_weights_is_named(tmp_path, suffix, case):
     )
 
 
+def test_a_refusal_repeats_no_advice_to_read_the_file_anyway(tmp_path):
+    path = tmp_path / "mine.pt"
+    for save_it in (
+        lambda: torch.save(MODULE, path),
+        lambda: path.write_bytes(FILES["a tar"]),
+    ):
+        save_it()
+        assert refusal(read_weights, path) == (
+            f"{path}: not a whole file of weights (cut off, or other things than tensors in it); get it again"
+        )
+
+
 def test_a_folder_of_weights_is_no_file(tmp_path):
     assert refusal(read_weights, tmp_path) == f"{tmp_path}: no such file of weights"
 
@@ -142,6 +154,8 @@ METADATA = {
     "rounds of truths": ("rounds", "[true, false]", "a round that is no whole number"),
     "too few rounds": ("rounds", "[0]", "is "),
     "too many rounds": ("rounds", "[0, 1, 2]", "is "),
+    "a round twice": ("rounds", "[1, 1]", "rounds that do not ascend"),
+    "rounds that descend": ("rounds", "[2, 1]", "rounds that do not ascend"),
     "rounds too deep": ("rounds", "[" * 100_000, "maximum recursion depth exceeded"),
 }  # fmt: skip
 
@@ -192,6 +206,28 @@ def test_clients_without_numbers_or_ways_are_refused(tmp_path, name):
     assert f"{path}: not a whole clients file (" in refusal(ClientModels.open, path)
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("name", ["parameters", "buffers"])
+def test_models_that_are_not_finite_are_refused_wherever_they_are_read(tmp_path, name, value):
+    """No run keeps one: what diverges ends at its last finite round."""
+    paths = {kind: tmp_path / f"{kind}.safetensors" for kind in ("trajectory", "clients")}
+    for kind, path in paths.items():
+        metadata, tensors = described(path, kind)
+        tensors[name][-1, ..., -1] = value
+        path.write_bytes(save(tensors, metadata))
+    trajectory, clients = Trajectory.open(paths["trajectory"]), ClientModels.open(paths["clients"])
+    trajectory.state(0), clients.parameters(1), clients.buffers(1, 2)  # which are finite
+    said = [refusal(trajectory.state, 2)]
+    if name == "parameters":
+        said += [refusal(trajectory.columns, 0, LAYOUT.parameter_count), refusal(clients.parameters, 2)]
+    else:
+        said += [refusal(clients.buffers, 2, 2)]
+    for line in said:
+        path = paths["trajectory" if "trajectory file" in line else "clients"]
+        assert line.startswith(f"{path}: not a whole ") and f"({name} that are NaN or infinite" in line
+        assert line.endswith("; delete the file to make it again")
+
+
 # Planes
 
 PLANES = {
@@ -201,7 +237,14 @@ PLANES = {
     "no centre": (lambda _, tensors: tensors.pop("centre"), "centre"),
     "a shorter centre": (lambda _, tensors: tensors.update(centre=torch.zeros(3)), "centre is torch.float32 [3]"),
     "whole numbers": (lambda _, tensors: tensors.update(directions=torch.zeros(2, 24, dtype=int)), "directions is torch.int64 [2, 24]"),
-    "a single number": (lambda _, tensors: tensors.update(buffers=torch.tensor(0.0)), "tuple index out of range"),
+    "a single number": (lambda _, tensors: tensors.update(buffers=torch.tensor(0.0)), "floats is torch.float32 [], not of its layout"),
+    "a third direction": (lambda _, tensors: tensors.update(directions=torch.eye(3, 24)), "directions is torch.float32 [3, 24]"),
+    "NaN": (lambda _, tensors: tensors["directions"].fill_(torch.nan), "directions is NaN or infinite"),
+    "a box of three": (lambda about, _: about.update(box=[0, 1, 2]), "box: [0, 1, 2] is not 4 numbers"),
+    "a box of text": (lambda about, _: about.update(box="here"), "box: here is not 4 numbers"),
+    "a box without an end": (lambda about, _: about.update(box=[0, float("inf"), 0, 1]), "box: [0, inf, 0, 1] is not 4 numbers"),
+    "a share that is text": (lambda about, _: about.update(explained=["most", 0]), "explained: ['most', 0] is not 2 numbers"),
+    "axes of another type": (lambda about, _: about.update(axes=3), "axes: 3 is no text"),
 }  # fmt: skip
 
 

@@ -3,31 +3,46 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from broken_input import GONE, changed, refusal
+from table_files import write_table
 
-from fedscape.files import csv_text, read_csv, read_json, read_measures
+from fedscape.columns import COLUMNS, FILES
+from fedscape.files import csv_text, read_csv, read_json
 from fedscape.resume import PROGRESS, ResumeFolder
+from fedscape.tables.read import read_table
 
-ROWS = "study,seed,round,loss,split\npilot,0,1,2.5,train\npilot,0,2,1.5,train\n"
+ROWS = "study,seed,round,loss,split,diverged\npilot,0,1,2.5,train,false\npilot,0,2,1.5,train,true\n\n"
+TYPES = {name: column.type for name, column in COLUMNS.items()}
 
 TABLES = {
     "nothing": ("", "cut off"),
-    "the end of a line cut off": (ROWS[:-1], "cut off"),
-    "half a row": (ROWS[:-12], "cut off"),
-    "half a row and a line end": (ROWS[:-12] + "\n", "rows of 3 and of 5 cells"),
-    "a row with a cell more": (ROWS + "pilot,0,3,1.5,train,x\n", "rows of 5 and of 6 cells"),
-    "all rows with a cell more": (ROWS.replace("train\n", "train,x\n"), "rows of 5 and of 6 cells"),
-    "an empty line": (ROWS + "\n", "rows of 0 and of 5 cells"),
-    "a quote without an end": (ROWS + '"pilot,0,3,1.5,train\n', "rows of 1 and of 5 cells"),
+    "the end of a line cut off": (ROWS[:-2], "cut off"),
+    "rows cut off at a line's end": (ROWS[: ROWS.index("pilot,0,2")], "cut off"),
+    "a header only, cut off": (ROWS[: ROWS.index("pilot")], "cut off"),
+    "a header only": (ROWS[: ROWS.index("pilot")] + "\n", "no rows"),
+    "half a row": (ROWS[:-14], "cut off"),
+    "half a row and a line end": (ROWS[:-18] + "\n\n", "rows of 3 and of 6 cells"),
+    "a row with a cell more": (ROWS[:-1] + "pilot,0,3,1.5,train,true,x\n\n", "rows of 6 and of 7 cells"),
+    "all rows with a cell more": (ROWS.replace("e\n", "e,x\n"), "rows of 6 and of 7 cells"),
+    "a row twice": (ROWS[:-1] + "pilot,0,2,1.5,train,true\n\n", "a row stands there twice"),
+    "a column twice": (ROWS.replace("split", "loss"), "column loss stands there twice"),
+    "an empty line": (ROWS + "\n", "rows of 0 and of 6 cells"),
+    "a quote without an end": (ROWS[:-1] + '"pilot,0,3,1.5,train,true\n\n', "rows of 1 and of 6 cells"),
     "text among numbers": (ROWS.replace("1.5", "low"), "column loss: 'low' is no number"),
+    "true among numbers": (ROWS.replace("2.5", "true").replace("1.5", "true"), "column loss: 'True' is no number"),
     "a time among numbers": (ROWS.replace("1.5", "2026-01-31"), "column loss: '2026-01-31' is no number"),
+    "text for a seed": (ROWS.replace("pilot,0,2", "pilot,one,2"), "column seed: 'one' is no number"),
+    "a number for true": (ROWS.replace("true", "1.5"), "column diverged: '1.5' is neither true nor false"),
     "no text in UTF-8": (b"study,round\n\xff\xfe,1\n", "'utf-8' codec can't decode"),
-    "a conflict of git": ("<<<<<<< HEAD\n" + ROWS, "rows of 1 and of 5 cells"),
-    "a page of a web server": ("<html>\n<body>a, b, c</body>\n</html>\n", "rows of 1 and of 3 cells"),
+    "a conflict of git": ("<<<<<<< HEAD\n" + ROWS, "rows of 1 and of 6 cells"),
+    "a page of a web server": ("<html>\n<body>a, b, c</body>\n</html>\n", "cut off"),
+    "a longer page": ("<html>\n<body>a, b, c</body>\n</html>\n\n", "rows of 1 and of 3 cells"),
     "zeros after a power cut": (b"\0" * 100, "cut off"),
+    "zeros in the middle": (ROWS.replace("pilot,0,2", "\0\0\0\0\0,0,2"), "NUL bytes"),
     "only line ends": ("\n\n", "No columns to parse from file"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", TABLES)
@@ -35,9 +50,37 @@ def test_a_csv_that_is_none_is_named(tmp_path, case):
     content, message = TABLES[case]
     path = tmp_path / "rounds.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    said = refusal(read_measures, path)
+    said = refusal(read_csv, path, TYPES, has_rows=True)
     assert said.startswith(f"{path}: not a whole CSV (") and message in said
     assert said.endswith("; delete the file to make it again")
+
+
+def test_a_column_that_is_missing_is_named(tmp_path):
+    path = tmp_path / "rounds.csv"
+    path.write_text(ROWS)
+    said = refusal(read_csv, path, TYPES, needed=["study", "client_loss"])
+    assert said == f"{path}: column client_loss is missing; delete the file to make it again"
+
+
+def test_a_column_that_nobody_knows_is_no_damage(tmp_path):
+    path = write_table(tmp_path / "rounds.csv", pd.DataFrame({"round": [1], "mood": ["fine"]}), "rounds")
+    assert read_table(path, "rounds")["mood"].tolist() == ["fine"]
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_cut_off_csv_of_any_kind_is_found(tmp_path, kind):
+    """Wherever it is cut, in a line or at its end, and whichever column is taken out."""
+    frame = pd.DataFrame({FILES[kind].columns[0]: ["a", "b"]})
+    path = write_table(tmp_path / "a.csv", frame, kind)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert str(path) in refusal(read_table, path, kind)
+    path.write_bytes(whole)
+    assert len(read_table(path, kind)) == len(frame)
+    for column in FILES[kind].columns[1:]:
+        write_table(path, frame, kind, without=[column])
+        assert f"column {column} is missing" in refusal(read_table, path, kind)
 
 
 def test_a_csv_that_is_not_there_is_named(tmp_path):
@@ -48,9 +91,9 @@ def test_a_csv_that_is_not_there_is_named(tmp_path):
 def test_what_a_csv_may_hold(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(
-        'study,method,seed,loss,class_name,diverged\npilot,0.1,*,inf,"a,\n""b",true\npilot,1e3,0,,null,false\n'
+        'study,method,seed,loss,class_name,diverged\npilot,0.1,*,inf,"a,\n""b",true\npilot,1e3,0,,null,false\n\n'
     )
-    frame = read_measures(path)
+    frame = read_csv(path, TYPES)
     assert frame["method"].tolist() == ["0.1", "1e3"] and frame["seed"].tolist() == ["*", "0"]
     assert np.isinf(frame["loss"][0]) and np.isnan(frame["loss"][1])
     assert frame["class_name"].tolist() == ['a,\n"b', "null"] and frame["diverged"].tolist() == [True, False]

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import sqlite3
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from broken_input import refusal
@@ -11,6 +13,7 @@ from leaf_files import leaf_file, write_leaf
 from PIL import Image
 from proto_examples import example
 
+from fedscape.data.datasets import image_folder
 from fedscape.data.prepare import prepare_dataset
 
 COMMENT = {"x": [[["<BOS>", "a", "<EOS>"]]], "y": [{"target_tokens": [["a", "<EOS>"]]}]}
@@ -31,6 +34,7 @@ LEAF = {
     "too deep": '{"user_data": ' + "[" * 100_000,
     "a number of 5,000 digits": '{"user_data": ' + "9" * 5000 + "}",
     "two values": "{} {}",
+    "a user's samples twice": '{"users": ["a"], "user_data": {"a": {"x": [], "y": []}, "a": {"x": [], "y": []}}}',
     "nothing": "",
 }
 
@@ -47,11 +51,31 @@ def test_a_leaf_file_that_is_no_json_is_named(tmp_path, kind, case):
     assert f"mine: {file}: not valid JSON (" in refused(tmp_path, kind, folder="leaf", **settings)
 
 
+@pytest.mark.parametrize("kind", SAMPLE)
+@pytest.mark.parametrize("what", ["a pipe", "a folder", "a dangling link"])
+def test_a_leaf_file_that_is_no_file_is_named(tmp_path, kind, what):
+    write_leaf(tmp_path / "leaf", "train", "a", leaf_file({"a": SAMPLE[kind]}))
+    write_leaf(tmp_path / "leaf", "test", "a", leaf_file({"a": SAMPLE[kind]}))
+    broken_image(path := tmp_path / "leaf" / "test" / "b.json", what)
+    assert refused(tmp_path, kind, folder="leaf") == f"mine: {path} is no file, or a link to none; remove it"
+
+
+def test_users_without_samples_are_told(tmp_path, caplog):
+    users = {name: {"x": [], "y": []} for name in ("b", "c", "d", "e\n")}
+    write_leaf(tmp_path / "leaf", "train", "a", leaf_file({"a": WINDOW, **users}))
+    write_leaf(tmp_path / "leaf", "test", "a", leaf_file({"a": WINDOW}))
+    prepare_dataset("mine", "leaf-text", {"folder": "leaf"}, tmp_path, tmp_path / "out")
+    where = f"mine: {tmp_path}/leaf/train/a.json"
+    assert caplog.messages == [f"{where}: 4 users without samples are left out: b, c, d, ..."]
+    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["natural_clients"] == 1
+
+
 SHAPES = {
     "a list": ([], "user_data: missing, or not an object"),
     "null": (None, "user_data: missing, or not an object"),
     "users of another type": ({"users": "ab", "user_data": {}}, "users: missing, or not a list"),
-    "a user twice": ({"users": ["a", "a"], "user_data": {"a": {}}}, "users: one stands there twice"),
+    "a user twice": ({"users": ["a", "a"], "user_data": {"a": {}}}, "users: a stands there twice"),
+    "a user who is not listed": ({"users": [], "user_data": {"a": {"x": [], "y": []}}}, "user_data.a: is not in users"),
     "a user that is a number": ({"users": [7], "user_data": {}}, "user_data.7: missing, or not an object"),
     "a user with an escape": ({"users": ["\x1b[2J"], "user_data": {}}, "user_data.\\x1b[2J: missing, or not an object"),
     "a user over two lines": ({"users": ["a\nb"], "user_data": {}}, "user_data.a\\nb: missing, or not an object"),
@@ -149,19 +173,35 @@ def broken_image(path, how):
     elif how == "a bomb":  # a header of 60,000 x 60,000 pixels, and nothing behind it
         Image.new("1", (4, 4)).save(path, format="PPM")
         path.write_bytes(b"P4\n60000 60000\n")
+    elif how == "a small bomb":  # below what Pillow refuses, 300 MB once it is decoded
+        path.write_bytes(b"P4\n10000 10000\n" + b"\0" * 12_500_000)
     else:
         path.write_bytes({"empty": b"", "text": b"GIF", "a script": b"#!/bin/sh\ntouch x\n"}[how])
 
 
 @pytest.mark.parametrize(
     "how",
-    ["a folder", "a dangling link", "a link to itself", "a pipe", "16 bits", "cut off", "a bomb", "empty", "text", "a script"],
+    ["a folder", "a dangling link", "a link to itself", "a pipe", "16 bits", "cut off", "a bomb", "a small bomb", "empty", "text", "a script"],
 )  # fmt: skip
 def test_what_is_no_image_is_named(tmp_path, images, how):
     path = images / "dog" / "9.png"
     broken_image(path, how)
     said = refused(tmp_path, "image-folder", folder="pets", size=4, test_fraction=0.3)
     assert str(path) in said and ("remove it" in said)
+
+
+def test_large_images_pass_through_memory_a_few_at_a_time(tmp_path, images, monkeypatch):
+    monkeypatch.setattr(image_folder, "BLOCK_BYTES", 3 * 4 * 4 * 2)
+    settings = image_folder.Settings("pets", size=4, test_fraction=0.3)
+    assert [len(block) for block in image_folder.load(settings, tmp_path, "mine").train_inputs.blocks()] == [
+        2
+    ] * 3
+
+
+def test_a_data_set_that_the_disk_cannot_hold_is_refused_before_it_is_written(tmp_path, images, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    said = refused(tmp_path, "image-folder", folder="pets", size=4, test_fraction=0.3)
+    assert said == f"{tmp_path}/out/train-inputs.npy: takes 288 bytes, 100 are free there"
 
 
 def test_a_loop_of_folders_ends(tmp_path, images):
@@ -212,6 +252,15 @@ def test_a_wrong_row_is_named(tmp_path, case):
             database.execute("INSERT INTO examples VALUES (?, ?, ?)", (split, client, blob))
             database.execute("INSERT INTO client_metadata VALUES (?, ?, 1)", (client, split))
     assert message in refused(tmp_path, "stack-overflow", file="s.sqlite")
+
+
+@pytest.mark.parametrize("table", ["examples", "client_metadata"])
+def test_a_view_without_an_end_is_no_table(tmp_path, table):
+    rows = "WITH RECURSIVE r(split_name, client_id, serialized_example_proto) AS "
+    rows += "(VALUES ('train', '1', x'00') UNION ALL SELECT * FROM r) SELECT * FROM r"
+    with closing(sqlite3.connect(tmp_path / "s.sqlite")) as database, database:
+        database.executescript(f"{TABLES}; DROP TABLE {table}; CREATE VIEW {table} AS {rows}")
+    assert f"s.sqlite: has no table {table}" in refused(tmp_path, "stack-overflow", file="s.sqlite")
 
 
 def test_text_of_another_encoding_is_named(tmp_path):

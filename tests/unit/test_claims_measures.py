@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from claim_frames import NAN, markers, measured
 
+from fedscape.columns import IDENTITY
 from fedscape.tables.claims import expectation_words, verdict
-from fedscape.tables.columns import IDENTITY
 
 
 def test_deviation_at_the_last_round_and_on_average():

@@ -4,11 +4,12 @@ import pandas as pd
 import pytest
 from claim_frames import curvature, markers, surface
 from layer_frames import layers_frame
+from table_files import write_table
 
+from fedscape.columns import FILES, IDENTITY, QUALITY
 from fedscape.errors import FedscapeError
 from fedscape.files import write_csv
 from fedscape.tables.claims import make_claims
-from fedscape.tables.columns import IDENTITY, KEYS, QUALITY
 
 NAMES = {
     "study": "pilot", "scale": "smoke", "dataset": "digits", "model": "convnet", "partition": "iid", "init": "random",
@@ -38,9 +39,9 @@ def claim(cases, expect, section="", name=""):
 def tested(tmp_path):
     """Write CSVs and make the table of some claims; gives its rows and the page."""
 
-    def make(*claims, runs=(), barriers=None, layers=None, planes=(), curvatures=None):
+    def make(*claims, runs=(), barriers=None, layers=None, planes=(), curvatures=None, without=()):
         rows = [{**NAMES, "diverged": False, **dict.fromkeys([*QUALITY, "best_test_accuracy"], 0.5), **run} for run in runs]  # fmt: skip
-        write_csv(tmp_path / "runs.csv", pd.DataFrame(rows), IDENTITY)
+        write_table(tmp_path / "runs.csv", pd.DataFrame(rows), "runs", IDENTITY)
         files = {
             "barriers": [],
             "layers": [],
@@ -50,20 +51,20 @@ def tested(tmp_path):
             "curvatures": [],
         }
         if barriers is not None:
-            columns = [*KEYS["barriers"], "sup", "argmax", "midpoint", "from_value", "to_value"]
+            columns = [*FILES["barriers"].keys, "sup", "argmax", "midpoint", "from_value", "to_value"]
             frame = pd.DataFrame([{**NAMES, **row} for row in barriers], columns=columns)
             write_csv(tmp_path / "barriers.csv", frame, IDENTITY)
             files["barriers"] = [tmp_path / "barriers.csv"]
         if layers is not None:
-            write_csv(tmp_path / "layers.csv", layers, IDENTITY)
+            write_table(tmp_path / "layers.csv", layers, "layers", IDENTITY)
             files["layers"] = [tmp_path / "layers.csv"]
         if curvatures is not None:
             table = pd.DataFrame([{**NAMES, **row} for row in curvatures])
-            write_csv(tmp_path / "h.csv", table, KEYS["curvature"])
+            write_table(tmp_path / "h.csv", table, "curvature", FILES["curvature"].keys)
             files["curvatures"] = [tmp_path / "h.csv"]
         for i, (marked, grid) in enumerate(planes):
-            write_csv(tmp_path / f"m{i}.csv", marked, ["group"])
-            write_csv(tmp_path / f"s{i}.csv", grid, ["i", "j"])
+            write_table(tmp_path / f"m{i}.csv", marked, "markers", ["group"], without)
+            write_table(tmp_path / f"s{i}.csv", grid, "surface", ["i", "j"])
             files["markers"].append(tmp_path / f"m{i}.csv")
             files["surfaces"].append(tmp_path / f"s{i}.csv")
         make_claims(
@@ -225,12 +226,13 @@ def test_eigenvalues_are_those_of_the_entry_that_the_claim_names(tested):
 
 
 def test_a_column_that_is_missing_is_named_with_its_file(tested):
-    marked = (
-        markers([{"role": "start", "x": 0, "y": 0}])
-        .drop(columns=["run", "own_loss"])
-        .assign(**NAMES, plane="p")
-    )
+    marked = markers([{"role": "start", "x": 0, "y": 0}]).drop(columns="run").assign(**NAMES, plane="p")
     grid = surface(lambda *_: 1.0, **NAMES)
     with pytest.raises(FedscapeError, match=r"m0\.csv: column own_loss is missing; delete the file") as error:
-        tested((claim([case("iid")], {"above": 0}), FINAL), runs=[{}], planes=[(marked, grid)])
+        tested(
+            (claim([case("iid")], {"above": 0}), FINAL),
+            runs=[{}],
+            planes=[(marked, grid)],
+            without=["own_loss"],
+        )
     assert "\n" not in str(error.value)

@@ -5,6 +5,8 @@ import hashlib
 import json
 import pickle
 import struct
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -171,6 +173,28 @@ def test_wrong_mnist_file_is_named_with_both_md5s(tmp_path, mnist):
     assert str(path) in message
     assert f"found {md5(other)}" in message
     assert f"wanted {md5(idx(arrays['train-labels-idx1-ubyte']))}" in message
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_mnist_file_is_not_unpacked_beyond_its_size(tmp_path, mnist, packed):
+    """A gigabyte of zeros is a megabyte of gzip, or no block of a disk."""
+    kind, folder, _ = mnist
+    path = folder / "t10k-labels-idx1-ubyte.gz"
+    if packed:
+        zeros = zlib.compressobj(wbits=31)
+        path.write_bytes(b"".join([*(zeros.compress(bytes(2**20)) for _ in range(1024)), zeros.flush()]))
+    else:
+        path = path.with_suffix("")
+        with path.open("wb") as file:
+            file.truncate(2**33)
+    tracemalloc.start()
+    with pytest.raises(
+        FedscapeError, match=r"t10k-labels-idx1-ubyte has 10008 bytes, this has more"
+    ) as error:
+        prepare_dataset("small", kind, {}, tmp_path, tmp_path / "out")
+    assert tracemalloc.get_traced_memory()[1] < 2**26
+    tracemalloc.stop()
+    assert str(path) in one_line(error)
 
 
 def test_truncated_mnist_file_is_named(tmp_path, mnist):

@@ -1,11 +1,15 @@
 """Data sets: from source files to memory-mapped arrays, and what is said of files that are not whole."""
 
+import os
+import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from fedscape.data import checksums
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 from fedscape.errors import FedscapeError
@@ -82,6 +86,49 @@ def test_truncated_array_is_named(tmp_path, file):
     with pytest.raises(FedscapeError, match=f"{file}: truncated") as error:
         open_dataset(tmp_path)
     one_line(error)
+
+
+def flip_a_byte(path):
+    """Damage a value of an array as a disk would: neither size nor modification time tells."""
+    before = path.stat()
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1  # of a whole number the lowest: 1 becomes 0
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("file", ["train-inputs.npy", "train-labels.npy", "train-clients.npy"])
+@pytest.mark.parametrize("bound", [checksums.ALWAYS_READ, 0])
+def test_a_flipped_byte_is_found(tmp_path, monkeypatch, file, bound):
+    """Above the bound too, since the file changed after dataset.json was written."""
+    monkeypatch.setattr(checksums, "ALWAYS_READ", bound)
+    raw = small_raw(clients=np.repeat(np.arange(5), 10))
+    write_dataset(tmp_path, "pets", "image-folder", raw)
+    open_dataset(tmp_path)
+    time.sleep(0.02)  # a file system's clock ticks every few milliseconds
+    flip_a_byte(tmp_path / file)
+    with pytest.raises(FedscapeError) as error:
+        open_dataset(tmp_path)
+    assert one_line(error).startswith(f"{tmp_path / file}: ") and "delete the file" in one_line(error)
+
+
+def test_an_array_is_read_once_per_process_and_a_large_untouched_one_not_at_all(tmp_path, monkeypatch):
+    write_dataset(tmp_path, "pets", "image-folder", small_raw())
+    read = []
+    checksum = checksums.checksum
+    monkeypatch.setattr(checksums, "checksum", lambda path: read.append(path.name) or checksum(path))
+    open_dataset(tmp_path)
+    open_dataset(tmp_path)
+    assert sorted(read) == sorted(ARRAYS)
+    copy = shutil.copytree(tmp_path, tmp_path.parent / f"{tmp_path.name}-copy")
+    monkeypatch.setattr(checksums, "ALWAYS_READ", 0)
+    monkeypatch.setattr(checksums, "_verified", {})
+    read.clear()
+    open_dataset(tmp_path)
+    assert read == []
+    os.utime(copy / "dataset.json", ns=(0, 0))  # as `cp -p` leaves it, were it older than a copied array
+    open_dataset(copy)
+    assert sorted(read) == sorted(ARRAYS)
 
 
 @pytest.mark.parametrize("file", (*ARRAYS, "dataset.json"))
@@ -287,7 +334,8 @@ def test_too_few_classes_to_draw_from_are_named(tmp_path, shades):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"size": 0}, "size must be >= 1, got 0"),
+        ({"size": 0}, "size must be >= 1 and <= 4096, got 0"),
+        ({"size": 1_000_000}, "size must be >= 1 and <= 4096, got 1000000"),
         ({"test_fraction": 1.0}, "test_fraction must be > 0 and < 1"),
         ({"classes": 1}, "classes must be >= 2 or null, got 1"),
         ({"classes_seed": -1}, "classes_seed must be >= 0, got -1"),

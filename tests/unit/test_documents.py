@@ -1,6 +1,5 @@
 """What is written for readers: results/README.md explains every column that a file has."""
 
-import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,9 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
+from fedscape.column_meanings import MEANINGS
+from fedscape.columns import COLUMNS, FILES, IDENTITY, TO_RUN
+from fedscape.columns_page import with_columns
+from fedscape.connectivity import pairs
 from fedscape.connectivity.barriers import Barrier
-from fedscape.connectivity.identity import OTHER_END
 from fedscape.curvature import hessian as curvature
+from fedscape.curvature.measure import COLUMNS as CURVATURE_COLUMNS
 from fedscape.curvature.measure import DENSITY_COLUMNS
 from fedscape.data.partition import make_partition
 from fedscape.data.storage import Inputs, Raw, write_dataset
@@ -19,14 +22,10 @@ from fedscape.drift.distances import Movement
 from fedscape.federated.records import rounds_row, timing_row
 from fedscape.landscape import distances, markers, plane, surface
 from fedscape.models.evaluate import Evaluation
-from fedscape.tables import table
-from fedscape.tables.claims import CSV_COLUMNS
 from fedscape.tables.collect import run_rows
-from fedscape.tables.columns import IDENTITY, KEYS, MEASURES
 from fedscape.tables.costs import make_costs
 
 EXPLAINED = Path(__file__).resolve().parents[2] / "results" / "README.md"
-ROUNDS = [*KEYS["rounds"], *MEASURES["rounds"]]
 
 
 def costs_columns(folder):
@@ -50,36 +49,45 @@ def names(dataclass):
     return [field.name for field in fields(dataclass)]
 
 
-COLUMNS = {
-    **{f"{table}.csv": lambda _, table=table: [*KEYS[table], *MEASURES[table]] for table in KEYS},
-    "rows of rounds.csv": lambda _: rounds_row({}, 0),
-    "runs.csv": lambda _: run_rows(pd.DataFrame(columns=ROUNDS)).columns,
-    "timing.csv": lambda _: timing_row({}, 0, 0.0, 0.0, torch.device("cpu")),
-    "costs.csv": costs_columns,
-    "claims.csv": lambda _: CSV_COLUMNS,
-    "a table of the paper": lambda _: table.CSV_COLUMNS,
-    "markers.csv": lambda _: (*plane.MODEL, *markers.MEASURES, *distances.DISTANCES, *plane.ABOUT_PLANE),
-    "surface.csv": lambda _: surface.COLUMNS,
-    "path.csv": lambda _: ["t", "split", *names(Evaluation), *(f"to_{name}" for name in OTHER_END)],
-    "rows of barriers.csv": lambda _: names(Barrier),
-    "density.csv": lambda _: (*curvature.KEYS, *DENSITY_COLUMNS),
-    "rows of drift.csv": lambda _: names(Movement),
-    "a partition's CSV": partition_columns,
+# What a stage calls its columns; those that name the row come from elsewhere.
+COMPUTED = {
+    "rounds": lambda _: rounds_row({}, 0),
+    "runs": lambda _: run_rows(pd.DataFrame(columns=FILES["rounds"].columns)).columns,
+    "timing": lambda _: timing_row({}, 0, 0.0, 0.0, torch.device("cpu")),
+    "costs": costs_columns,
+    "markers": lambda _: (*plane.MODEL, *markers.MEASURES, *distances.DISTANCES, *plane.ABOUT_PLANE),
+    "surface": lambda _: surface.COLUMNS,
+    "path": lambda _: ["split", "t", *names(Evaluation), "batch_norm"],
+    "barriers": lambda _: ["split", "measure", *names(Barrier)],
+    "layers": lambda _: [*pairs.KEYS, *pairs.LAYER_COLUMNS],
+    "distances": lambda _: [*pairs.KEYS, *pairs.DISTANCE_COLUMNS],
+    "curvature": lambda _: (*curvature.KEYS, *CURVATURE_COLUMNS),
+    "density": lambda _: (*curvature.KEYS, *DENSITY_COLUMNS),
+    "drift": lambda _: names(Movement),
+    "partitions": partition_columns,
 }
+IDENTIFYING = {*IDENTITY, *TO_RUN, "plane", "connectivity", "drift", "group", "round"}
 
 
-@pytest.mark.parametrize("file", COLUMNS)
-def test_every_column_is_explained(tmp_path, file):
-    _, _, text = EXPLAINED.read_text().partition("## Columns")
-    cells = re.findall(r"^\|([^|]+)\|", text, re.MULTILINE)
-    explained = {*IDENTITY, *(name for cell in cells for name in re.findall("`([^`]+)`", cell))}
-    columns = list(COLUMNS[file](tmp_path))
-    assert columns
-    assert [name for name in columns if name not in explained] == []
+@pytest.mark.parametrize("kind", COMPUTED)
+def test_every_column_that_a_stage_computes_is_known(tmp_path, kind):
+    computed, known = list(COMPUTED[kind](tmp_path)), FILES[kind].columns
+    computed = [name for name in computed if name not in IDENTIFYING]
+    assert [name for name in known if name not in IDENTIFYING] == computed
+
+
+def test_every_column_has_a_type_and_is_explained():
+    explained = {name for rows in MEANINGS.values() for names in rows for name in names.split()}
+    assert explained == {*COLUMNS} == {name for file in FILES.values() for name in file.columns}
+
+
+def test_the_explained_columns_are_current():
+    text = EXPLAINED.read_text()
+    assert with_columns(text) == text, "run `make reference`"
 
 
 def test_every_table_begins_as_it_is_explained():
     text = " ".join(EXPLAINED.read_text().split())
     assert f"begins with `{', '.join(IDENTITY)}`" in text
-    assert f"`claims.csv`: with `{', '.join(CSV_COLUMNS[:3])}`" in text
-    assert f"a table of the paper: with `{', '.join(table.CSV_COLUMNS[:4])}`" in text
+    assert f"`claims.csv`: with `{', '.join(FILES['claims'].keys)}`" in text
+    assert f"a table of the paper: with `{', '.join(FILES['table'].keys)}`" in text

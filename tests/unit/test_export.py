@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from table_files import write_table
 
 from fedscape.export.paraview import export_plane
-from fedscape.files import write_csv
 
 RUN = {
     "study": "pilot", "scale": "smoke", "dataset": "digits", "model": "convnet", "partition": "iid",
@@ -54,8 +54,8 @@ def markers_frame() -> pd.DataFrame:
 def export(folder: Path, surface: pd.DataFrame, markers: pd.DataFrame) -> tuple[ElementTree.Element, ...]:
     """Both files, written from CSVs, as parsed by the standard library."""
     paths = [folder / name for name in ("surface.csv", "markers.csv", "surface.vts", "trajectories.vtp")]
-    write_csv(paths[0], surface, sort_by=["client", "i", "j"])
-    write_csv(paths[1], markers, sort_by=["partition", "round"])
+    write_table(paths[0], surface, "surface", sort_by=["client", "i", "j"])
+    write_table(paths[1], markers, "markers", sort_by=["partition", "round"])
     export_plane(surface=paths[0], markers=paths[1], out_surface=paths[2], out_trajectories=paths[3])
     return tuple(ElementTree.parse(path).getroot() for path in paths[2:])
 

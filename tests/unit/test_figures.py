@@ -15,13 +15,13 @@ from figure_frames import (
 from layer_frames import distances_frame, layers_frame
 from matplotlib.collections import QuadMesh
 from result_frames import results_frame
+from table_files import write_table
 
 from fedscape.errors import FedscapeError
 from fedscape.figures import curves, partitions
 from fedscape.figures.draw import draw_figure, selected
 from fedscape.figures.labels import pair_labels, panel_titles, run_labels
 from fedscape.figures.style import log_steps, looks, save
-from fedscape.files import write_csv
 
 
 def rounds_frame(seeds=(0,), partitions=("iid", "dir0.1"), inits=("random",), rounds=6):
@@ -85,8 +85,7 @@ def drawn(tmp_path, kind, settings, frames, where=None, name="figure", title="A 
     """Write the frames as CSVs and draw them; gives the bytes of PNG and SVG."""
     files = {}
     for key, frame in frames.items():
-        files[key] = [tmp_path / f"{key}.csv"]
-        write_csv(files[key][0], frame, list(RUN))
+        files[key] = [write_table(tmp_path / f"{key}.csv", frame, key, list(RUN))]
     png, svg = tmp_path / f"{name}.png", tmp_path / f"{name}.svg"
     draw_figure(
         kind=kind, settings=settings, title=title, frames=files, where=where or {}, labels=labels, png=png, svg=svg

@@ -21,7 +21,7 @@ from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
 from fedscape.federated.trajectory import ClientModels, Trajectory, clients_writer, trajectory_writer
 from fedscape.federated.weights import read_weights, write_weights
-from fedscape.files import read_csv, read_json, read_measures
+from fedscape.files import read_csv, read_json
 from fedscape.landscape.projection import open_plane, save_plane
 from fedscape.resume import PROGRESS, ResumeFolder
 from fedscape.study.files import parsed_yaml
@@ -136,7 +136,7 @@ READERS = {
     "trajectory.safetensors": read_trajectory,
     "clients.safetensors": read_clients,
     "plane.safetensors": open_plane,
-    "rounds.csv": read_measures,
+    "rounds.csv": read_csv,
 }
 
 

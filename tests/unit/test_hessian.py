@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.sparse.linalg import ArpackNoConvergence
 
+from fedscape.columns import FILES
 from fedscape.curvature import hessian as stage
 from fedscape.curvature import measure
 from fedscape.curvature.agreement import agreement
@@ -23,7 +24,6 @@ from fedscape.models.build import random_model
 from fedscape.models.evaluate import EvaluationSet
 from fedscape.models.hessian import HessianProduct
 from fedscape.models.layout import layout_of
-from fedscape.tables.columns import KEYS, MEASURES
 
 NAMES = ["curvature", "group", "round", "of", "client", "data"]
 ROUNDS, CLIENTS = 3, 3
@@ -84,7 +84,7 @@ def networks(tmp_path, count=1, model="resnet", **settings):
 def test_eigenvalues_of_a_quadratic_are_the_same_everywhere(tmp_path):
     arguments = bowl.world(tmp_path, quadratics())
     found, density = evaluate(tmp_path, arguments, rounds=[0, "last"], top=3, bottom=1)
-    assert list(found) == [*KEYS["curvature"], *MEASURES["curvature"]]
+    assert list(found) == FILES["curvature"].columns
     assert list(found)[: len(bowl.identity()) + len(NAMES)] == [*bowl.identity(), *NAMES]
     assert len(found) == 2 * 2 * 4 and found["round"].unique().tolist() == [0, 3] and density.empty
     for _, rows in found.groupby(["partition", "round"]):

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from claim_frames import curvature
 from scipy import stats
+from table_files import write_table
 
-from fedscape.files import write_csv
-from fedscape.tables.columns import IDENTITY, KEYS, MEASURES, QUALITY, TIMING
+from fedscape.columns import FILES, IDENTITY, QUALITY, TIMING
 from fedscape.tables.estimate import estimate, ranked
 from fedscape.tables.table import make_table
 from fedscape.tables.table_page import published_words
@@ -45,16 +45,13 @@ def made(tmp_path):
     ):  # fmt: skip
         quality = dict.fromkeys([*QUALITY, "best_test_accuracy"], 0.5)
         runs = [{**NAMES, "diverged": False, **quality, **run} for run in runs]
-        write_csv(
-            tmp_path / "runs.csv", pd.DataFrame(runs, columns=[*IDENTITY, "diverged", *quality]), IDENTITY
-        )
+        frame = pd.DataFrame(runs, columns=[*IDENTITY, "diverged", *quality])
+        write_table(tmp_path / "runs.csv", frame, "runs", IDENTITY)
         files = {"timings": [], "curvatures": []}
-        for name, frame in (("timings", timings), ("curvatures", curvatures)):
-            if frame is not None:
-                write_csv(
-                    tmp_path / f"{name}.csv", pd.DataFrame([{**NAMES, **row} for row in frame]), IDENTITY
-                )
-                files[name] = [tmp_path / f"{name}.csv"]
+        for name, kind, rows_of in (("timings", "timing", timings), ("curvatures", "curvature", curvatures)):
+            if rows_of is not None:
+                frame = pd.DataFrame([{**NAMES, **row} for row in rows_of])
+                files[name] = [write_table(tmp_path / f"{name}.csv", frame, kind, IDENTITY)]
         empty = [[None] * len(columns) for _ in rows]
         make_table(
             name="table-2",
@@ -253,5 +250,5 @@ def test_eigenvalues_are_those_of_the_columns_curvature(made):
         runs=[{}],
         curvatures=[row(1, 7.0, "ends"), row(5, 3.0, "ends"), row(9, 99.0, "others")],
     )
-    assert {*KEYS["curvature"], *MEASURES["curvature"]} == {*NAMES, *row(1, 7.0, "ends")}
+    assert {*FILES["curvature"].keys, *FILES["curvature"].measures} == {*NAMES, *row(1, 7.0, "ends")}
     assert (rows[0]["mean"], rows[0]["measure"]) == ("3", "eigenvalue on curvature ends (index 1)")

@@ -150,7 +150,7 @@ def test_no_plane_makes_a_table_without_rows(tmp_path):
     full = surface(tmp_path)
     save_plane(tmp_path / "plane.safetensors", None)
     assert list(surface(tmp_path, "none.csv")) == list(full)
-    assert (tmp_path / "none.csv").read_text().count("\n") == 1
+    assert (tmp_path / "none.csv").read_text().count("\n") == 2
     assert not (tmp_path / "resume").exists()
 
 

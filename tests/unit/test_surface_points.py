@@ -235,3 +235,12 @@ def test_parts_without_a_plane_or_a_column_are_empty(tmp_path):
         if diverged:
             save_plane(tmp_path / "plane.safetensors", None)
         assert saved_points(part(tmp_path, 6, 6), "f", groups=1) == {}, "five columns, six parts"
+
+
+def test_a_file_of_pickled_objects_is_not_loaded_and_no_advice_to_do_so_repeated(tmp_path, caplog):
+    np.savez(tmp_path / POINTS, fingerprint=np.array(["a", None], dtype=object))
+    assert saved_points(tmp_path / POINTS, "a", 1) == {}
+    (tmp_path / POINTS).write_bytes(b"\x80\x04N.")
+    assert saved_points(tmp_path / POINTS, "a", 1) == {}
+    assert len(caplog.messages) == 2
+    assert not any("load it" in message or "pickle.load" in message for message in caplog.messages)

@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 from layer_frames import distances_frame, layers_frame
 
+from fedscape.columns import AGREEMENT, FILES, IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.files import write_csv
 from fedscape.study.grid import Run
 from fedscape.tables.collect import make_tables
-from fedscape.tables.columns import AGREEMENT, IDENTITY, KEYS, MEASURES, run_paths
 from fedscape.tables.costs import make_costs
+from fedscape.tables.read import run_paths
 
 RUN = {
     "study": "pilot", "scale": "smoke", "dataset": "digits", "model": "convnet", "partition": "iid",
@@ -30,9 +31,12 @@ def round_row(number, test_accuracy, validation_accuracy=None, diverged=False, *
     }  # fmt: skip
 
 
+JOINED = ("rounds", "barriers", "layers", "distances", "curvature", "drift")
+
+
 def rounds_file(folder, name, rows):
     path = folder / name
-    write_csv(path, pd.DataFrame(rows), KEYS["rounds"])
+    write_csv(path, pd.DataFrame(rows), FILES["rounds"].keys)
     return path
 
 
@@ -41,7 +45,7 @@ def tables(tmp_path):
     """Make the tables of some files; gives the paths by name."""
 
     def make(rounds=(), barriers=(), layers=(), distances=(), curvatures=(), drifts=(), grids=()):
-        out = {f"{name}_csv": tmp_path / "out" / f"{name}.csv" for name in ("runs", *KEYS)}
+        out = {f"{name}_csv": tmp_path / "out" / f"{name}.csv" for name in ("runs", *JOINED)}
         out["summary"] = tmp_path / "out" / "runs.md"
         make_tables(
             rounds=rounds,
@@ -76,6 +80,7 @@ def test_one_row_per_run_with_its_last_and_its_best_round(tables, tmp_path):
         "train_loss,train_accuracy,validation_loss,validation_accuracy,test_loss,test_accuracy,"
         "best_test_accuracy,best_round,chosen_on,grid\n"
         "pilot,smoke,digits,convnet,iid,random,fedavg,0,4,10,100,false,1.6,0.5,,,0.25,0.7,0.9,2,test_accuracy,\n"
+        "\n"
     )
 
 
@@ -106,13 +111,13 @@ def test_files_are_joined_sorted_and_keep_every_digit(tables, tmp_path):
     first = rounds_file(tmp_path, "b.csv", [round_row(0, 1 / 3, partition="dir0.1", seed=1)])
     joined = tables([later, first])["rounds_csv"].read_text()
     header, *rows = first.read_text().splitlines()
-    assert joined.splitlines() == [header, *rows, *later.read_text().splitlines()[1:]]
+    assert joined.splitlines() == [header, *rows[:-1], *later.read_text().splitlines()[1:]]
 
 
 @pytest.mark.parametrize("name", ["barriers", "layers", "distances", "curvature", "drift"])
 def test_a_stage_that_a_study_lacks_leaves_the_header(tables, tmp_path, name):
     out = tables([rounds_file(tmp_path, "rounds.csv", [round_row(0, 0.1)])])
-    assert out[f"{name}_csv"].read_text() == ",".join([*KEYS[name], *MEASURES[name]]) + "\n"
+    assert out[f"{name}_csv"].read_text() == ",".join(FILES[name].columns) + "\n\n"
 
 
 def test_analysis_files_are_joined(tables, tmp_path):
@@ -126,7 +131,7 @@ def test_analysis_files_are_joined(tables, tmp_path):
             for r in (2, 0)
         ]  # fmt: skip
         paths.append(tmp_path / f"{partition}.csv")
-        write_csv(paths[-1], pd.DataFrame(rows), KEYS["curvature"])
+        write_csv(paths[-1], pd.DataFrame(rows), FILES["curvature"].keys)
     rounds = rounds_file(tmp_path, "rounds.csv", [round_row(0, 0.1)])
     table = read(tables([rounds], curvatures=paths)["curvature_csv"])
     assert [(row["partition"], row["round"]) for row in table] == [
@@ -145,10 +150,10 @@ def test_layers_stand_by_their_place_not_by_their_name(tables, tmp_path):
     rounds = rounds_file(tmp_path, "rounds.csv", [round_row(0, 0.1)])
     out = tables([rounds], layers=[tmp_path / "layers.csv"], distances=[tmp_path / "distances.csv"])
     found = pd.read_csv(out["distances_csv"], dtype=str, keep_default_na=False)
-    assert list(found.columns) == [*KEYS["distances"], *MEASURES["distances"]]
+    assert list(found.columns) == FILES["distances"].columns
     assert found["layer"].tolist() == ["", *names]
     found = pd.read_csv(out["layers_csv"], dtype=str, keep_default_na=False)
-    assert list(found.columns) == [*KEYS["layers"], *MEASURES["layers"]]
+    assert list(found.columns) == FILES["layers"].columns
     shallow = found[(found["regime"] == "shallow") & found["rest"].isin(["from", "both"])]
     assert shallow["layer"].tolist() == names and shallow["averaged"].tolist() == ["1", "2", "3", "4"]
 
@@ -180,7 +185,7 @@ def test_the_summary_is_a_whole_table(tables, tmp_path):
 
 def test_a_column_that_is_missing_is_named_with_its_file(tables, tmp_path):
     path = tmp_path / "rounds.csv"
-    write_csv(path, pd.DataFrame([round_row(0, 0.1)]).drop(columns="test_loss"), KEYS["rounds"])
+    write_csv(path, pd.DataFrame([round_row(0, 0.1)]).drop(columns="test_loss"), FILES["rounds"].keys)
     with pytest.raises(FedscapeError, match=r"rounds\.csv: column test_loss is missing") as error:
         tables([path])
     assert "\n" not in str(error.value)
@@ -231,6 +236,7 @@ def test_costs_add_up_rounds_and_join_the_benchmarks_of_all_long_jobs(tmp_path):
         f"{group},surface,paths,digits_all_seed0,,,,,,,,7,90",
         f"{group},surface_part,paths,digits_all_seed0,1-of-2,,,,,,,5,80",
         "pilot,smoke,digits,convnet,iid,random,fedavg,0,train,,,,3,11,2,3.5,103,3,14.5,120.25",
+        "",
     ]
 
 

@@ -120,6 +120,17 @@ def test_line_ends_do_not_matter(tmp_path, ends):
     assert np.array_equal(one.train_inputs, other.train_inputs)
 
 
+def test_a_byte_order_mark_is_no_character(tmp_path):
+    for folder, content in (("plain", PLAY.encode()), ("marked", b"\xef\xbb\xbf" + PLAY.encode())):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "play.txt").write_bytes(content)
+        settings = {"file": "play.txt", "length": 3}
+        prepare_dataset("words", "tinyshakespeare", settings, tmp_path / folder, tmp_path / folder / "out")
+    one, other = (open_dataset(tmp_path / folder / "out") for folder in ("plain", "marked"))
+    assert one.classes == other.classes and "\ufeff" not in other.classes
+    assert np.array_equal(one.train_inputs, other.train_inputs)
+
+
 def test_same_text_same_bytes(tmp_path):
     plays(tmp_path, length=3)
     for folder in ("one", "two"):

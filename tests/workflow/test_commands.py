@@ -6,6 +6,9 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
+from fedscape.columns import FILES
+from fedscape.tables.read import read_table
+
 IDENTITY = ["study", "scale", "dataset", "model", "partition", "init", "method", "seed"]
 
 
@@ -27,6 +30,13 @@ def test_everything_the_readme_promises_is_there(made):
         assert len(frame) > 0
     assert not list(folder.rglob("resume")), "a finished job leaves no resume folder"
     assert not list(folder.rglob("*.tmp"))
+
+
+def test_every_csv_is_whole_and_has_the_columns_of_its_kind(made):
+    folder = made.folder / "results" / "pilot" / "quick"
+    for path in folder.rglob("*.csv"):
+        kind = "partitions" if "partitions" in path.parts else path.stem
+        assert list(read_table(path, kind).columns) == FILES[kind].columns, path
 
 
 def test_the_demo_learns(made):

@@ -19,13 +19,14 @@ from fedscape.connectivity.mixtures import Model
 from fedscape.connectivity.permutations import Permutations, permutations_of
 from fedscape.connectivity.repair import check_repairable, repair, repaired
 from fedscape.federated.device import prepare_device
-from fedscape.files import read_csv, write_csv
+from fedscape.files import TEXT, read_csv, write_csv
 from fedscape.models.evaluate import Evaluation, EvaluationSet, evaluate
 from fedscape.models.subject import BatchNorm, Subject, open_subject
 from fedscape.resume import ResumeFolder, counts_to
 
 LAYERS, DISTANCES = "layers.csv", "distances.csv"
 KEYS = ["connectivity", "group", "between", "round", "to_round", "client", "to_client", "alignment"]
+NUMBERS = ("seed", "to_seed", "round", "to_round", "client", "to_client")  # of what identifies a pair
 LAYER_COLUMNS = [
     "split", "measure", "regime", "layer", "place", "averaged", "rest", "draw", "value", "from_value",
     "to_value", "barrier", "ratio", "samples", "batch_norm",
@@ -208,6 +209,7 @@ def _distances(
 
 def _join(folder: Path, name: str, identity: list[str], columns: list[str], keys: list[str]) -> None:
     """All pairs' rows of one kind in one file, sorted by `identity` and `keys`."""
-    parts = [read_csv(path) for path in sorted(folder.glob(f"*-{name}"))]
+    names = dict.fromkeys([*set(identity).difference(NUMBERS), "layer"], TEXT)
+    parts = [read_csv(path, names) for path in sorted(folder.glob(f"*-{name}"))]
     table = pd.concat(parts) if parts else pd.DataFrame(columns=[*identity, *columns])
     write_csv(folder / name, table[[*identity, *columns]], sort_by=[*identity, *keys])

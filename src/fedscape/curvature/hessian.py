@@ -16,12 +16,16 @@ from fedscape.curvature.piecewise import check_piecewise_linear, why_not_piecewi
 from fedscape.curvature.subjects import Model, Models
 from fedscape.federated.device import prepare_device
 from fedscape.federated.trajectory import GLOBAL
-from fedscape.files import atomic, read_csv, write_csv
+from fedscape.files import TEXT, atomic, read_csv, write_csv
 from fedscape.models.subject import open_subject
 from fedscape.resume import ResumeFolder, counts_to
 
 CURVATURE, DENSITY = "curvature.csv", "density.csv"
 KEYS = ["curvature", "group", "round", "of", "client", "data"]
+NUMBERS = (
+    *("seed", "round", "client", "index", "value", "standard_error", "residual", "products", "samples"),
+    *("eigenvalue", "density"),
+)
 ROW_KEYS = ["quantity", "index", "definition"]  # layers stay in their order
 EXACT_CLASSES = 20
 """With more classes `auto` estimates a trace: the exact one takes a backward pass for each of them."""
@@ -221,6 +225,7 @@ def _agreements(
 def _join(folder: Path, name: str, columns: Sequence[str], keys: Sequence[str], more: list[dict]) -> None:
     """All models' rows of one kind in one file, sorted."""
     paths = sorted(folder.glob(f"*-{name}"), key=lambda path: int(path.name.partition("-")[0]))
-    parts = [*(read_csv(path) for path in paths), *([pd.DataFrame(more)] if more else [])]
+    names = dict.fromkeys([*set(columns).difference(NUMBERS)], TEXT)
+    parts = [*(read_csv(path, names) for path in paths), *([pd.DataFrame(more)] if more else [])]
     table = pd.concat(parts) if parts else pd.DataFrame()
     write_csv(folder / name, table.reindex(columns=list(columns)), sort_by=list(keys))

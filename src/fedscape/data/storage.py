@@ -1,17 +1,21 @@
 """Prepared data sets: six files in a folder, read through memory maps and shared by all jobs.
 
-``dataset.json`` is written last, so a folder that has one is whole. It records the size and md5 of every
-array: the size is compared on each opening, the md5 is for people who compare two machines.
+``dataset.json`` is written last, so a folder that has one is whole. It records the size, CRC-32 and md5 of
+every array. Size and CRC-32 are compared once per process, when the data set is first opened; the md5 is for
+people who compare two machines. Arrays above 1 GiB are read only if they were touched after dataset.json was
+written (edited, copied, restored): what a disk itself spoils in them is not found.
 """
 
 import hashlib
 import math
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from fedscape.data.checksums import checksum, text_checksum, verify
 from fedscape.errors import FedscapeError
 from fedscape.files import atomic, read_json, reading, remove_rests, write_json
 
@@ -100,27 +104,25 @@ def write_dataset(folder: str | Path, name: str, kind: str, raw: Raw, settings: 
     for channel, deviation in enumerate(std):
         if deviation == 0:
             raise FedscapeError(f"data set {name}: channel {channel} is the same in all train images")
-    write_json(
-        description,
-        {
-            "name": name,
-            "kind": kind,
-            "settings": settings or {},
-            "classes": list(raw.classes),
-            "shape": list(raw.train_inputs.shape),
-            "train": raw.train_inputs.count,
-            "test": raw.test_inputs.count,
-            "natural_clients": len(np.unique(clients)),
-            "mean": mean,
-            "std": std,
-            "sources": raw.sources,
-            "files": files,
-        },
-    )
+    content = {
+        "name": name,
+        "kind": kind,
+        "settings": settings or {},
+        "classes": list(raw.classes),
+        "shape": list(raw.train_inputs.shape),
+        "train": raw.train_inputs.count,
+        "test": raw.test_inputs.count,
+        "natural_clients": len(np.unique(clients)),
+        "mean": mean,
+        "std": std,
+        "sources": raw.sources,
+        "files": files,
+    }
+    write_json(description, {**content, "crc32": text_checksum(content)})
 
 
 def open_dataset(folder: str | Path) -> Dataset:
-    """Open a prepared data set; a missing, truncated or foreign file is named."""
+    """Open a prepared data set; a missing, truncated, altered or foreign file is named."""
     folder = Path(folder)
     description = folder / "dataset.json"
     if not description.is_file():
@@ -131,7 +133,7 @@ def open_dataset(folder: str | Path) -> Dataset:
         train, test = recorded["train"], recorded["test"]
         clients = train if recorded["natural_clients"] else 0
         positions = () if len(shape) == IMAGE else shape
-        sizes = {name: file["bytes"] for name, file in recorded["files"].items()}
+        files = {name: (file["bytes"], file["crc32"]) for name, file in recorded["files"].items()}
         wanted = {
             "train_inputs": (_dtype(shape), (train, *shape)),
             "train_labels": (np.int64, (train, *positions)),
@@ -142,7 +144,7 @@ def open_dataset(folder: str | Path) -> Dataset:
         arrays = {}
         for key, (dtype, dimensions) in wanted.items():
             file_name = f"{key.replace('_', '-')}.npy"
-            arrays[key] = _open_array(folder / file_name, sizes[file_name], dtype, dimensions)
+            arrays[key] = _open_array(folder / file_name, files[file_name][0], dtype, dimensions)
         dataset = Dataset(
             name=recorded["name"],
             kind=recorded["kind"],
@@ -163,6 +165,11 @@ def open_dataset(folder: str | Path) -> Dataset:
             raise FedscapeError(
                 f"{folder / split}-labels.npy: labels outside 0 to {len(dataset.classes) - 1}; {PREPARE}"
             )
+    if recorded.pop("crc32", None) != text_checksum(recorded):
+        raise FedscapeError(f"{description}: altered since it was written; delete the file, and {PREPARE}")
+    written = description.stat().st_mtime_ns
+    for name, (_, recorded_checksum) in files.items():
+        verify(folder / name, recorded_checksum, written)
     return dataset
 
 
@@ -202,6 +209,10 @@ def _write_inputs(path: Path, inputs: Inputs, histogram: np.ndarray | None = Non
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     written = 0
     remove_rests(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wanted, free = dtype.itemsize * math.prod(shape), shutil.disk_usage(path.parent).free
+    if wanted > free:
+        raise FedscapeError(f"{path}: takes {wanted} bytes, {free} are free there")
     with atomic(path) as temporary:
         with temporary.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
@@ -229,7 +240,7 @@ def _write_array(path: Path, array: np.ndarray) -> dict:
 def _fingerprint(path: Path) -> dict:
     with path.open("rb") as file:
         md5 = hashlib.file_digest(file, "md5").hexdigest()
-    return {"bytes": path.stat().st_size, "md5": md5}
+    return {"bytes": path.stat().st_size, "crc32": checksum(path), "md5": md5}
 
 
 def _open_array(path: Path, size: int, dtype: type, shape: tuple[int, ...]) -> np.ndarray:

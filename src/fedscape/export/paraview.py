@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fedscape.files import read_measures, write_text
-from fedscape.tables.columns import run_paths
+from fedscape.files import write_text
+from fedscape.tables.read import read_table, run_paths
 from fedscape.tables.surfaces import SMALLEST_LOSS, loss_ceiling
 
 NONE = -1  # in integer arrays: does not apply
@@ -23,7 +23,7 @@ def export_plane(
     *, surface: str | Path, markers: str | Path, out_surface: str | Path, out_trajectories: str | Path
 ) -> None:
     """Write `surface.vts` and `trajectories.vtp` of one plane from its `surface.csv` and `markers.csv`."""
-    surface_rows, marker_rows = read_measures(surface), read_measures(markers)
+    surface_rows, marker_rows = read_table(surface, "surface"), read_table(markers, "markers")
     write_surface(out_surface, surface_rows, marker_rows)
     write_trajectories(out_trajectories, marker_rows)
 

@@ -14,7 +14,7 @@ import torch
 
 from fedscape.federated.agreement import Agreement
 from fedscape.federated.rounds import RoundReport
-from fedscape.files import csv_text, read_csv
+from fedscape.files import CSV_END, csv_rows, read_csv
 from fedscape.models.evaluate import Evaluation
 
 SPLITS = ("train", "validation", "test")
@@ -38,14 +38,17 @@ class GrowingTable:
 
     def add(self, row: Mapping[str, object]) -> int:
         """Append a row, with the header before the first; returns the table's length in bytes."""
-        self._file.write(csv_text(pd.DataFrame([row]), header=self._first).encode())
+        self._file.write(csv_rows(pd.DataFrame([row]), header=self._first).encode())
         self._file.flush()
         os.fsync(self._file.fileno())
         self._first = False
         return self._file.tell()
 
     def close(self) -> None:
-        self._file.close()
+        """Close the file with the mark of a whole CSV, which is removed if the table grows on."""
+        if not self._file.closed:
+            self._file.write(CSV_END.encode())
+            self._file.close()
 
 
 def rounds_row(

@@ -74,7 +74,7 @@ class RunStore:
         if self.diverged:
             # Nothing grows any more, the files may have been cut already, and nobody reads what clients keep.
             self.client_state = ClientStore(self.folder.folder / CLIENT_STATE, {}, 0)
-            self._files = [self.client_state]
+            self._files = [self.client_state, *self._open_tables()]  # which close with their mark
             return
         self._open()
         models_lost = self.trajectory.made_anew or self.clients.made_anew or self.client_state.lost
@@ -149,17 +149,21 @@ class RunStore:
         return sorted({*self._done(self.kept), self.round})
 
     def _open(self) -> None:
-        path, committed = self.folder.folder, self.folder.progress
+        path = self.folder.folder
         self.trajectory = trajectory_writer(path / TRAJECTORY, self.layout, self.kept)
         self.clients = clients_writer(
             path / CLIENTS, self.layout, self.kept_clients, self.participants, self.path_points
         )
-        self.rounds = GrowingTable(path / ROUNDS, committed.get("rounds_bytes", 0))
-        self.timing = GrowingTable(path / TIMING, committed.get("timing_bytes", 0))
         self.client_state = ClientStore(
             path / CLIENT_STATE, self.client_entries, self.client_count, self._slots
         )
-        self._files = [self.trajectory, self.clients, self.rounds, self.timing, self.client_state]
+        self._files = [self.trajectory, self.clients, *self._open_tables(), self.client_state]
+
+    def _open_tables(self) -> tuple[GrowingTable, GrowingTable]:
+        path, committed = self.folder.folder, self.folder.progress
+        self.rounds = GrowingTable(path / ROUNDS, committed.get("rounds_bytes", 0))
+        self.timing = GrowingTable(path / TIMING, committed.get("timing_bytes", 0))
+        return self.rounds, self.timing
 
     def _commit(self, files: Sequence[str], **changes: object) -> None:
         self.folder.commit({**self.folder.progress, "started": self.started, **changes}, files)

@@ -138,6 +138,8 @@ class _Rows:
             self.rounds: tuple[int, ...] = tuple(json.loads(metadata["rounds"]))
             if not all(type(number) is int for number in self.rounds):
                 raise ValueError("a round that is no whole number")
+            if list(self.rounds) != sorted(set(self.rounds)):
+                raise ValueError("rounds that do not ascend")
             self._rows = {number: row for row, number in enumerate(self.rounds)}
             for name, wanted in self._shapes().items():
                 piece = self._file.get_slice(name)
@@ -156,7 +158,15 @@ class _Rows:
             kept = ", ".join(map(str, self.rounds)) or "none"
             raise FedscapeError(f"{self.path}: round {number} is not kept; kept are {kept}")
         row = self._rows[number]
-        return torch.from_numpy(np.array(self._file.get_slice(name)[row : row + 1])[0])
+        return torch.from_numpy(self._read(name, np.s_[row : row + 1])[0])
+
+    def _read(self, name: str, place: slice | tuple[slice, slice]) -> np.ndarray:
+        """A part of a tensor. A run keeps finite models alone: one that diverged ends with its last."""
+        with reading(self.path, f"{self.kind} file"):
+            found = np.array(self._file.get_slice(name)[place])
+            if not np.isfinite(found).all():
+                raise ValueError(f"{name} that are NaN or infinite, which no run keeps")
+        return found
 
 
 class Trajectory(_Rows):
@@ -196,7 +206,7 @@ class Trajectory(_Rows):
 
         Only this slice is read, so a trajectory larger than memory can be walked block by block.
         """
-        return self._file.get_slice("parameters")[:, start:stop]
+        return self._read("parameters", np.s_[:, start:stop])
 
 
 class ClientModels(_Rows):

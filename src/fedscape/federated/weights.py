@@ -31,7 +31,10 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     with reading(path, "file of weights", "get it again"):
         if path.suffix not in TORCH_SUFFIXES:
             return load_file(path)
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # PyTorch's words advise to read the file anyway, and run its code
+            raise ValueError("cut off, or other things than tensors in it") from error
     if not isinstance(tensors, Mapping) or not all(map(_is_entry, tensors.items())):
         raise FedscapeError(f"{path}: holds no state_dict (a mapping of names to dense tensors with values)")
     return dict(tensors)

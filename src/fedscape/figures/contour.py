@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
+from fedscape.columns import NAMES
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.markers import draw_models, legend_handles
@@ -28,7 +29,6 @@ from fedscape.figures.surface import (
     say_diverged,
 )
 from fedscape.figures.truth import compare_rounds, compare_runs
-from fedscape.tables.columns import NAMES
 
 SOURCES = ("plane",)  # what a study file may draw it from
 CLIENTS = False  # planes of one round's clients are for `local`

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from fedscape.columns import NAMES
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import (
     BARRIERS,
@@ -33,7 +34,6 @@ from fedscape.figures.labels import (
 )
 from fedscape.figures.panels import legend_below, panel_grid, surface_legend
 from fedscape.figures.style import COLOURS, Look, graded_looks, looks, plain_log_ticks, series_handle
-from fedscape.tables.columns import NAMES
 from fedscape.tables.layers import later_round
 
 LABEL_LETTERS = 34  # of a line of the vertical label

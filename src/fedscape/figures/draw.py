@@ -9,8 +9,8 @@ import pandas as pd
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import texts
 from fedscape.figures.style import house_style, save
-from fedscape.files import read_measures
 from fedscape.plugins import load
+from fedscape.tables.read import read_table
 
 TITLE_LINE = 0.2  # inches of a line of the title
 LETTERS_PER_INCH = 13  # of a title, on average; a longer one goes on a second line
@@ -37,7 +37,7 @@ def draw_figure(
     Raises FedscapeError where `where` leaves nothing to draw, or the kind finds nothing in what it leaves.
     """
     plugin = load("figures", kind)
-    read = {name: _read(paths) for name, paths in frames.items()}
+    read = {name: _read(paths, name) for name, paths in frames.items()}
     chosen = {name: selected(frame, where) for name, frame in read.items()}
     # Where all runs of a plane diverged, its surface has no rows to begin with: that can be drawn.
     empty = [name for name, frame in chosen.items() if frame.empty and not read[name].empty]
@@ -80,7 +80,7 @@ def selected(frame: pd.DataFrame, where: Mapping[str, object]) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _read(paths: Sequence[Path]) -> pd.DataFrame:
-    """All rows of some CSVs. One without rows is left out: its columns have no type yet."""
-    read = [read_measures(path) for path in paths]
+def _read(paths: Sequence[Path], kind: str) -> pd.DataFrame:
+    """All rows of some CSVs of a kind. One without rows is left out: its columns have no type yet."""
+    read = [read_table(path, kind) for path in paths]
     return pd.concat([frame for frame in read if not frame.empty] or read[:1], ignore_index=True)

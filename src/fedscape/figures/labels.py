@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from fedscape.columns import IDENTITY, NAMES, TO_RUN
 from fedscape.tables.choice import method_of
-from fedscape.tables.columns import IDENTITY, NAMES, TO_RUN
 
 SAMPLES = {"train": "training samples", "test": "test samples"}
 NAMES_OF_PAIR = [*NAMES, *(one for one in TO_RUN if one != "to_seed")]

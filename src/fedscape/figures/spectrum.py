@@ -13,11 +13,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from fedscape.columns import NAMES
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.panels import legend_below, panel_grid
 from fedscape.figures.style import looks, plain_log_ticks
-from fedscape.tables.columns import NAMES
 
 LOWEST = 1e-6  # share of the highest density at which the vertical axis ends: below is the smoothing's tail
 PANEL = 3.6, 3.2  # inches

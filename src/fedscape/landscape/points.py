@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from fedscape.errors import reason
 from fedscape.files import atomic
 from fedscape.resume import ResumeFolder
 
@@ -51,7 +52,7 @@ def saved_points(path: str | Path, fingerprint: str, groups: int) -> Points:
     except FileNotFoundError:
         return {}
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        log.warning("%s: not a whole file of points (%s); its points are made again", path, error)
+        log.warning("%s: not a whole file of points (%s); its points are made again", path, reason(error))
         return {}
     if made_for != fingerprint:
         log.warning("%s: settings, code or inputs have changed since; its points are made again", path)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,22 +112,38 @@ def open_plane(path: str | Path) -> Plane | None:
             return None
         layout = Layout.from_json(described["layout"])
         tensors = {name: file.get_tensor(stored) for name, stored in _TENSORS.items()}
-        for name, (length, dtype) in _lengths(layout).items():
-            if (tensors[name].shape[-1], tensors[name].dtype) != (length, dtype):
+        for name, (shape, dtype) in _shapes(layout).items():
+            if (tensors[name].shape, tensors[name].dtype) != (shape, dtype):
                 raise ValueError(
                     f"{name} is {tensors[name].dtype} {list(tensors[name].shape)}, not of its layout"
                 )
+            if not tensors[name].isfinite().all():
+                raise ValueError(f"{name} is NaN or infinite")
         values = {name: described[name] for name in _DESCRIBED}
+        if not isinstance(values["axes"], str):
+            raise ValueError(f"axes: {values['axes']} is no text")
+        for name, length in (("explained", 2), ("box", 4), ("curvature", 2)):
+            if not (values[name] is None or _is_numbers(values[name], length)):
+                raise ValueError(f"{name}: {values[name]} is not {length} numbers")
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         return Plane(layout=layout, **tensors, **values)
 
 
-def _lengths(layout: Layout) -> dict[str, tuple[int, torch.dtype]]:
-    """Last dimension and type of each tensor of a plane."""
+def _shapes(layout: Layout) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    """Shape and type of each tensor of a plane."""
     return {
-        "centre": (layout.parameter_count, torch.float32),
-        "directions": (layout.parameter_count, torch.float32),
-        "floats": (layout.buffer_count, torch.float32),
-        "counters": (layout.counter_count, torch.int64),
-        "buffer_directions": (layout.buffer_count, torch.float32),
+        "centre": ((layout.parameter_count,), torch.float32),
+        "directions": ((2, layout.parameter_count), torch.float32),
+        "floats": ((layout.buffer_count,), torch.float32),
+        "counters": ((layout.counter_count,), torch.int64),
+        "buffer_directions": ((2, layout.buffer_count), torch.float32),
     }
+
+
+def _is_numbers(value: object, length: int) -> bool:
+    """Whether a value of a file's metadata is so many finite numbers."""
+    return (
+        isinstance(value, list)
+        and len(value) == length
+        and all(type(one) in (int, float) and math.isfinite(one) for one in value)
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fedscape.federated.device import prepare_device
-from fedscape.files import read_measures
+from fedscape.files import NUMBER, read_csv
 from fedscape.landscape.grid import box_around, grid_axes
 from fedscape.landscape.points import MEASURES, Place
 from fedscape.landscape.projection import Plane, open_plane
@@ -91,7 +91,8 @@ def open_survey(
     check_layout(subject, plane.layout, plane_file)
     box = plane.box
     if box is None:
-        marked = read_measures(markers_file)[["x", "y"]].dropna()
+        axes = {"x": NUMBER, "y": NUMBER}
+        marked = read_csv(markers_file, axes, needed=axes)[[*axes]].dropna()
         box = box_around(marked["x"].to_numpy(), marked["y"].to_numpy(), grid, margin)
     xs, ys = grid_axes(box, grid)
     plane = plane.to(subject.device)

@@ -6,31 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from fedscape.columns import DIVERGED, NAMES
 from fedscape.plugins import load
 from fedscape.tables.choice import chosen
-from fedscape.tables.columns import DIVERGED, IDENTITY, KEYS, MEASURES, NAMES, QUALITY, TIMING, run_paths
-from fedscape.tables.join import joined
+from fedscape.tables.read import joined, run_paths
 
 # Words that stand in a value's place.
 NOT_RUN, NOT_MEASURED = "not run", "not measured"
 NOT_RUN_HERE = "not run at this scale"
 
-# What each file has at least.
-_COLUMNS = {
-    "runs": [*IDENTITY, "diverged", *QUALITY, "best_test_accuracy"],
-    "rounds": [*KEYS["rounds"], *MEASURES["rounds"]],
-    "barriers": [*KEYS["barriers"], *MEASURES["barriers"]],
-    "layers": [*KEYS["layers"], *MEASURES["layers"]],
-    "distances": [*KEYS["distances"], *MEASURES["distances"]],
-    "markers": [
-        *IDENTITY, "plane", "group", "round", "role", "client", "x", "y", "loss", "own_loss",
-        "own_loss_at_start", "distance_to_reference", "distance_to_reference_path",
-        "distance_to_reference_end",
-    ],
-    "surface": [*IDENTITY, "plane", "group", "client", "i", "j", "x", "y", "loss"],
-    "curvature": [*KEYS["curvature"], *MEASURES["curvature"]],
-    "timing": [*IDENTITY, "round", *TIMING],
-}  # fmt: skip
 # Column with the name of the study's entry.
 _NAMED = {
     "barriers": "connectivity", "layers": "connectivity", "distances": "connectivity", "markers": "plane",
@@ -44,7 +28,7 @@ def read_frames(files: Mapping[str, Sequence[str | Path]]) -> dict[str, pd.DataF
     files: CSVs by the name that measures have for them. Raises FedscapeError if one is not whole or lacks a
     column.
     """
-    return {name: _with_runs(joined(paths, _COLUMNS[name])) for name, paths in files.items()}
+    return {name: _with_runs(joined(paths, name)) for name, paths in files.items()}
 
 
 def case_value(frames: Mapping[str, pd.DataFrame], name: str, case: Mapping, measure: Mapping) -> float | str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fedscape.columns import FILES
 from fedscape.files import write_csv, write_text
 from fedscape.tables.cases import NOT_RUN, NOT_RUN_HERE, case_value, read_frames
 from fedscape.tables.claims_page import Tested, claims_page, measure_words, shared_and_own
@@ -13,9 +14,6 @@ from fedscape.tables.claims_page import Tested, claims_page, measure_words, shar
 HOLDS, FAILS = "holds", "does not hold"
 NOT_MEASURABLE = "not measurable"
 VERDICTS = (HOLDS, FAILS, NOT_MEASURABLE, NOT_RUN_HERE)
-CSV_COLUMNS = [
-    "study", "scale", "number", "claim", "source", "measure", "cases", "values", "expectation", "verdict",
-]  # fmt: skip
 
 
 def make_claims(
@@ -67,7 +65,7 @@ def make_claims(
         {"study": study, "scale": scale, "number": number, **one.row}
         for number, one in enumerate(tested, start=1)
     ]
-    write_csv(out_csv, pd.DataFrame(rows, columns=CSV_COLUMNS), sort_by=["number"])
+    write_csv(out_csv, pd.DataFrame(rows, columns=FILES["claims"].columns), sort_by=["number"])
     used = {run for claim in claims for case in claim["cases"] for run in case["runs"]}
     seeds = frames["runs"].loc[frames["runs"]["run"].isin(used), "seed"].unique().tolist()
     write_text(out_page, claims_page(tested, study, scale, seeds, VERDICTS))

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from fedscape.columns import FILES, IDENTITY, QUALITY
 from fedscape.files import write_csv, write_text
-from fedscape.tables.columns import IDENTITY, KEYS, MEASURES, QUALITY
-from fedscape.tables.join import joined
+from fedscape.tables.read import joined
 from fedscape.tables.summary import summary_text
 
 
@@ -41,14 +41,14 @@ def make_tables(
         "rounds": rounds, "barriers": barriers, "layers": layers, "distances": distances,
         "curvature": curvatures, "drift": drifts,
     }  # fmt: skip
-    tables = {name: joined(paths, [*KEYS[name], *MEASURES[name]]) for name, paths in files.items()}
+    tables = {name: joined(paths, name) for name, paths in files.items()}
     outputs = {
         "rounds": rounds_csv, "barriers": barriers_csv, "layers": layers_csv, "distances": distances_csv,
         "curvature": curvature_csv, "drift": drift_csv,
     }  # fmt: skip
     for name, table in tables.items():
         # Layers stand by their place, not by their name.
-        write_csv(outputs[name], table, sort_by=[key for key in KEYS[name] if key != "layer"])
+        write_csv(outputs[name], table, sort_by=[key for key in FILES[name].keys if key != "layer"])
     runs = run_rows(tables["rounds"], grids)
     write_csv(runs_csv, runs, sort_by=IDENTITY)
     write_text(summary, summary_text(runs))
@@ -64,11 +64,7 @@ def run_rows(rounds: pd.DataFrame, grids: Sequence[Sequence[str]] = ()) -> pd.Da
     values of a method that is a point of a grid.
     """
     rows = [_run_row(run) for _, run in rounds.sort_values("round").groupby(IDENTITY, sort=True)]
-    columns = [
-        *IDENTITY, "rounds", "clients", "samples", "diverged", *QUALITY, "best_test_accuracy", "best_round",
-        "chosen_on", "grid",
-    ]  # fmt: skip
-    runs = pd.DataFrame(rows, columns=columns).astype({"best_round": "Int64"})
+    runs = pd.DataFrame(rows, columns=FILES["runs"].columns).astype({"best_round": "Int64"})
     return runs.assign(grid=runs["method"].map(dict(grids)))
 
 

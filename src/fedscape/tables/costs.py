@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from fedscape.columns import COST, FILES, IDENTITY, JOB
 from fedscape.errors import FedscapeError
 from fedscape.files import write_csv
-from fedscape.tables.columns import COST, IDENTITY, TIMING
-from fedscape.tables.join import joined
+from fedscape.tables.read import joined
 
-JOB = ["stage", "name", "group", "part"]
-COLUMNS = [*IDENTITY, *JOB, *COST, "job_seconds", "job_peak_memory_mb"]
 STAGES = {  # the stage that writes a file
     "plane.safetensors": "plane",
     "surface.csv": "surface",
@@ -35,13 +33,15 @@ def make_costs(
     job's process, the last one if it was started several times.
     Raises FedscapeError if a file is not whole or lacks a column.
     """
-    runs = run_costs(joined(timings, [*IDENTITY, "round", *TIMING])).to_dict("records")
+    runs = run_costs(joined(timings, "timing")).to_dict("records")
     rows = [{**run, **_benchmark(benchmarks / "train" / f"{_run_name(run)}.tsv")} for run in runs]
     for row in rows:
         row["stage"] = "train"
     for path in made:
         rows += _job_rows(path, study, scale, benchmarks)
-    write_csv(out, pd.DataFrame(rows, columns=COLUMNS), sort_by=["stage", *JOB[1:], *IDENTITY[2:-1]])
+    write_csv(
+        out, pd.DataFrame(rows, columns=FILES["costs"].columns), sort_by=["stage", *JOB[1:], *IDENTITY[2:-1]]
+    )
 
 
 def run_costs(timing: pd.DataFrame) -> pd.DataFrame:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from fedscape.columns import NAMES
 from fedscape.tables.choice import method_of
-from fedscape.tables.columns import NAMES
 
 
 def settings_beside(runs: pd.DataFrame, *columns: str) -> list[str]:

@@ -5,16 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from fedscape.columns import FILES
 from fedscape.files import write_csv, write_text
 from fedscape.tables.cases import NOT_MEASURED, case_value, read_frames
 from fedscape.tables.claims_page import measure_words
 from fedscape.tables.estimate import Estimate, estimate, ranked
 from fedscape.tables.table_page import table_page
-
-CSV_COLUMNS = [
-    "study", "scale", "table", "number", "row", "column", "measure", "unit", "mean", "half_width", "low",
-    "high", "interval", "seeds", "diverged_seeds", "published", "source", "note",
-]  # fmt: skip
 
 
 def make_table(
@@ -81,7 +77,7 @@ def make_table(
         for j, column in enumerate(columns)
     ]
     frame = pd.DataFrame(rows).assign(number=range(1, len(rows) + 1))
-    write_csv(out_csv, frame[CSV_COLUMNS], sort_by=["number"])
+    write_csv(out_csv, frame[FILES["table"].columns], sort_by=["number"])
     words = [column_words(column) for column in columns]
     write_text(out_page, table_page(table, columns, words, ours, published, study, scale))
 

@@ -29,6 +29,8 @@ from fedscape.data.storage import BLOCK, Inputs, Raw
 from fedscape.errors import FedscapeError
 from fedscape.streams import stream
 
+MOST_PIXELS = 2**26  # of an image as it lies in the folder: 200 MB while it is decoded
+BLOCK_BYTES = 2**27  # of images that are in memory together
 SPLIT_SEED = 0  # the test images belong to the data set, not to a run's seed
 SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
 
@@ -46,8 +48,8 @@ class Settings:
     def __post_init__(self):
         if not self.folder:
             raise ValueError("folder must name a folder of class folders, got ''")
-        if self.size < 1:
-            raise ValueError(f"size must be >= 1, got {self.size}")
+        if not 1 <= self.size <= 4096:  # 50 MB an image, more than any model here is trained on
+            raise ValueError(f"size must be >= 1 and <= 4096, got {self.size}")
         if not 0 < self.test_fraction < 1:
             raise ValueError(f"test_fraction must be > 0 and < 1, got {self.test_fraction}")
         if self.classes is not None and self.classes < 2:
@@ -112,9 +114,11 @@ def _drawn(folders: Sequence[Path], count: int, seed: int, where: str) -> list[P
 
 
 def _images(files: Sequence[Path], size: int, name: str) -> Inputs:
+    together = min(BLOCK, max(1, BLOCK_BYTES // (3 * size * size)))
+
     def blocks() -> Iterator[np.ndarray]:
-        for start in range(0, len(files), BLOCK):
-            yield np.stack([_decode(path, size, name) for path in files[start : start + BLOCK]])
+        for start in range(0, len(files), together):
+            yield np.stack([_decode(path, size, name) for path in files[start : start + together]])
 
     return Inputs(len(files), (3, size, size), blocks)
 
@@ -123,6 +127,8 @@ def _decode(path: Path, size: int, name: str) -> np.ndarray:
     """One image as uint8 [3, size, size]."""
     try:
         with Image.open(path) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels, at most {MOST_PIXELS} are decoded")
             if image.mode.startswith(("I", "F")):
                 raise ValueError(f"mode {image.mode}: more than 8 bits a channel would be clipped")
             colours = image.convert("RGB")

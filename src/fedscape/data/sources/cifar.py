@@ -53,8 +53,9 @@ def load_cifar(archive: type, data_root: Path, name: str) -> Raw:
 
     def content(file: str, md5: str) -> dict:
         path = folder / file
+        # Checked before it is read as a whole: what lies there under this name may be of any size.
+        sources[f"{archive.base_folder}/{file}"] = checked_md5(name, path, md5)
         found = path.read_bytes()
-        sources[f"{archive.base_folder}/{file}"] = checked_md5(name, path, md5, found)
         with reading(path, "CIFAR file", "delete it and get it again"):
             return ArrayUnpickler(io.BytesIO(found), encoding="latin1").load()
 

@@ -12,6 +12,7 @@ COLUMNS = {
     "client_metadata": ("client_id", "split_name"),
 }
 """What is read of each table."""
+KIND = "SELECT type FROM sqlite_master WHERE name = ? AND sql NOT LIKE 'CREATE VIRTUAL%'"
 
 
 @contextmanager
@@ -28,7 +29,8 @@ def opened(path: Path, where: str) -> Iterator[sqlite3.Connection]:
             database.execute("PRAGMA trusted_schema = OFF")  # of a stranger: its views may call no function
             for table, columns in COLUMNS.items():
                 present = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
-                if not present:
+                # A view may have rows without an end.
+                if not present or database.execute(KIND, (table,)).fetchone() != ("table",):
                     raise FedscapeError(f"{where}: has no table {table}; is it TensorFlow Federated's file?")
                 for column in columns:
                     if column not in present:

@@ -7,13 +7,18 @@ Caldas et al., LEAF: A Benchmark for Federated Settings, arXiv 1812.01097::
 
 import hashlib
 import json
+import logging
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from fedscape.errors import FedscapeError
 
+SHOWN_NAMES = 3  # of users that are left out
 SPLITS = ("train", "test")
+
+log = logging.getLogger(__name__)
 
 
 class User(NamedTuple):
@@ -37,33 +42,55 @@ def leaf_files(folder: Path, name: str, advice: str) -> dict[str, list[Path]]:
                 f"{name}: no {folder / split}/*.json found; {advice} and place them there, or set data_root "
                 "or the data set's `folder`"
             )
+        for path in paths:
+            if not path.is_file():  # reading a pipe would wait for ever
+                raise FedscapeError(f"{name}: {path} is no file, or a link to none; remove it")
     return files
 
 
 def leaf_users(path: Path, name: str, sources: dict[str, str], shown: str) -> Iterator[User]:
     """The users of a file that have samples, in its order. The file is in memory while they are gone through.
 
+    Who has none is no client, as LEAF's scripts have it that keep users of enough samples: the log says who.
     sources: is given the md5 of the file under the name `shown`. Raises FedscapeError naming file and key.
     """
     content, where = path.read_bytes(), f"{name}: {path}"
     sources[shown] = hashlib.md5(content).hexdigest()
     try:
-        data = json.loads(content)
+        data = json.loads(content, object_pairs_hook=_without_repetition)
     except (ValueError, RecursionError) as error:
         raise FedscapeError(f"{where}: not valid JSON ({error})") from error
     del content
     by_user = entry(data, "user_data", dict, f"{where}: user_data")
     users = entry(data, "users", list, f"{where}: users")
-    if len(set(map(str, users))) < len(users):
-        raise FedscapeError(f"{where}: users: one stands there twice")
-    for user in users:
+    names, without = list(map(str, users)), []
+    for user, count in Counter(names).items():
+        if count > 1:
+            raise FedscapeError(f"{where}: users: {user} stands there twice")
+    if unlisted := by_user.keys() - set(names):
+        raise FedscapeError(f"{where}: user_data.{min(unlisted)}: is not in users")
+    for user in names:
         key = f"{where}: user_data.{user}"
-        own = entry(by_user, str(user), dict, key)
+        own = entry(by_user, user, dict, key)
         x, y = (entry(own, part, list, f"{key}.{part}") for part in ("x", "y"))
         if len(x) != len(y):
             raise FedscapeError(f"{key}: {len(x)} in x and {len(y)} in y; as many of both are wanted")
         if x:
-            yield User(str(user), x, y, key)
+            yield User(user, x, y, key)
+        else:
+            without.append(user)
+    if without:
+        shown = ", ".join(without[:SHOWN_NAMES]) + (", ..." if len(without) > SHOWN_NAMES else "")
+        log.warning("%s: %d users without samples are left out: %s", where, len(without), ascii(shown)[1:-1])
+
+
+def _without_repetition(pairs: list[tuple[str, object]]) -> dict:
+    """A JSON object; what stands there twice would silently be its last value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"{twice} stands there twice")
+    return found
 
 
 def entry(mapping: object, name: str, kind: type, key: str) -> object:

@@ -11,12 +11,13 @@ from fedscape.data.sources.download import checked_md5, fetch
 from fedscape.data.storage import Inputs, Raw
 from fedscape.errors import FedscapeError
 
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
+FILES = {
+    "train-images-idx3-ubyte": 60_000 * 28 * 28 + 16,
+    "train-labels-idx1-ubyte": 60_000 + 8,
+    "t10k-images-idx3-ubyte": 10_000 * 28 * 28 + 16,
+    "t10k-labels-idx1-ubyte": 10_000 + 8,
+}
+"""The bytes that each file has when it is unpacked: more of them are not read."""
 
 
 def load_mnist(
@@ -68,15 +69,20 @@ def _gzipped(folder: Path, file: str) -> Path | None:
 
 def _read(folder: Path, file: str, name: str) -> tuple[Path, bytes]:
     """The file's path and unpacked content; where both are there, the plain one, as torchvision does."""
-    if plain := _plain(folder, file):
-        return plain, plain.read_bytes()
-    packed = folder / f"{file}.gz"
+    path = _plain(folder, file) or folder / f"{file}.gz"
     try:
-        return packed, gzip.decompress(packed.read_bytes())
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as opened:
+            content = opened.read(FILES[file] + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise FedscapeError(
-            f"{name}: {packed} is truncated or no gzip file ({error}); delete it and get it again"
+            f"{name}: {path} is truncated or no gzip file ({error}); delete it and get it again"
         ) from error
+    if len(content) > FILES[file]:
+        raise FedscapeError(
+            f"{name}: {path} is wrong: {file} has {FILES[file]} bytes, this has more; "
+            "delete it and get it again"
+        )
+    return path, content
 
 
 def _parse(content: bytes) -> np.ndarray:

@@ -26,10 +26,13 @@ def part_of(texts: Mapping[str, str], part: str) -> dict[str, str]:
 
 
 def read_text(path: Path, name: str) -> tuple[str, str]:
-    """A UTF-8 file with LF line ends, and the md5 of its bytes. A file that is no text is named."""
+    """A UTF-8 file with LF line ends, and the md5 of its bytes. A file that is no text is named.
+
+    A byte order mark at its start is none of its characters, and would be a class of its own.
+    """
     content = path.read_bytes()
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FedscapeError(f"{name}: {path} is no UTF-8 text ({error}); save it as UTF-8") from error
     return text.replace("\r\n", "\n").replace("\r", "\n"), hashlib.md5(content).hexdigest()

@@ -1,0 +1,37 @@
+"""CSVs of one kind, one by one and as one table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from fedscape.columns import COLUMNS, FILES
+from fedscape.files import read_csv
+
+
+def read_table(path: str | Path, kind: str) -> pd.DataFrame:
+    """A CSV of a kind of `columns.FILES`; it may have more columns, which stay as pandas reads them.
+
+    Raises FedscapeError if the file is not whole, lacks a column or holds a cell of another type.
+    """
+    types = {name: column.type for name, column in COLUMNS.items()}
+    return read_csv(path, types, needed=FILES[kind].columns, has_rows=FILES[kind].has_rows)
+
+
+def joined(paths: Sequence[str | Path], kind: str) -> pd.DataFrame:
+    """All rows of files of a kind, in order; without files or rows, the header.
+
+    Raises FedscapeError as `read_table` does.
+    """
+    frames = [frame for frame in (read_table(path, kind) for path in paths) if len(frame)]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=FILES[kind].columns)
+
+
+def run_paths(frame: pd.DataFrame, prefix: str = "") -> pd.Series:
+    """The run of each row, spelled as its folder: `digits/convnet/iid/random/fedavg/seed0`.
+
+    frame: columns of IDENTITY. prefix: `to_` for the other end of a pair, which shares data set and model.
+    """
+    names = [f"{prefix}{name}" for name in ("partition", "init", "method")]
+    first, *others = (frame[name].astype(str) for name in ("dataset", "model", *names))
+    return first.str.cat([*others, "seed" + frame[f"{prefix}seed"].astype(str)], sep="/")
