@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ ENVIRONMENTS = Path(__file__).resolve().parents[2] / "envs"
 
 
 @pytest.mark.parametrize("name", ["cpu", "gpu"])
-def test_conda_files_follow_the_lock(name):
-    written = runpy.run_path(ENVIRONMENTS / "conda.py")["environment"](name)
+def test_conda_files_follow_the_lock(name, tmp_path):
+    for file in ("conda.py", "requirements.in", "requirements.txt"):
+        shutil.copy(ENVIRONMENTS / file, tmp_path)
+    runpy.run_path(str(tmp_path / "conda.py"), run_name="__main__")
+    written = (tmp_path / f"{name}.yaml").read_text()
     assert (ENVIRONMENTS / f"{name}.yaml").read_text() == written, "run `make lock`"
 
 
