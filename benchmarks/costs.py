@@ -97,8 +97,7 @@ def measure(settings: dict, shape: tuple, batch: int, device: torch.device, repe
 
     def step(inputs, labels) -> None:
         optimiser.zero_grad()
-        outputs = module(inputs)
-        cross_entropy(outputs.transpose(1, 2) if tokens else outputs, labels).backward()
+        cross_entropy(module(inputs), labels).backward()  # of tokens, too, classes come second
         optimiser.step()
 
     @torch.no_grad()

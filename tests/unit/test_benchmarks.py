@@ -6,10 +6,12 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 
 from fedscape.command.prices import COLUMNS
 
@@ -63,6 +65,14 @@ def test_the_smallest_form_prints_its_table(script):
     assert re.search(COMMIT if script == "costs" else PLACE % script, done.stdout)
     if script in PEERS and find_spec(PEERS[script]) is None:
         assert "left out, not installed" in done.stdout
+
+
+def test_a_network_of_tokens_has_a_price(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    measure = import_module("costs").measure
+    settings = {"kind": "lstm", "embedding": 4, "hidden": 4, "layers": 1}
+    found = measure(settings, (5,), batch=2, device=torch.device("cpu"), repetitions=1)
+    assert found["parameters"] > 0 and found["step"] > 0 and found["evaluation"] > 0
 
 
 def test_the_benchmarks_are_found():
