@@ -5,7 +5,7 @@ BIN := .venv/bin
 # One thread a job: Snakemake runs as many jobs as there are cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test lint format lock reference clean
+.PHONY: demo test coverage lint format lock reference clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores all
@@ -16,6 +16,13 @@ test: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/workflow/test_invalidation*.py tests/workflow/test_jobs.py
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 20 \
 		tests/workflow --ignore-glob='*/test_invalidation*' --ignore-glob='*/test_jobs*'
+
+# Which lines tests, smoke studies and the benchmarks' smallest forms reach; CONTRIBUTING.md lists what stays below.
+coverage: .venv/installed-dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests/unit tests/workflow/test_studies.py
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -7,8 +7,6 @@ again, which finds nothing to do, and `fedscape status`. Seconds on the clock, P
     .venv/bin/python benchmarks/campaign.py --jobs 3000
 """
 
-import argparse
-import platform
 import shutil
 import subprocess
 import sys
@@ -18,15 +16,16 @@ from pathlib import Path
 from statistics import median
 
 import snakemake
+from measured import ROOT, Options, Place, Table
 
 from fedscape.study.campaign import read_study
 from fedscape.study.files import read_yaml
 from fedscape.study.jobs import jobs_of
 from fedscape.study.study import Study
 
-ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config", "profiles", "rules", "src", "workflow", "envs")
 SEEDS = 10
+SMALLEST = 20  # jobs; the figure shows two methods
 # Snakemake pauses a tenth of a second before it touches a job's outputs.
 TOUCH = (
     "from snakemake.executors.touch import Executor; Executor.SLEEPING_TIME = 0; "
@@ -85,10 +84,10 @@ def timed(folder: Path, repetitions: int, *arguments: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Options(__doc__, jobs=SMALLEST, repetitions=1)
     parser.add_argument("--jobs", type=int, default=3000)
     parser.add_argument("--repetitions", type=int, default=3)
-    asked = parser.parse_args()
+    asked = parser.read()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in PARTS:
@@ -97,17 +96,18 @@ def main() -> None:
         (folder / "config" / "studies" / "many.yaml").write_text(study_of(asked.jobs))
         config = {**read_yaml(folder / "config" / "config.yaml"), "study": "many", "scale": "quick"}
         study = read_study(folder, config)
-        print(f"{platform.machine()}, Python {platform.python_version()}, Snakemake {snakemake.__version__}")
+        place = Place.here()
+        print(f"{place}, Snakemake {snakemake.__version__}")
         print(f"{len(jobs_of(study))} jobs; medians of {asked.repetitions}, range\n")
-        print("| | seconds |\n| --- | ---: |")
+        table = Table(place, "", "seconds")
         dry_run = ("-m", "snakemake", "-n", "many")
         briefly = (*dry_run, "--quiet", "rules")
         status = ("-m", "fedscape.cli", "status", "many")
-        print(f"| `snakemake -n`, nothing made | {timed(folder, asked.repetitions, *dry_run)} |")
-        print(f"| the same with `--quiet rules` | {timed(folder, asked.repetitions, *briefly)} |")
+        table.row("`snakemake -n`, nothing made", timed(folder, asked.repetitions, *dry_run))
+        table.row("the same with `--quiet rules`", timed(folder, asked.repetitions, *briefly))
         mark_as_made(folder, study)
-        print(f"| `snakemake -n`, all made | {timed(folder, asked.repetitions, *dry_run)} |")
-        print(f"| `fedscape status` | {timed(folder, asked.repetitions, *status)} |")
+        table.row("`snakemake -n`, all made", timed(folder, asked.repetitions, *dry_run))
+        table.row("`fedscape status`", timed(folder, asked.repetitions, *status))
 
 
 if __name__ == "__main__":

@@ -3,19 +3,18 @@
 `fedscape cost` multiplies them by what a study computes, until there are results of this clone's own. A step
 is forward, backward and SGD; an evaluation is forward. Data are noise. One thread, or the whole GPU.
 
-    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/costs.py --machine "2 cores" >> config/costs.csv
+    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/costs.py >> config/costs.csv
     .venv/bin/python benchmarks/costs.py --device cuda --scales paper >> config/costs.csv
 """
 
-import argparse
 import csv
 import statistics
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import torch
+from measured import ROOT, Options, Place
 from torch.nn.functional import cross_entropy
 
 from fedscape.command.prices import COLUMNS
@@ -26,7 +25,6 @@ from fedscape.models.build import random_model
 from fedscape.study.campaign import read_campaign
 from fedscape.study.files import read_yaml
 
-ROOT = Path(__file__).resolve().parents[1]
 CLASSES = 10
 EVALUATED = 2  # times a step's batch
 WARM_UP = 1
@@ -34,16 +32,18 @@ WARM_UP = 1
 
 def main() -> None:
     """Print a row per network, shape and quantity."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = Options(__doc__, scales=["smoke"], repetitions=1, batch=2)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--machine", default="")
+    parser.add_argument("--machine", help="by default its processor and cores")
     parser.add_argument("--scales", nargs="+", default=["paper", "small", "quick"])
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--batch", type=int, help="instead of the smallest that a study uses")
-    given = parser.parse_args()
+    given = parser.read()
     device = prepare_device(given.device)
     keep_freed_memory()
     torch.set_num_threads(1)
+    place = Place.here()
+    machine = given.machine or f"{place.processor}, {place.cores} cores"
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     campaign = read_campaign(ROOT, read_yaml(ROOT / "config" / "config.yaml"))
     writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
@@ -51,14 +51,14 @@ def main() -> None:
         measured = measure(settings, shape, given.batch or batch, device, given.repetitions)
         for kind, value in measured.items():
             row = {"kind": kind, "name": label, "shape": "x".join(map(str, shape)), "device": name}
-            how = f"benchmarks/costs.py, batch {given.batch or batch}, one thread"
+            how = f"benchmarks/costs.py, batch {given.batch or batch}, one thread, commit {place.commit}"
             day = datetime.now(UTC).date().isoformat()
             writer.writerow(
                 row
                 | {
                     "value": value if kind == "parameters" else f"{value:.4g}",
                     "date": day,
-                    "machine": given.machine,
+                    "machine": machine,
                     "how": how,
                 }
             )
@@ -97,8 +97,7 @@ def measure(settings: dict, shape: tuple, batch: int, device: torch.device, repe
 
     def step(inputs, labels) -> None:
         optimiser.zero_grad()
-        outputs = module(inputs)
-        cross_entropy(outputs.transpose(1, 2) if tokens else outputs, labels).backward()
+        cross_entropy(module(inputs), labels).backward()  # of tokens, too, classes come second
         optimiser.step()
 
     @torch.no_grad()

@@ -13,8 +13,6 @@ product over all images; the exact trace takes none, and its time is measured li
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/curvature.py --cifar results/data/cifar10
 """
 
-import argparse
-import platform
 import resource
 import sys
 import tempfile
@@ -29,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measured import Options, Place, Table
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -47,7 +46,7 @@ except ImportError:
     pyhessian = None
 
 SHAPE, CLASSES = (3, 32, 32), 10
-STEPS, BATCH, LR = 150, 32, 0.02  # of the training before
+BATCH, LR = 32, 0.02  # of the training before
 LIMIT, SETTLED = 100, 1e-3  # PyHessian's own: most products of a quantity, change at which it stops
 TIGHT = 1e-8  # at which the reference's eigenvalue stops
 PROBES = 30  # products of fedscape's estimates of the trace, a study's default
@@ -65,6 +64,7 @@ class Case:
     device: str
     memory: int  # bytes for graphs that fedscape keeps
     weights: Path  # where the trained weights are kept, once they are there
+    steps: int  # of the training
 
 
 @dataclass(frozen=True)
@@ -170,16 +170,16 @@ def ground_of(case: Case) -> Ground:
     if case.weights.is_file():
         module.load_state_dict(load_file(case.weights, case.device))
     else:
-        train(module, data, draw)
+        train(module, data, draw, case.steps)
         save_file(module.state_dict(), case.weights)
     return Ground(module.eval(), data)
 
 
-def train(module: nn.Module, data: EvaluationSet, draw: np.random.Generator) -> None:
+def train(module: nn.Module, data: EvaluationSet, draw: np.random.Generator, steps: int) -> None:
     """Some steps of SGD, so that the network has learnt something."""
     optimiser = torch.optim.SGD(module.parameters(), LR, momentum=0.9)
     inputs = torch.cat([batch for batch, _ in data.batches()])
-    for _ in range(STEPS):
+    for _ in range(steps):
         rows = torch.from_numpy(draw.integers(0, len(data.labels), BATCH)).to(inputs.device)
         optimiser.zero_grad()
         cross_entropy(module(inputs[rows]), data.labels[rows]).backward()
@@ -210,7 +210,7 @@ def reference(case: Case) -> tuple[float, float]:
     return float(eigenvalue), float(exact_diagonal(module, layout, vector.double(), buffers, data).sum())
 
 
-def compare(case: Case, names: list[str], repetitions: int) -> None:
+def compare(case: Case, names: list[str], repetitions: int, place: Place) -> None:
     """Print the table."""
     context = get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as worker:
@@ -228,11 +228,8 @@ def compare(case: Case, names: list[str], repetitions: int) -> None:
         f"\nResNet-20, {case.images:,} images ({images}): largest eigenvalue {eigenvalue:.6g}, trace "
         f"{trace:.6g}; medians of {repetitions}, errors: root mean squares\n"
     )
-    print(
-        "| | error of the eigenvalue | of the trace | products | seconds | MiB | products, seconds over "
-        "fedscape |"
-    )
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    errors = "error of the eigenvalue", "of the trace"
+    table = Table(place, "", *errors, "products", "seconds", "MiB", "products, seconds over fedscape")
     base = found[REFERENCE]
     for name, ones in found.items():
         errors = [
@@ -246,18 +243,17 @@ def compare(case: Case, names: list[str], repetitions: int) -> None:
             np.median([getattr(one, key) / getattr(ours, key) for one, ours in zip(ones, base, strict=True)])
             for key in ("products", "seconds")
         ]
-        print(
-            f"| {name} | {errors[0]:.1e} | {errors[1]:.1e} | {products:.0f} | {seconds:.1f} | {peak:,.0f} | "
-            f"{ratios[0]:.2f}, {ratios[1]:.2f} |"
-        )
+        table.row(name, *(f"{error:.1e}" for error in errors), f"{products:.0f}", f"{seconds:.1f}",
+                  f"{peak:,.0f}", f"{ratios[0]:.2f}, {ratios[1]:.2f}")  # fmt: skip
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Options(__doc__, images=8, repetitions=1, steps=2, memory=1.0)
     parser.add_argument(
         "--cifar", type=Path, help="folder of the prepared CIFAR-10 arrays; without it, noise"
     )
     parser.add_argument("--images", type=int, default=2048)
+    parser.add_argument("--steps", type=int, default=150, help="of the training before")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--memory", type=float, default=12, help="GiB for graphs that fedscape keeps")
@@ -265,17 +261,18 @@ def main() -> None:
     parser.add_argument("--loader", action="store_true", help="PyHessian with its loader too")
     parser.add_argument("--limit", action="store_true", help="PyHessian up to its limit of products too")
     parser.add_argument("--estimates", action="store_true", help="fedscape's estimates of the trace too")
-    asked = parser.parse_args()
+    asked = parser.read()
     names = [REFERENCE]
     names += [name for name in WAYS if "++" in name or "XTrace" in name] if asked.estimates else []
     names += [BASE] if pyhessian else []
     names += ["PyHessian, loader"] if pyhessian and asked.loader else []
     names += [f"PyHessian, {LIMIT} products each"] if pyhessian and asked.limit else []
-    print(f"{platform.machine()}, {asked.device}, {asked.threads} thread(s), torch {torch.__version__}")
+    place = Place.here(asked.threads, asked.device)
+    print(place)
     with tempfile.TemporaryDirectory() as folder:
         memory, weights = int(asked.memory * 2**30), Path(folder) / "weights.safetensors"
-        case = Case(asked.cifar, asked.images, asked.threads, asked.device, memory, weights)
-        compare(case, names, asked.repetitions)
+        case = Case(asked.cifar, asked.images, asked.threads, asked.device, memory, weights, asked.steps)
+        compare(case, names, asked.repetitions, place)
     if not pyhessian:
         print("PyHessian left out, not installed: pip install -r benchmarks/requirements-curvature.txt")
 

@@ -1,4 +1,4 @@
-"""How fast fedscape trains, beside loops written by hand and Flower's simulation, and with 10,000 clients.
+"""How fast fedscape trains, beside loops written by hand and Flower's simulation.
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/engine.py --cifar FOLDER
 
@@ -18,13 +18,10 @@ Flower to the table and then prints the time of 20 rounds, from the start of the
 
     python3 -m venv /tmp/flower && /tmp/flower/bin/pip install -r benchmarks/requirements-engine.txt
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/engine.py --flower /tmp/flower/bin/python
-
-`--population ALGORITHM` instead trains 10,000 clients, 20 per round, and prints memory and disk (Linux).
 """
 
 import argparse
 import os
-import platform
 import subprocess
 import tempfile
 import time
@@ -34,13 +31,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measured import ROOT, Options, Place, Table
 from plain import final_loss, loader_loop, open_task, tensor_loop
-from population import watch_population
-from runs import Outcome, Way, Work, by_hand, cifar10, digits, fedscape, in_turns, make_work
+from runs import Outcome, Work, by_hand, cifar10, digits, fedscape, make_work
+from turns import Way, in_turns
 
 from fedscape.streams import stream
 
-ROOT = Path(__file__).resolve().parents[1]
 CLIENTS, BATCH, LR, MOMENTUM = 10, 16, 0.03, 0.9
 CIFAR_IMAGES = 2_000  # on a CPU; seconds per sample do not depend on their number
 FLOWER_ROUNDS = 20
@@ -87,7 +84,7 @@ def same_orders(work: Work) -> None:
         raise SystemExit(f"{work.title}: final loss {found:.5f} by hand, {expected:.5f} by fedscape")
 
 
-def compare(work: Work, asked: argparse.Namespace) -> None:
+def compare(work: Work, asked: argparse.Namespace, place: Place) -> None:
     """Print the table of one data set."""
     ways = {f"{OWN}, lanes {lanes}": Way(partial(fedscape, work, lanes=lanes, device=asked.device), True)
             for lanes in ("auto", *asked.lanes)}  # fmt: skip
@@ -105,7 +102,8 @@ def compare(work: Work, asked: argparse.Namespace) -> None:
             f"(d) Flower, {workers} worker(s)": Way(partial(flower_rounds, work, asked.flower, workers))
             for workers in asked.workers
         }
-    outcomes = in_turns(ways, asked.repetitions, asked.threads)
+    turns = in_turns(ways, asked.repetitions, asked.threads, together=asked.smallest)
+    outcomes: dict[str, list[Outcome]] = {name: every[1:] for name, every in turns.items()}
     task = open_task(work.task)
     trained = {name: task.trained * len(one[0].seconds) / task.rounds for name, one in outcomes.items()}
     trained |= {name: task.trained for name in ways if name.startswith(("(b)", "(c)"))}
@@ -114,13 +112,12 @@ def compare(work: Work, asked: argparse.Namespace) -> None:
         f"\n{work.title}: ConvNet, {CLIENTS} clients, {sum(map(len, task.clients)):,} images, batch {BATCH}, "
         f"{task.rounds} rounds x {task.epochs} epochs, {asked.device}, medians of {asked.repetitions}\n"
     )
-    print("| | samples per second | over (b) | smallest, largest | final loss |")
-    print("| --- | ---: | ---: | ---: | ---: |")
+    table = Table(place, "", "samples per second", "over (b)", "smallest, largest", "final loss")
     for name, rate in rates.items():
         ratios = rate / rates[HAND]
         loss = np.median([one.loss for one in outcomes[name]])
-        print(f"| {name} | {np.median(rate):,.0f} | {np.median(ratios):.2f} | "
-              f"{ratios.min():.2f}, {ratios.max():.2f} | {loss:.4f} |")  # fmt: skip
+        table.row(name, f"{np.median(rate):,.0f}", f"{np.median(ratios):.2f}",
+                  f"{ratios.min():.2f}, {ratios.max():.2f}", f"{loss:.4f}")  # fmt: skip
     expected = np.median([one.loss for one in outcomes[HAND]])
     for name, one in outcomes.items():
         if not abs(np.median([o.loss for o in one]) - expected) <= ALIKE:
@@ -144,7 +141,7 @@ def whole_process(work: Work, folder: Path, threads: int) -> Outcome:
     return Outcome([*np.load(path), whole], 0.0)
 
 
-def beside_flower(work: Work, folder: Path, asked: argparse.Namespace) -> None:
+def beside_flower(work: Work, folder: Path, asked: argparse.Namespace, place: Place) -> None:
     """Print the time of 20 rounds."""
     ways = {OWN: partial(whole_process, work, folder, asked.threads)}
     ways |= {
@@ -156,22 +153,24 @@ def beside_flower(work: Work, folder: Path, asked: argparse.Namespace) -> None:
         for name, call in ways.items():
             seconds[name].append(call().seconds)
     print(
-        f"\n{FLOWER_ROUNDS} rounds of {CLIENTS} clients and one local epoch on digits, "
+        f"\n{open_task(work.task).rounds} rounds of {CLIENTS} clients and one local epoch on digits, "
         f"{asked.threads} thread(s) each, seconds, medians of {asked.repetitions}\n"
     )
-    print("| | process, start to end | its rounds | without the first | whole process over fedscape's |")
-    print("| --- | ---: | ---: | ---: | ---: |")
+    columns = "process, start to end", "its rounds", "without the first", "whole process over fedscape's"
+    table = Table(place, "", *columns)
     for name, times in seconds.items():
         times = np.array(times)
         parts = times[:, -1], times[:, :-1].sum(axis=1), times[:, 1:-1].sum(axis=1)
         ratio = np.median(times[:, -1] / np.array(seconds[OWN])[:, -1])
-        print(f"| {name} | " + " | ".join(f"{np.median(part):.2f}" for part in parts) + f" | {ratio:.1f} |")
+        table.row(name, *(f"{np.median(part):.2f}" for part in parts), f"{ratio:.1f}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Options(__doc__, rounds=2, lanes=[], workers=[1], repetitions=1, digits=64, epochs=1)
     parser.add_argument("--cifar", type=Path, help="folder with cifar-10-batches-py")
     parser.add_argument("--images", type=int, default=CIFAR_IMAGES, help="of CIFAR-10 that are used")
+    parser.add_argument("--digits", type=int, help="of the digits that are used; by default all")
+    parser.add_argument("--epochs", type=int, default=5, help="on digits, in a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--lanes", type=int, nargs="*", default=[1, 10])
     parser.add_argument("--flower", type=Path, help="the Python of Flower's environment")
@@ -179,32 +178,31 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--population", metavar="ALGORITHM", help="10,000 clients instead")
-    asked = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = str(asked.threads)  # of all processes that are started from here
+    asked = parser.read()
     torch.set_num_threads(asked.threads)
-    print(f"{platform.machine()}, {asked.threads} thread(s), torch {torch.__version__}")
+    place = Place.here(asked.threads, asked.device)
+    print(place)
     plan = {"batch_size": BATCH, "lr": LR, "momentum": MOMENTUM}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        if asked.population:
-            watch_population(asked.population, folder, asked.device)
-            return
         bundled = digits(folder)
-        cases = [("digits", bundled, None, 5)]
+        cases = [("digits", bundled, asked.digits, asked.epochs)]
         if asked.cifar:
             cases.append(("CIFAR-10", cifar10(asked.cifar, folder), asked.images, 1))
         else:
             print("\nCIFAR-10 left out: --cifar takes the folder with cifar-10-batches-py")
+        if not asked.flower:
+            print("\n(d) left out: --flower takes the Python of Flower's environment")
         for title, dataset, images, epochs in cases:
             for_rounds = partial(make_work, title, dataset, folder, CLIENTS, images, epochs=epochs, **plan)
             if asked.device == "cpu":
                 same_orders(for_rounds(rounds=CHECKED_ROUNDS))
                 open_task.cache_clear()
-            compare(for_rounds(rounds=asked.rounds), asked)
+            compare(for_rounds(rounds=asked.rounds), asked, place)
         if asked.flower:
-            work = make_work("flower", bundled, folder, CLIENTS, rounds=FLOWER_ROUNDS, epochs=1, **plan)
-            beside_flower(work, folder, asked)
+            rounds = asked.rounds if asked.smallest else FLOWER_ROUNDS
+            work = make_work("flower", bundled, folder, CLIENTS, rounds=rounds, epochs=1, **plan)
+            beside_flower(work, folder, asked, place)
 
 
 if __name__ == "__main__":

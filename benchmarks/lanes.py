@@ -19,12 +19,12 @@ by SGD with momentum. Before it is timed, each must arrive where one lane after 
 """
 
 import argparse
-import platform
 import statistics
 import time
 from collections.abc import Callable
 
 import torch
+from measured import Options, Place, Table
 from runs import step_flops
 from stepping import GRAPH, REFERENCE, WAYS, Lanes, Model, stepper
 from torch import Tensor
@@ -92,7 +92,7 @@ def seconds(step: Callable[[int], None], number: int, device: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Options(__doc__, models=["convnet-8", "resnet20-8"], lanes=[1, 2], repetitions=1, seconds=0.01)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS)[:4])
     parser.add_argument("--lanes", type=int, nargs="+", default=[1, 2, 5, 10, 20])
     parser.add_argument("--ways", nargs="+", help="by default all that the device has", metavar="WAY")
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of one repetition")
-    asked = parser.parse_args()
+    asked = parser.read()
     torch.set_num_threads(asked.threads)
     keep_freed_memory()
     on_cuda = prepare_device(asked.device, asked.precision).type == "cuda"
@@ -109,20 +109,19 @@ def main() -> None:
     possible += [GRAPH + way for way in possible] if on_cuda else []
     usual = [way for way in possible if on_cuda or "compiled" not in way]
     ways = [REFERENCE, *(way for way in possible if way != REFERENCE and way in (asked.ways or usual))]
-    name = torch.cuda.get_device_name() if on_cuda else f"{platform.machine()}, {asked.threads} thread(s)"
+    place = Place.here(asked.threads, asked.device)
+    print(place)
     for key in asked.models:
         model = MODELS[key]
         work = step_flops(model.name, model.settings, model.shape, model.batch)
-        print(f"\n{key}, batch {model.batch}, {name}, {asked.precision}, torch {torch.__version__}: ", end="")
-        print(f"steps per second of all lanes, {work / 1e9:.3f} GFLOP each, medians of {asked.repetitions}\n")
-        table = {count: rates(model, count, ways, asked) for count in asked.lanes}
-        print("| lanes | " + " | ".join(map(str, asked.lanes)) + " |")
-        print("| --- |" + " ---: |" * len(asked.lanes))
+        print(f"\n{key}, batch {model.batch}, {asked.precision}: steps per second of all lanes, ", end="")
+        print(f"{work / 1e9:.3f} GFLOP each, medians of {asked.repetitions}\n")
+        found = {count: rates(model, count, ways, asked) for count in asked.lanes}
+        table = Table(place, "lanes", *map(str, asked.lanes))
         for way in ways:
-            cells = [table[count][way] for count in asked.lanes]
-            shown = [f"{cell:,.0f}" if isinstance(cell, float) else "failed" for cell in cells]
-            print(f"| {way} | " + " | ".join(shown) + " |")
-        results = [item for row in table.values() for item in row.items()]
+            cells = [found[count][way] for count in asked.lanes]
+            table.row(way, *(f"{cell:,.0f}" if isinstance(cell, float) else "failed" for cell in cells))
+        results = [item for row in found.values() for item in row.items()]
         for way, reason in sorted({item for item in results if isinstance(item[1], str)}):
             print(f"{way}: {reason}")
         fastest = max((rate for _, rate in results if isinstance(rate, float)), default=0.0)

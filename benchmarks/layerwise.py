@@ -6,14 +6,13 @@ each distinct mixture once. Their losses and errors must agree. In each repetiti
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/layerwise.py
 """
 
-import argparse
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from measured import Options, Place, Table
 
 from fedscape.connectivity.layers import layers_of
 from fedscape.connectivity.mixtures import Mixture, evaluate_mixtures
@@ -98,8 +97,8 @@ def timed(
     return time.perf_counter() - began, values
 
 
-def compare(ground: Ground, regimes: Sequence[str], repetitions: int) -> str:
-    """A row of the table; stops if the two ways do not compute the same."""
+def compare(ground: Ground, regimes: Sequence[str], repetitions: int) -> tuple[str, ...]:
+    """Cells of a row of the table; stops if the two ways do not compute the same."""
     mixtures = ground.mixtures(regimes)
     ways = [ground.sharing, ground.one_by_one]
     for way in ways:
@@ -116,34 +115,34 @@ def compare(ground: Ground, regimes: Sequence[str], repetitions: int) -> str:
     shared, alone = (statistics.median(seconds[way]) for way in ways)
     ratios = np.array(seconds[ground.one_by_one]) / seconds[ground.sharing]
     return (
-        f"| {len(mixtures)} | {shared:.2f} | {alone:.2f} | {np.median(ratios):.2f} "
-        f"| {ratios.min():.2f}, {ratios.max():.2f} |"
+        str(len(mixtures)),
+        f"{shared:.2f}",
+        f"{alone:.2f}",
+        f"{np.median(ratios):.2f}",
+        f"{ratios.min():.2f}, {ratios.max():.2f}",
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Options(__doc__, images=8, width=4, repetitions=1)
     parser.add_argument("--images", type=int, default=CPU_BATCH)
     parser.add_argument("--width", type=int, default=WIDTH, help="channels of the first stage")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    asked = parser.parse_args()
+    asked = parser.read()
     torch.set_num_threads(asked.threads)
     keep_freed_memory()
     device = prepare_device(asked.device)
     ground = Ground(asked.width, asked.images, device)
-    place = (
-        torch.cuda.get_device_name()
-        if device.type == "cuda"
-        else f"{platform.machine()}, {asked.threads} thread(s)"
-    )
-    print(f"{place}, torch {torch.__version__}: ResNet of {len(ground.layers)} layers, width {asked.width},")
+    place = Place.here(asked.threads, asked.device)
+    print(place)
+    print(f"\nResNet of {len(ground.layers)} layers, width {asked.width}, ", end="")
     print(f"{asked.images:,} images of 32 x 32, medians of {asked.repetitions}\n")
-    print("| layers averaged | mixtures | seconds | one by one | times as fast | smallest, largest |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    columns = "mixtures", "seconds", "one by one", "times as fast", "smallest, largest"
+    table = Table(place, "layers averaged", *columns)
     for name, regimes in REGIMES.items():
-        print(f"| {name} {compare(ground, regimes, asked.repetitions)}", flush=True)
+        table.row(name, *compare(ground, regimes, asked.repetitions))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ and products would take at that speed.
 """
 
 import argparse
-import os
-import platform
 import tempfile
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,9 +23,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from runs import Algorithm, Outcome, Way, cifar10, fedscape, in_turns, make_work, noise, step_flops
+from measured import Options, Place, Table
+from runs import Algorithm, Outcome, cifar10, fedscape, make_work, noise, step_flops
+from turns import Way, in_turns
 
-BATCH, SHAPE = 64, (3, 32, 32)
+SHAPE = (3, 32, 32)
 REFERENCE = "FedAvg"
 MODELS = {
     "narrow": {"block": "bottleneck", "blocks": [2, 2, 2], "width": 8},
@@ -68,9 +68,15 @@ METHODS = {
 
 
 def measured(asked: argparse.Namespace, folder: Path) -> dict[str, list[Outcome]]:
-    """Outcomes of every method that exists."""
+    """Outcomes of every method that exists, the first of the turn that warms up."""
     dataset = cifar10(asked.cifar, folder) if asked.cifar else noise(SHAPE, asked.images, folder)
-    plan = {"rounds": asked.rounds, "epochs": asked.epochs, "batch_size": BATCH, "lr": 0.01, "momentum": 0.9}
+    plan = {
+        "rounds": asked.rounds,
+        "epochs": asked.epochs,
+        "batch_size": asked.batch,
+        "lr": 0.01,
+        "momentum": 0.9,
+    }
     ways = {}
     for name, method in METHODS.items():
         if name != REFERENCE and asked.methods and name not in asked.methods:
@@ -84,29 +90,30 @@ def measured(asked: argparse.Namespace, folder: Path) -> dict[str, list[Outcome]
         work = make_work(name, dataset, folder, asked.clients, asked.images, "resnet", settings,
                          **plan | {"momentum": momentum})  # fmt: skip
         ways[name] = Way(partial(fedscape, work, method.algorithm, device=asked.device, **training), True)
-    return in_turns(ways, asked.repetitions, asked.threads)
+    return in_turns(ways, asked.repetitions, asked.threads, together=asked.smallest)
 
 
-def show(outcomes: dict[str, list[Outcome]], asked: argparse.Namespace) -> None:
+def show(outcomes: dict[str, list[Outcome]], asked: argparse.Namespace, place: Place) -> None:
     """Print the table."""
-    each = asked.images // asked.clients // BATCH * BATCH  # samples of a client that take part
-    name = torch.cuda.get_device_name() if asked.device.startswith("cuda") else platform.machine()
+    each = asked.images // asked.clients // asked.batch * asked.batch  # samples of a client that take part
     print(
-        f"\n{asked.model} at 32 x 32, batch {BATCH}, {asked.clients} clients x {each:,} images x "
-        f"{asked.epochs} epochs, {name}, {asked.precision}, lanes {asked.lanes}, "
+        f"\n{asked.model} at 32 x 32, batch {asked.batch}, {asked.clients} clients x {each:,} images x "
+        f"{asked.epochs} epochs, {asked.precision}, lanes {asked.lanes}, "
         f"medians of {asked.repetitions}\n"
     )
-    print("| | seconds per round | FedAvg beside it | ratio | smallest, largest | target | memory, MB |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    seconds = {name: np.array([np.mean(one.seconds) for one in every]) for name, every in outcomes.items()}
+    columns = "seconds per round", "FedAvg beside it", "ratio", "smallest, largest", "aim", "memory, MB"
+    table = Table(place, "", *columns)
+    seconds = {
+        name: np.array([np.mean(one.seconds) for one in every[1:]]) for name, every in outcomes.items()
+    }
     for name, every in outcomes.items():
         ratios, target = seconds[name] / seconds[REFERENCE], METHODS[name].target
-        memory = max(one.peak for one in every) - every[0].before
-        print(f"| {name} | {np.median(seconds[name]):.2f} | {np.median(seconds[REFERENCE]):.2f} | "
-              f"{np.median(ratios):.2f} | {ratios.min():.2f}, {ratios.max():.2f} | "
-              f"{f'{target:.2f}' if target else ''} | {memory:,.0f} |")  # fmt: skip
-    steps = asked.clients * asked.epochs * each // BATCH
-    work = steps * step_flops("resnet", MODELS[asked.model], SHAPE, BATCH) / 1e12
+        memory = max(one.peak for one in every[1:]) - every[0].before
+        table.row(name, f"{np.median(seconds[name]):.2f}", f"{np.median(seconds[REFERENCE]):.2f}",
+                  f"{np.median(ratios):.2f}", f"{ratios.min():.2f}, {ratios.max():.2f}",
+                  f"{target:.2f}" if target else "", f"{memory:,.0f}")  # fmt: skip
+    steps = asked.clients * asked.epochs * each // asked.batch
+    work = steps * step_flops("resnet", MODELS[asked.model], SHAPE, asked.batch) / 1e12
     speed = work / np.median(seconds[REFERENCE])
     print(f"\nA FedAvg round is {work:.3g} TFLOP: {speed:.3g} TFLOP/s", end="")
     if asked.peak:
@@ -115,12 +122,13 @@ def show(outcomes: dict[str, list[Outcome]], asked: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Options(__doc__, images=32, clients=2, batch=16, rounds=1, repetitions=1)
     parser.add_argument("--model", choices=MODELS, default="narrow")
     parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD", help="by default all")
     parser.add_argument("--cifar", type=Path, help="folder with cifar-10-batches-py")
     parser.add_argument("--images", type=int, default=1_024)
     parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--lanes", type=lambda text: text if text == "auto" else int(text), default="auto")
@@ -129,12 +137,12 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    asked = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = str(asked.threads)  # of all processes that are started from here
+    asked = parser.read()
     torch.set_num_threads(asked.threads)
-    print(f"{platform.machine()}, {asked.threads} thread(s), torch {torch.__version__}")
+    place = Place.here(asked.threads, asked.device)
+    print(place)
     with tempfile.TemporaryDirectory() as temporary:
-        show(measured(asked, Path(temporary)), asked)
+        show(measured(asked, Path(temporary)), asked, place)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ dealing one sample in turn to every client would. CIFAR-10's class counts, 10 cl
 """
 
 import numpy as np
+from measured import Options, Place, Table
 
 from fedscape.data.partitions.dirichlet import draw_classes
 from fedscape.streams import stream
 
-CLASSES, SAMPLES, CLIENTS, SEEDS = 10, 5_000, 10, 20
+CLASSES, CLIENTS = 10, 10
 ALPHAS = (100.0, 10.0, 1.0, 0.5, 0.3, 0.1)
 
 
@@ -35,20 +36,25 @@ def distance(shares: np.ndarray, overall: np.ndarray) -> float:
 
 
 def main() -> None:
-    counts = np.full(CLASSES, SAMPLES)
+    parser = Options(__doc__, seeds=1, samples=500)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--samples", type=int, default=5_000, help="of each class; CIFAR-10 has 5,000")
+    given = parser.read()
+    place = Place.here()
+    print(f"{place}\n")
+    counts = np.full(CLASSES, given.samples)
     overall = counts / counts.sum()
     size = counts.sum() // CLIENTS
-    print(f"{'alpha':>6} {'asked':>8} {'one after another':>18} {'in turn':>8}")
+    table = Table(place, "alpha", "asked", "one after another (ours)", "one sample in turn")
     for alpha in ALPHAS:
         rows = []
-        for seed in range(SEEDS):
+        for seed in range(given.seeds):
             priors = stream(seed, "priors").dirichlet(alpha * overall, size=CLIENTS)
             # In turn is slow in plain Python: a tenth of the samples has the same shares.
             in_turn = dealt_in_turn(priors, counts // 10, size // 10, stream(seed, "partition"))
             filled = draw_classes(priors, counts, size, stream(seed, "partition"))
             rows.append([distance(one, overall) for one in (priors, filled / size, in_turn / (size // 10))])
-        asked, after, turn = np.mean(rows, axis=0)
-        print(f"{alpha:6g} {asked:8.3f} {after:18.3f} {turn:8.3f}")
+        table.row(f"{alpha:g}", *(f"{mean:.3f}" for mean in np.mean(rows, axis=0)))
 
 
 if __name__ == "__main__":

@@ -1,29 +1,35 @@
-"""Memory and disk of a run with 10,000 clients, 20 of them per round; a part of `engine.py`.
+"""Memory and disk of a run with 10,000 clients, 20 of them per round (Linux).
+
+    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/population.py ALGORITHM
 
 The clients' data are the bundled digits over and over, 8 per client, each repetition shifted in brightness by
 a few levels: 80,000 images 1 x 8 x 8, 5 MB. What is watched is what grows with the number of clients: the
 vectors that an algorithm keeps of each client that has taken part, on disk.
 """
 
+import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
+from measured import Options, Place, Table
 from runs import Algorithm, digits, fedscape, make_work
 
 import fedscape.federated.train as train
 from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 
-CLIENTS, PER_CLIENT, SAMPLED, ROUNDS = 10_000, 8, 20, 60
+PER_CLIENT, SAMPLED = 8, 20
 PRINTED_EVERY = 5  # rounds
 MEGABYTE = 2**20
 BLOCK = 512  # bytes in which the file system counts
 BRIGHTEST = 8  # levels that are added to a repetition, at most
 
 
-def repeated_digits(folder: Path) -> Path:
+def repeated_digits(clients: int, folder: Path) -> Path:
     """A prepared data set of as many samples as all clients have."""
     data = open_dataset(digits(folder))
-    chosen = np.arange(CLIENTS * PER_CLIENT) % len(data.train_labels)
+    chosen = np.arange(clients * PER_CLIENT) % len(data.train_labels)
     added = np.random.default_rng(0).integers(0, BRIGHTEST, (len(chosen), 1, 1, 1))
     images = np.minimum(data.train_inputs[chosen] + added, 255).astype(np.uint8)
     labels = data.train_labels[chosen]
@@ -48,11 +54,11 @@ def disk(folder: Path) -> tuple[float, float]:
     )
 
 
-def watch_population(algorithm: str, folder: Path, device: str) -> None:
+def watch(asked: argparse.Namespace, folder: Path, place: Place) -> None:
     """Train and print a row for some of the rounds."""
-    dataset = repeated_digits(folder)
-    plan = {"rounds": ROUNDS, "epochs": 1, "batch_size": PER_CLIENT, "lr": 0.01, "momentum": 0.0}
-    work = make_work("population", dataset, folder, CLIENTS, **plan)
+    dataset = repeated_digits(asked.clients, folder)
+    plan = {"rounds": asked.rounds, "epochs": 1, "batch_size": PER_CLIENT, "lr": 0.01, "momentum": 0.0}
+    work = make_work("population", dataset, folder, asked.clients, **plan)
     out = folder / "run"
 
     class WatchedStore(train.RunStore):
@@ -62,10 +68,31 @@ def watch_population(algorithm: str, folder: Path, device: str) -> None:
             super().commit(number, *arguments, **keywords)
             if number == 1 or number % PRINTED_EVERY == 0:
                 numbers = [*memory().values(), *disk(out)]
-                print(f"| {number} | " + " | ".join(f"{value:,.0f}" for value in numbers) + " |", flush=True)
+                table.row(number, *(f"{value:,.0f}" for value in numbers))
 
     train.RunStore = WatchedStore
-    print(f"\n{algorithm}, ConvNet, {CLIENTS:,} clients of {PER_CLIENT} digits, {SAMPLED} per round, MB\n")
-    print("| round | memory of its own | pages of files (libraries) | disk | length of files |")
-    print("| ---: | ---: | ---: | ---: | ---: |")
-    fedscape(work, Algorithm(algorithm), device=device, folder=out, participation=SAMPLED / CLIENTS)
+    print(f"\n{asked.algorithm}, ConvNet, {asked.clients:,} clients of {PER_CLIENT} digits, ", end="")
+    print(f"{SAMPLED} per round, MB\n")
+    columns = "memory of its own", "pages of files (libraries)", "disk", "length of files"
+    table = Table(place, "after round", *columns)
+    share = SAMPLED / asked.clients
+    fedscape(work, Algorithm(asked.algorithm), device=asked.device, folder=out, participation=share)
+
+
+def main() -> None:
+    parser = Options(__doc__, clients=40, rounds=2)
+    parser.add_argument("algorithm", nargs="?", default="scaffold")
+    parser.add_argument("--clients", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    asked = parser.read()
+    torch.set_num_threads(asked.threads)
+    place = Place.here(asked.threads, asked.device)
+    print(place)
+    with tempfile.TemporaryDirectory() as folder:
+        watch(asked, Path(folder), place)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,15 +1,12 @@
-"""What the benchmarks of training share: work that all get alike, a run of fedscape, and taking turns."""
+"""What the benchmarks of training share: work that all get alike, and a run of fedscape."""
 
 import resource
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stderr
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from io import StringIO
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fedscape.data.partition import make_partition, open_partition
 from fedscape.data.prepare import prepare_dataset
-from fedscape.data.storage import Images, Raw, open_dataset, write_dataset
+from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 from fedscape.federated.records import MEGABYTE, RESIDENT_UNIT
 from fedscape.federated.train import train_run
 from fedscape.federated.weights import read_weights, write_weights
-from fedscape.job import keep_freed_memory
 from fedscape.models.build import random_model
 from fedscape.study.training import TrainingSettings
 
@@ -41,6 +37,7 @@ class Work:
     partition: Path
     initial: Path
     task: Path
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,14 +48,6 @@ class Outcome:
     loss: float  # of the last model on all clients' samples
     peak: float = 0.0  # largest memory, MB: allocated on a GPU, else of the process
     before: float = 0.0  # the same before the run
-
-
-@dataclass(frozen=True)
-class Way:
-    """One of those that do the same work: what to call in a process of its own, and how that is set up."""
-
-    call: Callable[[], Outcome]
-    keep_freed_memory: bool = False  # as fedscape's jobs do
 
 
 @dataclass(frozen=True)
@@ -77,21 +66,24 @@ def make_work(
     images: int | None = None,
     model: str = "convnet",
     model_settings: Mapping[str, object] | None = None,
+    scheme: str = "iid",
+    settings: Mapping[str, object] | None = None,
+    test_images: int | None = 1,
+    seed: int = 0,
     **plan: object,
 ) -> Work:
-    """Divide a prepared data set evenly among clients and draw a model to start from.
+    """Divide a prepared data set among clients and draw a model to start from.
 
-    images: how many of the data set's are used; None for all. plan: the remaining fields of `Task`.
+    images, test_images: how many of the data set's are used; None for all. scheme, settings: of the division.
+    plan: the remaining fields of `Task`.
     """
-    data, settings = open_dataset(dataset), dict(model_settings or {})
+    data, model_settings = open_dataset(dataset), dict(model_settings or {})
     name = title.replace(" ", "-")
-    files = {kind: folder / f"{name}.{kind}" for kind in ("npz", "csv", "safetensors", "pt")}
-    make_partition(dataset_folder=dataset, scheme="iid", clients=clients, settings={}, seed=0,
-                   partition_seed=0, images=images, test_images=1, validation=0.0, identity=NAMES,
-                   npz=files["npz"], csv=files["csv"])  # fmt: skip
-    parts = open_partition(files["npz"])
-    start = random_model(model, settings, data.shape, len(data.classes), 0).state_dict()
-    write_weights(files["safetensors"], start)
+    initial, task = (folder / f"{name}.{kind}" for kind in ("safetensors", "pt"))
+    partition = divide(dataset, folder / name, clients, images, test_images, scheme, settings, seed)
+    parts = open_partition(partition, data)
+    start = random_model(model, model_settings, data.shape, len(data.classes), seed).state_dict()
+    write_weights(initial, start)
     Task(
         images=torch.from_numpy(data.train_inputs[parts.train]),
         labels=torch.from_numpy(data.train_labels[parts.train]),
@@ -101,10 +93,28 @@ def make_work(
         clients=[torch.from_numpy(np.searchsorted(parts.train, owned)) for owned in parts.clients],
         initial=start,
         model=model,
-        model_settings=settings,
+        model_settings=model_settings,
         **plan,
-    ).save(files["pt"])
-    return Work(title, dataset, files["npz"], files["safetensors"], files["pt"])
+    ).save(task)
+    return Work(title, dataset, partition, initial, task, seed)
+
+
+def divide(
+    dataset: Path,
+    path: Path,
+    clients: int,
+    images: int | None = None,
+    test_images: int | None = 1,
+    scheme: str = "iid",
+    settings: Mapping[str, object] | None = None,
+    seed: int = 0,
+) -> Path:
+    """A partition of a prepared data set, in a file beside `path`; the arguments are those of `make_work`."""
+    npz, csv = path.with_suffix(".npz"), path.with_suffix(".csv")
+    make_partition(dataset_folder=dataset, scheme=scheme, clients=clients, settings=dict(settings or {}),
+                   seed=seed, partition_seed=seed, images=images, test_images=test_images, validation=0.0,
+                   identity=NAMES, npz=npz, csv=csv)  # fmt: skip
+    return npz
 
 
 def digits(folder: Path) -> Path:
@@ -115,7 +125,8 @@ def digits(folder: Path) -> Path:
 
 def cifar10(root: Path, folder: Path) -> Path:
     """CIFAR-10, prepared from `root`/cifar-10-batches-py."""
-    prepare_dataset("cifar10", "cifar10", {}, root, folder / "cifar10")
+    if not (folder / "cifar10" / "dataset.json").is_file():
+        prepare_dataset("cifar10", "cifar10", {}, root, folder / "cifar10")
     return folder / "cifar10"
 
 
@@ -125,7 +136,7 @@ def noise(shape: tuple[int, int, int], samples: int, folder: Path) -> Path:
     images = draw.integers(0, 256, (samples, *shape), dtype=np.uint8)
     labels = draw.integers(0, CLASSES, samples)
     classes = tuple(map(str, range(CLASSES)))
-    raw = Raw(classes, Images.of(images), labels, Images.of(images[:CLASSES]), labels[:CLASSES])
+    raw = Raw(classes, Inputs.of(images), labels, Inputs.of(images[:CLASSES]), labels[:CLASSES])
     write_dataset(folder / "noise", "noise", "noise", raw)
     return folder / "noise"
 
@@ -174,17 +185,16 @@ def fedscape(
                 batch_size=task.batch_size,
                 lr=task.lr,
                 momentum=task.momentum,
-                evaluate_every=task.rounds,
                 lanes=lanes,
-                **training,
+                **{"evaluate_every": task.rounds} | training,
             ),
-            seed=0,
-            order_seed=0,
+            seed=work.seed,
+            order_seed=work.seed,
             keep_rounds=[],
             client_rounds=[],
             client_paths=False,
             device=device,
-            fingerprint="benchmark",
+            fingerprint=f"benchmark {algorithm} {task.rounds} {work.seed}",
             resume=folder / "resume",
             **outputs,
         )
@@ -209,40 +219,6 @@ def by_hand(loop: Callable[[Task], dict], work: Work, device: str = "cpu") -> Ou
     if device.startswith("cuda"):
         torch.cuda.synchronize()
     return Outcome([time.perf_counter() - began], final_loss(task, state))
-
-
-def in_turns(ways: Mapping[str, Way], repetitions: int, threads: int) -> dict[str, list[Outcome]]:
-    """Have everybody do the work once per repetition, in turns, so that noise hits all alike.
-
-    Each has a process of its own, since the memory that one has freed changes the speed of the next. A first
-    turn, which warms up, does not count, but for the memory `before` it.
-    """
-    workers = {
-        name: ProcessPoolExecutor(1, get_context("spawn"), _set_up, (threads, way.keep_freed_memory))
-        for name, way in ways.items()
-    }
-    names = list(ways)
-    outcomes: dict[str, list[Outcome]] = {name: [] for name in names}
-    try:
-        for repetition in range(repetitions + 1):
-            first = repetition % len(names)
-            for name in names[first:] + names[:first]:  # nobody always runs after the same other
-                outcome = workers[name].submit(_call, ways[name].call).result()
-                outcomes[name].append(replace(outcome, before=(outcomes[name] or [outcome])[0].before))
-    finally:
-        for worker in workers.values():
-            worker.shutdown()
-    return {name: every[1:] for name, every in outcomes.items()}
-
-
-def _set_up(threads: int, keep: bool) -> None:
-    torch.set_num_threads(threads)
-    if keep:
-        keep_freed_memory()
-
-
-def _call(call: partial) -> Outcome:
-    return call()
 
 
 def step_flops(model: str, settings: Mapping[str, object], shape: tuple[int, int, int], batch: int) -> int:

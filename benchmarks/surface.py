@@ -11,26 +11,23 @@ changes the speed of the next. Their losses are compared first: who computes som
 
 import argparse
 import copy
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from multiprocessing import get_context
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from measured import Options, Place, Table
+from runs import digits, divide
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
+from turns import Way, in_turns
 
-from fedscape.data.partition import make_partition, open_partition
-from fedscape.data.prepare import prepare_dataset
 from fedscape.federated.device import prepare_device
-from fedscape.job import keep_freed_memory
 from fedscape.landscape.refine import checked, filled_losses, on_nodes
 from fedscape.models.build import random_model
 from fedscape.models.evaluate import Precision, evaluate, normalise
@@ -46,6 +43,7 @@ except ImportError:
 LOADER_BATCH = 128  # what training scripts hand to their DataLoader
 DIGITS_SIDE, CIFAR_SIDE, CUDA_SIDE = 11, 5, 51  # points per side
 CIFAR_IMAGES = 2_000  # on a CPU; the time per point grows with their number for all alike
+CLIENTS = 10  # whose samples together are evaluated
 COARSE = 2
 SAME = 1e-3  # relative difference of losses that are summed in another order, at most
 ROUGHLY = {"bf16": 0.05, "nd point": 0.2}  # where the numbers are others
@@ -163,13 +161,13 @@ WAYS: dict[str, Callable[[Ground], np.ndarray]] = {
     "fedscape, bf16": lambda ground: fedscape(ground, "bf16"),
     f"fedscape, every {COARSE}nd point": fedscape_coarse,
     "(a) with freed memory kept, as fedscape's jobs do": plain_loop,
-    "fedscape without that": fedscape,
+    "fedscape without freed memory kept": fedscape,
 }
 GIVING_BACK = (
     "(a) plain loop with a DataLoader",
     "(b) loss-landscapes, one batch",
     "(b) loss-landscapes, fedscape's batches",
-    "fedscape without that",
+    "fedscape without freed memory kept",
 )  # ways in which the C library gives freed memory back to the system, as it does by default
 
 
@@ -186,37 +184,27 @@ def ground_of(case: Case) -> Ground:
 
 def timed(name: str, case: Case) -> tuple[float, np.ndarray]:
     """Seconds of one way for the whole grid, and its losses; in a worker."""
-    if name not in GIVING_BACK:
-        keep_freed_memory()
     ground = ground_of(case)
     began = time.perf_counter()
     losses = WAYS[name](ground)
     return time.perf_counter() - began, losses
 
 
-def compare(case: Case, repetitions: int) -> None:
+def compare(case: Case, asked: argparse.Namespace, place: Place) -> None:
     """Print the table of one data set."""
     names = [name for name in WAYS if loss_landscapes or "loss-landscapes" not in name]
-    workers = {name: ProcessPoolExecutor(1, mp_context=get_context("spawn")) for name in names}
-    try:
-        # The first grid, which warms up, is not timed.
-        check({name: workers[name].submit(timed, name, case).result()[1] for name in names}, case.side)
-        seconds: dict[str, list[float]] = {name: [] for name in names}
-        for repetition in range(repetitions):
-            first = repetition % len(names)
-            for name in names[first:] + names[:first]:  # nobody always runs after the same other
-                seconds[name].append(workers[name].submit(timed, name, case).result()[0])
-    finally:
-        for one in workers.values():
-            one.shutdown()
-    count = len(open_partition(case.partition).train)
-    print(f"\n{case.title}: {case.side} x {case.side} points, {count:,} images, medians of {repetitions}\n")
-    print("| | points per second | fedscape's speed over it | smallest, largest |")
-    print("| --- | ---: | ---: | ---: |")
+    ways = {name: Way(partial(timed, name, case), name not in GIVING_BACK) for name in names}
+    turns = in_turns(ways, asked.repetitions, case.threads, together=asked.smallest)
+    check({name: every[0][1] for name, every in turns.items()}, case.side)
+    seconds = {name: np.array([taken for taken, _ in every[1:]]) for name, every in turns.items()}
+    count = len(ground_of(case).subject.train.labels)
+    print(f"\n{case.title}: {case.side} x {case.side} points, {count:,} images, ", end="")
+    print(f"medians of {asked.repetitions}\n")
+    table = Table(place, "", "points per second", "fedscape's speed over it", "smallest, largest")
     for name, times in seconds.items():
-        ratios = np.array(times) / seconds[REFERENCE]
-        rate = case.side**2 / np.median(times)
-        print(f"| {name} | {rate:.3g} | {np.median(ratios):.2f} | {ratios.min():.2f}, {ratios.max():.2f} |")
+        ratios = times / seconds[REFERENCE]
+        rate = f"{case.side**2 / np.median(times):.3g}"
+        table.row(name, rate, f"{np.median(ratios):.2f}", f"{ratios.min():.2f}, {ratios.max():.2f}")
     if not loss_landscapes:
         print("(b) left out, not installed: pip install -r benchmarks/requirements-surface.txt")
 
@@ -252,37 +240,30 @@ def _fedscape_loss(ground: Ground, point: Tensor, precision: Precision = "fp32")
     return evaluate(subject.module, *subject.tensors(point, {}, "keep"), subject.train, precision).loss
 
 
-def partition_of(dataset: Path, images: int | None, folder: Path) -> Path:
-    """A partition of all images, or of so many."""
-    names = dict.fromkeys(("study", "scale", "dataset", "model", "partition", "init", "method", "seed"), "*")
-    npz = folder / f"{dataset.name}-{images or 'all'}.npz"
-    make_partition(dataset_folder=dataset, scheme="iid", clients=10, settings={}, seed=0, partition_seed=0,
-                   images=images, test_images=1, validation=0.0, identity=names, npz=npz,
-                   csv=npz.with_suffix(".csv"))  # fmt: skip
-    return npz
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Options(__doc__, side=5, images=64, repetitions=1)
     parser.add_argument("--cifar", type=Path, help="folder of the prepared CIFAR-10 arrays")
+    parser.add_argument("--side", type=int, default=DIGITS_SIDE, help="points per side on digits")
+    parser.add_argument("--images", type=int, help="of the digits that are used; by default all")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    asked = parser.parse_args()
-    print(f"{platform.machine()}, {asked.threads} thread(s), torch {torch.__version__}")
+    asked = parser.read()
+    place = Place.here(asked.threads)
+    print(place)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        digits, cifar = folder / "digits", asked.cifar
-        prepare_dataset("digits", "digits", {}, folder, digits)
-        partition = partition_of(digits, None, folder)
-        compare(Case("digits", digits, partition, DIGITS_SIDE, asked.threads), asked.repetitions)
-        if cifar is None or not cifar.is_dir():
+
+        def case(title: str, dataset: Path, images: int | None, side: int, device: str = "cpu") -> Case:
+            partition = divide(dataset, folder / f"{title}-{images or 'all'}", CLIENTS, images)
+            return Case(title, dataset, partition, side, asked.threads, device)
+
+        compare(case("digits", digits(folder), asked.images, asked.side), asked, place)
+        if asked.cifar is None or not asked.cifar.is_dir():
             print("\nCIFAR-10 left out: --cifar takes the folder of its prepared arrays")
             return
-        partition = partition_of(cifar, CIFAR_IMAGES, folder)
-        compare(Case("CIFAR-10", cifar, partition, CIFAR_SIDE, asked.threads), asked.repetitions)
+        compare(case("CIFAR-10", asked.cifar, CIFAR_IMAGES, CIFAR_SIDE), asked, place)
         if torch.cuda.is_available():
-            partition = partition_of(cifar, None, folder)
-            on_cuda(Case("CIFAR-10", cifar, partition, CUDA_SIDE, asked.threads, "cuda"))
+            on_cuda(case("CIFAR-10", asked.cifar, None, CUDA_SIDE, "cuda"))
 
 
 if __name__ == "__main__":

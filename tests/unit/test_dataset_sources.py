@@ -29,31 +29,41 @@ def one_line(error: pytest.ExceptionInfo) -> str:
 # CIFAR, in torchvision's format with a few images
 
 
-@pytest.fixture
-def cifar(tmp_path, monkeypatch):
-    """Small CIFAR-10 files and a torchvision that takes their md5s for the published ones."""
-    from torchvision.datasets import CIFAR10
+def small_cifar(archive, root, monkeypatch, train: dict[str, int], test: dict[str, int], labels: str):
+    """A few images in the files of an archive of torchvision's, which takes their md5s for the published ones.
+
+    train, test: how many images each file holds. labels: their key in it.
+    """
 
     def no_network(*arguments, **options):
         raise OSError("no network\nin tests")
 
     monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", no_network)
     rng = np.random.default_rng(2)
-    folder = tmp_path / CIFAR10.base_folder
+    folder = root / archive.base_folder
     folder.mkdir()
 
     def batch(name: str, count: int) -> list[str]:
         data = rng.integers(0, 256, (count, 3072), dtype=np.uint8)
-        content = pickle.dumps({"data": data, "labels": [i % 10 for i in range(count)]})
+        content = pickle.dumps({"data": data, labels: [i % 10 for i in range(count)]})
         (folder / name).write_bytes(content)
         return [name, md5(content)]
 
-    meta = pickle.dumps({"label_names": [f"class {i}" for i in range(10)]})
-    (folder / "batches.meta").write_bytes(meta)
-    monkeypatch.setattr(CIFAR10, "train_list", [batch("data_batch_1", 20), batch("data_batch_2", 20)])
-    monkeypatch.setattr(CIFAR10, "test_list", [batch("test_batch", 10)])
-    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": md5(meta)})
+    meta = pickle.dumps({archive.meta["key"]: [f"class {i}" for i in range(10)]})
+    (folder / archive.meta["filename"]).write_bytes(meta)
+    monkeypatch.setattr(archive, "train_list", [batch(*one) for one in train.items()])
+    monkeypatch.setattr(archive, "test_list", [batch(*one) for one in test.items()])
+    monkeypatch.setattr(archive, "meta", {**archive.meta, "md5": md5(meta)})
     return folder
+
+
+@pytest.fixture
+def cifar(tmp_path, monkeypatch):
+    """Small CIFAR-10 files."""
+    from torchvision.datasets import CIFAR10
+
+    train = {"data_batch_1": 20, "data_batch_2": 20}
+    return small_cifar(CIFAR10, tmp_path, monkeypatch, train, {"test_batch": 10}, "labels")
 
 
 def test_cifar_is_read(tmp_path, cifar):
@@ -69,6 +79,20 @@ def test_cifar_is_read(tmp_path, cifar):
     recorded = json.loads((tmp_path / "out/dataset.json").read_text())
     path = "cifar-10-batches-py/data_batch_2"
     assert recorded["sources"][path] == md5((cifar / "data_batch_2").read_bytes())
+
+
+def test_cifar100_is_read_with_its_fine_classes(tmp_path, monkeypatch):
+    from torchvision.datasets import CIFAR100
+
+    folder = small_cifar(CIFAR100, tmp_path, monkeypatch, {"train": 30}, {"test": 10}, "fine_labels")
+    prepare_dataset("cifar100", "cifar100", {}, tmp_path, tmp_path / "out")
+    opened = open_dataset(tmp_path / "out")
+    with (folder / "train").open("rb") as file:
+        images = pickle.load(file)["data"].reshape(-1, 3, 32, 32)
+    assert np.array_equal(opened.train_inputs, images)
+    assert opened.train_labels.tolist() == [i % 10 for i in range(30)]
+    assert opened.classes[3] == "class 3"
+    assert len(opened.test_inputs) == 10
 
 
 @pytest.mark.parametrize("file", ["data_batch_2", "test_batch", "batches.meta"])

@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ ENVIRONMENTS = Path(__file__).resolve().parents[2] / "envs"
 def test_conda_files_follow_the_lock(name):
     written = runpy.run_path(ENVIRONMENTS / "conda.py")["environment"](name)
     assert (ENVIRONMENTS / f"{name}.yaml").read_text() == written, "run `make lock`"
+
+
+def test_the_script_writes_both_conda_files(tmp_path):
+    copy = shutil.copytree(ENVIRONMENTS, tmp_path / "envs", ignore=shutil.ignore_patterns("*.yaml"))
+    runpy.run_path(copy / "conda.py", run_name="__main__")
+    for file in ("cpu.yaml", "gpu.yaml"):
+        assert (copy / file).read_text() == (ENVIRONMENTS / file).read_text()
 
 
 @pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
