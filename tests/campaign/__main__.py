@@ -9,7 +9,9 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.update(OMP_NUM_THREADS="1", MPLBACKEND="Agg")  # before torch: forked processes have no other threads
+os.environ.update(
+    OMP_NUM_THREADS="1", MPLBACKEND="Agg"
+)  # before torch: forked processes have no other threads
 TESTS = Path(__file__).resolve().parents[1]
 sys.path += [str(TESTS / "unit"), str(TESTS / "workflow")]
 

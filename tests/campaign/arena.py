@@ -84,9 +84,13 @@ class Arena:
 
     def changes(self) -> list[Path]:
         """What a call has changed below the base: made, gone, or other content; times alone do not count."""
+        return [path for path in self._touched() if not self._alike(path)]
+
+    def _touched(self) -> list[Path]:
         now = stamps(self.base)
-        touched = {path for path in now.keys() | self.stamps.keys() if now.get(path) != self.stamps.get(path)}
-        return sorted(path for path in touched if not self._alike(path))
+        return sorted(
+            path for path in now.keys() | self.stamps.keys() if now.get(path) != self.stamps.get(path)
+        )
 
     def _alike(self, path: Path) -> bool:
         before = self._given[path] if path in self._given else _content(self.pristine / path)
@@ -98,21 +102,20 @@ class Arena:
 
     def restore(self) -> None:
         """All as it was, times included."""
-        now = stamps(self.base)
-        touched = sorted(path for path in now.keys() | self.stamps.keys() if now.get(path) != self.stamps.get(path))
+        touched = self._touched()
         for path in reversed(touched):  # what lies in a folder before the folder
             if not self._is_folder(path):
                 _remove(self.base / path)
         for path in touched:
             if path in self.stamps:
                 _copy(self.pristine / path, self.base / path)
-        again = stamps(self.base)
-        self.stamps.update({path: again[path] for path in touched if path in again})
+                self.stamps[path] = stamp(self.base / path)
         self._given = {}
 
     def _is_folder(self, path: Path) -> bool:
         """Whether a folder is wanted here, and there."""
-        return path in self.stamps and len(self.stamps[path]) == 1 and not (self.base / path).is_symlink()
+        here = self.base / path
+        return path in self.stamps and len(self.stamps[path]) == 1 and here.is_dir() and not here.is_symlink()
 
     def original(self, path: str) -> bytes:
         """A file of the clone as it was."""
@@ -122,7 +125,11 @@ class Arena:
         """Files of the clone, sorted."""
         root = self.pristine / "clone"
         found = {one for pattern in patterns for one in root.glob(pattern) if one.is_file()}
-        return sorted(str(one.relative_to(root)) for one in found if PRECIOUS not in one.parts and "linked" not in one.parts)
+        return sorted(
+            str(one.relative_to(root))
+            for one in found
+            if PRECIOUS not in one.parts and "linked" not in one.parts
+        )
 
     @cache  # noqa: B019 - an arena lives as long as its process
     def readers(self, path: str) -> list[Job]:
@@ -136,22 +143,27 @@ class Arena:
 
 def stamps(folder: Path) -> dict[Path, Stamp]:
     """What lies below a folder, links not followed, and how to tell that it has changed."""
-    return {path.relative_to(folder): stamp for path, stamp in _walk(folder)}
+    length = len(str(folder)) + 1
+    return {Path(path[length:]): found for path, found in _walk(str(folder))}
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, Stamp]]:
+def stamp(path: str | Path) -> Stamp:
+    """How to tell that a file has changed; of a folder, whether it is one, for what lies in it speaks for itself."""
+    found = os.lstat(path)
+    if stat.S_ISDIR(found.st_mode):
+        return (found.st_mode,)
+    target = str(Path(path).readlink()) if stat.S_ISLNK(found.st_mode) else None
+    # The time of the entry itself cannot be set back, as that of its content can.
+    return found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, target
+
+
+def _walk(folder: str) -> Iterator[tuple[str, Stamp]]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name == WASTE:
-                continue
-            path, found = Path(entry.path), entry.stat(follow_symlinks=False)
-            if entry.is_dir(follow_symlinks=False):
-                yield path, (found.st_mode,)
-                yield from _walk(path)
-            else:
-                target = os.readlink(path) if entry.is_symlink() else None
-                # The time of the entry itself cannot be set back, as that of its content can.
-                yield path, (found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, target)
+            if entry.name != WASTE:
+                yield entry.path, stamp(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _walk(entry.path)
 
 
 def _content(path: Path) -> object:
@@ -161,7 +173,7 @@ def _content(path: Path) -> object:
     except (FileNotFoundError, NotADirectoryError):
         return None
     if stat.S_ISLNK(found.st_mode):
-        return os.readlink(path)
+        return path.readlink()
     if not stat.S_ISREG(found.st_mode):
         return found.st_mode
     return found.st_mode, hashlib.sha256(path.read_bytes()).digest()
@@ -197,10 +209,23 @@ def finish(folder: Path, studies: tuple[str, ...], made: Path | None = None) -> 
         if (folder / f"{study}.jobs").exists():
             continue
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        make = ["-m", "snakemake", study, "--cores", "all", "--notemp", "--quiet", "all", "--config", f"scale={SCALE}"]
+        make = [
+            "-m",
+            "snakemake",
+            study,
+            "--cores",
+            "all",
+            "--notemp",
+            "--quiet",
+            "all",
+            "--config",
+            f"scale={SCALE}",
+        ]
         record = [str(Path(__file__).with_name("recorded.py")), study, SCALE, str(folder / f"{study}.jobs")]
         for command in (make, record):
-            subprocess.run([sys.executable, *command], cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [sys.executable, *command], cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL
+            )
 
 
 def read_jobs(folder: Path) -> list[Job]:

@@ -1,6 +1,7 @@
 """The campaign: cases one after the other in several processes, each with an arena of its own, and a table."""
 
 import argparse
+import gc
 import hashlib
 import importlib
 import json
@@ -48,7 +49,7 @@ class Player:
 
     def play(self, kind: str, number: int) -> dict:
         """A case by its name: what was done, how it ended, and the verdict."""
-        for attempt in range(TRIES):
+        for _ in range(TRIES):
             case = self.kinds.make(kind, random.Random(f"{self.seed}/{kind}/{number}"))
             usual = self._usual(case)
             self.arena.apply(case.files)
@@ -59,7 +60,7 @@ class Player:
                 break
         return {
             "case": f"{kind}:{number}", "verdict": verdict, "about": case.about, "told": told,
-            "seconds": round(end.seconds, 2), "beyond_mb": round((end.peak - usual.peak) / 2**20), "attempt": attempt,
+            "seconds": round(end.seconds, 2), "beyond_mb": round((end.peak - usual.peak) / 2**20),
         }  # fmt: skip
 
     def _run(self, case: Case, seconds: float, peak: int) -> End:
@@ -69,11 +70,10 @@ class Player:
         return called(case.command, cwd, said, seconds, peak)
 
     def _judge(self, case: Case, end: End, usual: Undamaged) -> tuple[str, str]:
+        if stray := [path for path in self.arena.changes() if not self._may_change(case, path)]:
+            return "another's file", ", ".join(map(str, stray[:10]))
         if wrong := fault(end):
             return wrong, end.said[-3000:]
-        stray = [path for path in self.arena.changes() if not self._may_change(case, path)]
-        if stray:
-            return "another's file", ", ".join(map(str, stray[:10]))
         if end.code:
             return LINE, line_of(end) or ""
         other = [name for name, digest in usual.outputs.items() if self._digest(name) != digest]
@@ -88,7 +88,9 @@ class Player:
         if within.is_relative_to(OWN[1]):
             return True
         folder = self.arena.base / path
-        return within.is_relative_to(OWN[0]) and (case.own(within) or (bool(case.outputs) and folder.is_dir()))
+        return within.is_relative_to(OWN[0]) and (
+            case.own(within) or (bool(case.outputs) and folder.is_dir())
+        )
 
     def _digest(self, name: str) -> str:
         try:
@@ -113,7 +115,9 @@ class Player:
             name = f"config/studies/{case.undamaged[1]}.yaml"
             self.arena.apply({file: self.arena.original(name) for file in case.files})
         elif case.undamaged[0] == "snakemake":  # what is read is newer, so that it is made again
-            self.arena.apply({name: self.arena.original(str(Path(name).relative_to(CLONE))) for name in case.files})
+            self.arena.apply(
+                {name: self.arena.original(str(Path(name).relative_to(CLONE))) for name in case.files}
+            )
             case = replace(case, command=[*case.command, "--force"])
         end = self._run(case, LONG, LARGE)
         outputs = {name: self._digest(name) for name in case.outputs}
@@ -128,11 +132,17 @@ class Player:
     def _stopped(self, job: Job) -> Mapping[str, bytes]:
         """What a job leaves when it is told to stop after its first commit; nothing if it has no resume folder."""
         if job.number not in self._left:
-            before = {path for path in self.arena.stamps}
+            before = set(self.arena.stamps)
             forked(lambda: play_until_stopped(job), self.arena.clone, self.arena.said, LONG, LARGE)
-            left = [path for path in self.arena.changes() if path not in before and (self.arena.base / path).is_file()]
+            left = [
+                path
+                for path in self.arena.changes()
+                if path not in before and (self.arena.base / path).is_file()
+            ]
             self._left[job.number] = {
-                str(path): (self.arena.base / path).read_bytes() for path in left if any("resume" in one for one in path.parts)
+                str(path): (self.arena.base / path).read_bytes()
+                for path in left
+                if any("resume" in one for one in path.parts)
             }
             self.arena.restore()
         return self._left[job.number]
@@ -161,7 +171,12 @@ def numbers(cases: int, kinds: Iterable[str]) -> list[tuple[str, int]]:
     """So many cases as names, kinds in proportion to their shares and mixed, so that each part is of all."""
     shares = {kind: SHARES[kind] for kind in kinds}
     total = sum(shares.values())
-    found = [((n + 0.5) / of, kind, n) for kind, share in shares.items() for of in [-(-cases * share // total)] for n in range(of)]
+    found = [
+        ((n + 0.5) / of, kind, n)
+        for kind, share in shares.items()
+        for of in [-(-cases * share // total)]
+        for n in range(of)
+    ]
     return [(kind, number) for _, kind, number in sorted(found)[:cases]]
 
 
@@ -187,10 +202,18 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=SHARES, default=[*SHARES], help="which kinds (all)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other cases (0)")
     parser.add_argument("--workers", type=int, default=1, help="processes (1)")
-    parser.add_argument("--studies", nargs="+", default=["pilot"], help="studies whose results are damaged (pilot)")
-    parser.add_argument("--made", type=Path, help="a clone in which they are made at scale smoke (else they are made)")
-    parser.add_argument("--folder", type=Path, help="where to play, kept; 1 GB a process (else a temporary folder)")
-    parser.add_argument("--only", nargs="+", default=[], metavar="KIND:NUMBER", help="these cases again, and all they say")
+    parser.add_argument(
+        "--studies", nargs="+", default=["pilot"], help="studies whose results are damaged (pilot)"
+    )
+    parser.add_argument(
+        "--made", type=Path, help="a clone in which they are made at scale smoke (else they are made)"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="where to play, kept; 1 GB a process (else a temporary folder)"
+    )
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="KIND:NUMBER", help="these cases again, and all they say"
+    )
     parser.add_argument("--out", type=Path, help="results, a JSON a line; cases in it are not played again")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="campaign-") as scratch:
@@ -212,7 +235,10 @@ def _campaign(given: argparse.Namespace, folder: Path) -> int:
     wanted = numbers(given.cases, given.kinds)
     played = {one["case"] for one in _results(out)}
     left = [one for one in wanted if f"{one[0]}:{one[1]}" not in played]
-    children = [_worker(folder, number, left[number :: given.workers], given.seed, out) for number in range(given.workers)]
+    children = [
+        _worker(folder, number, left[number :: given.workers], given.seed, out)
+        for number in range(given.workers)
+    ]
     ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     names = {f"{kind}:{number}" for kind, number in wanted}
     results = [one for one in _results(out) if one["case"] in names]
@@ -230,6 +256,7 @@ def _worker(folder: Path, number: int, wanted: list[tuple[str, int]], seed: int,
         return child
     code = 1
     try:
+        gc.freeze()  # what is imported: forked processes would copy it by looking at it
         arena = Arena(folder / f"arena-{number}", folder / "finished")
         player = Player(arena, seed)
         for one in wanted:

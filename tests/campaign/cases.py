@@ -4,7 +4,8 @@ import json
 import random
 import runpy
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,8 @@ from mutations import Mutation
 STUDIES = "config/studies"
 ALONE = "alone"  # a repository of one study, below the base
 CLONE = "clone"
+RESUMING = ("pretrain", "train", "plane", "surface", "path", "barrier", "hessian")
+"""Rules whose jobs may be long, and resume."""
 SLOW = 8.0  # seconds: jobs that take longer undamaged are left out
 
 
@@ -45,7 +48,9 @@ class Case:
 class Kinds:
     """Makes the cases of an arena. measure: how long a job takes undamaged, in seconds."""
 
-    def __init__(self, arena: Arena, measure: Callable[[Job], float], stopped: Callable[[Job], Mapping[str, bytes]]):
+    def __init__(
+        self, arena: Arena, measure: Callable[[Job], float], stopped: Callable[[Job], Mapping[str, bytes]]
+    ):
         self.arena, self.measure, self.stopped = arena, measure, stopped
         self.studies = sorted(Path(one).stem for one in arena.files(f"{STUDIES}/*.yaml"))
 
@@ -74,7 +79,9 @@ class Kinds:
         """The user's settings with other content, for a study by itself."""
         config = yaml.safe_load(self.arena.original("config/config.yaml"))
         changed = mutations.altered(rng, {**config, "scale": SCALE}, hostile.SETTINGS)
-        return self._alone("pilot", self.arena.original(f"{STUDIES}/pilot.yaml"), json.dumps(changed), config=changed)
+        return self._alone(
+            "pilot", self.arena.original(f"{STUDIES}/pilot.yaml"), json.dumps(changed), config=changed
+        )
 
     def _study(self, rng: random.Random) -> tuple[str, str]:
         if rng.random() < 0.3:  # small, with an entry of every kind
@@ -82,7 +89,9 @@ class Kinds:
         name = rng.choice(self.studies)
         return name, self.arena.original(f"{STUDIES}/{name}.yaml").decode()
 
-    def _alone(self, name: str, content: Content, about: str, strict: bool = False, config: object = None) -> Case:
+    def _alone(
+        self, name: str, content: Content, about: str, strict: bool = False, config: object = None
+    ) -> Case:
         given = {**yaml.safe_load(self.arena.original("config/config.yaml")), "study": name, "scale": SCALE}
 
         def read() -> None:
@@ -115,8 +124,10 @@ class Kinds:
 
     def _damaged(self, rng: random.Random, suffix: str, kinds: Sequence[Mutation]) -> Case:
         file, job, mutation = self._pick(rng, suffix, kinds)
-        content = mutation.mutate(rng, self.arena.original(file))
-        return self._job(job, f"{file}: {mutation.name}", {f"{CLONE}/{file}": content}, mutation.strict)
+        about, content = mutation.name, mutation.mutate(rng, self.arena.original(file))
+        if rng.random() < 0.04:
+            about, content = hostile.place(rng, self.arena.base, there=True)
+        return self._job(job, f"{file}: {about}", {f"{CLONE}/{file}": content}, mutation.strict)
 
     def _pick(self, rng: random.Random, suffix: str, kinds: Sequence[Mutation]) -> tuple[str, Job, Mutation]:
         """A file that jobs read, one of them, and what happens to the file; files of all stages alike."""
@@ -141,11 +152,7 @@ class Kinds:
 
     def resume(self, rng: random.Random) -> Case:
         """A damaged file of a resume folder whose job then resumes."""
-        jobs = [job for job in self.arena.jobs if self.arena.playable(job) and self.stopped(job)]
-        rules = sorted({job.rule for job in jobs})
-        rule = rng.choice(rules)
-        job = rng.choice([one for one in jobs if one.rule == rule])
-        left = dict(self.stopped(job))
+        job, left = self._left(rng)
         name = "progress.json" if rng.random() < 0.3 else None
         file = rng.choice([one for one in left if name is None or one.endswith(name)] or list(left))
         if rng.random() < 0.15:
@@ -155,6 +162,15 @@ class Kinds:
             mutation = rng.choice(of)
             about, left[file] = mutation.name, mutation.mutate(rng, left[file])
         return self._job(job, f"{file}: {about}", left, strict=True)
+
+    def _left(self, rng: random.Random) -> tuple[Job, dict[str, Content]]:
+        """A job with a resume folder, of stages alike, and what it leaves when it is stopped."""
+        jobs = [job for job in self.arena.jobs if job.rule in RESUMING and self.arena.playable(job)]
+        rule = rng.choice(sorted({job.rule for job in jobs}))
+        jobs = [job for job in jobs if job.rule == rule]
+        while not self.stopped(job := rng.choice(jobs)):
+            jobs.remove(job)
+        return job, dict(self.stopped(job))
 
     # Raw data
 
@@ -175,7 +191,7 @@ class Kinds:
             strict = raw.FORMATS[kind].checked or whole
         pristine = self.arena.pristine / CLONE / "data" / kind
         return Case(
-            f"{file}: {about}", {f"{CLONE}/{file}": content}, ("raw", kind), lambda: raw.prepare(kind, pristine),
+            f"{file}: {about}", {f"{CLONE}/{file}": content}, ("raw", kind), lambda: prepare(kind, pristine),
             strict=strict, outputs=[f"{raw.OUT}/{name}" for name in raw_outputs()],
             own=lambda path: path.is_relative_to(raw.OUT),
         )  # fmt: skip
@@ -186,9 +202,21 @@ class Kinds:
         """`fedscape status`, `why` or `cost` in a clone in which something is damaged."""
         about, files = self._broken_tree(rng)
         outputs = [job.outputs[0] for job in self.arena.jobs]
-        given = rng.choice([["status", "pilot"], ["status", "pilot", "--all"], ["cost", "pilot"], ["why", rng.choice(outputs)]])
+        given = rng.choice(
+            [
+                ["status", "pilot"],
+                ["status", "pilot", "--all"],
+                ["cost", "pilot"],
+                ["why", rng.choice(outputs)],
+            ]
+        )
         arguments = [*given, "--config", f"scale={SCALE}"]
-        return Case(f"{about} -> fedscape {' '.join(arguments)}", files, ("command", given[0]), lambda: command(arguments))
+        return Case(
+            f"{about} -> fedscape {' '.join(arguments)}",
+            files,
+            ("command", given[0]),
+            lambda: command(arguments),
+        )
 
     def _broken_tree(self, rng: random.Random) -> tuple[str, dict[str, Content]]:
         """Notes, resume folders, records, logs or settings that are damaged."""
@@ -196,25 +224,37 @@ class Kinds:
         if how == "note":
             return self._note(rng)
         if how == "progress":
-            jobs = [job for job in self.arena.jobs if self.arena.playable(job) and self.stopped(job)]
-            left = dict(self.stopped(rng.choice(jobs)))
+            _, left = self._left(rng)
             file = next((one for one in left if one.endswith("progress.json")), min(left))
             mutation = rng.choice(mutations.JSON)
             left[file] = mutation.mutate(rng, left[file])
             return f"{file}: {mutation.name}", left
-        of = {"record": [".snakemake/metadata/*"]}.get(how, ["results/**/*.log", "results/**/*.tsv", "config/costs.csv", "results/**/*.csv", "results/**/run.json"])
+        of = {"record": [".snakemake/metadata/*"]}.get(
+            how,
+            [
+                "results/**/*.log",
+                "results/**/*.tsv",
+                "config/costs.csv",
+                "results/**/*.csv",
+                "results/**/run.json",
+            ],
+        )
         file = rng.choice(self.arena.files(*of))
         if how == "place":
             file = rng.choice([file, str(Path(file).parent)])
             about, content = hostile.place(rng, self.arena.base)
             return f"{file}: {about}", {f"{CLONE}/{file}": content}
         mutation = rng.choice(mutations.JSON if how == "record" else mutations.BYTES)
-        return f"{file}: {mutation.name}", {f"{CLONE}/{file}": mutation.mutate(rng, self.arena.original(file))}
+        return f"{file}: {mutation.name}", {
+            f"{CLONE}/{file}": mutation.mutate(rng, self.arena.original(file))
+        }
 
     def _note(self, rng: random.Random) -> tuple[str, dict[str, Content]]:
         """A note of a job that has ended, about which somebody lies; at times without Snakemake's records."""
         job = rng.choice(self.arena.jobs)
-        folder = rng.choice([*hostile.folders(self.arena.base), str(Path(job.outputs[0]).with_name("resume"))])
+        folder = rng.choice(
+            [*hostile.folders(self.arena.base), str(Path(job.outputs[0]).with_name("resume"))]
+        )
         note: object = {"folder": folder, "outputs": list(job.outputs), "temporary": rng.random() < 0.5}
         if rng.random() < 0.4:
             note = mutations.altered(rng, note)
@@ -258,8 +298,17 @@ class Kinds:
         return Case(
             f"{file}: {mutation.name} -> {' '.join(command[2:])}", {f"{CLONE}/{file}": content},
             ("snakemake", job.number), command=command, strict=mutation.strict, outputs=job.outputs,
-            own=lambda path: owns(job, path) or "benchmarks" in path.parts or path.name == "config.yaml",
+            own=lambda path: self._makes_again(file, path),
         )  # fmt: skip
+
+    def _makes_again(self, file: str, path: Path) -> bool:
+        """Whether Snakemake writes `path` when `file` has changed: by any job that comes after it."""
+        made = {file}
+        after = [
+            job for job in self.arena.jobs if made.intersection(job.inputs) and not made.update(job.outputs)
+        ]
+        beside = "benchmarks" in path.parts or path.name == "config.yaml"
+        return beside or any(owns(job, path) for job in after)
 
     def _dry(self, about: str, files: Mapping[str, Content], config: Sequence[str] = ()) -> Case:
         # What comes last counts.
@@ -273,14 +322,28 @@ class Kinds:
 
 def read_study(config: object) -> None:
     """Read the study in the folder that we are in as `snakemake -n` does, to the jobs of each of its scales."""
-    from fedscape.errors import FedscapeError
     from fedscape.study.campaign import read_campaign
     from fedscape.study.jobs import jobs_of
 
-    try:
+    with told():
         campaign = read_campaign(Path.cwd(), config)
         for name, scale in campaign.every:
             jobs_of(campaign.get(name, scale))
+
+
+def prepare(kind: str, pristine: Path) -> None:
+    """Prepare a data set from the clone that we are in."""
+    with told():
+        raw.prepare(kind, pristine)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Errors of ours as the Snakefile, and the scripts, tell them."""
+    from fedscape.errors import FedscapeError
+
+    try:
+        yield
     except FedscapeError as error:
         sys.exit(f"fedscape: {error}")
 
@@ -305,8 +368,12 @@ def owns(job: Job, path: Path) -> bool:
     """Whether a file of the clone is a job's to write: outputs, log, resume folder, its note, points of a surface."""
     if str(path) in (*job.outputs, job.log) or path.name == "points.npz":
         return True
+    if any(path in Path(output).parents for output in job.outputs):  # an empty folder goes with its last file
+        return True
     folders = {parent for output in job.outputs for parent in (Path(output).parent, Path(output).parents[1])}
-    names = [one for one in path.parts if one.startswith(("resume", ".resume", ".tmp")) or one.endswith(".resume")]
+    names = [
+        one for one in path.parts if one.startswith(("resume", ".resume", ".tmp")) or one.endswith(".resume")
+    ]
     return "unrecorded" in path.parts or (bool(names) and any(path.is_relative_to(one) for one in folders))
 
 

@@ -79,7 +79,6 @@ STUDIES: dict[str, bytes | Callable[[Path], None]] = {
     "rounds: +1:30": _spelled("methods/fedavg/rounds", "+1:30"),
     "lr: 1:30.5": _spelled("methods/fedavg/lr", "1:30.5"),
     "lr: 1_0.5": _spelled("methods/fedavg/lr", "1_0.5"),
-    "a tag": _spelled("methods/fedavg/rounds", "!!int '4'"),
     "a merge of millions": _bomb("{{<<: [{}]}}", "{x: 1}"),
     "lists of millions": _bomb("[{}]", "[x]"),
     "a merge of itself": b"a: &a {<<: *a}\n" + SMALL.encode(),
@@ -110,11 +109,17 @@ PLACES: dict[str, object] = {
 }
 
 
-def place(rng: random.Random, base: Path) -> tuple[str, object]:
-    """What may stand where a file is wanted, a link to somebody else's among them."""
-    there = {**PLACES, "a link to a bystander's": _link(str(base / "precious" / "letters.txt"))}
-    about = rng.choice(list(there))
-    return about, there[about]
+MISSING = ("gone", "a link to itself", "a link to nothing")
+
+
+def place(rng: random.Random, base: Path, there: bool = False) -> tuple[str, object]:
+    """What may stand where a file is wanted, a link to somebody else's among them.
+
+    there: nothing of which Snakemake itself says that it is missing.
+    """
+    found = {**PLACES, "a link to a bystander's": _link(str(base / "precious" / "letters.txt"))}
+    about = rng.choice([one for one in found if not (there and one in MISSING)])
+    return about, found[about]
 
 
 def folders(base: Path) -> list[str]:
@@ -137,6 +142,5 @@ VALUES = (
 
 def config(rng: random.Random) -> list[str]:
     """Values for `--config`."""
-    keys = ["study", "scale", "data_root", "datasets", "x", "", "study.x", "__use_yte__"]
-    given = [f"{rng.choice(keys)}={rng.choice(VALUES)}" for _ in range(rng.choice([1, 1, 2]))]
-    return [rng.choice(VALUES).replace("\0", "")] if rng.random() < 0.05 else given
+    keys = ["study", "scale", "data_root", "datasets", "other", "__use_yte__"]
+    return [f"{rng.choice(keys)}={rng.choice(VALUES)}" for _ in range(rng.choice([1, 1, 2]))]

@@ -44,7 +44,9 @@ def _at(rng: random.Random, content: bytes) -> tuple[int, int]:
 
 def _flip(rng: random.Random, content: bytes) -> bytes:
     at, _ = _at(rng, content)
-    return content[:at] + bytes([content[at] ^ (1 << rng.randrange(8))]) + content[at + 1 :] if content else b"x"
+    return (
+        content[:at] + bytes([content[at] ^ (1 << rng.randrange(8))]) + content[at + 1 :] if content else b"x"
+    )
 
 
 def _zeros(rng: random.Random, content: bytes) -> bytes:
@@ -122,7 +124,7 @@ def _without_row(rng, rows):
 
 def _row_twice(rng, rows):
     at = _row(rng, rows)
-    return rows[:at] + [rows[at]] + rows[at:]
+    return [*rows[:at], rows[at], *rows[at:]]
 
 
 def _rows_of(change):
@@ -161,7 +163,13 @@ def _cell(values: Iterable[str], numbers: bool = True) -> Mutate:
     values = list(values)
 
     def mutate(rng, rows):
-        spots = [(i, j) for i, row in enumerate(rows) if i for j, cell in enumerate(row) if _number(cell) or not numbers]
+        spots = [
+            (i, j)
+            for i, row in enumerate(rows)
+            if i
+            for j, cell in enumerate(row)
+            if _number(cell) or not numbers
+        ]
         if not spots:
             return rows[:1]
         i, j = rng.choice(spots)
@@ -172,7 +180,9 @@ def _cell(values: Iterable[str], numbers: bool = True) -> Mutate:
 
 
 def _digit(rng, rows):
-    spots = [(i, j) for i, row in enumerate(rows) if i for j, cell in enumerate(row) if any(map(str.isdigit, cell))]
+    spots = [
+        (i, j) for i, row in enumerate(rows) if i for j, cell in enumerate(row) if any(map(str.isdigit, cell))
+    ]
     if not spots:
         return rows[:1]
     i, j = rng.choice(spots)
@@ -261,7 +271,9 @@ def _json(rng: random.Random, content: bytes) -> bytes:
 JSON = (
     *WHOLE,
     Mutation("another place", _json, strict=False),
-    Mutation("no object", lambda rng, content: rng.choice([b"[]", b"null", b"0", b'"x"', b"NaN", b"{}", b"[{}]"])),
+    Mutation(
+        "no object", lambda rng, content: rng.choice([b"[]", b"null", b"0", b'"x"', b"NaN", b"{}", b"[{}]"])
+    ),
     Mutation("too deep", lambda rng, content: b"[" * 100_000 + b"]" * 100_000),
     Mutation("a huge number", lambda rng, content: b'{"x": 1' + b"0" * 5000 + b"}"),
     *VALUES,
@@ -293,10 +305,14 @@ def _lying(rng: random.Random, content: bytes) -> bytes:
     elif how == "turned":
         entry["shape"] = entry["shape"][::-1] if len(set(entry["shape"])) > 1 else [1, *entry["shape"]]
     elif how == "dtype":
-        entry["dtype"] = rng.choice([one for one in ("F64", "F16", "I32", "BOOL", "x") if one != entry["dtype"]])
+        entry["dtype"] = rng.choice(
+            [one for one in ("F64", "F16", "I32", "BOOL", "x") if one != entry["dtype"]]
+        )
     elif how == "offset":
         first, last = entry["data_offsets"]
-        entry["data_offsets"] = rng.choice([[first, last + 8], [first + 4, last + 4], [last, first], [0, 2**62], []])
+        entry["data_offsets"] = rng.choice(
+            [[first, last + 8], [first + 4, last + 4], [last, first], [0, 2**62], []]
+        )
     elif how == "name":
         header[rng.choice(["x", "", f"{name}.x"])] = header.pop(name)
     elif how == "gone":
@@ -312,7 +328,9 @@ def _lying(rng: random.Random, content: bytes) -> bytes:
 def _not_finite(rng: random.Random, content: bytes) -> bytes:
     """A safetensors file of float32 with a number in it that is none."""
     header, rest = _header(content)
-    spots = [one["data_offsets"] for key, one in header.items() if key != "__metadata__" and one["dtype"] == "F32"]
+    spots = [
+        one["data_offsets"] for key, one in header.items() if key != "__metadata__" and one["dtype"] == "F32"
+    ]
     spots = [(first, last) for first, last in spots if last > first]
     if not spots:
         return content[:-1]
@@ -369,7 +387,10 @@ def _bomb(rng: random.Random, content: bytes) -> bytes:
     header = io.BytesIO()
     said = {"descr": "<f4", "fortran_order": False, "shape": (2**30,)}
     np.lib.format.write_array_header_1_0(header, said)
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(f"{name}.npy", "w") as member:
+    with (
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(f"{name}.npy", "w") as member,
+    ):
         member.write(header.getvalue() + bytes(1 << 20))
     return out.getvalue()
 
@@ -382,7 +403,9 @@ def _npy(rng: random.Random, content: bytes) -> bytes:
     start = content.index(b"'shape': ")
     head, rest = content[:start], content[start:]
     old = rest[: rest.index(b"\n")]
-    new = rng.choice([b"'shape': (1000000000000,), }", b"'shape': (3,), }", b"'shape': (-1,), }", b"'shape': (), }"])
+    new = rng.choice(
+        [b"'shape': (1000000000000,), }", b"'shape': (3,), }", b"'shape': (-1,), }", b"'shape': (), }"]
+    )
     return head + new.ljust(len(old))[: len(old)] + rest[len(old) :]
 
 
@@ -418,7 +441,9 @@ def study_text(rng: random.Random, text: str) -> str:
         elif how == "move":
             lines.insert(rng.randrange(len(lines)), lines.pop(at))
         elif how == "indent":
-            lines[at] = rng.choice([" ", "  ", "\t"]) + lines[at] if rng.random() < 0.5 else lines[at].lstrip()
+            lines[at] = (
+                rng.choice([" ", "  ", "\t"]) + lines[at] if rng.random() < 0.5 else lines[at].lstrip()
+            )
         else:
             damaged = rng.choice(ALTERED).mutate(rng, "".join(lines).encode())
             lines = [damaged.decode("utf-8", "surrogateescape")]
@@ -428,9 +453,9 @@ def study_text(rng: random.Random, text: str) -> str:
 
 def study_values(rng: random.Random, text: str) -> str:
     """A study file with one to three places of its content changed, taken out, added or filled with others."""
-    content = yaml.safe_load(text)
+    content = yaml.load(text, yaml.CSafeLoader)
     for _ in range(rng.choice([1, 1, 2, 3])):
         content = altered(rng, content, NAMES)
         if not isinstance(content, dict):
             break
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)

@@ -59,7 +59,10 @@ def _text(root: Path) -> None:
 
 
 def _posts(root: Path) -> None:
-    write_sqlite(root / "posts.sqlite", {split: {"1": ["a b c"] * 3, "2": ["b c d"] * 2} for split in ("train", "test")})
+    write_sqlite(
+        root / "posts.sqlite",
+        {split: {"1": ["a b c"] * 3, "2": ["b c d"] * 2} for split in ("train", "test")},
+    )
 
 
 def _cifar(folder: str, files: tuple[str, ...], meta: str, labels: str, names: str) -> Callable[[Path], None]:
@@ -67,7 +70,9 @@ def _cifar(folder: str, files: tuple[str, ...], meta: str, labels: str, names: s
         (root / folder).mkdir(parents=True)
         for file in files:
             data = _rng().integers(0, 256, (20, 3072), dtype=np.uint8)
-            (root / folder / file).write_bytes(pickle.dumps({"data": data, labels: [i % 10 for i in range(20)]}))
+            (root / folder / file).write_bytes(
+                pickle.dumps({"data": data, labels: [i % 10 for i in range(20)]})
+            )
         (root / folder / meta).write_bytes(pickle.dumps({names: [f"class {i}" for i in range(10)]}))
 
     return write
@@ -91,7 +96,7 @@ MNIST_FILES = {
 LETTERS = {"x": ["abc"], "y": ["d"]}
 POST = {"x": [[["<BOS>", "a", "<EOS>"]]], "y": [{"target_tokens": [["a", "<EOS>"]]}]}
 FORMATS = {
-    "femnist": Format(_leaf("femnist", {"x": [[0.5] * 784], "y": [1]}), {"folder": "femnist"}),
+    "femnist": Format(_leaf("femnist", {"x": [[0.5] * 392 + [0.1] * 392], "y": [1]}), {"folder": "femnist"}),
     "leaf-text": Format(_leaf("leaf-text", LETTERS), {"folder": "leaf-text"}),
     "reddit": Format(_leaf("reddit", POST), {"folder": "reddit", "length": 1}),
     "image-folder": Format(_images, {"folder": "pets", "size": 4, "test_fraction": 0.4}),
@@ -142,7 +147,9 @@ def prepare(kind: str, pristine: Path) -> None:
         archive.meta = {**archive.meta, "md5": published(archive.meta["filename"])[1]}
     elif kind.endswith("mnist") and kind != "femnist":
         packed = pristine / {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}[kind] / "raw"
-        published_md5 = {file: _md5(gzip.decompress((packed / f"{file}.gz").read_bytes())) for file in MNIST_FILES}
+        published_md5 = {
+            file: _md5(gzip.decompress((packed / f"{file}.gz").read_bytes())) for file in MNIST_FILES
+        }
         plugins.load("data.datasets", kind).UNPACKED_MD5 = published_md5
     prepare_dataset("mine", kind, FORMATS[kind].settings, Path("data", kind), Path(OUT))
 
@@ -152,7 +159,9 @@ def prepare(kind: str, pristine: Path) -> None:
 
 def _user_twice(content: bytes) -> bytes:
     found = json.loads(content)
-    return json.dumps({**found, "users": [*found["users"], found["users"][0]], "num_samples": [*found["num_samples"], 1]}).encode()
+    return json.dumps(
+        {**found, "users": [*found["users"], found["users"][0]], "num_samples": [*found["num_samples"], 1]}
+    ).encode()
 
 
 def _key_twice(content: bytes) -> bytes:

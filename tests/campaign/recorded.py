@@ -5,6 +5,7 @@
 
 import pickle
 import sys
+from pathlib import Path
 
 
 def record(study: str, scale: str, out: str) -> None:
@@ -36,8 +37,7 @@ def record(study: str, scale: str, out: str) -> None:
     except SystemExit as end:
         if end.code:
             raise
-    with open(out, "wb") as file:
-        pickle.dump(found, file)
+    Path(out).write_bytes(pickle.dumps(found))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """How a case ends, and whether it may: one process under limits of time and memory, and what it says."""
 
-import gc
 import os
 import re
 import resource
@@ -17,7 +16,9 @@ import psutil
 
 HANG = 10.0  # seconds beyond the undamaged run
 MEMORY = 1 << 30  # bytes beyond the undamaged run's peak
-ROOM = 6 << 30  # bytes of address space beyond: what asks for more at once is refused, so that the machine lives
+ROOM = (
+    6 << 30
+)  # bytes of address space beyond: what asks for more at once is refused, so that the machine lives
 LOOK = 0.02  # seconds between two looks at a process
 LONGEST = 1500  # characters of our line: the names that are allowed may be many
 OURS = "fedscape: "
@@ -49,7 +50,6 @@ def forked(action: Callable[[], object], cwd: Path, said: Path, seconds: float, 
     """Run an action in a forked process of this one, which has imported all that the action needs."""
     sys.stdout.flush()
     sys.stderr.flush()
-    gc.freeze()
     begin = time.monotonic()
     if child := os.fork():
         return _watched(child, said, begin, seconds, peak)
@@ -83,7 +83,9 @@ def _code(action: Callable[[], object]) -> int:
     return found if isinstance(found, int) else 0
 
 
-def called(command: Sequence[str], cwd: Path, said: Path, seconds: float, peak: int, **environment: str) -> End:
+def called(
+    command: Sequence[str], cwd: Path, said: Path, seconds: float, peak: int, **environment: str
+) -> End:
     """Run a command, with all that it starts."""
     begin = time.monotonic()
     with said.open("w") as out:
