@@ -61,7 +61,9 @@ for given in map(Path, dict.fromkeys([SETTINGS, *workflow.configfiles])) if MAIN
     if given.suffix != ".json" and (given.exists() or not workflow.configfiles):
         # Snakemake would run what such a file says. One of `--configfile` it has run already.
         if "__use_yte__" in or_exit(read_yaml, given):
-            sys.exit(f"fedscape: {given}: key '__use_yte__': templates run code; settings are plain YAML here")
+            sys.exit(
+                f"fedscape: {given}: key '__use_yte__': templates run code; settings are plain YAML here"
+            )
 
 
 configfile: SETTINGS

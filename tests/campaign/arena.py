@@ -17,6 +17,7 @@ from clone import Clone
 from raw import write_raw
 
 SCALE = "smoke"
+CLONE = "clone"  # below the base
 PRECIOUS = "precious"  # folders of a bystander, beside the clone and in it
 OWN = (Path("results"), Path(".snakemake"))  # where a call may write
 WASTE = "__pycache__"

@@ -18,8 +18,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from arena import OWN, Arena, Job, finish
-from cases import CLONE, SHARES, Case, Kinds, play
+from arena import CLONE, OWN, Arena, Job, finish
+from calls import Case, play_until_stopped
+from cases import SHARES, Kinds
 from verdict import End, called, fault, forked, line_of
 
 RIGHT, VALUE, LINE = "exit 0, right", "exit 0, another value", "one line"
@@ -146,14 +147,6 @@ class Player:
             }
             self.arena.restore()
         return self._left[job.number]
-
-
-def play_until_stopped(job: Job) -> None:
-    """Run a job's script, and have it stop as soon as something is committed."""
-    from fedscape.resume import ResumeFolder
-
-    ResumeFolder.stop_requested = lambda self: "the campaign" if self.progress else None
-    play(job)
 
 
 def import_all() -> None:

@@ -2,47 +2,25 @@
 
 import json
 import random
-import runpy
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import hostile
-import mutations
 import raw
 import yaml
-from arena import SCALE, Arena, Content, Job
-from mutations import Mutation
+from arena import CLONE, SCALE, Arena, Content, Job
+from calls import Case, command, owns, play, prepare, read_study
+from mutated_arrays import NPY, NPZ, SAFETENSORS
+from mutated_tables import CSV
+from mutated_text import JSON, altered, study_text, study_values
+from mutations import BYTES, WHOLE, Mutation
 
 STUDIES = "config/studies"
 ALONE = "alone"  # a repository of one study, below the base
-CLONE = "clone"
 RESUMING = ("pretrain", "train", "plane", "surface", "path", "barrier", "hessian")
 """Rules whose jobs may be long, and resume."""
 SLOW = 8.0  # seconds: jobs that take longer undamaged are left out
-
-
-@dataclass(frozen=True)
-class Case:
-    """What a call finds, what it is, and what may come of it.
-
-    about: what has been done, for whoever reads the report. files: below the base. undamaged: what tells the
-    same call without damage from others. outputs: below the clone; whatever they are without damage, they are
-    with it. own: whether a changed file of the clone is the call's to change.
-    """
-
-    about: str
-    files: Mapping[str, Content]
-    undamaged: tuple
-    action: Callable[[], object] | None = None  # in a forked process, or
-    command: Sequence[str] = ()  # in one of its own
-    cwd: str = CLONE
-    strict: bool = False
-    outputs: Sequence[str] = ()
-    own: Callable[[Path], bool] = lambda path: False
 
 
 class Kinds:
@@ -63,12 +41,12 @@ class Kinds:
     def study_text(self, rng: random.Random) -> Case:
         """A study file with damaged text, read by itself."""
         name, text = self._study(rng)
-        return self._alone(name, mutations.study_text(rng, text).encode("utf-8", "surrogateescape"), "text")
+        return self._alone(name, study_text(rng, text).encode("utf-8", "surrogateescape"), "text")
 
     def study_values(self, rng: random.Random) -> Case:
         """A study file with other content, read by itself."""
         name, text = self._study(rng)
-        return self._alone(name, mutations.study_values(rng, text).encode(), "values")
+        return self._alone(name, study_values(rng, text).encode(), "values")
 
     def study_hostile(self, rng: random.Random) -> Case:
         """A study file that somebody has thought about: all of these are refused."""
@@ -78,7 +56,7 @@ class Kinds:
     def settings(self, rng: random.Random) -> Case:
         """The user's settings with other content, for a study by itself."""
         config = yaml.safe_load(self.arena.original("config/config.yaml"))
-        changed = mutations.altered(rng, {**config, "scale": SCALE}, hostile.SETTINGS)
+        changed = altered(rng, {**config, "scale": SCALE}, hostile.SETTINGS)
         return self._alone(
             "pilot", self.arena.original(f"{STUDIES}/pilot.yaml"), json.dumps(changed), config=changed
         )
@@ -104,23 +82,23 @@ class Kinds:
 
     def csv(self, rng: random.Random) -> Case:
         """A damaged CSV."""
-        return self._damaged(rng, ".csv", mutations.CSV)
+        return self._damaged(rng, ".csv", CSV)
 
     def json(self, rng: random.Random) -> Case:
         """A damaged JSON file."""
-        return self._damaged(rng, ".json", mutations.JSON)
+        return self._damaged(rng, ".json", JSON)
 
     def npz(self, rng: random.Random) -> Case:
         """A damaged partition, or points of a surface."""
-        return self._damaged(rng, ".npz", mutations.NPZ)
+        return self._damaged(rng, ".npz", NPZ)
 
     def safetensors(self, rng: random.Random) -> Case:
         """Damaged models."""
-        return self._damaged(rng, ".safetensors", mutations.SAFETENSORS)
+        return self._damaged(rng, ".safetensors", SAFETENSORS)
 
     def arrays(self, rng: random.Random) -> Case:
         """A damaged prepared array; its checksum stands in dataset.json."""
-        return self._damaged(rng, ".npy", mutations.NPY)
+        return self._damaged(rng, ".npy", NPY)
 
     def _damaged(self, rng: random.Random, suffix: str, kinds: Sequence[Mutation]) -> Case:
         file, job, mutation = self._pick(rng, suffix, kinds)
@@ -158,7 +136,7 @@ class Kinds:
         if rng.random() < 0.15:
             about, left[file] = hostile.place(rng, self.arena.base)
         else:
-            of = {".json": mutations.JSON, ".csv": mutations.CSV}.get(Path(file).suffix, mutations.BYTES)
+            of = {".json": JSON, ".csv": CSV}.get(Path(file).suffix, BYTES)
             mutation = rng.choice(of)
             about, left[file] = mutation.name, mutation.mutate(rng, left[file])
         return self._job(job, f"{file}: {about}", left, strict=True)
@@ -184,15 +162,15 @@ class Kinds:
             about, strict = rng.choice(found), True
             content = raw.HOSTILE[about][1](content)
         else:
-            of = mutations.JSON if suffix == ".json" else mutations.BYTES
+            of = JSON if suffix == ".json" else BYTES
             mutation = rng.choice(of)
             about, content = mutation.name, mutation.mutate(rng, content)
-            whole = raw.FORMATS[kind].marked and mutation in mutations.WHOLE
+            whole = raw.FORMATS[kind].marked and mutation in WHOLE
             strict = raw.FORMATS[kind].checked or whole
         pristine = self.arena.pristine / CLONE / "data" / kind
         return Case(
             f"{file}: {about}", {f"{CLONE}/{file}": content}, ("raw", kind), lambda: prepare(kind, pristine),
-            strict=strict, outputs=[f"{raw.OUT}/{name}" for name in raw_outputs()],
+            strict=strict, outputs=[f"{raw.OUT}/{name}" for name in raw.ARRAYS],
             own=lambda path: path.is_relative_to(raw.OUT),
         )  # fmt: skip
 
@@ -226,7 +204,7 @@ class Kinds:
         if how == "progress":
             _, left = self._left(rng)
             file = next((one for one in left if one.endswith("progress.json")), min(left))
-            mutation = rng.choice(mutations.JSON)
+            mutation = rng.choice(JSON)
             left[file] = mutation.mutate(rng, left[file])
             return f"{file}: {mutation.name}", left
         of = {"record": [".snakemake/metadata/*"]}.get(
@@ -244,7 +222,7 @@ class Kinds:
             file = rng.choice([file, str(Path(file).parent)])
             about, content = hostile.place(rng, self.arena.base)
             return f"{file}: {about}", {f"{CLONE}/{file}": content}
-        mutation = rng.choice(mutations.JSON if how == "record" else mutations.BYTES)
+        mutation = rng.choice(JSON if how == "record" else BYTES)
         return f"{file}: {mutation.name}", {
             f"{CLONE}/{file}": mutation.mutate(rng, self.arena.original(file))
         }
@@ -257,10 +235,10 @@ class Kinds:
         )
         note: object = {"folder": folder, "outputs": list(job.outputs), "temporary": rng.random() < 0.5}
         if rng.random() < 0.4:
-            note = mutations.altered(rng, note)
+            note = altered(rng, note)
         content = json.dumps(note).encode()
         if rng.random() < 0.2:
-            mutation = rng.choice(mutations.BYTES)
+            mutation = rng.choice(BYTES)
             content = mutation.mutate(rng, content)
         file = f"{CLONE}/results/pilot/{SCALE}/unrecorded/{rng.randrange(10**6):06}.json"
         files: dict[str, Content] = {file: content}
@@ -274,7 +252,7 @@ class Kinds:
         """`snakemake -n` with a damaged study file among the others."""
         name = rng.choice(self.studies)
         text = self.arena.original(f"{STUDIES}/{name}.yaml").decode()
-        how = rng.choice([mutations.study_text, mutations.study_values])
+        how = rng.choice([study_text, study_values])
         content = how(rng, text).encode("utf-8", "surrogateescape")
         return self._dry(f"{name}: {how.__name__}", {f"{CLONE}/{STUDIES}/{name}.yaml": content})
 
@@ -289,8 +267,8 @@ class Kinds:
     def snakemake_job(self, rng: random.Random) -> Case:
         """A damaged file, and Snakemake asked for what is made from it."""
         suffix, kinds = rng.choice([
-            (".csv", mutations.CSV), (".safetensors", mutations.SAFETENSORS), (".npz", mutations.NPZ),
-            (".npy", mutations.NPY), (".json", mutations.JSON),
+            (".csv", CSV), (".safetensors", SAFETENSORS), (".npz", NPZ),
+            (".npy", NPY), (".json", JSON),
         ])  # fmt: skip
         file, job, mutation = self._pick(rng, suffix, kinds)
         content = mutation.mutate(rng, self.arena.original(file))
@@ -315,73 +293,6 @@ class Kinds:
         given = ["-n", "pilot", "--config", f"scale={SCALE}", *config]
         command = [sys.executable, "-m", "snakemake", *given]
         return Case(f"{about} -> snakemake {' '.join(given)}", files, ("dry",), command=command)
-
-
-# What the forked processes do
-
-
-def read_study(config: object) -> None:
-    """Read the study in the folder that we are in as `snakemake -n` does, to the jobs of each of its scales."""
-    from fedscape.study.campaign import read_campaign
-    from fedscape.study.jobs import jobs_of
-
-    with told():
-        campaign = read_campaign(Path.cwd(), config)
-        for name, scale in campaign.every:
-            jobs_of(campaign.get(name, scale))
-
-
-def prepare(kind: str, pristine: Path) -> None:
-    """Prepare a data set from the clone that we are in."""
-    with told():
-        raw.prepare(kind, pristine)
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Errors of ours as the Snakefile, and the scripts, tell them."""
-    from fedscape.errors import FedscapeError
-
-    try:
-        yield
-    except FedscapeError as error:
-        sys.exit(f"fedscape: {error}")
-
-
-def play(job: Job) -> None:
-    """Run a job's script in the clone that we are in, with its outputs gone, as Snakemake does."""
-    for output in job.outputs:
-        Path(output).unlink(missing_ok=True)
-    seen = SimpleNamespace(**vars(job.snakemake))
-    runpy.run_path(job.script, {"snakemake": seen}, run_name="__main__")
-
-
-def command(arguments: Sequence[str]) -> int:
-    """The command `fedscape` in the clone that we are in."""
-    from fedscape import cli
-
-    cli._use_library_of_this_clone = lambda: None  # it is: the clone is a copy
-    return cli.main(arguments)
-
-
-def owns(job: Job, path: Path) -> bool:
-    """Whether a file of the clone is a job's to write: outputs, log, resume folder, its note, points of a surface."""
-    if str(path) in (*job.outputs, job.log) or path.name == "points.npz":
-        return True
-    if any(path in Path(output).parents for output in job.outputs):  # an empty folder goes with its last file
-        return True
-    folders = {parent for output in job.outputs for parent in (Path(output).parent, Path(output).parents[1])}
-    names = [
-        one for one in path.parts if one.startswith(("resume", ".resume", ".tmp")) or one.endswith(".resume")
-    ]
-    return "unrecorded" in path.parts or (bool(names) and any(path.is_relative_to(one) for one in folders))
-
-
-def raw_outputs() -> tuple[str, ...]:
-    """The arrays of a prepared data set; its description quotes the md5 of the raw files."""
-    return (
-        "train-inputs.npy", "train-labels.npy", "train-clients.npy", "test-inputs.npy", "test-labels.npy",
-    )  # fmt: skip
 
 
 SHARES = {

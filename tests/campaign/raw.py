@@ -16,6 +16,8 @@ from PIL import Image
 from test_word_datasets import write_sqlite
 
 OUT = "results/data/mine"
+ARRAYS = ("train-inputs.npy", "train-labels.npy", "train-clients.npy", "test-inputs.npy", "test-labels.npy")
+"""What is prepared, but for the description, which quotes the md5 of the raw files."""
 
 
 @dataclass(frozen=True)
