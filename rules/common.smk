@@ -40,13 +40,30 @@ def or_exit(function, *arguments):
         sys.exit(f"fedscape: {error}")
 
 
+def exit_if_read_only(folder, instead):
+    """End where a folder, or the one that it will be made in, cannot be written to.
+
+    Snakemake would end with a traceback.
+    """
+    there = next(one for one in (folder, *folder.parents) if one.is_dir())
+    if not os.access(there, os.W_OK):
+        sys.exit(f"fedscape: {there}: cannot be written to; make it writable, or {instead}")
+
+
 # All is checked once, before the first job; a job, in a process of its own, reads its own study and no other.
 MAIN = workflow.is_main_process
+
+if MAIN:
+    exit_if_read_only(Path(".snakemake"), "work in a clone of your own")
 
 # Snakemake names no line of a file that is no YAML, and takes the last of two equal keys.
 for given in map(Path, dict.fromkeys([SETTINGS, *workflow.configfiles])) if MAIN else ():
     if given.suffix != ".json" and (given.exists() or not workflow.configfiles):
-        or_exit(read_yaml, given)
+        # Snakemake would run what such a file says. One of `--configfile` it has run already.
+        if "__use_yte__" in or_exit(read_yaml, given):
+            sys.exit(
+                f"fedscape: {given}: key '__use_yte__': templates run code; settings are plain YAML here"
+            )
 
 
 configfile: SETTINGS
@@ -70,15 +87,13 @@ def write_settings(workflow):
 
     No job's output, so it makes nothing run again; `-n` does not come here.
     """
-    names = {(job.wildcards.get("study"), job.wildcards.get("scale")) for job in workflow.dag.needrun_jobs()}
+    jobs = list(workflow.dag.needrun_jobs())
+    names = {(job.wildcards.get("study"), job.wildcards.get("scale")) for job in jobs}
     made_with = {**commit(), **versions()}
+    if any(job.rule.name == "dataset" for job in jobs):
+        exit_if_read_only(Path("results", "data", "logs"), "link results to elsewhere")
     for study, scale in sorted(one for one in names if all(one)):
-        folder = Path("results", study, scale)
-        there = next(one for one in (folder, *folder.parents) if one.is_dir())
-        if not os.access(there, os.W_OK):  # Snakemake would end with a traceback
-            sys.exit(
-                f"fedscape: {there}: cannot be written to; make it writable, or link results to elsewhere"
-            )
+        exit_if_read_only(Path("results", study, scale), "link results to elsewhere")
         try:
             write_resolved(CAMPAIGN.get(study, scale), made_with)
         except OSError as error:

@@ -4,6 +4,8 @@ import io
 import json
 import os
 import pickle
+import subprocess
+import sys
 import tarfile
 import zipfile
 
@@ -112,6 +114,31 @@ def test_templates_in_a_study_are_text(tmp_path, trap):
     repository = Repository(tmp_path)
     assert repository.read({**STUDY, "title": code}).get("pilot", "paper").title == code
     assert "unknown key '__use_yte__'" in refusal(repository.read, {**STUDY, "__use_yte__": True})
+
+
+# What SECURITY.md warns of: if one of these ends to be so, the warning can go
+
+
+def snakemake(folder, *arguments) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments], cwd=folder, capture_output=True, check=False
+    )
+
+
+def test_a_snakemake_folder_is_code(tmp_path):
+    plugin = tmp_path / ".snakemake" / "pip-deployments" / "snakemake_executor_plugin_theirs"
+    plugin.mkdir(parents=True)
+    (plugin / "__init__.py").write_text(f"import os; os.mkdir({str(tmp_path / 'sprung')!r})\n")
+    snakemake(tmp_path, "--version")
+    assert (tmp_path / "sprung").exists()
+
+
+def test_a_configfile_is_code(tmp_path):
+    (tmp_path / "Snakefile").write_text("")
+    code = f"__use_yte__: true\n__definitions__:\n  - import os; os.mkdir({str(tmp_path / 'sprung')!r})\n"
+    (tmp_path / "theirs.yaml").write_text(code)
+    snakemake(tmp_path, "-n", "--configfile", "theirs.yaml")
+    assert (tmp_path / "sprung").exists()
 
 
 # CIFAR's files are pickles: checked by md5, and then still read by an unpickler that knows arrays alone

@@ -20,6 +20,10 @@ CASES = {
         {"mine.yaml": "scale: smoke\nscale: quick\n"}, ["--configfile", "mine.yaml"],
         "mine.yaml:2: key 'scale' stands twice",
     ),
+    "settings that are a template": (
+        {SETTINGS: "__use_yte__: true\n__definitions__:\n  - open('results/owned', 'w')\n"}, [],
+        "config/config.yaml: key '__use_yte__': templates run code; settings are plain YAML here",
+    ),
     "a study above its folder": (
         {}, ["--config", "study=../pilot"],
         "config/config.yaml or --config: study: unknown study '../pilot'; did you mean 'pilot'?",

@@ -74,7 +74,10 @@ class Faulty(Clone):
 
     def failed(self, message: str, *arguments: str) -> str:
         """What is said by a run that must fail, with one line of ours."""
-        done = self.make(*arguments, check=False)
+        return self.refused(self.make(*arguments, check=False), message)
+
+    def refused(self, done: subprocess.CompletedProcess, message: str) -> str:
+        """What is said by a run that has failed, as it must, with one line of ours."""
         assert done.returncode == 1, done.stdout[-3000:]
         assert "Traceback" not in done.stdout, done.stdout[-3000:]
         (line,) = {line for line in done.stdout.splitlines() if line.startswith("fedscape: ")}
@@ -118,6 +121,15 @@ def stopped(driver: subprocess.Popen) -> Iterator[None]:
     assert driver.wait(PATIENCE) == 0
 
 
+def as_ordinary_user() -> list[str]:
+    """What to put in front of a command that may not write where permissions say so, as root may."""
+    if os.geteuid():
+        return []
+    if not shutil.which("setpriv"):
+        pytest.skip("root may write everywhere, and there is no setpriv to give that up")
+    return ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
+
+
 def killed(driver: subprocess.Popen) -> None:
     with suppress(ProcessLookupError):
         os.killpg(driver.pid, signal.SIGKILL)
@@ -152,6 +164,30 @@ def test_results_that_cannot_be_written_to_are_named(faulty):
     with mounted(results, "--bind", str(results)):
         subprocess.run(["mount", "-o", "remount,ro,bind", str(results)], check=True)
         faulty.failed("results/faults/smoke: cannot be written to; make it writable")
+    faulty.assert_right()
+
+
+@pytest.mark.parametrize(
+    ("folder", "wanted", "instead"),
+    [
+        (".snakemake", ["-n"], "work in a clone of your own"),
+        ("results/data/logs", ["results/data/digits/dataset.json", "--force"], "link results to elsewhere"),
+        ("results/faults/smoke", [TABLE, "--force"], "link results to elsewhere"),
+    ],
+)
+def test_what_an_ordinary_user_may_not_write_to_is_named(faulty, folder, wanted, instead):
+    path = faulty.folder / folder
+    mode = path.stat().st_mode
+    path.chmod(0o555)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", *wanted, "--configfile", "mine.yaml"]
+    try:
+        done = subprocess.run(
+            [*as_ordinary_user(), *command], cwd=faulty.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, check=False,
+        )  # fmt: skip
+    finally:
+        path.chmod(mode)
+    faulty.refused(done, f"{folder}: cannot be written to; make it writable, or {instead}")
     faulty.assert_right()
 
 
