@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_figures import LABELS, drawn, rounds_frame
 
-from fedscape.tables import claims_page as claims
 from fedscape.columns import IDENTITY
+from fedscape.tables import claims_page as claims
 from fedscape.tables.estimate import estimate
 from fedscape.tables.markdown import escaped, markdown_table
 from fedscape.tables.summary import SHOWN, summary_text
