@@ -20,9 +20,16 @@ from pathlib import Path
 
 from arena import CLONE, OWN, Arena, Job, finish
 from calls import Case, play_until_stopped
-from cases import SHARES, Kinds
+from cases import Kinds
+from hostile import SMALL
 from verdict import End, called, fault, forked, line_of
 
+SHARES = {
+    "study-text": 1500, "study-values": 1500, "study-hostile": 400, "settings": 600, "csv": 2000, "json": 300,
+    "npz": 500, "safetensors": 700, "arrays": 300, "resume": 500, "raw": 500, "command": 200,
+    "snakemake-study": 400, "snakemake-config": 250, "snakemake-notes": 150, "snakemake-job": 200,
+}  # fmt: skip
+"""Of 10,000 cases; those called snakemake-... are whole calls of Snakemake."""
 RIGHT, VALUE, LINE = "exit 0, right", "exit 0, another value", "one line"
 FINE = (RIGHT, VALUE, LINE)
 LONG = 600.0  # seconds that an undamaged call may take
@@ -109,8 +116,6 @@ class Player:
 
     def _sound(self, case: Case) -> Undamaged:
         if case.undamaged[0] == "alone" and case.undamaged[1] == "mine":
-            from hostile import SMALL
-
             self.arena.apply({name: SMALL.encode() for name in case.files})
         elif case.undamaged[0] == "alone":
             name = f"config/studies/{case.undamaged[1]}.yaml"

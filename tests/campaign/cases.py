@@ -293,11 +293,3 @@ class Kinds:
         given = ["-n", "pilot", "--config", f"scale={SCALE}", *config]
         command = [sys.executable, "-m", "snakemake", *given]
         return Case(f"{about} -> snakemake {' '.join(given)}", files, ("dry",), command=command)
-
-
-SHARES = {
-    "study-text": 1500, "study-values": 1500, "study-hostile": 400, "settings": 600, "csv": 2000, "json": 300,
-    "npz": 500, "safetensors": 700, "arrays": 300, "resume": 500, "raw": 500, "command": 200,
-    "snakemake-study": 400, "snakemake-config": 250, "snakemake-notes": 150, "snakemake-job": 200,
-}  # fmt: skip
-"""Of 10,000 cases; those called snakemake-... are whole calls of Snakemake."""
