@@ -45,12 +45,7 @@ for study in CAMPAIGN.targets if MAIN else ():
             targets_of(study),
 
 
-onstart:
-    gc.enable()
-    settle()
-    write_settings(workflow)
-
-
+include: "rules/run.smk"
 include: "rules/data.smk"
 include: "rules/initial.smk"
 include: "rules/train.smk"

@@ -12,13 +12,10 @@ sys.path.insert(0, SOURCE)
 # Scripts run in processes of their own and import the library of this clone, whichever is installed.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")])))
 
-from fedscape.command.settle import settle
 from fedscape.errors import FedscapeError
-from fedscape.provenance import commit, versions
 from fedscape.study import paths
 from fedscape.study.campaign import Campaign, check_file, read_campaign
 from fedscape.study.files import read_yaml
-from fedscape.study.resolved import write_resolved
 from fedscape.study.stages import STAGES
 from fedscape.study.stages import tracked as tracked_strings
 from fedscape.study.tables import OF_EVERY_STUDY
@@ -72,32 +69,6 @@ configfile: SETTINGS
 CAMPAIGN = or_exit(read_campaign if MAIN else Campaign, ROOT, config)
 
 STUDIES = "|".join(CAMPAIGN.studies)
-
-
-onsuccess:
-    settle()
-
-
-onerror:
-    settle()
-
-
-def write_settings(workflow):
-    """Before the first job: `config.yaml` beside the results of each study that has jobs to run.
-
-    No job's output, so it makes nothing run again; `-n` does not come here.
-    """
-    jobs = list(workflow.dag.needrun_jobs())
-    names = {(job.wildcards.get("study"), job.wildcards.get("scale")) for job in jobs}
-    made_with = {**commit(), **versions()}
-    if any(job.rule.name == "dataset" for job in jobs):
-        exit_if_read_only(Path("results", "data", "logs"), "link results to elsewhere")
-    for study, scale in sorted(one for one in names if all(one)):
-        exit_if_read_only(Path("results", study, scale), "link results to elsewhere")
-        try:
-            write_resolved(CAMPAIGN.get(study, scale), made_with)
-        except OSError as error:
-            sys.exit(f"fedscape: results/{study}/{scale}/config.yaml cannot be written ({error})")
 
 
 def study_of(wildcards):

@@ -4,8 +4,11 @@ import errno
 import json
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
+
+from fedscape.errors import FedscapeError
 
 LARGEST = 1 << 26  # bytes of a text that is read as a whole
 
@@ -36,6 +39,25 @@ def json_object(path: str | Path) -> dict:
 def is_regular(path: str | Path) -> bool:
     """Whether there is a regular file, or a link to one, whatever the path is."""
     return os.path.isfile(path)  # noqa: PTH113 (pathlib's raises OSError for names that are too long)
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether `path` lies strictly inside `folder`, wherever links on the way to either lead."""
+    return folder.resolve() in path.resolve().parents
+
+
+def check_links(folders: Iterable[Path]) -> None:
+    """Refuse folders below `results` that a link leads out of it; `results` itself may be a link.
+
+    Who writes and deletes there would do it in somebody's own folders.
+    """
+    for folder in folders:
+        try:
+            inside = is_inside(folder, Path("results"))
+        except (OSError, RuntimeError):  # links in a circle
+            inside = False
+        if not inside:
+            raise FedscapeError(f"{folder}: a link leads out of results; remove it, or link results itself")
 
 
 def _opened(path: str, flags: int) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from fedscape.errors import FedscapeError
 from fedscape.files import write_json
 from fedscape.locks import LOCK
-from fedscape.regular import read_regular
+from fedscape.regular import is_inside, read_regular
 
 PROGRESS = "progress.json"
 
@@ -60,12 +60,6 @@ def is_resume_folder(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return (folder / LOCK).is_file() and not (folder / LOCK).is_symlink()
-
-
-def is_inside(path: Path, folder: Path) -> bool:
-    """Whether `path` lies strictly inside `folder`, wherever links on the way to either lead."""
-    path, folder = path.resolve(), folder.resolve()
-    return folder in path.parents
 
 
 def remove(folder: Path, inside: Path) -> None:

@@ -32,7 +32,7 @@ REFUSED = [
     ({"datasets": {"mine": {"kind": "../digits"}}}, "datasets.mine: unknown dataset '../digits'; did you mean 'digits'?"),
     ({"datasets": {"mine": {"kind": "image-folder"}}}, "datasets.mine: key 'folder' is missing"),
     ({"datasets": {"mine": {**FOLDER, "folder": 5}}}, "datasets.mine.folder: got 5, expected text"),
-    ({"datasets": {"mine": {**FOLDER, "size": 0}}}, "datasets.mine: size must be >= 1, got 0"),
+    ({"datasets": {"mine": {**FOLDER, "size": 0}}}, "datasets.mine: size must be >= 1 and <= 4096, got 0"),
     ({"datasets": {"mine": {**FOLDER, "size": "big"}}}, "datasets.mine.size: got 'big', expected a whole number"),
     ({"datasets": {"mine": {**FOLDER, "test_fraction": 1}}}, "datasets.mine: test_fraction must be > 0 and < 1, got 1.0"),
     ({"datasets": {"mine": {**FOLDER, "sice": 5}}}, "datasets.mine: unknown key 'sice'; did you mean 'size'? allowed: kind, folder, size, "),

@@ -149,27 +149,6 @@ def test_a_job_begins_by_making_its_records_void(monkeypatch):
     assert all(record_of(output).is_void for output in snakemake.output)  # until Snakemake replaces them
 
 
-@pytest.mark.parametrize("linked", ["the outputs' folder", "a folder above it"])
-def test_a_job_writes_nothing_where_a_link_leads_out_of_its_results(tmp_path, monkeypatch, capsys, linked):
-    monkeypatch.setattr("fedscape.job.keep_freed_memory", lambda: None)
-    (tmp_path / "mine" / "a").mkdir(parents=True)
-    link = Path("results/s/quick/runs/a" if linked == "the outputs' folder" else "results/s/quick/runs")
-    link.parent.mkdir(parents=True)
-    link.symlink_to(tmp_path / "mine" if link.name == "runs" else tmp_path / "mine" / "a")
-    wildcards = SimpleNamespace(
-        study="s", scale="quick", get=lambda name, other=None: {"study": "s"}.get(name)
-    )
-    snakemake = SimpleNamespace(
-        output=["results/s/quick/runs/a/final.safetensors"], log=["job.log"], threads=1, input=[],
-        rule="train", wildcards=wildcards, params=SimpleNamespace(settings=[]),
-    )  # fmt: skip
-    with pytest.raises(SystemExit), job(snakemake):
-        raise AssertionError("the job began")
-    assert Path("job.log").read_text() == (
-        "fedscape: results/s/quick/runs/a/final.safetensors: a link leads out of results/s/quick; remove the link\n"
-    )
-
-
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
 def test_an_input_that_is_no_file_is_one_line(fail, tmp_path, kind):
     odd = tmp_path / "odd"

@@ -342,3 +342,22 @@ def test_a_job_that_ended_without_snakemake_runs_again_from_what_it_kept(faulty)
     assert "finished before; its outputs are put in place again" in (faulty.folder / LOG).read_text()
     faulty.assert_right()
     assert not list((faulty.folder / "results/faults/smoke/unrecorded").iterdir())
+
+
+@pytest.mark.parametrize(
+    "link", ["results/faults/smoke/tables", "results/faults", "results/faults/smoke/logs/drift"]
+)
+def test_nothing_is_written_or_deleted_where_a_link_leads_out_of_results(faulty, tmp_path, link):
+    folder, mine = faulty.folder / link, tmp_path / "mine"
+    shutil.move(folder, mine)
+    folder.symlink_to(mine)
+    before = everything(mine)
+    try:
+        faulty.failed(
+            "a link leads out of results; remove it, or link results itself", "--forcerun", "tables", "drift"
+        )
+        assert everything(mine) == before
+    finally:
+        folder.unlink()
+        shutil.move(mine, folder)
+    faulty.assert_right()
