@@ -1,4 +1,4 @@
-"""What of a rule can change a result is tracked, or refused here: last, when all rules are known.
+"""What can change a result is tracked, or refused here: last, when all rules are known.
 
 What a job computes depends on its inputs, its settings and the digest of its stage's script and of all that
 this imports. So a rule runs that script, and nothing else. How many threads it is granted changes no result
@@ -11,7 +11,7 @@ def check_rule(one):
     if one.norun or Path(str(one.snakefile)).parent != ROOT / "rules":
         return
     stage = getattr(one.params.get("settings"), "stage", None)
-    where = f"fedscape: rules/{Path(str(one.snakefile)).name}: rule {one.name}"
+    where = f"fedscape: rules/{Path(str(one.snakefile)).name}, rule {one.name}"
     if stage is None:
         sys.exit(f"{where}: no settings=tracked(...) in its params, by which its results are compared")
     script = f"../workflow/scripts/{stage}.py"

@@ -64,7 +64,7 @@ def play(job: Job) -> None:
     """Run a job's script in the clone that we are in, with its outputs gone, as Snakemake does."""
     for output in job.outputs:
         Path(output).unlink(missing_ok=True)
-    seen = SimpleNamespace(**vars(job.snakemake))
+    seen = SimpleNamespace(rule=job.rule, **vars(job.snakemake))
     runpy.run_path(job.script, {"snakemake": seen}, run_name="__main__")
 
 

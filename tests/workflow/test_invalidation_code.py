@@ -134,4 +134,4 @@ def test_a_rule_runs_the_script_whose_digest_is_compared_or_nothing(marked, work
     with marked.edited("rules/drift.smk", change):
         done = marked.snakemake("-n", "pilot", check=False)
     assert done.returncode == 1 and "Traceback" not in done.stdout
-    assert done.stdout.splitlines()[-1].startswith(f"fedscape: rules/drift.smk: rule drift: {line}")
+    assert done.stdout.splitlines()[-1].startswith(f"fedscape: rules/drift.smk, rule drift: {line}")
