@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -116,8 +117,8 @@ def read_csv(
             raise ValueError("NUL bytes in it")
         text = text.removesuffix(CSV_END)
         # pandas takes the first cell of rows that are too long for an index, and fills up those too short.
-        header = next(csv.reader(io.StringIO(text)), [])
-        lengths = sorted({len(row) for row in csv.reader(io.StringIO(text))})
+        header, *rows = [*csv.reader(io.StringIO(text))] or [[]]
+        lengths = sorted({len(row) for row in (header, *rows)})
         if len(lengths) > 1:
             raise ValueError(f"rows of {lengths[0]} and of {lengths[-1]} cells")
         if twice := [name for name in header if header.count(name) > 1]:
@@ -133,22 +134,25 @@ def read_csv(
             raise ValueError("a row stands there twice")
         for name, type_ in types.items():
             if name in frame:
-                _check_cells(frame[name].dropna(), type_)
+                _check_cells(name, [row[header.index(name)] for row in rows], type_)
     return frame
 
 
-def _check_cells(cells: "pd.Series", type_: str) -> None:
-    """Raise ValueError at the first cell that is not of the column's type."""
+def _check_cells(name: str, texts: Sequence[str], type_: str) -> None:
+    """Raise ValueError at the first cell of a column, as it stands in the file, that is not of its type."""
     import pandas as pd
 
+    cells = pd.Series(texts, dtype="object")
     if type_ == TEXT:
         return
-    texts = cells.astype(str)
     if type_ == FLAG:
-        wrong, what = texts[~texts.str.lower().isin(["true", "false"])], "neither true nor false"
+        right, what = cells.str.lower().isin(["true", "false"]), "neither true nor false"
     else:
-        wrong, what = texts[pd.to_numeric(texts, errors="coerce").isna()], "no number"
+        # pandas takes `nan` and `1e999` for numbers; what is not finite has one spelling each in our files.
+        right = pd.to_numeric(cells, errors="coerce").abs().lt(math.inf) | cells.isin(["inf", "-inf"])
+        what = "no number"
         if type_ == SEED:
-            wrong = wrong[wrong != "*"]
+            right |= cells == "*"
+    wrong = cells[~right & (cells != "")]
     if len(wrong):
-        raise ValueError(f"column {cells.name}: '{wrong.iloc[0]}' is {what}")
+        raise ValueError(f"column {name}: '{wrong.iloc[0]}' is {what}")

@@ -81,7 +81,10 @@ class Arena:
                 content(path)
             elif content is not None:
                 path.write_bytes(content)
-        self._given = {Path(name): _content(self.base / name) for name in files}
+        given = {Path(name) for name in files}
+        # With a folder goes what lay in it.
+        given |= {path for path in self.stamps if not given.isdisjoint(path.parents)}
+        self._given = {path: _content(self.base / path) for path in given}
 
     def changes(self) -> list[Path]:
         """What a call has changed below the base: made, gone, or other content; times alone do not count."""
