@@ -117,7 +117,7 @@ CSV = (
     Mutation("NUL bytes", lambda rng, content: zeros(rng, content)),
     Mutation("no number", _cell(["nan", "NaN", "1e999", "-1e999", "Infinity", "abc", "1,5", "0x10", "1_0", "True", "--"])),
     Mutation("infinity", _cell(["inf", "-inf"]), strict=False),
-    Mutation("an empty cell", _cell([""])),
+    Mutation("an empty cell", _cell([""]), strict=False),  # a value that is missing
     Mutation("a quote", _cell(['"', '"a', 'a"b'])),
     Mutation("a control character", _cell(["\x1b[31m", "\x00", "\u2028", "\x7f"])),
     Mutation("a very long cell", _cell(["9" * 5000, "x" * 200_000])),
