@@ -43,21 +43,21 @@ def is_regular(path: str | Path) -> bool:
 
 def is_inside(path: Path, folder: Path) -> bool:
     """Whether `path` lies strictly inside `folder`, wherever links on the way to either lead."""
-    return folder.resolve() in path.resolve().parents
+    try:
+        return folder.resolve() in path.resolve().parents
+    except (OSError, RuntimeError):  # links in a circle
+        return False
 
 
-def check_links(folders: Iterable[Path]) -> None:
-    """Refuse folders below `results` that a link leads out of it; `results` itself may be a link.
+def check_links(paths: Iterable[Path]) -> None:
+    """Refuse files and folders below `results` that are links, or behind one; `results` itself may be one.
 
-    Who writes and deletes there would do it in somebody's own folders.
+    Who writes and deletes there would do it in somebody's own folders, or in another study's.
     """
-    for folder in folders:
-        try:
-            inside = is_inside(folder, Path("results"))
-        except (OSError, RuntimeError):  # links in a circle
-            inside = False
-        if not inside:
-            raise FedscapeError(f"{folder}: a link leads out of results; remove it, or link results itself")
+    for path in paths:
+        for one in (path, *path.parents):
+            if one.is_symlink() and one != Path("results"):
+                raise FedscapeError(f"{one}: a link leads elsewhere; remove it, or link results itself")
 
 
 def _opened(path: str, flags: int) -> int:

@@ -39,6 +39,7 @@ DRIFT, TABLE = (
 )
 COMPARED = (TRAJECTORY, ROUNDS, f"{RUN}/final.safetensors", f"{RUN}/clients.safetensors", DRIFT, TABLE)
 LOG = "results/faults/smoke/logs/train/digits_convnet_iid_random_fedavg_seed0.log"
+BENCHMARK = "results/faults/smoke/benchmarks/train/digits_convnet_iid_random_fedavg_seed0.tsv"
 PATIENCE = 600  # seconds until a job must have come so far
 
 
@@ -345,19 +346,24 @@ def test_a_job_that_ended_without_snakemake_runs_again_from_what_it_kept(faulty)
 
 
 @pytest.mark.parametrize(
-    "link", ["results/faults/smoke/tables", "results/faults", "results/faults/smoke/logs/drift"]
+    ("link", "where"),
+    [
+        ("results/faults/smoke/tables", "outside"),
+        ("results/faults", "outside"),
+        ("results/faults/smoke/logs/drift", "results"),
+        (BENCHMARK, "outside"),
+    ],
 )
-def test_nothing_is_written_or_deleted_where_a_link_leads_out_of_results(faulty, tmp_path, link):
-    folder, mine = faulty.folder / link, tmp_path / "mine"
-    shutil.move(folder, mine)
-    folder.symlink_to(mine)
-    before = everything(mine)
+def test_nothing_is_written_or_deleted_where_a_link_leads_elsewhere(faulty, tmp_path, link, where):
+    place, mine = faulty.folder / link, (tmp_path if where == "outside" else faulty.folder / "results") / "m"
+    shutil.move(place, mine)
+    place.symlink_to(mine)
+    before = everything(tmp_path, faulty.folder / "results")
     try:
-        faulty.failed(
-            "a link leads out of results; remove it, or link results itself", "--forcerun", "tables", "drift"
-        )
-        assert everything(mine) == before
+        said = "a link leads elsewhere; remove it, or link results itself"
+        faulty.failed(f"{link}: {said}", "--forcerun", "tables", "drift", "partition", "train")
+        assert everything(tmp_path, faulty.folder / "results") == before
     finally:
-        folder.unlink()
-        shutil.move(mine, folder)
+        place.unlink()
+        shutil.move(mine, place)
     faulty.assert_right()
