@@ -25,6 +25,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)  # what lies there may be a link of a stranger's, and lead anywhere
     try:
         yield temporary
         with temporary.open("rb") as written:
