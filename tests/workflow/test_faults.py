@@ -244,7 +244,7 @@ def test_a_damaged_result_is_named_and_made_again(faulty, file, target, message)
     path = faulty.folder / file
     path.write_bytes(path.read_bytes()[:-10])
     said = faulty.failed(message, target)
-    assert "delete the file to make it again" in said
+    assert "delete the file to have it rebuilt" in said
     path.unlink()  # as the line says
     faulty.make(target)  # Snakemake makes again what is asked for, and what that needs
     faulty.assert_right()
