@@ -3,7 +3,7 @@
 from fedscape.command.settle import settle
 from fedscape.ended import NOTES
 from fedscape.provenance import commit, versions
-from fedscape.regular import check_links
+from fedscape.regular import check_kinds, check_links
 from fedscape.study.resolved import write_resolved
 
 
@@ -14,12 +14,13 @@ def studies_of(jobs):
 
 
 def check_places(jobs):
-    """End where a job would write through a link below `results`, or where it may not write."""
+    """End where a job would write through a link below `results`, or where it cannot write."""
     # Snakemake removes outputs and logs first, be they links, but writes into a benchmark that is there.
     benchmarks = {Path(str(job.benchmark)) for job in jobs if job.benchmark}
-    folders = {Path(str(path)).parent for job in jobs for path in (*job.output, *job.log)}
+    files = {Path(str(path)) for job in jobs for path in (*job.output, *job.log)}
     notes = {Path("results", study, scale, NOTES) for study, scale in studies_of(jobs)}
-    or_exit(check_links, sorted(folders | benchmarks | notes))
+    or_exit(check_links, {file.parent for file in files} | benchmarks | notes)
+    or_exit(check_kinds, files | benchmarks)
     if any(job.rule.name == "dataset" for job in jobs):
         exit_if_read_only(Path("results", "data", "logs"), "link results to elsewhere")
 

@@ -305,6 +305,28 @@ def test_who_only_looks_writes_and_removes_nothing(faulty, hostile, command):
         assert "no Snakemake was there when its job ended" in said
 
 
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("results/faults/smoke/logs", "not a folder, where files are to be written"),
+        ("results/faults/smoke/logs/tables.log", "a folder, where a file is to be written"),
+    ],
+)
+def test_what_is_in_the_way_of_a_file_is_named(faulty, tmp_path, place, line):
+    path = faulty.folder / place
+    was_folder = path.is_dir()
+    shutil.move(path, tmp_path / "away")
+    if was_folder:
+        path.touch()
+    else:
+        (path / "mine").mkdir(parents=True)
+    try:
+        faulty.failed(f"{place}: {line}; remove it", "--forcerun", "tables")
+    finally:
+        path.unlink() if was_folder else shutil.rmtree(path)
+        shutil.move(tmp_path / "away", path)
+
+
 def test_a_run_says_which_notes_are_none_of_ours_and_leaves_them(faulty, hostile):
     (faulty.folder / TABLE).unlink()
     before = everything(hostile)
