@@ -72,4 +72,5 @@ def read_note(path: Path) -> Ended | None:
 
 def _is_below(path: str, folder: Path) -> bool:
     parts = Path(path).parts
-    return parts[: len(folder.parts)] == folder.parts and ".." not in parts and "\0" not in path
+    is_name = "\0" not in path and path.isascii()  # as all names of results are
+    return is_name and parts[: len(folder.parts)] == folder.parts and ".." not in parts

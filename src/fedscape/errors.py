@@ -1,15 +1,21 @@
 """The one error a user is meant to read."""
 
+LONGEST, END = 1_200, 300  # characters of a message, and of its end if it is longer
+
 
 class FedscapeError(Exception):
     """Bad input, in one line: what is wrong, where (file, key, value), and what is allowed.
 
     Names and values in a message may come from files of strangers: what does not print is spelled out, so
-    that no line break makes two lines of it and no escape sequence reaches a terminal.
+    that no line break makes two lines of it and no escape sequence reaches a terminal. Of a message that is
+    too long for one line (it quotes a cell of a megabyte) the middle is left out.
     """
 
     def __init__(self, message: str):
-        super().__init__(printable(message))
+        message = printable(message)
+        if len(message) > LONGEST:
+            message = f"{message[: LONGEST - END]} ... {message[-END:]}"
+        super().__init__(message)
 
 
 def printable(text: str) -> str:

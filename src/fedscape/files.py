@@ -26,6 +26,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)  # what lies there may be a link of a stranger's, and lead anywhere
     try:
         yield temporary
         with temporary.open("rb") as written:
@@ -43,7 +44,7 @@ def remove_rests(path: str | Path) -> None:
 
 
 @contextmanager
-def reading(path: str | Path, what: str, mend: str = "delete the file to make it again") -> Iterator[None]:
+def reading(path: str | Path, what: str, mend: str = "delete the file to have it rebuilt") -> Iterator[None]:
     """Name the file whose content a block cannot make sense of, whatever a parser raises over it.
 
     what: what the file should hold. mend: what to do about it. Wrap nothing but reading: the errors of a
@@ -127,7 +128,7 @@ def read_csv(
         names = {name: "string" for name, type_ in types.items() if type_ == TEXT}
         frame = pd.read_csv(io.StringIO(text), dtype=names, keep_default_na=False, na_values=[""])
         if missing := [name for name in needed if name not in frame]:
-            raise FedscapeError(f"{path}: column {missing[0]} is missing; delete the file to make it again")
+            raise FedscapeError(f"{path}: column {missing[0]} is missing; delete the file to have it rebuilt")
         if has_rows and frame.empty:
             raise ValueError("no rows")
         if frame.duplicated().any():

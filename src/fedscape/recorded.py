@@ -9,6 +9,7 @@ begins with records that match no settings (`void_records`): Snakemake replaces 
 """
 
 import ast
+import os
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,9 +75,17 @@ def void_records(rule: str, outputs: Sequence[str]) -> None:
 
 
 def check_records() -> None:
-    """Refuse to answer where Snakemake has kept nothing, or keeps it in a database."""
-    if not FOLDER.is_dir() or not any(FOLDER.iterdir()):
+    """Refuse to answer where Snakemake has kept nothing, keeps it in a database, or for others alone."""
+    try:
+        first = next(FOLDER.iterdir(), None)
+    except PermissionError:
+        first = FOLDER
+    except OSError:
+        first = None
+    if first is None:
         raise FedscapeError(f"{FOLDER}: no records of Snakemake's here, so nobody knows what made a file")
+    if first.exists() and not os.access(first, os.R_OK):
+        raise FedscapeError(f"{FOLDER}: Snakemake's records cannot be read; ask somebody who may read them")
 
 
 def _strings(param: str) -> list[str]:

@@ -43,21 +43,36 @@ def is_regular(path: str | Path) -> bool:
 
 def is_inside(path: Path, folder: Path) -> bool:
     """Whether `path` lies strictly inside `folder`, wherever links on the way to either lead."""
-    return folder.resolve() in path.resolve().parents
+    try:
+        return folder.resolve() in path.resolve().parents
+    except (OSError, RuntimeError):  # links in a circle
+        return False
 
 
-def check_links(folders: Iterable[Path]) -> None:
-    """Refuse folders below `results` that a link leads out of it; `results` itself may be a link.
+def check_links(paths: Iterable[Path]) -> None:
+    """Refuse files and folders below `results` that are links, or behind one; `results` itself may be one.
 
-    Who writes and deletes there would do it in somebody's own folders.
+    Who writes and deletes there would do it in somebody's own folders, or in another study's.
     """
-    for folder in folders:
-        try:
-            inside = is_inside(folder, Path("results"))
-        except (OSError, RuntimeError):  # links in a circle
-            inside = False
-        if not inside:
-            raise FedscapeError(f"{folder}: a link leads out of results; remove it, or link results itself")
+    for one in _ways_to(paths):
+        if one.is_symlink() and one != Path("results"):
+            raise FedscapeError(f"{one}: a link leads elsewhere; remove it, or link results itself")
+
+
+def check_kinds(files: Iterable[Path]) -> None:
+    """Refuse to write files where a folder lies, or in a folder that is none."""
+    files = set(files)
+    for one in _ways_to(file.parent for file in files):
+        if one.exists() and not one.is_dir():
+            raise FedscapeError(f"{one}: not a folder, where files are to be written; remove it")
+    for file in sorted(files):
+        if file.is_dir() and not file.is_symlink():
+            raise FedscapeError(f"{file}: a folder, where a file is to be written; remove it")
+
+
+def _ways_to(paths: Iterable[Path]) -> list[Path]:
+    """Some paths and all folders above them, these first."""
+    return sorted({one for path in paths for one in (path, *path.parents)})
 
 
 def _opened(path: str, flags: int) -> int:

@@ -68,9 +68,10 @@ def remove(folder: Path, inside: Path) -> None:
     By one rename, so that no part of it is taken for the whole. Raises FedscapeError for any other folder;
     one that is not there has been removed already.
     """
-    if folder.exists() or folder.is_symlink():
-        if not is_inside(folder, inside) or not is_resume_folder(folder):
-            raise FedscapeError(f"{folder}: not a resume folder inside {inside}; it stays as it is")
+    is_there = folder.exists() or folder.is_symlink()
+    if not is_inside(folder, inside) or (is_there and not is_resume_folder(folder)):
+        raise FedscapeError(f"{folder}: not a resume folder inside {inside}; it stays as it is")
+    if is_there:
         with suppress(FileNotFoundError):
             folder.rename(_waste(folder))
     remove_waste(folder)

@@ -65,7 +65,7 @@ def test_a_description_that_is_none_is_named(data, text):
     (data / "dataset.json").write_text(text)
     said = refusal(open_dataset, data)
     assert said.startswith(f"{data}/dataset.json: not a whole JSON object (")
-    assert said.endswith("; delete the file to make it again")
+    assert said.endswith("; delete the file to have it rebuilt")
 
 
 @pytest.mark.parametrize("labels", [[-1], [3]])
@@ -120,7 +120,7 @@ def test_a_wrong_partition_is_named(whole, tmp_path, case):
     rewritten(path, **changes)
     said = refusal(open_partition, path, open_dataset(whole / "data"))
     assert said.startswith(f"{path}: not a whole partition file (") and message in said
-    assert said.endswith("; delete the file to make it again")
+    assert said.endswith("; delete the file to have it rebuilt")
 
 
 @pytest.mark.parametrize(

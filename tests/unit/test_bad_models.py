@@ -169,7 +169,7 @@ def test_made_up_metadata_is_refused(tmp_path, kind, case):
     path.write_bytes(save(tensors, changed(metadata, key, value) if key else None))
     said = refusal((Trajectory if kind == "trajectory" else ClientModels).open, path)
     assert said.startswith(f"{path}: not a whole {kind} file (") and message in said
-    assert said.endswith("; delete the file to make it again")
+    assert said.endswith("; delete the file to have it rebuilt")
 
 
 TENSORS = {
@@ -225,7 +225,7 @@ def test_models_that_are_not_finite_are_refused_wherever_they_are_read(tmp_path,
     for line in said:
         path = paths["trajectory" if "trajectory file" in line else "clients"]
         assert line.startswith(f"{path}: not a whole ") and f"({name} that are NaN or infinite" in line
-        assert line.endswith("; delete the file to make it again")
+        assert line.endswith("; delete the file to have it rebuilt")
 
 
 # Planes

@@ -54,14 +54,14 @@ def test_a_csv_that_is_none_is_named(tmp_path, case):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     said = refusal(read_csv, path, TYPES, has_rows=True)
     assert said.startswith(f"{path}: not a whole CSV (") and message in said
-    assert said.endswith("; delete the file to make it again")
+    assert said.endswith("; delete the file to have it rebuilt")
 
 
 def test_a_column_that_is_missing_is_named(tmp_path):
     path = tmp_path / "rounds.csv"
     path.write_text(ROWS)
     said = refusal(read_csv, path, TYPES, needed=["study", "client_loss"])
-    assert said == f"{path}: column client_loss is missing; delete the file to make it again"
+    assert said == f"{path}: column client_loss is missing; delete the file to have it rebuilt"
 
 
 def test_a_column_that_nobody_knows_is_no_damage(tmp_path):

@@ -130,3 +130,5 @@ def test_what_settings_may_be(tmp_path):
 def test_a_message_is_one_line_whatever_it_quotes():
     assert str(FedscapeError("no 'a\nb\r\x1b[31m\u2028c'")) == "no 'a\\nb\\r\\x1b[31m\\u2028c'"
     assert str(FedscapeError("ü is a letter")) == "ü is a letter"
+    long = str(FedscapeError(f"a.csv: '{'x' * 200_000}' is no number; delete it"))
+    assert len(long) < 1500 and long.startswith("a.csv: 'xx") and long.endswith("xx' is no number; delete it")

@@ -145,6 +145,9 @@ def precious(folder):
         ".",
         "/",
         "results/s/quick/\0",
+        "results/s/quick/\ud800",
+        "results/s/quick/loop",
+        "results/s/quick/through/gone",
         7,
         None,
         ["results/s/quick/mine"],
@@ -159,6 +162,8 @@ def test_a_note_removes_no_folder_but_a_resume_folder_of_its_own_study(tmp_path,
     (tmp_path / "resume" / "lock").touch()
     Path("results/s/quick/linked").symlink_to(tmp_path / "resume")
     Path("results/s/quick/through").symlink_to(tmp_path)
+    Path("results/s/quick/loop").symlink_to("loop")
+    Path(".gone.removed").mkdir()  # as the rest of a removed one is called
     Path("folder").mkdir()  # empty, as a resume folder is in its first moment
     path = note(folder=folder.format(elsewhere=elsewhere) if isinstance(folder, str) else folder)
     before = tree()
@@ -167,6 +172,18 @@ def test_a_note_removes_no_folder_but_a_resume_folder_of_its_own_study(tmp_path,
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("fedscape: ")
     assert str(path) in line or str(folder) in line
+
+
+@pytest.mark.parametrize("link", ["results/s", "results/s/quick", "results/s/quick/unrecorded"])
+def test_nothing_is_removed_behind_a_link(tmp_path, job, capsys, link):
+    job()
+    recorded()
+    Path(link).rename(tmp_path / "elsewhere")
+    Path(link).symlink_to(tmp_path / "elsewhere")
+    before = tree()
+    settle()
+    assert tree() == before
+    assert capsys.readouterr().err.startswith(f"fedscape: {link}: a link leads elsewhere; ")
 
 
 @pytest.mark.parametrize(
@@ -178,6 +195,7 @@ def test_a_note_removes_no_folder_but_a_resume_folder_of_its_own_study(tmp_path,
         b'{"folder": "results/s/quick/runs/a/resume", "outputs": [1], "temporary": false}',
         b'{"folder": "results/s/quick/runs/a/resume", "outputs": ["/etc/passwd"], "temporary": false}',
         b'{"folder": "results/s/quick/runs/a/resume", "outputs": ["results/s/quick/a"]}',
+        b'{"folder": "results/s/quick/runs/a/resume", "outputs": ["results/s/quick/\\ud800"], "temporary": false}',
         b" " * ((1 << 20) + 1),
     ],
 )  # fmt: skip

@@ -91,7 +91,7 @@ def test_a_stopped_run_on_this_machine_is_told_from_one_on_another(here):
     folder = here / RUN / "resume"
     training(here, 3, folder)
     (folder / "lock").write_text(f"{socket.gethostname()} 1\n")
-    assert seen(job)[0] == STOPPED and "goes on where it stopped" in seen(job)[1]
+    assert seen(job)[0] == STOPPED and "resumes where it stopped" in seen(job)[1]
     (folder / "lock").write_text("node7.elsewhere 1\n")  # a lock that this machine may not see
     assert seen(job)[0] == RUNNING and "on node7.elsewhere" in seen(job)[1]
     state, words = seen(job, queue={})  # squeue knows better

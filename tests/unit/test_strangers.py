@@ -20,6 +20,7 @@ from fedscape.data.prepare import prepare_dataset
 from fedscape.data.sources.cifar import ArrayUnpickler
 from fedscape.data.storage import open_dataset
 from fedscape.federated.weights import read_weights
+from fedscape.files import atomic, write_text
 from fedscape.landscape.points import saved_points
 from fedscape.study.files import read_yaml
 
@@ -114,6 +115,19 @@ def test_templates_in_a_study_are_text(tmp_path, trap):
     repository = Repository(tmp_path)
     assert repository.read({**STUDY, "title": code}).get("pilot", "paper").title == code
     assert "unknown key '__use_yte__'" in refusal(repository.read, {**STUDY, "__use_yte__": True})
+
+
+def test_a_link_in_place_of_a_temporary_file_leads_nowhere(tmp_path):
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    path = tmp_path / "results" / "a.txt"
+    path.parent.mkdir()
+    with atomic(path) as temporary:
+        name = temporary.name  # it holds the number of the process: a stranger may have made a link for each
+        temporary.write_text("")
+    (path.parent / name).symlink_to(mine)
+    write_text(path, "theirs")
+    assert (path.read_text(), mine.read_text()) == ("theirs", "mine")
 
 
 # What SECURITY.md warns of: if one of these ends to be so, the warning can go

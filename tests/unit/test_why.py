@@ -143,6 +143,15 @@ def test_without_any_records_it_says_so(here, capsys):
     assert "no records of Snakemake's here" in capsys.readouterr().err
 
 
+def test_records_that_only_others_may_read_are_no_missing_ones(here, capsys, monkeypatch):
+    for job in jobs_of(tiny(here)):
+        made(here, job)
+    recorded(here, job_of(here, "drift"), [])
+    monkeypatch.setattr("fedscape.recorded.os.access", lambda *_: False)  # as root may read everything
+    assert main(["why", "results/tiny/smoke/tables/runs.csv"]) == 1
+    assert "records cannot be read" in capsys.readouterr().err
+
+
 def test_records_are_where_snakemake_looks_for_them(tmp_path, monkeypatch):
     from snakemake.persistence.file import FilePersistence
 

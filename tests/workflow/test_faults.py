@@ -39,6 +39,7 @@ DRIFT, TABLE = (
 )
 COMPARED = (TRAJECTORY, ROUNDS, f"{RUN}/final.safetensors", f"{RUN}/clients.safetensors", DRIFT, TABLE)
 LOG = "results/faults/smoke/logs/train/digits_convnet_iid_random_fedavg_seed0.log"
+BENCHMARK = "results/faults/smoke/benchmarks/train/digits_convnet_iid_random_fedavg_seed0.tsv"
 PATIENCE = 600  # seconds until a job must have come so far
 
 
@@ -243,7 +244,7 @@ def test_a_damaged_result_is_named_and_made_again(faulty, file, target, message)
     path = faulty.folder / file
     path.write_bytes(path.read_bytes()[:-10])
     said = faulty.failed(message, target)
-    assert "delete the file to make it again" in said
+    assert "delete the file to have it rebuilt" in said
     path.unlink()  # as the line says
     faulty.make(target)  # Snakemake makes again what is asked for, and what that needs
     faulty.assert_right()
@@ -304,6 +305,28 @@ def test_who_only_looks_writes_and_removes_nothing(faulty, hostile, command):
         assert "no Snakemake was there when its job ended" in said
 
 
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("results/faults/smoke/logs", "not a folder, where files are to be written"),
+        ("results/faults/smoke/logs/tables.log", "a folder, where a file is to be written"),
+    ],
+)
+def test_what_is_in_the_way_of_a_file_is_named(faulty, tmp_path, place, line):
+    path = faulty.folder / place
+    was_folder = path.is_dir()
+    shutil.move(path, tmp_path / "away")
+    if was_folder:
+        path.touch()
+    else:
+        (path / "mine").mkdir(parents=True)
+    try:
+        faulty.failed(f"{place}: {line}; remove it", "--forcerun", "tables")
+    finally:
+        path.unlink() if was_folder else shutil.rmtree(path)
+        shutil.move(tmp_path / "away", path)
+
+
 def test_a_run_says_which_notes_are_none_of_ours_and_leaves_them(faulty, hostile):
     (faulty.folder / TABLE).unlink()
     before = everything(hostile)
@@ -345,19 +368,24 @@ def test_a_job_that_ended_without_snakemake_runs_again_from_what_it_kept(faulty)
 
 
 @pytest.mark.parametrize(
-    "link", ["results/faults/smoke/tables", "results/faults", "results/faults/smoke/logs/drift"]
+    ("link", "where"),
+    [
+        ("results/faults/smoke/tables", "outside"),
+        ("results/faults", "outside"),
+        ("results/faults/smoke/logs/drift", "results"),
+        (BENCHMARK, "outside"),
+    ],
 )
-def test_nothing_is_written_or_deleted_where_a_link_leads_out_of_results(faulty, tmp_path, link):
-    folder, mine = faulty.folder / link, tmp_path / "mine"
-    shutil.move(folder, mine)
-    folder.symlink_to(mine)
-    before = everything(mine)
+def test_nothing_is_written_or_deleted_where_a_link_leads_elsewhere(faulty, tmp_path, link, where):
+    place, mine = faulty.folder / link, (tmp_path if where == "outside" else faulty.folder / "results") / "m"
+    shutil.move(place, mine)
+    place.symlink_to(mine)
+    before = everything(tmp_path, faulty.folder / "results")
     try:
-        faulty.failed(
-            "a link leads out of results; remove it, or link results itself", "--forcerun", "tables", "drift"
-        )
-        assert everything(mine) == before
+        said = "a link leads elsewhere; remove it, or link results itself"
+        faulty.failed(f"{link}: {said}", "--forcerun", "tables", "drift", "partition", "train")
+        assert everything(tmp_path, faulty.folder / "results") == before
     finally:
-        folder.unlink()
-        shutil.move(mine, folder)
+        place.unlink()
+        shutil.move(mine, place)
     faulty.assert_right()

@@ -104,7 +104,7 @@ def _progress(
         recent = time.time() - _time(resume / PROGRESS) < QUIET
         if queue is None and host and host != socket.gethostname() and recent:
             return Progress(RUNNING, _joined(_course(study, job, resume), f"on {host}"))
-        return Progress(STOPPED, _joined(_course(study, job, resume), "goes on where it stopped", job.log))
+        return Progress(STOPPED, _joined(_course(study, job, resume), "resumes where it stopped", job.log))
     if job.log not in files:
         log = slurm.log_of(job)
         return Progress(FAILED, f"before it began: {log}") if log else Progress(WAITING)

@@ -7,6 +7,7 @@ from fedscape.ended import NOTES, Ended, read_note
 from fedscape.errors import FedscapeError
 from fedscape.locks import LOCK, is_held
 from fedscape.recorded import FOLDER, STARTED, record_of, record_path
+from fedscape.regular import check_links
 from fedscape.resume_state import remove
 
 
@@ -20,6 +21,7 @@ def settle() -> None:
         try:
             job = read_note(path)
             if job and _is_recorded(job) and not is_held(job.folder / LOCK):
+                check_links([path.parent])
                 remove(job.folder, inside=path.parents[1])
                 job.note.unlink(missing_ok=True)
         except (FedscapeError, OSError) as error:

@@ -70,7 +70,7 @@ def evaluate_pairs(
     out_layers: str | Path,
     out_distances: str | Path,
 ) -> None:
-    """Write layers.csv and distances.csv of all pairs; killed at any moment and called again, it goes on.
+    """Write layers.csv and distances.csv of all pairs; killed at any moment and called again, it resumes.
 
     pairs: `{from, to, round, to_round, client, to_client}`: places in `runs` (identities), `trajectories` and
     `clients` (files; none unless between clients), rounds (`last`: the run's last), clients (or GLOBAL).

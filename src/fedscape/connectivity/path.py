@@ -50,7 +50,7 @@ def evaluate_paths(
 ) -> None:
     """Write the measures along the line from each pair's first final to its second, and the barriers.
 
-    Killed at any moment and called again, it goes on.
+    Killed at any moment and called again, it resumes.
 
     pairs: (from, to) as places in `runs` (identities) and `trajectories` (files). points: on each line, odd,
     with both ends and the middle. partition: whose train and test samples are used; samples, seed: at most so
@@ -76,7 +76,7 @@ def evaluate_paths(
 
 
 def _continues(pairs: int, progress: dict) -> bool:
-    """Whether a committed state holds lines of at most so many pairs."""
+    """Whether a committed state holds lines of at most this number of pairs."""
     rows = [row for curve in progress["curves"] for row in curve]
     return len(progress["curves"]) <= pairs and all(row.keys() == set(POINT_COLUMNS) for row in rows)
 

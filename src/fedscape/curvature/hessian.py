@@ -63,7 +63,7 @@ def evaluate_hessians(
     out_curvature: str | Path,
     out_density: str | Path,
 ) -> None:
-    """Write curvature.csv and density.csv; killed at any moment and called again, it goes on.
+    """Write curvature.csv and density.csv; killed at any moment and called again, it resumes.
 
     rounds: as in `chosen_rounds`. of: `global`, `clients`: whose models. on: `global`, the train samples of
     `partition`, and `own`, each client's own of its run's file in `partitions`; at most `samples` of either,

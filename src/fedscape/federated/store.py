@@ -30,7 +30,7 @@ Row = Mapping[str, object]
 
 
 def continues(rounds: int, progress: dict) -> bool:
-    """Whether a run of so many rounds can continue from a committed state, as far as `progress` tells."""
+    """Whether a run of this many rounds can continue from a committed state, as far as `progress` tells."""
     numbers = [progress[name] for name in ("round", "rounds_bytes", "timing_bytes")]
     words = [progress["started"], progress.get("diverged", "")]
     return (

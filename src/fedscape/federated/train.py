@@ -72,7 +72,7 @@ def train_run(
     run: str | Path,
     resume: str | Path,
 ) -> None:
-    """Train one run and write its six files; killed at any moment and called again, it goes on.
+    """Train one run and write its six files; killed at any moment and called again, it resumes.
 
     identity: identifying columns of the tables. dataset: folder of a prepared data set. partition: .npz.
     initial: state_dict (.safetensors) of round 0.

@@ -54,7 +54,7 @@ def make_plane(
 ) -> None:
     """Write the plane `landscape/planes/<kind>.py` of a group of runs, and a CSV of its markers.
 
-    Killed at any moment and called again, it goes on.
+    Killed at any moment and called again, it resumes.
 
     trajectories, runs: files and identities in the same order, the reference run first; clients: the runs'
     files of client models in that order, or none where the kind does not need them. partition: whose train
@@ -119,7 +119,7 @@ def make_plane(
 
 
 def _continues(marks: int, progress: dict) -> bool:
-    """Whether a committed state holds what at most so many markers say."""
+    """Whether a committed state holds what at most this number of markers say."""
     measures = progress["measured"]
     values = [value for one in measures for value in one.values()]
     return (

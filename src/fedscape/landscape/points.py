@@ -42,7 +42,7 @@ def save_points(path: str | Path, points: Mapping[Place, np.ndarray], fingerprin
 def saved_points(path: str | Path, fingerprint: str, groups: int) -> Points:
     """Points of a file; none, with a note in the log, if it is damaged or of another fingerprint.
 
-    They can all be made again, so no file of points is a reason to fail.
+    They can all be evaluated again, so no file of points is a reason to fail.
     """
     try:
         # opened here, because np.load leaves a file open that it finds broken
@@ -52,14 +52,14 @@ def saved_points(path: str | Path, fingerprint: str, groups: int) -> Points:
     except FileNotFoundError:
         return {}
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        log.warning("%s: not a whole file of points (%s); its points are made again", path, reason(error))
+        log.warning("%s: not a whole file of points (%s); evaluating all points", path, reason(error))
         return {}
     if made_for != fingerprint:
-        log.warning("%s: settings, code or inputs have changed since; its points are made again", path)
+        log.warning("%s: settings, code or inputs have changed since; evaluating all points", path)
         return {}
     shapes = (len(places), 2), (len(places), groups, len(MEASURES))
     if len(places) and (places.shape, measures.shape) != shapes:
-        log.warning("%s: not points of this surface; they are made again", path)
+        log.warning("%s: not points of this surface; evaluating all points", path)
         return {}
     return {(x, y): row for (x, y), row in zip(places.tolist(), measures, strict=True)}
 

@@ -141,7 +141,7 @@ def _shapes(layout: Layout) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
 
 
 def _is_numbers(value: object, length: int) -> bool:
-    """Whether a value of a file's metadata is so many finite numbers."""
+    """Whether a value of a file's metadata is a list of this many finite numbers."""
     return (
         isinstance(value, list)
         and len(value) == length
