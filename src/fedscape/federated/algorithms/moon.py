@@ -10,8 +10,8 @@ is part of the model here: `projection` of the models `resnet` and `cnn`. mu = 0
 
 The paper does not say what z_prev is for a client that has no previous model. In round 1 nobody has one, and
 the term is left out: with the initial model in its place, which is the global one, it is a constant. A client
-that first takes part later compares with the run's initial model (`first_previous: initial`), as in FedAlign's
-port of the authors' code; in theirs it is the network that the client was made with.
+that first takes part later compares with the run's initial model (`first_previous: initial`), as in the port
+of the authors' code that FedAlign's paper uses; in theirs it is the network that the client was made with.
 
 Other systems differ: FedAlign's port runs the reference models on batch statistics (`references: train`) and
 with gradients that it throws away, which is why its paper finds MOON three times as slow as FedAvg.
