@@ -47,6 +47,7 @@ for study in CAMPAIGN.targets if MAIN else ():
 
 onstart:
     gc.enable()
+    check_files()
     settle()
     write_settings(workflow)
 

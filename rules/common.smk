@@ -16,7 +16,7 @@ from fedscape.command.settle import settle
 from fedscape.errors import FedscapeError
 from fedscape.provenance import commit, versions
 from fedscape.study import paths
-from fedscape.study.campaign import Campaign, check_file, read_campaign
+from fedscape.study.campaign import Campaign, missing_file, read_campaign
 from fedscape.study.files import read_yaml
 from fedscape.study.resolved import write_resolved
 from fedscape.study.stages import STAGES
@@ -56,12 +56,24 @@ CAMPAIGN = or_exit(read_campaign if MAIN else Campaign, ROOT, config)
 
 STUDIES = "|".join(CAMPAIGN.studies)
 
+MISSING = []  # what to say of users' files that the chosen jobs take and that are not there
+
+
 onsuccess:
     settle()
 
 
 onerror:
     settle()
+
+
+def check_files():
+    """Before the first job: end where a file is missing, which a job might find out hours later.
+
+    Snakemake would say so in many lines, under `-n` as well, and keep quietly what an older file gave.
+    """
+    if MISSING:
+        sys.exit(f"fedscape: {'; '.join(MISSING)}")
 
 
 def write_settings(workflow):
@@ -157,10 +169,14 @@ def start_proxy(wildcards):
 
 @gently
 def start_source(wildcards):
-    """What a start is taken from, if it is."""
+    """What a start is taken from, if it is. A user's file that is not there is noted in `MISSING` instead."""
     w = wildcards
-    # Before Snakemake says in many lines that an input is missing.
-    or_exit(check_file, study_of(w), w.init)
+    if (missing := missing_file(study_of(w), w.init)) is not None:
+        if missing not in MISSING:
+            MISSING.append(missing)
+            if MAIN and workflow.dryrun:
+                print(f"fedscape: missing for a run: {missing}", file=sys.stderr)
+        return []
     return paths.start_source(study_of(w), w.init, w.dataset, w.model, int(w.seed))
 
 
