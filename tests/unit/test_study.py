@@ -1,6 +1,7 @@
 """Study files: what they mean, and that a slip in one is one clear line."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -8,6 +9,7 @@ from edited_study import ROOT, reader
 
 from fedscape.errors import FedscapeError
 from fedscape.study import catalog, paths
+from fedscape.study.campaign import missing_file
 from fedscape.study.files import merged
 from fedscape.study.grid import Run
 from fedscape.study.methods import build_methods
@@ -213,14 +215,6 @@ REFUSED = {
     "an entry left out that is not there": (
         ("    images: 4000\n", "    images: 4000\n    models: {resnet21: null}\n"),
         "scales.small.models: unknown name 'resnet21'; did you mean 'resnet20'?",
-    ),
-    "a file of weights that is not there": (
-        ("{kind: random}", "{kind: checkpoint, file: nowhere.pt}"),
-        "inits.random.file: nowhere.pt not found",
-    ),
-    "torchvision's weights that are not there": (
-        ("{kind: random}", "{kind: torchvision, file: weights/resnet18.pth}"),
-        "inits.random.file: weights/resnet18.pth not found",
     ),
     "a moment that is none": (
         ("client_rounds: [1, 0.1, 0.3, last]", "client_rounds: [first]"),
@@ -490,6 +484,18 @@ def test_a_pinned_seed_reaches_the_split_and_nothing_else(campaign):
     free = STAGES["partition"](study, {**wildcards, "partition": "iid"})
     assert (pinned["partition_seed"], pinned["seed"]) == (1001, 0)
     assert free["partition_seed"] == 0
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "torchvision"])
+def test_a_file_of_weights_that_is_not_there_is_named(campaign, tmp_path, kind):
+    """It is no mistake of the study's: who lacks it can look at what there is to do."""
+    file = tmp_path / "weights.pth"
+    study = campaign(("{kind: random}", f"{{kind: {kind}, file: {file}}}")).get("pilot", "quick")
+    place = f"config/studies/pilot.yaml: inits.random.file: {file} not found (looked for it in {Path.cwd()})"
+    assert missing_file(study, "random") == place
+    assert missing_file(study, "pretrained") is None, "a start that needs none"
+    file.touch()
+    assert missing_file(study, "random") is None
 
 
 @pytest.mark.parametrize("kind", ["checkpoint", "torchvision"])
