@@ -110,7 +110,7 @@ REFUSED = {
         "methods.fedavg (grid point 1): unknown key 'crop'",
     ),
     "unknown scheme": (
-        ("scheme: dirichlet", "scheme: dirichlte"),
+        ("scheme: dirichlet,", "scheme: dirichlte,"),
         "unknown partition 'dirichlte'; did you mean 'dirichlet'?",
     ),
     "unknown model": (
@@ -316,8 +316,9 @@ def test_runs_are_cross_products_and_start_sources_are_added(campaign):
     paper = campaign().get("pilot", "paper")
     convnet = [run for run in paper.runs if run.model == "convnet" and run.init == "random"]
     partitions = ["iid", "iid-b", "dir1.0", "dir0.5", "dir0.1", "dir0.3", *["iid-50"] * 3, *["dir0.5-50"] * 3]
+    partitions += ["prior1.0", "prior0.5", "prior0.1"]
     assert [run.partition for run in convnet] == partitions
-    assert len(paper.runs) == 2 * 5 + 2 * 4 + 5 + 1 + 2 + 2 * 3
+    assert len(paper.runs) == 2 * 5 + 2 * 4 + 5 + 1 + 2 + 2 * 3 + 2 * 3
     # What an after-round start continues is trained even where no entry asks for it.
     entry = (
         "{model: convnet, partition: [iid, dir1.0, dir0.5, dir0.3, dir0.1], init: iid-round, method: fedavg}"
@@ -353,9 +354,12 @@ def test_client_rounds_keep_the_model_that_they_start_from(campaign):
 
 
 def test_yaml_merge_keys_work(campaign):
-    merge = ("  dir0.5: {scheme: dirichlet, clients: 10, alpha: 0.5}", "  dir0.5: {<<: *base, alpha: 0.5}")
-    anchor = ("  dir1.0: {scheme", "  dir1.0: &base {scheme")
-    partition = campaign(merge, anchor).get("pilot", "quick").partitions["dir0.5"]
+    merge = (
+        "  prior0.5: {scheme: dirichlet, clients: 10, alpha: 0.5}",
+        "  prior0.5: {<<: *base, alpha: 0.5}",
+    )
+    anchor = ("  prior1.0: {scheme", "  prior1.0: &base {scheme")
+    partition = campaign(merge, anchor).get("pilot", "quick").partitions["prior0.5"]
     assert (partition.scheme["alpha"], partition.clients) == (0.5, 10)
 
 
