@@ -14,7 +14,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, os.environ.ge
 
 from fedscape.errors import FedscapeError
 from fedscape.study import paths
-from fedscape.study.campaign import Campaign, check_file, read_campaign
+from fedscape.study.campaign import Campaign, missing_file, read_campaign
 from fedscape.study.files import read_yaml
 from fedscape.study.stages import STAGES
 from fedscape.study.stages import tracked as tracked_strings
@@ -69,6 +69,8 @@ configfile: SETTINGS
 CAMPAIGN = or_exit(read_campaign if MAIN else Campaign, ROOT, config)
 
 STUDIES = "|".join(CAMPAIGN.studies)
+
+MISSING = []  # what to say of users' files that the chosen jobs take and that are not there
 
 
 def study_of(wildcards):
@@ -145,10 +147,14 @@ def start_proxy(wildcards):
 
 @gently
 def start_source(wildcards):
-    """What a start is taken from, if it is."""
+    """What a start is taken from, if it is. A user's file that is not there is noted in `MISSING` instead."""
     w = wildcards
-    # Before Snakemake says in many lines that an input is missing.
-    or_exit(check_file, study_of(w), w.init)
+    if (missing := missing_file(study_of(w), w.init)) is not None:
+        if missing not in MISSING:
+            MISSING.append(missing)
+            if MAIN and workflow.dryrun:
+                print(f"fedscape: missing for a run: {missing}", file=sys.stderr)
+        return []
     return paths.start_source(study_of(w), w.init, w.dataset, w.model, int(w.seed))
 
 

@@ -13,6 +13,15 @@ def studies_of(jobs):
     return sorted(one for one in names if all(one))
 
 
+def check_files():
+    """End where a user's file is missing, which a job might find out hours later.
+
+    Snakemake would say so in many lines, under `-n` as well, and keep quietly what an older file gave.
+    """
+    if MISSING:
+        sys.exit(f"fedscape: {'; '.join(MISSING)}")
+
+
 def check_places(jobs):
     """End where a job would write through a link below `results`, or where it cannot write."""
     # Snakemake removes outputs and logs first, be they links, but writes into a benchmark that is there.
@@ -41,6 +50,7 @@ def write_settings(jobs):
 
 onstart:
     gc.enable()
+    check_files()
     to_run = list(workflow.dag.needrun_jobs())
     check_places(to_run)
     settle()

@@ -134,8 +134,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "curvature_x curvature_y": "the Hessian's eigenvalues along eigenvector axes",
         "precision": "type in which the network was evaluated",
         "interpolated interpolation_error": (
-            "whether a point was filled in bicubically between evaluated ones, and the largest relative "
-            "error of that at points evaluated for comparison"
+            "whether a point's loss was filled in bicubically between evaluated ones (`error` and standard "
+            "errors are empty then), and the largest relative error of such losses among the points that "
+            "were evaluated to check it: other points may be farther off"
         ),
     },
     "`path.csv`, `barriers.csv`": {

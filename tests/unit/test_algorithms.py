@@ -20,7 +20,7 @@ from small_federation import (
     samples,
 )
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, grid_sample
+from torch.nn.functional import cosine_similarity, cross_entropy, grid_sample
 
 from fedscape.errors import FedscapeError
 from fedscape.federated.algorithms.fedalign import spectral_norms, transmitting
@@ -154,16 +154,16 @@ def representation(module: nn.Module, state: ModelState, images: Tensor, trainin
 
 
 @pytest.mark.parametrize("references", ["eval", "train"])
-def test_moon_is_the_papers_formula(references):
+@pytest.mark.parametrize("first", [False, True])
+def test_moon_is_the_papers_formula(references, first):
+    """For a client that comes back, and one that is new after round 1: its previous model is the run's first."""
     client_rule = rule("moon", mu=3.0, temperature=0.5, references=references)
     settings = RESIDUAL | {"projection": 8}
     module, plain, start, previous = (uneven(network(settings, seed), seed) for seed in (0, 0, 1, 2))
     now, before = ModelState.of(start), ModelState.of(previous)
-    client = Client(
-        torch.tensor(1.0),
-        torch.tensor(1.0),
-        {"parameters": before.parameters, "buffers": before.buffers},
-    )
+    kept = {"parameters": before.parameters, "buffers": before.buffers}
+    others = {name: torch.full_like(vector, 0.1) for name, vector in kept.items()}
+    client = Client(torch.tensor(1.0), torch.tensor(0.0 if first else 1.0), others if first else kept)
     inputs = batch()
     seen = []
     plain.classifier.register_forward_pre_hook(lambda _, entering: seen.append(entering[0]))
@@ -177,7 +177,8 @@ def test_moon_is_the_papers_formula(references):
         far = torch.exp(mine @ negative / (mine.norm() * negative.norm()) / 0.5)
         terms.append(-torch.log(near / (near + far)))
     expected = cross + 3.0 * torch.stack(terms).mean()
-    loss = one_loss(client_rule, module, inputs, client, start=now)
+    round_two = {"start": now, "round": 2, "shared": kept if first else others}
+    loss = one_loss(client_rule, module, inputs, client, **round_two)
     torch.testing.assert_close(loss, expected)
     assert_same_gradients(gradients(loss, module), gradients(expected, plain))
     # The reference models leave no trace in the client's running statistics, nor in their own.
@@ -186,9 +187,10 @@ def test_moon_is_the_papers_formula(references):
         assert torch.equal(reference.buffers, ModelState.of(module_then).buffers)
 
 
-def test_moon_has_no_term_for_a_client_without_a_previous_model():
+@pytest.mark.parametrize(("number", "first"), [(1, "initial"), (1, "none"), (2, "none")])
+def test_moon_has_no_term_without_a_previous_model(number, first):
     module, inputs = network(), batch()
-    loss = one_loss(rule("moon", mu=5.0), module, inputs)
+    loss = one_loss(rule("moon", mu=5.0, first_previous=first), module, inputs, round=number)
     expected = cross_entropy(module(inputs.inputs), inputs.labels)
     torch.testing.assert_close(loss, expected)
     assert_same_gradients(gradients(loss, module), gradients(expected, module))
@@ -207,6 +209,41 @@ def test_moon_compares_with_the_model_after_the_last_participation():
     plain = play("fedavg", rounds=4, participation=0.5)
     assert torch.equal(played.parameters[1], plain.parameters[1]), "in round 1 nobody is known"
     assert not torch.equal(played.parameters[-1], plain.parameters[-1])
+
+
+def test_a_late_client_of_moon_is_pulled_away_from_the_runs_initial_model():
+    """One full-batch step of each client that is new after round 1, by hand; in lanes beside others that are not."""
+    mu, lr, model = 5.0, 0.05, GROUPED | {"projection": 8}
+    arguments = {"model": model, "rounds": 3, "participation": 0.5, "batch_size": 100, "lr": lr, "lanes": 2}
+    played = play("moon", {"mu": mu}, **arguments)
+    data, module, known = samples(sum(SIZES)), network(model), set(played.results[0])
+    modules, seen = [network(model) for _ in range(2)], []
+    for one in (module, *modules):
+        one.classifier.register_forward_pre_hook(lambda _, entering: seen.append(entering[0]))
+    late = 0
+    for number, results in enumerate(played.results[1:], start=2):
+        start = played.parameters[number - 1]
+        for client in set(results) - known:
+            late += 1
+            for one, vector in zip((module, *modules), (start, start, played.parameters[0]), strict=True):
+                nn.utils.vector_to_parameters(vector, one.parameters())
+            positions = played.clients[client]
+            images = normalise(data.inputs[positions], data.mean, data.std)
+            seen.clear()
+            logits, *_ = [one(images) for one in (module, *modules)]
+            mine, theirs, before = seen
+            near, far = (cosine_similarity(mine, other.detach()) / 0.5 for other in (theirs, before))
+            contrast = -(torch.stack([near, far]).log_softmax(0)[0]).mean()
+            loss = cross_entropy(logits, data.labels[positions]) + mu * contrast
+            gradient = torch.cat(
+                [one.flatten() for one in torch.autograd.grad(loss, list(module.parameters()))]
+            )
+            expected = start - lr * gradient
+            torch.testing.assert_close(results[client].model.parameters, expected, rtol=1e-4, atol=1e-6)
+        known |= set(results)
+    assert late, "nobody came late"
+    without = play("moon", {"mu": mu, "first_previous": "none"}, **arguments)
+    assert not torch.allclose(without.parameters[-1], played.parameters[-1], rtol=0, atol=1e-4)
 
 
 # Mixup

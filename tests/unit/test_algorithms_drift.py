@@ -1,6 +1,7 @@
 """Rules that correct clients' drift or average otherwise: against the papers' algorithms written out by hand,
 closed forms, and problems whose optimum is known."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -41,16 +42,16 @@ def model_of(parameters: Tensor) -> ModelState:
     return ModelState(parameters, torch.empty(0), torch.empty(0, dtype=torch.int64))
 
 
-def result_of(parameters: Tensor, steps: int, lr: float, momentum: float = 0.0) -> ClientResult:
-    """As the lanes report a client with a constant rate."""
+def result_of(parameters: Tensor, rates: Sequence[float], momentum: float = 0.0) -> ClientResult:
+    """As the lanes report a client that took steps of these rates."""
     return ClientResult(
         client=0,
         samples=1,
         loss=0.0,
         model=model_of(parameters),
-        steps=steps,
-        lr_sum=steps * lr,
-        gradient_weight=lr * accumulated_weight(steps, momentum),
+        steps=len(rates),
+        rates=tuple(rates),
+        gradient_weight=accumulated_weight(rates, momentum),
         moments={},
     )
 
@@ -70,6 +71,7 @@ class Simulation:
     lr: float = 0.1
     momentum: float = 0.0
     weighted: bool = False  # by shares, else uniformly
+    decay: float = 1.0  # factor on the rate from a client's step to its next
 
     def run(
         self, start: Tensor, rounds: int, participating: Callable[[int], Sequence[int]] | None = None
@@ -99,15 +101,14 @@ class Simulation:
         share = torch.tensor(self.shares[client])
         known = Client(share, torch.tensor(1.0), state)
         end, velocity = context.start.parameters, 0.0
-        for _ in range(self.steps[client]):
+        rates = [self.lr * self.decay**step for step in range(self.steps[client])]
+        for rate in rates:
             gradient = self.clients[client](end)
             if client_rule.adjust_gradient:
                 gradient = client_rule.adjust_gradient(gradient, end, known, context)
             velocity = self.momentum * velocity + gradient
-            end = end - self.lr * velocity
-        return client_rule.after_client(
-            result_of(end, self.steps[client], self.lr, self.momentum), known, context
-        ), end
+            end = end - rate * velocity
+        return client_rule.after_client(result_of(end, rates, self.momentum), known, context), end
 
 
 # Quadratic clients f_i = 1/2 (w - b_i)' A_i (w - b_i), whose optima differ
@@ -208,7 +209,7 @@ def test_a_control_variate_is_the_gradient_where_that_is_constant(momentum):
     for _ in range(6):
         here.grad = client_rule.adjust_gradient(gradient, here.detach(), client, context)
         optimiser.step()
-    contribution = client_rule.after_client(result_of(here.detach(), 6, 0.1, momentum), client, context)
+    contribution = client_rule.after_client(result_of(here.detach(), 6 * [0.1], momentum), client, context)
     torch.testing.assert_close(contribution.state["control"], gradient, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(contribution.sums["control"], gradient - mine, rtol=1e-4, atol=1e-5)
 
@@ -266,19 +267,44 @@ def test_feddyn_by_hand():
 
 # FedNova
 
+FALLING = Schedule(kind="step", decay=0.5, decay_at=[0.15, 0.5], warmup_steps=2, warmup_lr=1e-3)
+
+
+def test_fednova_knows_the_rates_of_unequal_steps():
+    """Quadratic clients under a falling rate, in closed form: c (w - b) shrinks by 1 - eta_k c a step."""
+    lr, decay, steps, shares = 0.2, 0.5, (1, 6), (0.5, 1.5)
+    curvatures, optima = (1.0, 2.0), (torch.tensor([1.0, -2.0]), torch.tensor([-3.0, 0.5]))
+    clients = [lambda w, c=c, b=b: c * (w - b) for c, b in zip(curvatures, optima, strict=True)]
+    start, length, direction = torch.tensor([3.0, 3.0]), 0.0, torch.zeros(2)
+    for count, share, c, b in zip(steps, shares, curvatures, optima, strict=True):
+        left = math.prod(1 - c * lr * decay**step for step in range(count))
+        weight = lr * (1 - decay**count) / (1 - decay)
+        direction += share / 2 * (1 - left) * (start - b) / weight
+        length += share / 2 * weight
+    simulation = Simulation("fednova", {}, clients, shares, steps, lr=lr, weighted=True, decay=decay)
+    torch.testing.assert_close(simulation.run(start, 1), start - length * direction)
+
+
+def test_fednova_begins_from_a_warm_up_from_nothing():
+    """A client whose only step has rate 0 says nothing of where to go."""
+    played = play("fednova", sizes=(3, 4), schedule=Schedule(warmup_steps=5))
+    assert torch.equal(played.parameters[0], played.parameters[1])
+    assert torch.isfinite(played.parameters[2]).all()
+
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_the_normaliser_with_momentum(momentum, steps):
     closed = (steps - momentum * (1 - momentum**steps) / (1 - momentum)) / (1 - momentum)
-    assert accumulated_weight(steps, momentum) == pytest.approx(closed)
+    rates = steps * [0.1]
+    assert accumulated_weight(rates, momentum) == pytest.approx(0.1 * closed)
     # The way of torch's SGD under a gradient of one everywhere.
     here = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.SGD([here], lr=0.1, momentum=momentum)
     for _ in range(steps):
         here.grad = torch.ones_like(here)
         optimiser.step()
-    assert accumulated_weight(steps, momentum) == pytest.approx(-here.item() / 0.1)
+    assert accumulated_weight(rates, momentum) == pytest.approx(-here.item())
 
 
 def test_lanes_report_the_weight_of_a_clients_gradients():
@@ -300,13 +326,11 @@ def test_lanes_report_the_weight_of_a_clients_gradients():
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_the_normaliser_with_a_proximal_term(steps):
     lr, mu = 0.1, 0.7
-    assert accumulated_weight(steps, proximal=lr * mu) == pytest.approx(
-        (1 - (1 - lr * mu) ** steps) / (lr * mu)
-    )
-    here = 0.0
-    for _ in range(steps):
-        here -= lr * (1 + mu * here)
-    assert accumulated_weight(steps, proximal=lr * mu) == pytest.approx(-here / lr)
+    assert accumulated_weight(steps * [lr], mu=mu) == pytest.approx((1 - (1 - lr * mu) ** steps) / mu)
+    here, rates = 0.0, [lr / (1 + step) for step in range(steps)]
+    for rate in rates:
+        here -= rate * (1 + mu * here)
+    assert accumulated_weight(rates, mu=mu) == pytest.approx(-here)
 
 
 @pytest.mark.parametrize(
@@ -316,24 +340,29 @@ def test_the_normaliser_with_a_proximal_term(steps):
         ({}, {"momentum": 0.5}),
         ({"mu": 2.0}, {}),
         ({}, {"weights": "uniform", "participation": 0.5}),
+        ({}, {"momentum": 0.5, "schedule": FALLING}),
+        ({"mu": 2.0}, {"schedule": FALLING}),
     ],
 )
 def test_fednova_by_hand(settings, changes):
     """Clients of many sizes and epochs; the average is written out in float64 from what they end with."""
     played = play("fednova", settings, sizes=(9, 3, 6, 16), lr=0.05, rounds=3, **changes)
     momentum, mu, elsewhere = changes.get("momentum", 0.0), settings.get("mu", 0.0), []
+    training = TrainingSettings(**vars(TRAINING) | {"lr": 0.05, "rounds": 3} | changes)
     for number, results in enumerate(played.results, start=1):
         before = played.parameters[number - 1].double()
         weigh = {i: 1.0 if "weights" in changes else result.samples for i, result in results.items()}
         total = sum(weigh.values())
         effective, direction = 0.0, torch.zeros_like(before)
         for i, result in results.items():
-            a, counter = 0.0, 0.0
-            for _ in range(result.steps):
+            a, counter, length = 0.0, 0.0, 0.0
+            for step in range(result.steps):
+                rate = learning_rate(training, number, step, result.steps)
                 counter = momentum * counter + 1
-                a = (1 - 0.05 * mu) * a + counter
+                a = (1 - rate * mu) * a + rate * counter
+                length += rate
             direction += weigh[i] / total * (before - result.model.parameters) / a
-            effective += weigh[i] / total * (result.steps if mu else a)
+            effective += weigh[i] / total * (length if mu else a)
         expected = (before - effective * direction).float()
         torch.testing.assert_close(played.parameters[number], expected, rtol=0, atol=1e-6)
         mean = sum(weigh[i] / total * result.model.parameters for i, result in results.items())
@@ -347,10 +376,10 @@ def test_fednova_weighs_objectives_and_not_steps():
     slopes = torch.tensor([[1.0, 0.0, 2.0], [0.0, 3.0, -1.0]])
     arguments = [lambda here: slopes[0], lambda here: slopes[1]], (0.5, 1.5), (2, 11)
     start = torch.zeros(3)
-    for momentum in (0.0, 0.9):
+    for momentum, decay in ((0.0, 1.0), (0.9, 1.0), (0.0, 0.7), (0.9, 0.7)):
+        changes = {"lr": 0.01, "momentum": momentum, "decay": decay, "weighted": True}
         ends = {
-            name: Simulation(name, {}, *arguments, lr=0.01, momentum=momentum, weighted=True).run(start, 1)
-            for name in ("fednova", "fedavg")
+            name: Simulation(name, {}, *arguments, **changes).run(start, 1) for name in ("fednova", "fedavg")
         }
         wanted = -(0.25 * slopes[0] + 0.75 * slopes[1])
         cosines = {name: torch.cosine_similarity(end, wanted, dim=0) for name, end in ends.items()}

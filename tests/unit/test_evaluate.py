@@ -12,9 +12,18 @@ from torch.nn.functional import cross_entropy
 
 from fedscape.data.storage import open_dataset
 from fedscape.models.build import random_model
-from fedscape.models.evaluate import EvaluationSet, evaluate, evaluate_groups, normalise, recalibrated
+from fedscape.models.evaluate import (
+    CPU_BATCH,
+    GPU_BATCH,
+    EvaluationSet,
+    evaluate,
+    evaluate_groups,
+    normalise,
+    recalibrated,
+)
 from fedscape.models.layout import buffers_of, flatten, layout_of, parameters_of
 from fedscape.models.subject import chosen_samples, open_subject
+from fedscape.streams import stream
 
 SHAPE = (2, 8, 8)
 
@@ -127,7 +136,7 @@ def test_a_missing_tensor_is_an_error():
 
 def test_recalibration_is_a_cumulative_pass_in_train_mode():
     """PyTorch's own cumulative average (momentum=None) weighs batches the same: equal ones here."""
-    data, network = samples(count=40, batch_size=20), resnet()
+    data, network = samples(count=2 * CPU_BATCH), resnet()
     found = recalibrated(network, *tensors(network), data)
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -135,8 +144,8 @@ def test_recalibration_is_a_cumulative_pass_in_train_mode():
             layer.momentum = None
     network.train()
     with torch.no_grad():
-        for images, _ in data.batches():
-            network(images)
+        for rows in stream(0, "recalibration").permutation(2 * CPU_BATCH).reshape(2, CPU_BATCH):
+            network(normalise(data.inputs[rows], data.mean, data.std))
     assert set(found) == {name for name, _ in network.named_buffers()}
     for name, tensor in network.named_buffers():
         torch.testing.assert_close(found[name], tensor, rtol=1e-5, atol=1e-6)
@@ -147,12 +156,41 @@ def test_recalibrated_means_are_those_of_all_samples():
     network = nn.Sequential(nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(128, 10))
     parameters, buffers = tensors(network)
     buffers["0.running_mean"].fill_(float("nan"))
-    data = samples(count=53, batch_size=20)
+    data = samples(count=2 * CPU_BATCH + 1)
     found = recalibrated(network, parameters, buffers, data)
     mean = normalise(data.inputs, data.mean, data.std).mean(dim=(0, 2, 3))
     torch.testing.assert_close(found["0.running_mean"], mean)
     assert found["0.num_batches_tracked"] == 3
     assert buffers["0.running_mean"].isnan().all(), "the buffers handed in are left alone"
+
+
+def test_recalibration_does_not_hang_on_the_order_of_the_samples():
+    """Sorted classes, each with a brightness of its own: nearly all of the variance lies between them."""
+    count = 8 * CPU_BATCH
+    mixed = replace(samples(count=count), labels=torch.arange(count) % 10)
+    brightness = 20 * mixed.labels[:, None, None, None]
+    mixed = replace(mixed, inputs=(mixed.inputs // 16 + brightness).to(torch.uint8))
+    order = mixed.labels.argsort(stable=True)
+    ordered = replace(mixed, inputs=mixed.inputs[order], labels=mixed.labels[order])
+    network = nn.Sequential(nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(128, 10))
+    variance = normalise(mixed.inputs, mixed.mean, mixed.std).var(dim=(0, 2, 3))
+    for data in (mixed, ordered):
+        found = recalibrated(network, *tensors(network), data)["0.running_var"]
+        torch.testing.assert_close(found, variance, rtol=0.01, atol=0)
+    deep = resnet()
+    losses = []
+    for data in (mixed, ordered):
+        parameters, buffers = tensors(deep)
+        losses.append(evaluate(deep, parameters, recalibrated(deep, parameters, buffers, data), mixed).loss)
+    assert losses[0] == pytest.approx(losses[1], rel=2e-3)
+
+
+def test_recalibration_takes_the_same_batches_on_every_device():
+    """A GPU evaluates more samples at a time; statistics must not depend on it."""
+    network, sizes = resnet(), (CPU_BATCH, GPU_BATCH)
+    sets = [samples(count=2 * CPU_BATCH, batch_size=size) for size in sizes]
+    one, other = (recalibrated(network, *tensors(network), data) for data in sets)
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_policy_none_without_running_statistics(tmp_path):

@@ -71,7 +71,7 @@ def assert_same(found, expected) -> None:
             first, second = one.results[number][client], other.results[number][client]
             assert (first.samples, first.steps) == (second.samples, second.steps)
             assert first.loss == pytest.approx(second.loss, rel=1e-4)
-            assert first.lr_sum == pytest.approx(second.lr_sum)
+            assert first.rates == pytest.approx(second.rates)
             assert first.gradient_squares == pytest.approx(second.gradient_squares, rel=1e-3)
         close(one.parameters[number + 1], other.parameters[number + 1])
         assert one.reports[number].samples == other.reports[number].samples == sum(SIZES)

@@ -95,7 +95,7 @@ def test_a_schedule_runs_through_all_rounds(tmp_path):
         plain.train(positions, number, after_step=after_step)
         sums.append(sum(rates))
         close(played.parameters[number], plain.model.parameters)
-    assert [played.results[row][0].lr_sum for row in range(4)] == pytest.approx(sums)
+    assert [sum(played.results[row][0].rates) for row in range(4)] == pytest.approx(sums)
 
 
 @pytest.mark.parametrize("lanes", [1, 3])

@@ -1,6 +1,7 @@
 """Study files: what they mean, and that a slip in one is one clear line."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -8,6 +9,7 @@ from edited_study import ROOT, reader
 
 from fedscape.errors import FedscapeError
 from fedscape.study import catalog, paths
+from fedscape.study.campaign import missing_file
 from fedscape.study.files import merged
 from fedscape.study.grid import Run
 from fedscape.study.methods import build_methods
@@ -108,7 +110,7 @@ REFUSED = {
         "methods.fedavg (grid point 1): unknown key 'crop'",
     ),
     "unknown scheme": (
-        ("scheme: dirichlet", "scheme: dirichlte"),
+        ("scheme: dirichlet,", "scheme: dirichlte,"),
         "unknown partition 'dirichlte'; did you mean 'dirichlet'?",
     ),
     "unknown model": (
@@ -214,14 +216,6 @@ REFUSED = {
         ("    images: 4000\n", "    images: 4000\n    models: {resnet21: null}\n"),
         "scales.small.models: unknown name 'resnet21'; did you mean 'resnet20'?",
     ),
-    "a file of weights that is not there": (
-        ("{kind: random}", "{kind: checkpoint, file: nowhere.pt}"),
-        "inits.random.file: nowhere.pt not found",
-    ),
-    "torchvision's weights that are not there": (
-        ("{kind: random}", "{kind: torchvision, file: weights/resnet18.pth}"),
-        "inits.random.file: weights/resnet18.pth not found",
-    ),
     "a moment that is none": (
         ("client_rounds: [1, 0.1, 0.3, last]", "client_rounds: [first]"),
         "got 'first', not one of the allowed forms: a round, a fraction of all rounds such as 0.3, or `last`",
@@ -322,8 +316,9 @@ def test_runs_are_cross_products_and_start_sources_are_added(campaign):
     paper = campaign().get("pilot", "paper")
     convnet = [run for run in paper.runs if run.model == "convnet" and run.init == "random"]
     partitions = ["iid", "iid-b", "dir1.0", "dir0.5", "dir0.1", "dir0.3", *["iid-50"] * 3, *["dir0.5-50"] * 3]
+    partitions += ["prior1.0", "prior0.5", "prior0.1"]
     assert [run.partition for run in convnet] == partitions
-    assert len(paper.runs) == 2 * 5 + 2 * 4 + 5 + 1 + 2 + 2 * 3
+    assert len(paper.runs) == 2 * 5 + 2 * 4 + 5 + 1 + 2 + 2 * 3 + 2 * 3
     # What an after-round start continues is trained even where no entry asks for it.
     entry = (
         "{model: convnet, partition: [iid, dir1.0, dir0.5, dir0.3, dir0.1], init: iid-round, method: fedavg}"
@@ -359,9 +354,12 @@ def test_client_rounds_keep_the_model_that_they_start_from(campaign):
 
 
 def test_yaml_merge_keys_work(campaign):
-    merge = ("  dir0.5: {scheme: dirichlet, clients: 10, alpha: 0.5}", "  dir0.5: {<<: *base, alpha: 0.5}")
-    anchor = ("  dir1.0: {scheme", "  dir1.0: &base {scheme")
-    partition = campaign(merge, anchor).get("pilot", "quick").partitions["dir0.5"]
+    merge = (
+        "  prior0.5: {scheme: dirichlet, clients: 10, alpha: 0.5}",
+        "  prior0.5: {<<: *base, alpha: 0.5}",
+    )
+    anchor = ("  prior1.0: {scheme", "  prior1.0: &base {scheme")
+    partition = campaign(merge, anchor).get("pilot", "quick").partitions["prior0.5"]
     assert (partition.scheme["alpha"], partition.clients) == (0.5, 10)
 
 
@@ -490,6 +488,18 @@ def test_a_pinned_seed_reaches_the_split_and_nothing_else(campaign):
     free = STAGES["partition"](study, {**wildcards, "partition": "iid"})
     assert (pinned["partition_seed"], pinned["seed"]) == (1001, 0)
     assert free["partition_seed"] == 0
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "torchvision"])
+def test_a_file_of_weights_that_is_not_there_is_named(campaign, tmp_path, kind):
+    """It is no mistake of the study's: who lacks it can look at what there is to do."""
+    file = tmp_path / "weights.pth"
+    study = campaign(("{kind: random}", f"{{kind: {kind}, file: {file}}}")).get("pilot", "quick")
+    place = f"config/studies/pilot.yaml: inits.random.file: {file} not found (looked for it in {Path.cwd()})"
+    assert missing_file(study, "random") == place
+    assert missing_file(study, "pretrained") is None, "a start that needs none"
+    file.touch()
+    assert missing_file(study, "random") is None
 
 
 @pytest.mark.parametrize("kind", ["checkpoint", "torchvision"])

@@ -2,6 +2,7 @@
 
 ALPHAS = ("iid", "dir1.0", "dir0.5", "dir0.3", "dir0.1")
 FINALS = ("iid", "dir1.0", "dir0.5", "dir0.1")
+BY_PRIOR = ("prior1.0", "prior0.5", "prior0.1")
 STARTS = ("random", "pretrained")
 Run = tuple[str, str, str, str]  # model, partition, init, method
 
@@ -12,6 +13,7 @@ RUNS: set[Run] = {
     ("convnet", "dir0.3", "random", "fedavg"),
     *(("convnet", "dir1.0", f"{init}-end", "fedavg-more") for init in ("pretrained", "iid-round")),
     *(("convnet", p, "random", f"fedavg-p{s}") for p in ("iid-50", "dir0.5-50") for s in (0.2, 0.5, 0.8)),
+    *(("convnet", p, init, "fedavg") for p in BY_PRIOR for init in ("random", "iid-round")),
 }
 SPLITS = {partition for _, partition, _, _ in RUNS}
 CONTINUED = {  # start -> the run that it continues
@@ -39,7 +41,10 @@ def groups(folder: str, each: dict[str, set[Run]]) -> dict[str, set[Run]]:
 PLANES = {
     **groups("planes/global-random", {"all": runs(partition=ALPHAS, init="random", method="fedavg")}),
     **groups("planes/global-pretrained", {"all": runs(partition=ALPHAS, init=("pretrained", "pretrained-end"))}),
-    **groups("planes/global-iid-round", {"all": runs(init=("iid-round", "iid-round-end"))}),
+    **groups("planes/global-iid-round", {
+        "all": runs(partition=ALPHAS, init="iid-round") | runs(init="iid-round-end"),
+    }),
+    **groups("planes/iid-round-by-prior", {"all": runs(partition=("iid", *BY_PRIOR), init="iid-round")}),
     **groups("planes/single", {"all": runs(partition="dir0.3", init="random")}),
     **groups("planes/participation", {p: runs(partition=p) for p in ("iid-50", "dir0.5-50")}),
     **groups("planes/finals", {init: runs(partition=FINALS, init=init) for init in STARTS}),
@@ -47,7 +52,12 @@ PLANES = {
     **groups("planes/local-early", {"all": runs(partition="dir0.3", init="random")}),
     **groups("planes/local", {p: runs(partition=p, init="random", method="fedavg") for p in FINALS}),
 }  # fmt: skip
-PATHS = groups("connectivity/finals", {i: runs(partition=(*FINALS, "iid-b"), init=i) for i in STARTS})
+PATHS = {
+    **groups("connectivity/finals", {i: runs(partition=(*FINALS, "iid-b"), init=i) for i in STARTS}),
+    **groups(
+        "connectivity/finals-by-prior", {"all": runs(partition=("iid", "iid-b", *BY_PRIOR), init="random")}
+    ),
+}
 BARRIERS = groups("connectivity/clients", {"all": runs(partition="dir0.1", init="random")})
 HESSIANS = groups("curvature/start-and-end", {init: runs(partition=FINALS, init=init) for init in STARTS})
 DRIFT = groups("drift/updates", {"convnet": runs()})
@@ -65,6 +75,7 @@ FIGURES = {  # figure -> the folder that it is drawn from
     "figure-5c": "connectivity/finals/digits_pretrained",
     "figure-6a": "planes/global-pretrained",
     "figure-6b": "planes/global-iid-round",
+    "figure-6b-by-prior": "planes/iid-round-by-prior",
     "figure-7": "planes/participation",
     "layers": "connectivity/clients",
     "accuracy": "tables",
@@ -72,6 +83,10 @@ FIGURES = {  # figure -> the folder that it is drawn from
 }
 # Folders that claims read.
 CLAIMED = ("planes/global-pretrained", "planes/global-iid-round", "planes/finals", "planes/local", "tables")
+READINGS = {  # table -> folders of what it reads
+    "readings": ("planes/global-iid-round", "planes/iid-round-by-prior", "tables"),
+    "readings-barriers": ("connectivity/finals", "tables"),
+}
 TABLES = {"tables": {"tables/runs.csv"}}
 CLAIMS = {"claims": {"tables/claims.csv"}}
 NOTHING: dict[str, set[str]] = {}
@@ -109,8 +124,18 @@ def shown(*folders: str) -> dict[str, set[str]]:
     return {**({"figures": drawn(*figures)} if figures else {}), **(CLAIMS if claimed else {})}
 
 
+def read(*folders: str) -> dict[str, set[str]]:
+    """The tables of the two readings that take markers, barriers or other tables from these folders."""
+    found = {
+        f"tables/{name}.csv"
+        for name, sources in READINGS.items()
+        if any(folder.startswith(source) for folder in folders for source in sources)
+    }
+    return {"table": found} if found else {}
+
+
 def tabled() -> dict[str, set[str]]:
-    return joined(TABLES, shown("tables"))
+    return joined(TABLES, shown("tables"), read("tables"))
 
 
 def surfaces(*names: str) -> dict[str, set[str]]:
@@ -123,8 +148,9 @@ def surfaces(*names: str) -> dict[str, set[str]]:
 
 def planes(*names: str) -> dict[str, set[str]]:
     """The planes of these entries, and what follows."""
-    laid = {f"{folder}/plane.safetensors" for folder in PLANES if folder.split("/")[1] in names}
-    return joined({"plane": laid}, surfaces(*names))
+    folders = {folder for folder in PLANES if folder.split("/")[1] in names}
+    laid = {f"{folder}/plane.safetensors" for folder in folders}
+    return joined({"plane": laid}, surfaces(*names), read(*folders))
 
 
 def retrained(chosen: set[Run]) -> dict[str, set[str]]:
@@ -160,7 +186,9 @@ def retrained(chosen: set[Run]) -> dict[str, set[str]]:
 def split_anew(*partitions: str) -> dict[str, set[str]]:
     """New partitions, and what follows."""
     made = {"partition": {f"partitions/digits/{name}/seed0.npz" for name in partitions}}
-    shown_too = {"figures": drawn("partitions")} if set(partitions) & {*ALPHAS, "dir0.5-50"} else {}
+    shown_too = (
+        {"figures": drawn("partitions")} if set(partitions) & {*ALPHAS, *BY_PRIOR, "dir0.5-50"} else {}
+    )
     return joined(made, retrained(runs(model=None, partition=partitions)), shown_too)
 
 
@@ -184,9 +212,10 @@ def remodelled(model: str) -> dict[str, set[str]]:
     return joined(starts(*((model, init) for init in STARTS)), retrained(runs(model=model)))
 
 
-def walked() -> dict[str, set[str]]:
-    """New paths, and what follows."""
-    return joined({"path": {f"{folder}/path.csv" for folder in PATHS}}, shown(*PATHS), tabled())
+def walked(*names: str) -> dict[str, set[str]]:
+    """New paths of these entries (all if none is named), and what follows."""
+    folders = {folder for folder in PATHS if not names or folder.split("/")[1] in names}
+    return joined({"path": {f"{folder}/path.csv" for folder in folders}}, shown(*folders), tabled())
 
 
 def bent() -> dict[str, set[str]]:

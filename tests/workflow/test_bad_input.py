@@ -39,14 +39,6 @@ CASES = {
         {"config/studies/mine.yaml": "title: mine\nseeds: [010]\n"}, [],
         "config/studies/mine.yaml:2: '010' is read as 8; write that, or put it in quotes if it is text",
     ),
-    "weights that are not there": (
-        {}, ["pretraining", "--config", "scale=paper"],
-        "config/studies/pretraining.yaml: inits.pretrained.file: weights/resnet18-f37072fd.pth not found (looked for it in",
-    ),
-    "weights that a file needs": (
-        {}, ["results/pretraining/paper/tables/runs.csv"],
-        "config/studies/pretraining.yaml: inits.pretrained.file: weights/resnet18-f37072fd.pth not found (looked for it in",
-    ),
     "a run that no study has": (
         {}, ["results/pilot/quick/runs/digits/convnet/nowhere/random/fedavg/seed0/final.safetensors"],
         "no 'nowhere' in this study; config/studies names what there is",
@@ -75,16 +67,27 @@ def test_bad_input_is_one_line_at_a_dry_run(clone, case):
                 (clone.folder / file).write_bytes(before[file])
 
 
-def test_what_ends_snakemake_leaves_no_lock(clone):
-    refused(
-        clone,
-        "weights/resnet18-f37072fd.pth not found",
-        "--cores",
-        "1",
-        "pretraining",
-        "--config",
-        "scale=paper",
-    )
+@pytest.mark.parametrize(
+    "targets", [["pretraining", "--config", "scale=paper"], ["results/pretraining/paper/tables/runs.csv"]]
+)
+def test_weights_that_are_not_there_are_listed_at_a_dry_run(clone, targets):
+    """Each file once, and the jobs all the same: who looks at what there is to do need not have them."""
+    done = clone.snakemake("-n", *targets)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("fedscape: ")]
+    wanted = {"pretrained": "resnet18-f37072fd.pth", "pretrained-writers": "squeezenet1_0-b66bff10.pth"}
+    assert len(lines) == 2 and set(lines) == {
+        f"fedscape: missing for a run: config/studies/pretraining.yaml: inits.{init}.file: weights/{file} "
+        f"not found (looked for it in {clone.folder})"
+        for init, file in wanted.items()
+    }
+    assert "rule pretrain:" in done.stdout and "rule train:" in done.stdout
+
+
+def test_weights_that_are_not_there_end_a_run_and_leave_no_lock(clone):
+    """In one line that names them all, before anything is written."""
+    arguments = ["--cores", "1", "pretraining", "--config", "scale=paper"]
+    refused(clone, "weights/squeezenet1_0-b66bff10.pth not found", *arguments)
+    refused(clone, "inits.pretrained.file: weights/resnet18-f37072fd.pth not found", *arguments)
     assert not list((clone.folder / ".snakemake" / "locks").glob("*"))
 
 

@@ -68,7 +68,7 @@ def test_a_final_model_is_a_plain_state_dict(made):
 
 def test_the_paper_scale_lists_all_its_jobs(made):
     jobs = made.pending("pilot", "--config", "scale=paper")
-    assert len(jobs["train"]) == 32
+    assert len(jobs["train"]) == 38
     assert {
         "dataset",
         "partition",

@@ -3,10 +3,12 @@
 import pytest
 from edits import asks_snakemake, more_code, new_file, swap
 from quick_pilot import (
+    BY_PRIOR,
     CLAIMS,
     DRIFT,
     FIGURES,
     PLANES,
+    READINGS,
     RUNS,
     SPLITS,
     averaged,
@@ -47,10 +49,11 @@ FILES = {
     "workflow/scripts/drift.py": joined({"drift": {f"{folder}/drift.csv" for folder in DRIFT}}, tabled()),
     "workflow/scripts/tables.py": tabled(),
     "workflow/scripts/costs.py": {"costs": {"tables/costs.csv"}},
-    "workflow/scripts/table.py": {},  # the paper has no table
+    "workflow/scripts/table.py": {"table": {f"tables/{name}.csv" for name in READINGS}},
     # plug-ins
     "src/fedscape/data/datasets/digits.py": EVERYTHING,
-    "src/fedscape/data/partitions/dirichlet.py": split_anew(
+    "src/fedscape/data/partitions/dirichlet.py": split_anew(*BY_PRIOR),
+    "src/fedscape/data/partitions/dirichlet_per_class.py": split_anew(
         "dir1.0", "dir0.5", "dir0.3", "dir0.1", "dir0.5-50"
     ),
     "src/fedscape/data/partitions/shards.py": {},
@@ -70,7 +73,7 @@ FILES = {
     "src/fedscape/federated/servers/adam.py": {},
     "src/fedscape/landscape/planes/finals.py": planes("finals", "finals-resnet20"),
     "src/fedscape/landscape/planes/random.py": {},
-    "src/fedscape/tables/measures/final.py": CLAIMS,
+    "src/fedscape/tables/measures/final.py": joined(CLAIMS, {"table": {"tables/readings.csv"}}),
     "src/fedscape/tables/measures/trace.py": {},
     "src/fedscape/figures/contour.py": {"figures": drawn(*CONTOURS)},
     # what stages import

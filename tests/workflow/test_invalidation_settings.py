@@ -57,8 +57,8 @@ EDITS = {
     "a partition's number of clients": (*study("50, alpha: 0.5}", "40, alpha: 0.5}"), split_anew("dir0.5-50")),
     "a partition's seed": (*study("seed: 1001}", "seed: 1002}"), split_anew("iid-b")),
     "swapped values of two partitions": (
-        *study("dir0.5: {scheme: dirichlet, clients: 10, alpha: 0.5}", "dir0.5: {scheme: dirichlet, clients: 10, alpha: 0.1}",
-               "dir0.1: {scheme: dirichlet, clients: 10, alpha: 0.1}", "dir0.1: {scheme: dirichlet, clients: 10, alpha: 0.5}"),
+        *study("dir0.5: {scheme: dirichlet-per-class, clients: 10, alpha: 0.5}", "dir0.5: {scheme: dirichlet-per-class, clients: 10, alpha: 0.1}",
+               "dir0.1: {scheme: dirichlet-per-class, clients: 10, alpha: 0.1}", "dir0.1: {scheme: dirichlet-per-class, clients: 10, alpha: 0.5}"),
         split_anew("dir0.5", "dir0.1"),
     ),
     # starts and models
@@ -107,8 +107,8 @@ EDITS = {
         joined({"surface_part": {f"planes/single/digits_all_seed0/parts/{i}-of-2.npz" for i in (1, 2)}}, surfaces("single")),
     ),
     # connectivity, curvature, drift
-    "points on a path": (*quick("{finals: {points: 21}}", "{finals: {points: 23}}"), walked()),
-    "a path's samples": (*quick("{finals: {points: 21}}", "{finals: {points: 21, samples: 500}}"), walked()),
+    "points on a path": (*quick("{finals: {points: 21}", "{finals: {points: 23}"), walked("finals")),
+    "a path's samples": (*quick("{finals: {points: 21}", "{finals: {points: 21, samples: 500}"), walked("finals")),
     "which clients are averaged": (*study("    clients: [0, 1, 2]\n", "    clients: [0, 1]\n"), averaged()),
     "which layers are averaged": (*study("    clients: [0, 1, 2]\n", "    clients: [0, 1, 2]\n    regimes: [full]\n"), averaged()),
     "how units are matched": (*study("    clients: [0, 1, 2]\n", "    clients: [0, 1, 2]\n    alignment: [none, weights]\n"), averaged()),
@@ -136,6 +136,10 @@ EDITS = {
     "the words of a claim": (*study("\n  - claim: ", "\n  - claim: Truly, "), CLAIMS),
     "what a claim expects": (*study("expect: {above: 1}", "expect: {above: 2}"), CLAIMS),
     "what a claim is measured on": (*study("cases: [{partition: dir0.3}]", "cases: [{partition: dir0.3, init: random}]"), CLAIMS),
+    "a measure of a table": (
+        *study("measure: deviation, at: mean, plane: iid-round-by-prior", "measure: deviation, at: last, plane: iid-round-by-prior"),
+        {"table": {"tables/readings.csv"}},
+    ),
     # runs
     "an added run": (
         *study("      - {model: convnet, partition: dir0.3, init: random, method: fedavg}\n",

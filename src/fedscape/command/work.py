@@ -18,6 +18,7 @@ SHAPES = {  # of data sets whose shape their name decides: nothing needs to be p
     "fashion-mnist": (1, 28, 28),
     "cifar10": (3, 32, 32),
     "cifar100": (3, 32, 32),
+    "imagenet-32": (3, 32, 32),
 }
 STARTS = ("initial", "pretrain")  # rules that make starts
 NUMBER = 4  # bytes of a weight

@@ -1,8 +1,9 @@
 """Random changes of training images, a whole batch at a time on the device that trains.
 
 What is random comes from the host, so that a CPU and a GPU see the same images: `draw` makes a few numbers
-for each sample, `augment` applies them. Each part does what torchvision's transform of its kind does to a
-single image, before normalisation, in the order resize, crop, flip, rotation and zoom, brightness.
+for each sample, `augment` applies them before normalisation, in the order resize, crop, flip, rotation and
+zoom, brightness. Each part does what torchvision's transform of its kind does to a single image, but for the
+last: here an amount is added to all values, where ColorJitter multiplies them by a factor.
 """
 
 import math

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from fedscape.federated.batches import ClientTask, Feed, Work, batch, stacked_batch
 from fedscape.federated.gradients import SequentialGradient, StackedGradient
 from fedscape.federated.network import frozen_statistics
+from fedscape.federated.normaliser import accumulated_weight
 from fedscape.federated.optimiser import clip, learning_rate, moment_names, step
 from fedscape.federated.pruning import due, mask, sparsity
 from fedscape.federated.rule import Batch, Client, ClientResult, Context, Rule, Training
@@ -192,7 +193,7 @@ class Lanes:
         moments = {name: moments[:count] for name, moments in self._moments.items()}
         step(self.training, parameters, gradient, moments, rates, counts)
         for row, (lane, rate) in enumerate(zip(lanes, rates, strict=True)):
-            lane.stepped(rate, self.training.momentum)
+            lane.stepped(rate)
             self._prune(row, lane)
         if self._masks is not None:
             parameters.mul_(self._masks[:count])
@@ -259,8 +260,8 @@ class Lanes:
             loss=float(self._losses[row]) / (lane.work.used * task.epochs),
             model=self._row(row),
             steps=lane.work.steps,
-            lr_sum=lane.lr_sum,
-            gradient_weight=lane.gradient_weight,
+            rates=tuple(lane.rates),
+            gradient_weight=accumulated_weight(lane.rates, self.training.momentum),
             moments={name: moments[row] for name, moments in self._moments.items()},
             path=tuple(lane.path),
             gradient_sum=None if self._sums is None else self._sums[row],
@@ -274,12 +275,9 @@ class _Lane:
 
     def __init__(self, start: ClientStart, work: Work):
         self.start, self.work = start, work
-        self.lr_sum = self.gradient_weight = 0.0
-        self._carried = 0.0  # weight of the gradients so far in the momentum
+        self.rates: list[float] = []  # of its steps
         self.path: list[ModelState] = []
 
-    def stepped(self, rate: float, momentum: float) -> None:
+    def stepped(self, rate: float) -> None:
         self.work.done += 1
-        self._carried = momentum * self._carried + 1
-        self.lr_sum += rate
-        self.gradient_weight += rate * self._carried
+        self.rates.append(rate)

@@ -94,7 +94,7 @@ class ClientResult:
     loss: float  # mean of the rule's loss over the samples of all local steps, each before its step
     model: ModelState
     steps: int  # local steps taken
-    lr_sum: float  # sum of their learning rates
+    rates: tuple[float, ...]  # their learning rates
     gradient_weight: float  # of all its gradients in its change: rates, and the momentum of SGD
     moments: Vectors  # the optimiser's state by name, [P] each
     path: tuple[ModelState, ...] = ()  # copies of the model after each epoch but the last, if asked for

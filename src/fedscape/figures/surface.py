@@ -168,7 +168,7 @@ def interpolation_note(surface: pd.DataFrame) -> str:
     stride = next(strides, None)
     nth = "some points" if stride is None else f"every {stride}{ {2: 'nd', 3: 'rd'}.get(stride, 'th') } point"
     error = surface["interpolation_error"].max()
-    known = "" if pd.isna(error) else f", error \N{LESS-THAN OR EQUAL TO} {100 * error:.2g} %"
+    known = "" if pd.isna(error) else f" (up to {100 * error:.2g} % off where checked)"
     return f"\n{nth} evaluated,\nrest bicubic{known}"
 
 

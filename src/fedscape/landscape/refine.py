@@ -1,8 +1,8 @@
 """A fine surface from a coarse one: which points have to be evaluated, and how the others are filled.
 
-Every k-th point along both axes is a node. The others come from a bicubic spline through the nodes: in the
-logarithm of the loss, which spans orders of magnitude on a landscape, and in the error as it is. A few of
-them are evaluated all the same, to say how far off the fill is.
+Every k-th point along both axes is a node. The others' losses come from a bicubic spline through the nodes,
+in the logarithm, since a loss spans orders of magnitude on a landscape. A few of them are evaluated all the
+same, to say how far off the fill is there. Shares of wrong answers, which rise in steps, are not filled.
 """
 
 import numpy as np
@@ -60,11 +60,6 @@ def checked(filled: np.ndarray, losses: np.ndarray, coarse: int, seed: int) -> n
 def filled_losses(losses: np.ndarray, coarse: int) -> np.ndarray:
     """Losses [nx, ny] of all points from those at the nodes [mx, my], bicubic in their logarithm."""
     return np.exp(_spline(_log(losses), coarse))
-
-
-def filled_errors(errors: np.ndarray, coarse: int) -> np.ndarray:
-    """Errors [nx, ny], fractions, of all points from those at the nodes [mx, my]."""
-    return _spline(errors, coarse).clip(0, 1)
 
 
 def worst(filled: np.ndarray, true: np.ndarray) -> float:

@@ -8,12 +8,12 @@ import pandas as pd
 
 from fedscape.files import csv_text, write_text
 from fedscape.landscape.points import MEASURES, POINTS, Points, complete, save_points, saved_points
-from fedscape.landscape.refine import beside_undefined, checked, filled_errors, filled_losses, on_nodes, worst
+from fedscape.landscape.refine import beside_undefined, checked, filled_losses, on_nodes, worst
 from fedscape.landscape.survey import Survey, open_survey
 from fedscape.resume import ResumeFolder
 
 TABLE = "surface.csv"
-LOSS, ERROR = MEASURES.index("loss"), MEASURES.index("error")
+LOSS = MEASURES.index("loss")
 COLUMNS = (
     *("plane", "group", "client", "i", "j", "x", "y", *MEASURES, "samples", "batch_norm", "precision"),
     *("interpolated", "interpolation_error", "axes"),
@@ -38,9 +38,10 @@ def evaluate_surface(
     resume_folder: holds the points made so far while the job runs; they stay beside `out` in `points.npz`.
     fingerprint: of all that decides a point's measures, without the grid, the box and the parts.
 
-    Rows without a client are of all samples together. With `coarse` > 1 the points between the nodes are
-    filled (`refine.py`) and say so; their `interpolation_error` is the largest relative error of the loss
-    at the points that were evaluated to check it. Where all runs diverged the table has no rows.
+    Rows without a client are of all samples together. With `coarse` > 1 the loss between the nodes is
+    filled (`refine.py`): such a row says so and has no other measure. Its `interpolation_error` is the
+    largest relative error of the loss among the points that were evaluated to check it, and no bound on that
+    of others. Where all runs diverged the table has no rows.
     """
     opened = open_survey(**survey)
     with ResumeFolder(resume_folder, fingerprint) as resume:
@@ -114,8 +115,6 @@ def _refined(survey: Survey, points: Points, resume: ResumeFolder) -> pd.DataFra
         losses = filled_losses(at_nodes[:, :, group, LOSS], coarse)
         errors[group] = worst(losses[checks], values[checks, group, LOSS])
         values[interpolated, group, LOSS] = losses[interpolated]
-        fractions = filled_errors(at_nodes[:, :, group, ERROR], coarse)
-        values[interpolated, group, ERROR] = fractions[interpolated]
     return pd.concat(
         [_rows(survey, group, values, interpolated, errors[group]) for group in range(len(survey.sizes))],
         ignore_index=True,

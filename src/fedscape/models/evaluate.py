@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedscape.data.storage import IMAGE, Dataset
+from fedscape.streams import stream
 
 IMAGES = 1 + IMAGE
 """Dimensions of a batch of images; one of sequences of tokens has 2."""
@@ -151,7 +152,9 @@ def recalibrated(
     """New buffers: batch-norm statistics of `parameters` measured afresh in one pass over the data.
 
     Every batch counts by its samples, as in `update_bn` of Garipov et al. (Loss Surfaces, Mode Connectivity,
-    2018). Only the batch-norm layers are in train mode. Buffers that are no statistics are handed on.
+    2018). What is averaged is the variance within batches, so they must be alike: of a fixed size on every
+    device, dealt by a fixed permutation, because data sets may be sorted by class or writer. Only the
+    batch-norm layers are in train mode. Buffers that are no statistics are handed on.
     """
     fresh = {name: tensor.clone() for name, tensor in buffers.items()}
     layers = _batch_statistics(module)
@@ -166,15 +169,23 @@ def recalibrated(
         with mode(module, training=False), torch.no_grad():
             for layer in layers.values():
                 layer.train()
-            for inputs, labels in data.batches():
-                seen += len(labels)
+            for rows in _mixed_batches(data):
+                seen += len(rows)
                 for layer in layers.values():
-                    layer.momentum = len(labels) / seen
+                    layer.momentum = len(rows) / seen
+                inputs = prepared(data.inputs[rows], data.mean, data.std)
                 functional_call(module, {**parameters, **fresh}, (inputs,), strict=True)
     finally:
         for name, layer in layers.items():
             layer.momentum = momenta[name]
     return fresh
+
+
+def _mixed_batches(data: EvaluationSet) -> tuple[Tensor, ...]:
+    """The set's positions in a fixed random order, in batches whose sizes differ by one at most."""
+    count = len(data.labels)
+    order = torch.from_numpy(stream(0, "recalibration").permutation(count)).to(data.labels.device)
+    return order.tensor_split(-(-count // _batch_size(data.inputs.shape[1:], torch.device("cpu"))))
 
 
 def _batch_size(shape: tuple[int, ...], device: torch.device) -> int:

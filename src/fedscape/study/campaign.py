@@ -91,8 +91,6 @@ class Campaign:
             for i, entry in enumerate(content.get("labels", [])):
                 check_names(entry["where"], at_scales, f"{file}: labels[{i}].where")
         self.check_chosen()
-        for init in {run.init for run in self.get(self.study).runs}:
-            check_file(self.get(self.study), init)
 
     def _content(self, name: str) -> dict:
         if name not in self._contents:
@@ -134,14 +132,10 @@ def _of_scale(study_schema: dict) -> dict:
     return {**study_schema, "required": [key for key in study_schema["required"] if key != "scales"]}
 
 
-def check_file(study: Study, init: str) -> None:
-    """Refuse a start from a file that is not there: Snakemake would quietly keep what an older one gave.
-
-    Only where it is wanted: who lacks the weights of one study can make the others.
-    """
+def missing_file(study: Study, init: str) -> str | None:
+    """What to say of a start from a file that is not there; None where there is nothing to say."""
     file = study.inits[init].start.get("file")
-    if file is not None and not is_regular(file):
-        raise FedscapeError(
-            f"config/studies/{study.name}.yaml: inits.{init}.file: {file} not found "
-            f"(looked for it in {Path.cwd()})"
-        )
+    if file is None or is_regular(file):
+        return None
+    place = f"config/studies/{study.name}.yaml: inits.{init}.file"
+    return f"{place}: {file} not found (looked for it in {Path.cwd()})"

@@ -7,10 +7,12 @@ over the direction d_i = (x - y_i) / a_i, where a_i is the weight that its gradi
 
     x <- x - tau sum_i p_i d_i,    tau = sum_i p_i a_i,
 
-p_i the aggregation weights. With equal a_i it is FedAvg. With a proximal term, mu/2 ||w - x||² in the
-clients' loss, each step shrinks what came before, a_i accounts for it, and tau is sum_i p_i K_i of the step
-counts, as in the authors' code, which adds the term's gradient after the momentum; here it goes through it
-(as in FedProx), so that the two settings exclude each other.
+p_i the aggregation weights. With equal a_i it is FedAvg. The learning rate is part of a_i, step by step. (The
+authors' code leaves it out, which is the same where all steps have one rate, and wrong under a schedule that
+clients of different step counts go through at different speeds.) With a proximal term, mu/2 ||w - x||² in the
+clients' loss, each step shrinks what came before, a_i accounts for it, and tau is sum_i p_i of the clients'
+summed rates, as in the authors' code, which adds the term's gradient after the momentum; here it goes through
+it (as in FedProx), so that the two settings exclude each other.
 """
 
 from collections.abc import Mapping
@@ -55,17 +57,17 @@ def adjust_gradient(gradient: Tensor, parameters: Tensor, client: Client, contex
 
 def after_client(result: ClientResult, client: Client, context: Context) -> Contribution:
     """The normalised direction, and the weight that the client had."""
-    training, mu = context.training, context.settings.mu
-    rate = result.lr_sum / result.steps
-    weight = accumulated_weight(result.steps, training.momentum, rate * mu)
-    direction = (context.start.parameters - result.model.parameters) / weight
-    effective = float(result.steps) if mu else weight
+    mu, travelled = context.settings.mu, context.start.parameters - result.model.parameters
+    weight = accumulated_weight(result.rates, mu=mu) if mu else result.gradient_weight
+    # A single step at the start of a warm-up from 0 leads nowhere, so there is nothing to divide.
+    direction = travelled / weight if weight else travelled
+    length = sum(result.rates) if mu else weight
     return Contribution(
-        means={"direction": direction, "steps": torch.tensor([effective], device=direction.device)}
+        means={"direction": direction, "length": torch.tensor([length], device=direction.device)}
     )
 
 
 def aggregate(gathered: Gathered, context: Context) -> tuple[Tensor, Mapping[str, Tensor]]:
     """Global parameters [P] moved along the mean direction."""
-    target = context.start.parameters - gathered.means["steps"] * gathered.means["direction"]
+    target = context.start.parameters - gathered.means["length"] * gathered.means["direction"]
     return target, context.shared

@@ -6,8 +6,12 @@ model after its last participation, client k minimises
     CE + mu * ( -log e^{cos(z, z_glob)/tau} / (e^{cos(z, z_glob)/tau} + e^{cos(z, z_prev)/tau}) )
 
 The representation is what enters the classifier. The paper puts a two-layer projection head before it, which
-is part of the model here: `projection` of the models `resnet` and `cnn`. A client that takes part for the
-first time has no previous model, and its term is 0, as in the authors' code. mu = 0 is FedAvg.
+is part of the model here: `projection` of the models `resnet` and `cnn`. mu = 0 is FedAvg.
+
+The paper does not say what z_prev is for a client that has no previous model. In round 1 nobody has one, and
+the term is left out: with the initial model in its place, which is the global one, it is a constant. A client
+that first takes part later compares with the run's initial model (`first_previous: initial`), as in the port
+of the authors' code that FedAlign's paper uses; in theirs it is the network that the client was made with.
 
 Other systems differ: FedAlign's port runs the reference models on batch statistics (`references: train`) and
 with gradients that it throws away, which is why its paper finds MOON three times as slow as FedAvg.
@@ -17,11 +21,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy, softplus
 
 from fedscape.federated.network import Network
-from fedscape.federated.rule import Batch, Client, ClientResult, Context, Contribution
+from fedscape.federated.rule import Batch, Client, ClientResult, Context, Contribution, Gathered
 from fedscape.models.layout import Layout, buffers_of, parameters_of
 
 INPUTS = "images"  # the only ones that it can take
@@ -35,6 +40,8 @@ class Settings:
     temperature: float = 0.5  # tau; the paper's choice
     # batch norm in the global and the previous model: their running statistics, or the batch's own
     references: Literal["eval", "train"] = "eval"
+    # previous model of a client new after round 1: the run's initial one, or none, which leaves the term out
+    first_previous: Literal["initial", "none"] = "initial"
 
     def __post_init__(self):
         if self.mu < 0:
@@ -53,6 +60,11 @@ def client_state(layout: Layout) -> dict[str, int]:
     return {"parameters": layout.parameter_count, "buffers": layout.buffer_count}
 
 
+def shared_state(layout: Layout) -> dict[str, int]:
+    """The run's initial model, from the end of round 1 on."""
+    return client_state(layout)
+
+
 def loss(
     network: Network, parameters: Mapping[str, Tensor], batch: Batch, client: Client, context: Context
 ) -> Tensor:
@@ -63,12 +75,21 @@ def loss(
     if settings.mu == 0:
         return cross
     batch.check_images("moon")
+    if context.round == 1:
+        return cross
     theirs = _reference(context.start.parameters, context.start.buffers, network, batch, context)
-    before = _reference(client.state["parameters"], client.state["buffers"], network, batch, context)
+    previous, present = client.state, client.known
+    if settings.first_previous == "initial":
+        previous = {
+            name: torch.where(client.known > 0, vector, context.shared[name])
+            for name, vector in client.state.items()
+        }
+        present = 1.0
+    before = _reference(previous["parameters"], previous["buffers"], network, batch, context)
     nearer = cosine_similarity(mine, before) - cosine_similarity(mine, theirs)
     # -log(e^a / (e^a + e^b)) = log(1 + e^(b - a))
     contrast = softplus(nearer / settings.temperature).mean()
-    return cross + settings.mu * client.known * contrast
+    return cross + settings.mu * present * contrast
 
 
 def _reference(
@@ -88,3 +109,11 @@ def _reference(
 def after_client(result: ClientResult, client: Client, context: Context) -> Contribution:
     """The client keeps its model for the next time."""
     return Contribution(state={"parameters": result.model.parameters, "buffers": result.model.buffers})
+
+
+def aggregate(gathered: Gathered, context: Context) -> tuple[Tensor, Mapping[str, Tensor]]:
+    """The mean model [P]; the server keeps the model that the run began with."""
+    if context.round > 1:
+        return gathered.parameters, context.shared
+    initial = {"parameters": context.start.parameters, "buffers": context.start.buffers}
+    return gathered.parameters, initial

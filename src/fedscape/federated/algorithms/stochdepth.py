@@ -4,11 +4,12 @@ In each step every residual block keeps its branch with probability p_l, which f
 first block to p_L in the last, and is otherwise its shortcut alone. (The paper's formula 1 - l/L (1 - p_L)
 has the first block below 1; its code, and FedAlign's, begin at 1.)
 
-The paper trains the branch as it is and multiplies it by p_l for evaluation. Here a kept branch counts 1/p_l
-in training and 1 in evaluation, as in torchvision: the same pair of functions, so that the model that is kept
-can be evaluated, and looked at on a surface with others, by a network that knows nothing of p_l. For the last
-affine layer of a branch it is a learning rate larger by 1/p_l² (at most 1.23 for p_L = 0.9). p_L = 1 is
-FedAvg.
+The paper, and FedAlign's code, train the branch as it is and multiply it by p_l for evaluation. Here a kept
+branch counts 1/p_l in training and 1 in evaluation, as in torchvision, so that the model that is kept can be
+evaluated, and looked at on a surface with others, by a network that knows nothing of p_l. Both can express
+the same functions, but do not train alike. From the same weights a branch begins at 1/p_l times the paper's
+scale, in training and in evaluation (at most 1.11 for p_L = 0.9); and for the last affine layer of a branch
+it is a learning rate larger by 1/p_l² (at most 1.23). p_L = 1 is FedAvg.
 
 The blocks of a step are drawn for all clients together, since they change what is computed.
 """
