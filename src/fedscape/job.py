@@ -39,6 +39,8 @@ _READ_SIZE = 1 << 20  # bytes hashed at a time
 _ADVICE = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room")
 _ADVICE |= dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable")
 _ADVICE |= dict.fromkeys((errno.EIO, errno.ESTALE), "see to the disk")
+# A file where a folder is wanted, or a folder where a file is.
+_ADVICE |= dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "move away what lies there")
 
 
 @dataclass(frozen=True)
@@ -172,9 +174,9 @@ def _told(error: Exception, folder: Path) -> FedscapeError | None:
     number = errno.ENOSPC if " requested and " in str(error) else error.errno
     if number not in _ADVICE:
         return None
+    place = error.filename2 or error.filename or folder
     return FedscapeError(
-        f"{error.filename or folder}: {os.strerror(number).lower()}; {_ADVICE[number]} and run again: "
-        "what is done is kept"
+        f"{place}: {os.strerror(number).lower()}; {_ADVICE[number]} and run again: what is done is kept"
     )
 
 

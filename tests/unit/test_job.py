@@ -12,6 +12,7 @@ import torch
 from threadpoolctl import threadpool_info
 
 from fedscape.errors import FedscapeError
+from fedscape.files import write_text
 from fedscape.job import job
 from fedscape.recorded import FOLDER, record_of
 
@@ -87,6 +88,8 @@ def test_bad_input_is_one_line(fail):
         (errno.EROFS, "read-only file system; make it writable and run again: what is done is kept"),
         (errno.EACCES, "permission denied; make it writable and run again: what is done is kept"),
         (errno.EIO, "input/output error; see to the disk and run again: what is done is kept"),
+        (errno.EISDIR, "is a directory; move away what lies there and run again: what is done is kept"),
+        (errno.EEXIST, "file exists; move away what lies there and run again: what is done is kept"),
     ],
 )
 def test_a_disk_that_takes_nothing_is_one_line(fail, tmp_path, number, message):
@@ -94,6 +97,13 @@ def test_a_disk_that_takes_nothing_is_one_line(fail, tmp_path, number, message):
     assert fail(OSError(number, os.strerror(number), "a.csv")) == (told, told)
     told = f"fedscape: {tmp_path}/results: {message}\n"  # a write names no file
     assert fail(OSError(number, os.strerror(number))) == (told, told)
+
+
+def test_a_folder_in_place_of_an_output_is_named_and_stays(fail, tmp_path):
+    mine = tmp_path / "rounds.csv" / "mine"
+    mine.mkdir(parents=True)
+    said = fail(lambda: write_text(mine.parent, "rows"))
+    assert said[0].startswith(f"fedscape: {mine.parent}: is a directory; move away") and mine.is_dir()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110

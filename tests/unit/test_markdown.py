@@ -34,7 +34,7 @@ def split(line: str) -> list[str]:
 
 def read(text: str) -> str:
     """What a reader sees of escaped text."""
-    shown = re.sub(r"\\([\\|*`(])", r"\1", text)
+    shown = re.sub(r"\\([\\|*`~_(])", r"\1", text)
     return shown.replace("&lt;", "<").replace("&amp;", "&")
 
 
@@ -42,8 +42,13 @@ def read(text: str) -> str:
 def test_a_reader_sees_the_text_and_no_markup_of_it(text):
     line = escaped(text)
     assert line.isprintable() and "<" not in line and not re.search(r"(?<!\\)\]\(", line)
+    assert not re.search(r"(?:^|[\s.,])_\w", line) and "~~" not in line
     visible = "".join(one if one.isprintable() else " " for one in text)
     assert read(line) == " ".join(visible.split())
+
+
+def test_names_of_measures_stay_as_they_are_and_emphasis_does_not():
+    assert escaped("test_accuracy of __all_ ~~runs~~") == r"test_accuracy of \_\_all\_ \~\~runs\~\~"
 
 
 @given(st.lists(st.lists(anything, min_size=3, max_size=3), min_size=1, max_size=4))

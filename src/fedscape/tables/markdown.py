@@ -2,8 +2,9 @@
 
 import re
 
-# What would begin a cell, emphasis, code or, as `](`, a link; `\\` itself. What would be HTML is spelled out.
-_MARKS = re.compile(r"[\\|*`]|(?<=\])\(")
+# What would begin a cell, emphasis (`_` not within a word), code or, as `](`, a link; `\\` itself. What would
+# be HTML is spelled out.
+_MARKS = re.compile(r"[\\|*`~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\(")
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;"})
 
 
