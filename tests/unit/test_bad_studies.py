@@ -51,7 +51,6 @@ VALUES = [
     ("inits/random", {"kind": "checkpoint"}, "inits.random: key 'file' is missing"),
     ("inits/random", {"kind": "checkpoint", "file": 5}, "inits.random.file: got 5, expected text"),
     ("inits/random", {"kind": "checkpoint", "file": "a.pkl"}, "inits.random: file must be a .safetensors, .pt or .pth, got a.pkl"),
-    ("inits/random", {"kind": "checkpoint", "file": "a\nb.pt"}, "inits.random.file: a\\nb.pt not found"),
     ("inits/pretrained/dataset", "nowhere", "inits.pretrained.dataset: unknown data set 'nowhere'; allowed: cifar10, "),
     ("inits/pretrained/epochs", 0, "inits.pretrained: epochs must be >= 1, got 0"),
     ("inits/later/method", "nobody", "inits.later.method: unknown method 'nobody'; allowed: fedavg, tuned.g1, tuned.g2"),

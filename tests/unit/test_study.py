@@ -502,6 +502,11 @@ def test_a_file_of_weights_that_is_not_there_is_named(campaign, tmp_path, kind):
     assert missing_file(study, "random") is None
 
 
+def test_the_name_of_a_file_that_is_not_there_is_one_line(campaign):
+    study = campaign(("{kind: random}", '{kind: checkpoint, file: "a\\nb.pt"}')).get("pilot", "quick")
+    assert "inits.random.file: a\\nb.pt not found" in missing_file(study, "random")
+
+
 @pytest.mark.parametrize("kind", ["checkpoint", "torchvision"])
 def test_the_file_that_a_start_is_taken_from_is_an_input(campaign, tmp_path, kind):
     """So Snakemake compares its content, and a job that was stopped starts afresh where it is another."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fedscape.errors import FedscapeError
+from fedscape.errors import FedscapeError, printable
 from fedscape.regular import is_regular
 from fedscape.study.build import build_study, known_datasets
 from fedscape.study.claims import check_claims
@@ -138,4 +138,4 @@ def missing_file(study: Study, init: str) -> str | None:
     if file is None or is_regular(file):
         return None
     place = f"config/studies/{study.name}.yaml: inits.{init}.file"
-    return f"{place}: {file} not found (looked for it in {Path.cwd()})"
+    return printable(f"{place}: {file} not found (looked for it in {Path.cwd()})")
