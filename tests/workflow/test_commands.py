@@ -35,7 +35,8 @@ def test_everything_the_readme_promises_is_there(made):
 def test_every_csv_is_whole_and_has_the_columns_of_its_kind(made):
     folder = made.folder / "results" / "pilot" / "quick"
     for path in folder.rglob("*.csv"):
-        kind = "partitions" if "partitions" in path.parts else path.stem
+        # Tables of a paper have names of the study's own.
+        kind = "partitions" if "partitions" in path.parts else path.stem if path.stem in FILES else "table"
         assert list(read_table(path, kind).columns) == FILES[kind].columns, path
 
 
