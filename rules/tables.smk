@@ -57,6 +57,8 @@ rule claims:
         curvatures=claimed("curvature"),
     output:
         csv="results/{study}/{scale}/tables/claims.csv",
+        contrasts="results/{study}/{scale}/tables/contrasts.csv",
+        values="results/{study}/{scale}/tables/claim-values.csv",
         page=report(
             "results/{study}/{scale}/tables/claims.md",
             category="Tables",

@@ -239,14 +239,35 @@ MEANINGS: dict[str, dict[str, str]] = {
         "number claim source": "place in the study's list, the claim in words, where the paper says it",
         "measure": "what was measured, with its settings, and on which plane or connection",
         "cases values": (
-            "the runs compared, and one value per case, `;` between them; in place of one that is not "
-            "there: `diverged` (a run that it needs), `not measured`, `not run`"
+            "the runs compared, and one value per case, a mean over seeds, `;` between them; in place of one "
+            "that is not there: `diverged` (a run that it needs), `learned nothing`, `not measured`, `not "
+            "run`, `no seed in common`"
         ),
+        "seeds": "how many seeds all cases have, on which they are compared",
         "expectation": "what must be so for the claim to hold",
         "verdict": (
-            "`holds`, `does not hold`, `not measurable` (a case has no value), `not run at this scale` "
-            "(it lacks runs of a case)"
+            "`holds`, `does not hold`; either with `, within noise` where the 95 % interval of what decides "
+            "includes its threshold; `not measurable` (a case has no value, or `note` says why); `not run at "
+            "this scale` (it lacks runs of a case)"
         ),
+        "note": "why a claim is not measurable, where `values` do not say it",
+    },
+    "`contrasts.csv`, a row for each comparison that a claim is made of": {
+        "number": "of the claim",
+        "contrast": "what is compared, cases by their places, and what must be so: `case 2 - case 1 > 0`",
+        "mean": "over seeds, of differences within each seed",
+        "low high": "ends of the 95 % interval; empty where nothing is known of the noise",
+        "interval": (
+            "`student`: Student's t over three seeds or more; `measurement`: normal, from the standard "
+            "errors of the values, of fewer seeds"
+        ),
+        "seeds": "how many seeds",
+    },
+    "`claim-values.csv`, a row for each case and seed of a claim": {
+        "number case": "of the claim; place of the case in it, from 1",
+        "value": "of the measure, for this seed",
+        "standard_error": "of the value, from the measurement itself; empty where it is not known",
+        "note": "the word in place of a value that is not there",
     },
     "A table of the paper (`{table}.csv`), a row per cell": {
         "table number source": (

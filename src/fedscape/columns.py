@@ -62,7 +62,7 @@ def _columns() -> dict[str, Column]:
             "chosen_on", "role", "batch_norm", "precision", "axes", "split", "measure", "between",
             "alignment", "regime", "layer", "rest", "of", "data", "quantity", "definition", "estimator",
             "claim", "source", "cases", "values", "expectation", "verdict", "table", "row", "column", "unit",
-            "interval", "note",
+            "interval", "note", "contrast",
         ],
         Column(FLAG): ["diverged", "interpolated"],
         Column(NUMBER): [
@@ -71,8 +71,8 @@ def _columns() -> dict[str, Column]:
             "i", "j", "x", "y", "curvature_x", "curvature_y", "t", "argmax", "sup", "midpoint", "from_value",
             "to_value", "value", "barrier", "ratio", "place", "averaged", "draw", "parameters", "cosine",
             "cosine_from_start", "cosine_to_start", "units_moved", "index", "standard_error", "residual",
-            "products", "eigenvalue", "density", "number", "mean", "half_width", "low", "high", "seeds",
-            "diverged_seeds", "published", "interpolation_error",
+            "products", "eigenvalue", "density", "number", "case", "mean", "half_width", "low", "high",
+            "seeds", "diverged_seeds", "published", "interpolation_error",
         ],
         Column(NUMBER, "nats"): [
             *(f"{split}_loss" for split in SPLITS), "client_loss", "loss", "loss_se", "loss_under_policy",
@@ -168,8 +168,12 @@ FILES: Mapping[str, File] = {
     ),
     "claims": File(
         ["study", "scale", "number"],
-        ["claim", "source", "measure", "cases", "values", "expectation", "verdict"],
+        ["claim", "source", "measure", "cases", "values", "seeds", "expectation", "verdict", "note"],
     ),
+    "contrasts": File(
+        ["study", "scale", "number", "contrast"], ["mean", "low", "high", "interval", "seeds"]
+    ),
+    "claim-values": File(["study", "scale", "number", "case", "seed"], ["value", "standard_error", "note"]),
     "table": File(
         ["study", "scale", "table", "number"],
         [

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from run_frames import runs_frame
 
-from fedscape.tables.cases import case_value
+from fedscape.tables.cases import measured
 from fedscape.tables.choice import chosen, method_of
 
 
@@ -93,9 +93,12 @@ def test_a_case_of_one_seed_reports_what_all_seeds_chose():
 
     def value(seed, **settings):
         runs = list(frame.loc[frame["seed"] == seed, "run"])
-        return case_value(
-            {"runs": frame}, "", {"runs": runs, "groups": [], "needs": runs}, {**FINAL, **settings}
-        )
+        return measured(
+            {"runs": frame, "rounds": frame.iloc[:0]},
+            "",
+            {"runs": runs, "groups": [], "needs": runs},
+            {**FINAL, **settings},
+        ).value
 
     assert value(0) == 0.61 and value(1) == 0.62
     assert value(0, choose=None) == pytest.approx((0.91 + 0.61) / 2)

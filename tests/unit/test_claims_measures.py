@@ -1,4 +1,4 @@
-"""Measures of claims that read markers and tables, and the verdicts on their values."""
+"""Measures of claims that read markers and tables."""
 
 import math
 
@@ -7,7 +7,6 @@ import pytest
 from claim_frames import NAN, markers, measured
 
 from fedscape.columns import IDENTITY
-from fedscape.tables.claims import expectation_words, verdict
 
 
 def test_deviation_at_the_last_round_and_on_average():
@@ -77,58 +76,6 @@ def test_final_and_barrier():
     assert measured("barrier", frames, statistic="min", height="midpoint", of="error") == -40
     assert math.isnan(measured("barrier", {"barriers": pd.DataFrame([*rows, {**rows[0], "sup": NAN}])}))
     assert math.isnan(measured("barrier", {"barriers": pd.DataFrame(rows)[:0]}))
-
-
-@pytest.mark.parametrize(
-    ("expect", "holds", "fails"),
-    [
-        ({"order": "increasing"}, [1.0, 2.0, 3.0], [1.0, 3.0, 3.0]),
-        ({"order": "decreasing"}, [3.0, 2.0, -1.0], [3.0, 1.0, 2.0]),
-        ({"above": 0}, [0.1, 5.0], [0.1, 0.0]),
-        ({"below": 2}, [1.0, -3.0], [1.0, 2.0]),
-        ({"ratio": {"below": 0.5}}, [4.0, 1.9], [4.0, 2.0]),
-        ({"ratio": {"above": 2}}, [1.0, 2.1], [1.0, 2.0]),
-        ({"difference": {"above": 2}}, [1.0, -1.0, 3.1], [1.0, 1.5, 3.1]),
-        ({"difference": {"below": 2}}, [1.0, 2.0, 2.9], [0.5, 2.0, 2.5]),
-        ({"gains": {"above": 2}}, [1.0, 3.1, 5.0, 8.0], [1.0, 3.1, 5.0, 7.0]),
-        ({"gains": {"order": "decreasing"}}, [1.0, 3.0, 5.0, 6.0], [1.0, 3.0, 1.0, 3.0]),
-        ({"agree": 0.2}, [1.0, 0.8, -5.0, -4.5], [1.0, 1.0, 5.0, 3.9]),
-    ],
-)
-def test_each_expectation_has_every_verdict(expect, holds, fails):
-    assert verdict(holds, expect) == "holds"
-    assert verdict(fails, expect) == "does not hold"
-    assert verdict([*holds[:-1], "diverged"], expect) == "not measurable"
-    assert verdict([*holds[:-1], "not measured"], expect) == "not measurable"
-    assert verdict(["not run", *holds[1:-1], "diverged"], expect) == "not run at this scale"
-
-
-def test_a_share_of_nothing_is_not_measurable():
-    assert verdict([0.0, 1.0], {"ratio": {"above": 2}}) == "not measurable"
-    assert verdict([-1.0, 1.0], {"ratio": {"below": 2}}) == "not measurable"
-    assert verdict([1.0, 0.0, 1.0], {"ratio": {"below": 2}}) == "not measurable"
-    assert verdict([1.0, 0.0], {"ratio": {"below": 2}}) == "holds"
-    assert verdict([0.0, 0.0], {"agree": 0.1}) == "not measurable"
-    assert verdict([5.0, 1.0, 0.0, 0.0], {"agree": 0.1}) == "not measurable"
-    assert verdict([0.0, 1.0], {"agree": 0.1}) == "does not hold"
-
-
-def test_a_ratio_is_of_the_last_case_over_each_of_the_others():
-    assert verdict([1.0, 2.0, 5.0], {"ratio": {"above": 2}}) == "holds"
-    assert verdict([1.0, 2.5, 5.0], {"ratio": {"above": 2}}) == "does not hold"
-    assert verdict([2.5, 1.0, 5.0], {"ratio": {"above": 2}}) == "does not hold"
-    assert expectation_words({"ratio": {"above": 2}}, 2) == "second / first above 2"
-    assert expectation_words({"ratio": {"above": 2}}, 3) == "last / each other above 2"
-
-
-def test_differences_and_gains_are_said_in_words():
-    assert expectation_words({"difference": {"below": 0.5}}, 2) == "second - first below 0.5"
-    assert expectation_words({"difference": {"below": 0.5}}, 3) == "last - each other below 0.5"
-    assert expectation_words({"gains": {"above": 0.02}}, 2) == "second - first above 0.02"
-    assert (
-        expectation_words({"gains": {"order": "decreasing"}}, 4)
-        == "second - first, fourth - third, ... decreasing"
-    )
 
 
 def test_a_cost_is_the_mean_over_runs():

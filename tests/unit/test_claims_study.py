@@ -53,7 +53,7 @@ def campaign(tmp_path):
 
 def test_cases_are_the_runs_pairs_and_groups_that_match(campaign):
     losses, barriers, farther = campaign().get("pilot", "paper").claims
-    assert [[(run.partition, run.method) for run in one.runs] for one in losses.cases] == [
+    assert [[(run.partition, run.method) for run in one.cases[0].runs] for one in losses.sides] == [
         [(partition, f"fedavg.g{i}") for i in (1, 2)] for partition in ("iid", "dir1.0", "dir0.1")
     ]
     (ends,) = barriers.cases
@@ -76,10 +76,14 @@ def test_the_first_run_of_each_seed_must_not_have_diverged_either(campaign):
         .get("pilot", "paper")
         .claims
     )
-    (one,) = farther.cases
-    assert {(run.partition, run.seed) for run in one.needs} == {
-        (name, seed) for name in ("iid", "dir0.1") for seed in (0, 1)
-    }
+    assert farther.seeds == (0, 1)
+    for seed, one in farther.sides[0].cases.items():
+        # The plane's centre, and of this seed the run that distances are from.
+        assert {(run.partition, run.seed) for run in one.needs} == {
+            ("iid", 0),
+            ("iid", seed),
+            ("dir0.1", seed),
+        }
 
 
 CROSSED = """  - claim: Both
@@ -100,7 +104,7 @@ def test_lists_mean_all_of_their_runs_crossed(campaign):
     smoke = ("    runs: [{partition: [iid, dir1.0]}]\n", f"    runs: {ragged}\n")
     pairs = ("    connectivity: {ends: {to: {partition: dir1.0}}}", "    connectivity: {ends: null}")
     study = campaign(cross, smoke, pairs)
-    assert [len(study.get("pilot", scale).claims[3].cases[0].runs) for scale in ("paper", "smoke")] == [4, 0]
+    assert [len(study.get("pilot", scale).claims[3].cases) for scale in ("paper", "smoke")] == [1, 0]
 
 
 def test_both_ends_of_pairs_count_as_runs_of_a_list(campaign):
@@ -120,16 +124,28 @@ def test_both_ends_of_pairs_count_as_runs_of_a_list(campaign):
 
 def test_what_a_scale_lacks_is_no_slip(campaign):
     losses, barriers, farther = campaign().get("pilot").claims
-    assert [len(one.runs) for one in losses.cases] == [2, 2, 0]
-    assert [one.runs for one in (*barriers.cases, *farther.cases)] == [(), ()]
+    assert [[len(case.runs) for case in one.cases.values()] for one in losses.sides] == [[2], [2], []]
+    assert [one.cases for one in (*barriers.sides, *farther.sides)] == [{}, {}]
+
+
+def test_sides_are_compared_on_the_seeds_that_all_of_them_have(campaign):
+    seeds = ("datasets: [digits]\n", "datasets: [digits]\nseeds: [0, 1, 2]\n")
+    some = ("runs: [{}]\n", "runs: [{partition: [iid, dir0.1]}, {partition: dir1.0, seed: [1, 2]}]\n")
+    losses, barriers, farther = campaign(seeds, some).get("pilot", "paper").claims
+    assert [list(one.cases) for one in losses.sides] == [[0, 1, 2], [1, 2], [0, 1, 2]]
+    assert losses.seeds == (1, 2) and len(losses.cases) == 6
+    assert {run.seed for run in barriers.sides[0].cases[2].runs} == {2}
+    assert {group[-5:] for group in barriers.sides[0].cases[2].groups} == {"seed2"}
+    assert farther.seeds == (0, 1, 2)
 
 
 def test_settings_survive_the_journey_to_the_job_and_name_every_measure(campaign):
     study = campaign().get("pilot", "paper")
     settings = decode(encode(STAGES["claims"](study, {})))
     assert [one["kind"] for one in settings["measure"]] == ["final", "barrier", "deviation"]
-    (one,) = settings["claims"][2]["cases"]
-    assert one["where"] == {"partition": ["dir0.1"]} and one["groups"] == ["digits_all_seed0"]
+    (side,) = settings["claims"][2]["sides"]
+    assert side["where"] == {"partition": ["dir0.1"]} and side["has_runs"]
+    assert [(one["seed"], one["groups"]) for one in side["cases"]] == [(0, ["digits_all_seed0"])]
 
 
 FILES = {"runs", "rounds", "timing", "barriers", "layers", "distances", "markers", "surface", "curvature"}
@@ -200,4 +216,4 @@ def test_every_claim_of_a_study_can_be_tested_at_the_papers_scale(name):
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     study = read_campaign(ROOT, config).get(name, "paper")
     assert study.claims
-    assert all(one.runs for claim in study.claims for one in claim.cases)
+    assert all(claim.seeds for claim in study.claims)

@@ -22,27 +22,42 @@ def path_of(partition, seed=0):
 
 
 def case(*partitions, groups=(), needs=(), seeds=(0,), run=True):
-    runs = [path_of(one, seed) for one in partitions for seed in seeds]
+    """A side of a claim, with a case of each seed."""
+
+    def of(seed):
+        runs = [path_of(one, seed) for one in partitions]
+        return {
+            "seed": seed,
+            "runs": runs,
+            "groups": list(groups),
+            "needs": [*runs, *(path_of(one, seed) for one in needs)],
+        }
+
     return {
         "where": {"init": ["random"], "partition": list(partitions)},
-        "runs": runs if run else [],
-        "groups": list(groups),
-        "needs": [*runs, *map(path_of, needs)],
+        "has_runs": run,
+        "cases": [of(seed) for seed in seeds] if run else [],
     }
 
 
-def claim(cases, expect, section="", name=""):
-    return {"claim": "It, so", "source": "Figure 3a", "section": section, "name": name, "expect": expect, "cases": cases}  # fmt: skip
+def claim(sides, expect, section="", name="", learned=False):
+    return {
+        "claim": "It, so", "source": "Figure 3a", "section": section, "name": name, "expect": expect,
+        "learned": learned, "sides": sides,
+    }  # fmt: skip
 
 
 @pytest.fixture
 def tested(tmp_path):
     """Write CSVs and make the table of some claims; gives its rows and the page."""
 
-    def make(*claims, runs=(), barriers=None, layers=None, planes=(), curvatures=None, without=()):
+    def make(
+        *claims, runs=(), rounds=None, barriers=None, layers=None, planes=(), curvatures=None, without=()
+    ):
         rows = [{**NAMES, "diverged": False, **dict.fromkeys([*QUALITY, "best_test_accuracy"], 0.5), **run} for run in runs]  # fmt: skip
         write_table(tmp_path / "runs.csv", pd.DataFrame(rows), "runs", IDENTITY)
         files = {
+            "rounds": [],
             "barriers": [],
             "layers": [],
             "distances": [],
@@ -55,6 +70,10 @@ def tested(tmp_path):
             frame = pd.DataFrame([{**NAMES, **row} for row in barriers], columns=columns)
             write_csv(tmp_path / "barriers.csv", frame, IDENTITY)
             files["barriers"] = [tmp_path / "barriers.csv"]
+        if rounds is not None:
+            table = pd.DataFrame([{**NAMES, "diverged": False, **row} for row in rounds])
+            write_table(tmp_path / "rounds.csv", table, "rounds", FILES["rounds"].keys)
+            files["rounds"] = [tmp_path / "rounds.csv"]
         if layers is not None:
             write_table(tmp_path / "layers.csv", layers, "layers", IDENTITY)
             files["layers"] = [tmp_path / "layers.csv"]
@@ -73,13 +92,16 @@ def tested(tmp_path):
             study="pilot",
             scale="smoke",
             runs=tmp_path / "runs.csv",
-            rounds=[],
             **files,
             out_csv=tmp_path / "claims.csv",
+            out_contrasts=tmp_path / "contrasts.csv",
+            out_values=tmp_path / "claim-values.csv",
             out_page=tmp_path / "claims.md",
         )
         text = (tmp_path / "claims.csv").read_text()
-        assert text.startswith("study,scale,number,claim,source,measure,cases,values,expectation,verdict\n")
+        assert text.startswith(
+            "study,scale,number,claim,source,measure,cases,values,seeds,expectation,verdict,note\n"
+        )
         return pd.read_csv(tmp_path / "claims.csv", dtype=str).to_dict("records"), (
             tmp_path / "claims.md"
         ).read_text()
@@ -99,23 +121,89 @@ def test_a_claim_is_one_row_and_a_page_says_it_in_words(tested):
         (claim([case("iid", "dir0.1")], {"above": 0}), FINAL),
         runs=runs,
     )
+    assert pd.isna(rows[0].pop("note"))
     assert rows[0] == {
         "study": "pilot", "scale": "smoke", "number": "1", "claim": "It, so", "source": "Figure 3a",
         "measure": "final (column train_loss)", "cases": "init random: partition iid; partition dir0.1",
-        "values": "0.1235;2", "expectation": "increasing", "verdict": "holds",
+        "values": "0.1235;2", "seeds": "1", "expectation": "increasing", "verdict": "holds",
     }  # fmt: skip
     assert (rows[1]["expectation"], rows[1]["verdict"]) == ("second / first below 2", "does not hold")
     assert (rows[2]["cases"], rows[2]["values"]) == ("init random, partition iid/dir0.1", "1.062")
     assert "3 claims; holds: 2, does not hold: 1." in page
-    assert "one seed (0)" in page
+    assert "case 2 - case 1 > 0: 1.877, 1 seed" in page
     assert "partition iid: 0.1235; partition dir0.1: 2" in page
 
 
-def test_a_mean_over_seeds_is_no_single_seed(tested):
-    runs = [{"seed": seed, "train_loss": loss} for seed, loss in ((0, 1.0), (1, 2.0), (2, 100.0))]
-    rows, page = tested((claim([case("iid", seeds=(0, 1))], {"above": 1}), FINAL), runs=runs)
-    assert rows[0]["values"] == "1.5"
-    assert "means over 2 seeds" in page and "one seed" not in page
+def test_cases_are_compared_seed_by_seed(tested, tmp_path):
+    losses = {"iid": [1.0, 5.0, 9.0], "dir0.1": [1.5, 5.4, 9.6]}
+    runs = [
+        {"partition": name, "seed": seed, "train_loss": loss}
+        for name, of_name in losses.items()
+        for seed, loss in enumerate(of_name)
+    ]
+    runs.append({"partition": "iid", "seed": 3, "train_loss": 1000.0})  # a seed that one side alone has
+    both = [case("iid", seeds=(0, 1, 2)), case("dir0.1", seeds=(0, 1, 2))]
+    rows, page = tested((claim(both, {"order": "increasing"}), FINAL), runs=runs)
+    assert (rows[0]["values"], rows[0]["seeds"], rows[0]["verdict"]) == ("5;5.5", "3", "holds")
+    # Differences of 0.5, 0.4 and 0.6: a deviation of 0.1, and t of two degrees of freedom is 4.3027.
+    (contrast,) = pd.read_csv(tmp_path / "contrasts.csv").to_dict("records")
+    assert (contrast["contrast"], contrast["interval"], contrast["seeds"]) == (
+        "case 2 - case 1 > 0",
+        "student",
+        3,
+    )
+    half_width = 4.3027 * 0.1 / 3**0.5
+    assert contrast["low"] == pytest.approx(0.5 - half_width, abs=1e-4)
+    assert contrast["high"] == pytest.approx(0.5 + half_width, abs=1e-4)
+    assert "case 2 - case 1 > 0: 0.5 [0.2516, 0.7484], Student's, 3 seeds" in page
+    values = pd.read_csv(tmp_path / "claim-values.csv")
+    assert values[["case", "seed", "value"]].to_numpy().tolist() == [
+        [i, seed, losses[name][seed]] for i, name in ((1, "iid"), (2, "dir0.1")) for seed in (0, 1, 2)
+    ]
+
+
+def test_a_last_round_that_wanders_decides_within_noise_only(tested, tmp_path):
+    def rounds(name, last):
+        losses = [2.3, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.9, last]
+        return [{"partition": name, "round": i, "train_loss": loss} for i, loss in enumerate(losses)]
+
+    runs = [{"partition": "iid", "train_loss": 1.1}, {"partition": "dir0.1", "train_loss": 1.2}]
+    both = [case("iid"), case("dir0.1")]
+    rows, page = tested(
+        (claim(both, {"order": "increasing"}), FINAL),
+        (claim(both, {"order": "increasing"}), {**FINAL, "rounds": "last-fifth"}),
+        runs=runs,
+        rounds=[*rounds("iid", 1.1), *rounds("dir0.1", 1.2)],
+    )
+    assert [row["values"] for row in rows] == ["1.1;1.2", "1;1.05"]
+    assert {row["verdict"] for row in rows} == {"holds, within noise"}
+    # The last two of ten rounds: deviations of 0.2 / sqrt(2) and 0.3 / sqrt(2), normal.
+    last, mean = pd.read_csv(tmp_path / "contrasts.csv").to_dict("records")
+    half_width = 1.96 * (0.02 + 0.045) ** 0.5
+    assert last["high"] == pytest.approx(0.1 + half_width, abs=1e-4)
+    assert mean["low"] == pytest.approx(0.05 - half_width, abs=1e-4)
+    assert "of the measurement, 1 seed" in page
+
+
+def test_a_claim_on_runs_that_learned_nothing_is_not_measurable(tested):
+    def rounds(name, *losses):
+        return [{"partition": name, "round": i, "train_loss": loss} for i, loss in enumerate(losses)]
+
+    runs = [{"partition": one, "train_loss": 1.0} for one in ("iid", "dir1.0", "dir0.1")]
+    courses = [
+        *rounds("iid", 2.3, 2.2, 2.0, 1.9, 1.0),
+        *rounds("dir1.0", 2.3, 0.1, 0.1, 9.0, 2.1),  # of five rounds, the last is the last fifth
+        *rounds("dir0.1", 2.3, 0.1, 0.1, 9.0, 2.06),
+    ]
+    expect = {"difference": {"below": 1}}
+    rows, _ = tested(
+        *((claim([case("iid"), case(one)], expect, learned=True), FINAL) for one in ("dir1.0", "dir0.1")),
+        (claim([case("iid"), case("dir1.0")], expect), FINAL),
+        runs=runs,
+        rounds=courses,
+    )
+    assert [row["verdict"] for row in rows] == ["not measurable", "holds", "holds"]
+    assert rows[0]["values"] == "1;learned nothing"
 
 
 def test_diverged_missing_and_absent_runs_have_no_value(tested):

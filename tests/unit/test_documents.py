@@ -92,7 +92,7 @@ def test_the_explained_columns_are_current():
 def test_every_table_begins_as_it_is_explained():
     text = " ".join(EXPLAINED.read_text().split())
     assert f"begins with `{', '.join(IDENTITY)}`" in text
-    assert f"`claims.csv`: with `{', '.join(FILES['claims'].keys)}`" in text
+    assert f"`claims.csv` and what belongs to it: with `{', '.join(FILES['claims'].keys)}`" in text
     assert f"a table of the paper: with `{', '.join(FILES['table'].keys)}`" in text
 
 

@@ -55,7 +55,7 @@ def test_every_claim_is_measured_on_the_demo(made):
     assert not values.isin(["not run", "diverged"]).any()
     # A minimum outside the picture is not measured; all other cases have a number.
     assert pd.to_numeric(values, errors="coerce").notna().mean() > 0.9
-    assert claims["verdict"].isin(["holds", "does not hold"]).sum() >= 20
+    assert claims["verdict"].str.startswith(("holds", "does not hold")).sum() >= 20
 
 
 def test_a_final_model_is_a_plain_state_dict(made):

@@ -20,5 +20,7 @@ with job(snakemake) as this:
         surfaces=[Path(path) for path in snakemake.input.surfaces],
         curvatures=[Path(path) for path in snakemake.input.curvatures],
         out_csv=Path(snakemake.output.csv),
+        out_contrasts=Path(snakemake.output.contrasts),
+        out_values=Path(snakemake.output.values),
         out_page=Path(snakemake.output.page),
     )

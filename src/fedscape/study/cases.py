@@ -60,7 +60,7 @@ def case_of(runs: tuple[Run, ...], section: str, name: str, analyses: Mapping[st
     section: that of the analysis, or empty for what is measured on the runs themselves.
     """
     if not section:
-        return Case({}, runs, (), runs)
+        return Case(runs, (), runs)
     wanted = set(runs)
     found, groups, needs = [], [], []
     entry = analyses[section].get(name)
@@ -75,7 +75,7 @@ def case_of(runs: tuple[Run, ...], section: str, name: str, analyses: Mapping[st
                 # The first run is a plane's centre, the first of a run's seed what distances are from.
                 first = {run.seed: run for run in reversed(members)}
                 needs += [members[0], *(first[run.seed] for run in here)]
-    return Case({}, tuple(found), tuple(groups), tuple(dict.fromkeys(needs)))
+    return Case(tuple(found), tuple(groups), tuple(dict.fromkeys(needs)))
 
 
 def check_analysis(section: str, name: str, scales: Sequence[Study], place: str) -> None:

@@ -1,7 +1,6 @@
 """Claims of a study: what the paper says, which of our numbers shows it, and what that number must be."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -10,9 +9,9 @@ from fedscape.study.cases import case_of, check_analysis, measured
 from fedscape.study.catalog import constant
 from fedscape.study.grid import Run, matching
 from fedscape.study.selection import Names, check_choice, check_names
-from fedscape.study.study import Case, Claim, Study
+from fedscape.study.study import Case, Claim, Side, Study
 
-_OWN_KEYS = ("claim", "source", "where", "cases", "expect")
+_OWN_KEYS = ("claim", "source", "where", "cases", "expect", "learned")
 
 
 def build_claims(
@@ -20,7 +19,7 @@ def build_claims(
 ) -> tuple[Claim, ...]:
     """Every claim, with the runs of this scale that it is measured on.
 
-    A claim outlives the scales: one may lack its plane or its runs, whose case then has none. `check_claims`
+    A claim outlives the scales: one may lack its plane or its runs, whose side then has none. `check_claims`
     finds what no scale has. Raises FedscapeError for what is wrong at every scale alike.
     """
     claims = []
@@ -36,9 +35,18 @@ def build_claims(
         check_choice(measure, content, place)
         _check_expectation(entry["expect"], len(entry["cases"]), f"{place}.expect")
         wanted = _wanted(entry.get("where", {}), entry["cases"], names, place)
-        cases = tuple(_case(one, section, name, analyses, runs) for one in wanted)
-        expect = _one_spelling(entry["expect"])
-        claims.append(Claim(entry["claim"], entry["source"], measure, section, name, cases, expect))
+        claims.append(
+            Claim(
+                text=entry["claim"],
+                source=entry["source"],
+                measure=measure,
+                section=section,
+                name=name,
+                sides=tuple(_side(one, section, name, analyses, runs, names.every["seed"]) for one in wanted),
+                expect=_one_spelling(entry["expect"]),
+                learned=entry.get("learned", False),
+            )
+        )
     return tuple(claims)
 
 
@@ -51,7 +59,7 @@ def check_claims(content: dict, scales: Sequence[Study], where: str) -> None:
         check_names(entry.get("where", {}), scales, f"{place}.where")
         for i, case in enumerate(entry["cases"]):
             check_names(case, scales, f"{place}.cases[{i}]")
-            if not any(study.claims[number].cases[i].runs for study in scales):
+            if not any(study.claims[number].sides[i].cases for study in scales):
                 within = f" of {name}" if section else ""
                 raise FedscapeError(f"{place}.cases[{i}]: no scale has all of these runs{within}")
 
@@ -66,14 +74,25 @@ def _wanted(shared: Mapping, cases: Sequence[Mapping], names: Names, place: str)
     return [names.written_out({**shared, **case}) for case in cases]
 
 
-def _case(
-    where: dict[str, list], section: str, name: str, analyses: Mapping[str, Mapping], runs: tuple[Run, ...]
-) -> Case:
-    case = case_of(tuple(matching(runs, where)), section, name, analyses)
-    # Lists mean all of their runs, crossed: the mean over those that happen to be there is another number.
-    there = {tuple(getattr(run, key) for key in where) for run in case.runs}
-    whole = bool(case.runs) and there.issuperset(product(*where.values()))
-    return replace(case, where=where) if whole else Case(where, (), (), ())
+def _side(
+    where: dict[str, list],
+    section: str,
+    name: str,
+    analyses: Mapping[str, Mapping],
+    runs: tuple[Run, ...],
+    seeds: Sequence[int],
+) -> Side:
+    selected = matching(runs, where)
+    found = {seed: [run for run in selected if run.seed == seed] for seed in seeds}
+    cases = {seed: case_of(tuple(of_seed), section, name, analyses) for seed, of_seed in found.items()}
+    return Side(where, {seed: case for seed, case in cases.items() if _is_whole(case, where)})
+
+
+def _is_whole(case: Case, where: dict[str, list]) -> bool:
+    """Whether it has all that the lists name, crossed: the mean over a part of it is another number."""
+    keys = [key for key in where if key != "seed"]
+    there = {tuple(getattr(run, key) for key in keys) for run in case.runs}
+    return bool(case.runs) and there.issuperset(product(*(where[key] for key in keys)))
 
 
 def _one_spelling(expect: Any) -> Any:

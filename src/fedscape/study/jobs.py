@@ -250,7 +250,7 @@ def _summaries(study: Study) -> Iterator[Job]:
     yield _job(study, "costs", {}, (f"{folder}/costs.csv",), [*timings, *paths.measured_jobs(study)])
     if study.claims:
         files = [path for file in MEASURED_ON for path in paths.claim_files(study, file)]
-        outputs = (f"{folder}/claims.csv", f"{folder}/claims.md")
+        outputs = tuple(f"{folder}/{file}" for file in paths.CLAIMS)
         yield _job(study, "claims", {}, outputs, [f"{folder}/runs.csv", *files])
     for table, entry in study.tables.items():
         if entry.has_runs:

@@ -28,6 +28,7 @@ MEASURED = (  # sections and files of the long jobs that look at runs
     ("curvature", "curvature.csv"),
 )
 
+CLAIMS = ("claims.csv", "contrasts.csv", "claim-values.csv", "claims.md")
 EXPORTED = ("surface.vts", "trajectories.vtp")  # of every plane, for ParaView
 
 
@@ -154,6 +155,8 @@ def figure_files(study: Study, figure: str) -> dict[str, list[str]]:
 def claim_files(study: Study, file: str) -> list[str]:
     """The `{file}.csv` of every group that a claim is measured on, if its measure reads such a file."""
     found = [_measured_files(study, file, claim, claim.cases) for claim in study.claims]
+    if file == "rounds" and any(claim.learned for claim in study.claims):
+        found.append([f"{study.folder}/tables/rounds.csv"])
     return list(dict.fromkeys(chain(*found)))
 
 
@@ -184,7 +187,7 @@ def targets(study: Study) -> list[str]:
             for ending in ("png", "svg")
         ),
         *(f"{study.folder}/tables/{table}" for table in ("runs.csv", "runs.md", "costs.csv")),
-        *(f"{study.folder}/tables/{table}" for table in ("claims.csv", "claims.md") if study.claims),
+        *(f"{study.folder}/tables/{table}" for table in CLAIMS if study.claims),
         *(f"{study.folder}/tables/{table}" for table in tables),
         *run_files(study, study.runs, "final.safetensors"),
         *(path for file in ("surface.csv", *EXPORTED) for path in group_files(study, "planes", file)),

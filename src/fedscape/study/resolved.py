@@ -13,7 +13,7 @@ from fedscape.study.study import Study
 HEADER = (
     "# The study as it was resolved when `snakemake` last had jobs to run here, and the code of that time.\n"
 )
-_DERIVED = {"cases", "cells", "groups", "has_runs"}  # of claims, tables and figures: what the rest selects
+_DERIVED = {"sides", "cells", "groups", "has_runs"}  # of claims, tables and figures: what the rest selects
 
 
 def write_resolved(study: Study, made_with: Mapping[str, object]) -> None:

@@ -148,7 +148,15 @@ def claims(study: Study, wildcards: Mapping[str, str]) -> dict:
                 "section": claim.section,
                 "name": claim.name,
                 "expect": claim.expect,
-                "cases": [{"where": case.where, **_measured_on(case)} for case in claim.cases],
+                "learned": claim.learned,
+                "sides": [
+                    {
+                        "where": side.where,
+                        "has_runs": bool(side.cases),
+                        "cases": [{"seed": seed, **_measured_on(side.cases[seed])} for seed in claim.seeds],
+                    }
+                    for side in claim.sides
+                ],
             }
             for claim in study.claims
         ],

@@ -67,12 +67,19 @@ class Figure:
 
 @dataclass(frozen=True)
 class Case:
-    """One value of a claim: the runs that it is measured on."""
+    """What one number is measured on, of one seed."""
+
+    runs: tuple[Run, ...]  # those of this scale; none if it lacks any of them
+    groups: tuple[str, ...]  # groups of the plane, connection or curvature that they belong to
+    needs: tuple[Run, ...]  # runs that must not have diverged: these, and the first ones on each plane
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the things that a claim compares: a case of each seed that this scale has all its runs of."""
 
     where: Mapping[str, list]  # as the study asks for them, names written out
-    runs: tuple[Run, ...]  # those of this scale; none if it lacks any of them
-    groups: tuple[str, ...]  # groups of the claim's plane that they belong to
-    needs: tuple[Run, ...]  # runs that must not have diverged: these, and the first ones on each plane
+    cases: Mapping[int, Case]  # by seed
 
 
 @dataclass(frozen=True)
@@ -82,10 +89,22 @@ class Claim:
     text: str
     source: str  # where the paper says so
     measure: Mapping[str, object]  # the plug-in: kind and its own settings
-    section: str  # "planes" | "connectivity" | "curvature" | "" if it is measured on the runs' table
-    name: str  # the section's entry
-    cases: tuple[Case, ...]
+    section: str  # "planes", "connectivity" or "curvature" if measured on one of them, else empty
+    name: str  # the section's entry; empty if there is none
+    sides: tuple[Side, ...]
     expect: Mapping[str, object]  # one of order, above, below, ratio, difference, gains, agree
+    learned: bool  # whether it says nothing of runs that learned nothing
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that all sides have, on which they are compared."""
+        first, *others = self.sides
+        return tuple(seed for seed in first.cases if all(seed in one.cases for one in others))
+
+    @property
+    def cases(self) -> list[Case]:
+        """All that is measured for it."""
+        return [side.cases[seed] for side in self.sides for seed in self.seeds]
 
 
 @dataclass(frozen=True)

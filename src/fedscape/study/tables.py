@@ -13,7 +13,8 @@ from fedscape.study.types import unknown
 
 # Files of `tables/` that every study has: no table can have their names.
 OF_EVERY_STUDY = (
-    "runs", "rounds", "barriers", "layers", "distances", "curvature", "drift", "claims", "costs",
+    "runs", "rounds", "barriers", "layers", "distances", "curvature", "drift", "claims", "contrasts",
+    "claim-values", "costs",
 )  # fmt: skip
 _OWN_KEYS = ("title", "source", "where", "rows", "columns", "published", "interval")
 _COLUMN_KEYS = ("label", "where", "percent", "over", "rank")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -9,10 +10,11 @@ import pandas as pd
 from fedscape.columns import DIVERGED, NAMES
 from fedscape.plugins import load
 from fedscape.tables.choice import chosen
+from fedscape.tables.course import course, has_learned
 from fedscape.tables.read import joined, run_paths
 
 # Words that stand in a value's place.
-NOT_RUN, NOT_MEASURED = "not run", "not measured"
+NOT_RUN, NOT_MEASURED, LEARNED_NOTHING = "not run", "not measured", "learned nothing"
 NOT_RUN_HERE = "not run at this scale"
 
 # Column with the name of the study's entry.
@@ -20,6 +22,16 @@ _NAMED = {
     "barriers": "connectivity", "layers": "connectivity", "distances": "connectivity", "markers": "plane",
     "surface": "plane", "curvature": "curvature",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The value of a measure, or a word that says why there is none."""
+
+    value: float | str
+    standard_error: float = (
+        math.nan
+    )  # from the measurement itself; NaN where it is not known, or there is none
 
 
 def read_frames(files: Mapping[str, Sequence[str | Path]]) -> dict[str, pd.DataFrame]:
@@ -31,26 +43,40 @@ def read_frames(files: Mapping[str, Sequence[str | Path]]) -> dict[str, pd.DataF
     return {name: _with_runs(joined(paths, name)) for name, paths in files.items()}
 
 
-def case_value(frames: Mapping[str, pd.DataFrame], name: str, case: Mapping, measure: Mapping) -> float | str:
-    """The measure of one case, or a word that says why there is none.
+def measured(
+    frames: Mapping[str, pd.DataFrame], name: str, case: Mapping, measure: Mapping, learned: bool = False
+) -> Measured:
+    """The measure of one case.
 
     frames: as `read_frames` gives them. name: of the plane, connection or curvature that it is taken on.
     case: `{runs, groups, needs}`, runs by their paths. measure: `{kind, ...its settings}`; with `choose`, of
-    each grid only the best point is left.
+    each grid only the best point is left. learned: whether the runs must have learned anything.
     A run that diverged is measured nowhere: its last finite model compares with nothing.
     """
     if not case["runs"]:
-        return NOT_RUN
+        return Measured(NOT_RUN)
     runs = frames["runs"]
     if measure.get("choose"):
         case = _with_best_points(runs, case, measure["choose"])
     needed = runs[runs["run"].isin(case["needs"])]
     if needed["diverged"].astype(bool).any():
-        return DIVERGED
+        return Measured(DIVERGED)
+    if learned and not all(has_learned(one) for one in _courses(frames["rounds"], case["runs"])):
+        return Measured(LEARNED_NOTHING)
     plugin = load("tables.measures", measure["kind"])
-    settings = {key: value for key, value in measure.items() if key != "kind"}
-    found = plugin.value(_narrowed(frames, name, case), plugin.Settings(**settings))
-    return found if math.isfinite(found) else NOT_MEASURED
+    settings = plugin.Settings(**{key: value for key, value in measure.items() if key != "kind"})
+    rows = _narrowed(frames, name, case)
+    found = plugin.value(rows, settings)
+    if not math.isfinite(found):
+        return Measured(NOT_MEASURED)
+    return Measured(
+        found, plugin.standard_error(rows, settings) if hasattr(plugin, "standard_error") else math.nan
+    )
+
+
+def _courses(rounds: pd.DataFrame, runs: Sequence[str]) -> list[pd.Series]:
+    """The training loss of each run by its rounds."""
+    return [course(rounds[rounds["run"] == run], "train_loss") for run in runs]
 
 
 def _with_best_points(runs: pd.DataFrame, case: Mapping, column: str) -> dict:

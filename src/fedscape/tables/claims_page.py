@@ -3,23 +3,35 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fedscape.tables.contrasts import MEASUREMENT, Estimated
+from fedscape.tables.estimate import STUDENT
 from fedscape.tables.markdown import escaped, markdown_table
 
+_METHOD = (
+    "Cases are compared on the seeds that all of them have, seed by seed. Brackets hold the 95 % interval of "
+    "what is compared: Student's over seeds where there are three or more, else that of the measurement "
+    "itself where its standard error is known. *Within noise*: the interval of what decides includes the "
+    "threshold. Without an interval, how far numbers vary from seed to seed is not known."
+)
+_INTERVALS = {STUDENT: "Student's", MEASUREMENT: "of the measurement"}
 _ENTRY = {"planes": "plane", "connectivity": "connection", "curvature": "curvature"}
 
 
 @dataclass(frozen=True)
 class Tested:
-    """One claim, tested; all of it in words."""
+    """One claim, tested; what is to be read, in words."""
 
     claim: str
     source: str
     measure: str
     shared: str  # the names that all cases share
     cases: list[str]  # the names of each beside these; empty texts where there are none
-    values: list[str]  # of each case
+    values: list[str]  # of each case: the mean over seeds
+    seeds: list[int]  # on which they are compared
     expectation: str
+    contrasts: Sequence[Estimated]
     verdict: str
+    note: str  # why it is not measurable; empty where the values say it
 
     @property
     def row(self) -> dict:
@@ -31,28 +43,32 @@ class Tested:
             "measure": self.measure,
             "cases": ": ".join(filter(None, [self.shared, own])),
             "values": ";".join(self.values),
+            "seeds": len(self.seeds),
             "expectation": self.expectation,
             "verdict": self.verdict,
+            "note": self.note,
         }
 
 
-def claims_page(
-    tested: Sequence[Tested], study: str, scale: str, seeds: Sequence[int], verdicts: Sequence[str]
-) -> str:
+def claims_page(tested: Sequence[Tested], study: str, scale: str, verdicts: Sequence[str]) -> str:
     """Markdown text.
 
-    seeds: of the runs that were measured. verdicts: all that there are, in the order in which to count them.
+    verdicts: all that there are, in the order in which to count them.
     """
     found = [one.verdict for one in tested]
     counted = ", ".join(f"{one}: {found.count(one)}" for one in verdicts if one in found)
     claims = "claims" if len(tested) > 1 else "claim"
-    lines = [[str(i), one.claim, one.source, one.verdict] for i, one in enumerate(tested, start=1)]
+    lines = [
+        [str(i), one.claim, one.source, one.verdict, str(len(one.seeds) or "")]
+        for i, one in enumerate(tested, start=1)
+    ]
     return "\n\n".join(
         [
             "# The paper's claims, tested on our numbers",
             f"study {study}, scale {scale}",
-            f"{len(tested)} {claims}; {counted}. {_seed_words(seeds)}",
-            markdown_table(["", "claim", "source", "verdict"], lines, texts=4),
+            f"{len(tested)} {claims}; {counted}.",
+            _METHOD,
+            markdown_table(["", "claim", "source", "verdict", "seeds"], lines, texts=4),
             "## What was measured",
             "\n".join(f"{i}. {_measured(one)}" for i, one in enumerate(tested, start=1)),
             "config/README.md says what each measure is.\n",
@@ -80,14 +96,18 @@ def _words(where: Mapping) -> str:
 
 
 def _measured(one: Tested) -> str:
-    """The values beside their cases, then what was expected of them."""
+    """The values beside their cases, what was expected of them, and the contrasts that decide."""
     pairs = zip(one.cases, one.values, strict=True)
     values = "; ".join(f"{case}: {value}" if case else value for case, value in pairs)
     of = f", {one.shared}" if one.shared else ""
-    return f"{escaped(one.measure + of)}: **{escaped(values)}**; expected: {escaped(one.expectation)}"
+    found = f"{escaped(one.measure + of)}: **{escaped(values)}**; expected: {escaped(one.expectation)}"
+    verdict = one.verdict + (f" ({one.note})" if one.note else "")
+    return "\n".join(
+        [f"{found}; {escaped(verdict)}", *(f"   - {escaped(_estimated(each))}" for each in one.contrasts)]
+    )
 
 
-def _seed_words(seeds: Sequence[int]) -> str:
-    if len(seeds) == 1:
-        return f"All values are from one seed ({seeds[0]}): how far they vary from seed to seed is not known."
-    return f"Values are means over {len(seeds)} seeds." if seeds else "None of their runs is there."
+def _estimated(one: Estimated) -> str:
+    interval = "" if one.low is None else f" [{one.low:.4g}, {one.high:.4g}], {_INTERVALS[one.interval]}"
+    seeds = "seeds" if one.seeds > 1 else "seed"
+    return f"{one.contrast.words}: {one.mean:.4g}{interval}, {one.seeds} {seeds}"

@@ -50,9 +50,15 @@ def estimate(values: Mapping[int, float | str], interval: str = STUDENT, factor:
     if interval == BOOTSTRAP:
         low, high = mean_interval(numbers, CONFIDENCE)
     else:
-        half_width = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * numbers.std(ddof=1) / math.sqrt(n))
+        half_width = student_half_width(numbers)
         low, high = mean - half_width, mean + half_width
     return Estimate(mean, low, high, interval, n, diverged)
+
+
+def student_half_width(values: np.ndarray) -> float:
+    """Half of the 95 % interval for the mean of values, one a seed, two or more: t_{n-1} s / sqrt(n)."""
+    n = len(values)
+    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * values.std(ddof=1) / math.sqrt(n))
 
 
 def ranked(rows: Sequence[Mapping[int, float | str]], best: str) -> list[Estimate]:

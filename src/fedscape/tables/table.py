@@ -7,7 +7,7 @@ import pandas as pd
 
 from fedscape.columns import FILES
 from fedscape.files import write_csv, write_text
-from fedscape.tables.cases import NOT_MEASURED, case_value, read_frames
+from fedscape.tables.cases import NOT_MEASURED, measured, read_frames
 from fedscape.tables.claims_page import measure_words
 from fedscape.tables.estimate import Estimate, estimate, ranked
 from fedscape.tables.table_page import table_page
@@ -94,7 +94,7 @@ def column_words(column: Mapping) -> str:
 
 def _values(frames: Mapping[str, pd.DataFrame], column: Mapping, cell: Sequence[Mapping]) -> dict:
     """By seed, the measure or a word that says why there is none."""
-    return {case["seed"]: case_value(frames, column["name"], case, column["measure"]) for case in cell}
+    return {case["seed"]: measured(frames, column["name"], case, column["measure"]).value for case in cell}
 
 
 def _per_row(table: Mapping, columns: Sequence[Mapping], values: list[list[dict]]) -> tuple[list, list]:

@@ -1,12 +1,21 @@
-"""A run's result: a column of `tables/runs.csv`, mean over the runs of the case."""
+"""A run's result: a column of `tables/runs.csv`, mean over the runs of the case.
 
+With `rounds: last-fifth` it is the mean over the evaluated rounds of the last fifth, from
+`tables/rounds.csv`: the last round of a run that wanders is a matter of luck. How far it wanders, the
+standard deviation over these rounds, stands for the standard error of either; that of their mean is no
+larger, however they are correlated.
+"""
+
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
-SOURCES = ("runs",)
+from fedscape.tables.course import course, last_fifth
+
+SOURCES = ("runs", "rounds")
 
 
 @dataclass(frozen=True)
@@ -21,11 +30,31 @@ class Settings:
         "test_loss",
         "test_accuracy",
         "best_test_accuracy",
-    ] = "train_loss"  # of the last round's global model; `train`: the data of all clients together
+    ] = "train_loss"  # of the global model; `train`: the data of all clients together
+    rounds: Literal["last", "last-fifth"] = "last"  # which of them
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
     choose: Literal["validation_accuracy", "validation_loss"] | None = None
+
+    def __post_init__(self):
+        if self.column == "best_test_accuracy" and self.rounds != "last":
+            raise ValueError("rounds must be last with column best_test_accuracy, which is of one round")
 
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over runs; NaN if one of them was not measured."""
-    return float(frames["runs"][settings.column].mean(skipna=False))
+    if settings.rounds == "last":
+        return float(frames["runs"][settings.column].mean(skipna=False))
+    ends = _ends(frames, settings.column)
+    return sum(end.mean() for end in ends) / len(ends) if ends else math.nan
+
+
+def standard_error(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
+    """Of the mean over runs, from how far each wanders; NaN where a run has fewer than two such rounds."""
+    if settings.column == "best_test_accuracy":
+        return math.nan
+    deviations = [end.std(ddof=1) for end in _ends(frames, settings.column)]
+    return math.hypot(*deviations) / len(deviations) if deviations else math.nan
+
+
+def _ends(frames: Mapping[str, pd.DataFrame], column: str) -> list[pd.Series]:
+    return [last_fifth(course(run, column)) for _, run in frames["rounds"].groupby("run")]

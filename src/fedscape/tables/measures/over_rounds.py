@@ -1,4 +1,4 @@
-"""What a run looks like on its way: a column of `tables/rounds.csv` over its first rounds, mean over runs.
+"""What a run looks like on its way: a column of `tables/rounds.csv` over some of its rounds, mean over runs.
 
 Round 0, the start, is not among them: its model has not been trained, and no client has taken part.
 """
@@ -33,13 +33,15 @@ class Settings:
         "minimum_cosine",
     ]
     statistic: Literal["mean", "min", "max"] = "mean"  # over the rounds that have a value
-    until: int | float = 1.0  # last round that counts: a number, or a share of all rounds of the run
+    since: int | float = 1  # first round that counts: a number, or a share of all rounds of the run
+    until: int | float = 1.0  # last round that counts, likewise
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
     choose: Literal["validation_accuracy", "validation_loss"] | None = None
 
     def __post_init__(self):
-        if self.until <= 0 or (isinstance(self.until, float) and self.until > 1):
-            raise ValueError(f"until must be a round >= 1 or a share in (0, 1], got {self.until}")
+        for name, number in (("since", self.since), ("until", self.until)):
+            if number <= 0 or (isinstance(number, float) and number > 1):
+                raise ValueError(f"{name} must be a round >= 1 or a share in (0, 1], got {number}")
 
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
@@ -50,6 +52,8 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
 
 def _of_run(rounds: pd.DataFrame, settings: Settings) -> float:
     values = course(rounds, settings.column)
-    share = isinstance(settings.until, float)
-    last = max(1, round(settings.until * rounds["round"].max())) if share else settings.until
-    return float(values[(values.index > 0) & (values.index <= last)].agg(settings.statistic))
+    first, last = (
+        max(1, round(number * rounds["round"].max())) if isinstance(number, float) else number
+        for number in (settings.since, settings.until)
+    )
+    return float(values[values.index.to_series().between(first, last)].agg(settings.statistic))

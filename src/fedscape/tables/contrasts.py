@@ -1,0 +1,161 @@
+"""What a claim expects, as contrasts: weighted sums of its cases' values, each on one side of a threshold.
+
+Values are paired by seed: a contrast is taken seed by seed, so that what a seed does to all cases alike (its
+data, its start) cancels. Its 95 % interval is Student's over seeds, mean -+ t_{n-1} s / sqrt(n), where there
+are three or more; fewer do not show how far seeds vary, and the interval is that of the measurement alone:
+the standard errors of the values, where their measure knows them, as independent and normal.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy.special import ndtri
+
+from fedscape.tables.cases import Measured
+from fedscape.tables.estimate import CONFIDENCE, STUDENT, student_half_width
+
+MEASUREMENT = "measurement"  # an interval from standard errors of the values, not from seeds
+FEWEST_SEEDS = 3  # for an interval over seeds
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A weighted sum of values, and where it must lie."""
+
+    weights: tuple[float, ...]  # one a case
+    threshold: float
+    above: bool  # whether it must lie above the threshold, or below it
+    touching: bool = False  # whether the threshold itself will do
+
+    @property
+    def words(self) -> str:
+        """Such as `case 2 - 0.5 case 1 > 0`; cases count from 1."""
+        terms = [(weight, number) for number, weight in enumerate(self.weights, start=1) if weight]
+        terms.sort(key=lambda term: term[0] < 0)  # what is added stands first
+        text = "".join(_term(weight, f"case {number}") for weight, number in terms).removeprefix(" + ")
+        sign = (">" if self.above else "<") + ("=" if self.touching else "")
+        return f"{text} {sign} {self.threshold:.4g}"
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """A contrast as it was found, over seeds."""
+
+    contrast: Contrast
+    mean: float
+    low: float | None  # ends of the 95 % interval; None where nothing is known of its noise
+    high: float | None
+    interval: str  # STUDENT, MEASUREMENT, or empty
+    seeds: int
+
+    @property
+    def passes(self) -> bool:
+        """Whether the mean lies where it must."""
+        return self._beyond(self.mean) > 0 or (
+            self.contrast.touching and self.mean == self.contrast.threshold
+        )
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the whole interval lies on the mean's side of the threshold; true without an interval."""
+        if self.low is None or self.high is None:
+            return True
+        ends = (self._beyond(self.low), self._beyond(self.high))
+        return min(ends) > 0 if self.passes else max(ends) < 0
+
+    def _beyond(self, value: float) -> float:
+        distance = value - self.contrast.threshold
+        return distance if self.contrast.above else -distance
+
+
+def contrasts(expect: Mapping, means: Sequence[float]) -> list[Contrast]:
+    """The contrasts that an expectation is made of; it is met if all of them lie where they must.
+
+    expect: one of order, above, below, ratio, difference, gains, agree, as a study has it. means: of each
+    case. A ratio to what is positive becomes a contrast, b / a < t where b - t a < 0, which has an interval
+    also where a is near zero.
+    """
+    return _contrasts(expect, list(np.eye(len(means))), np.asarray(means))
+
+
+def estimated(contrast: Contrast, values: Sequence[Mapping[int, Measured]]) -> Estimated:
+    """The contrast over the seeds of values, which all cases share; all values are numbers."""
+    seeds = list(values[0])
+    weights = np.array(contrast.weights)
+    table = np.array([[case[seed].value for case in values] for seed in seeds])  # [seeds, cases]
+    by_seed = table @ weights
+    mean, count = float(by_seed.mean()), len(seeds)
+    if count >= FEWEST_SEEDS:
+        half_width, interval = student_half_width(by_seed), STUDENT
+    else:
+        errors = np.array([[case[seed].standard_error for case in values] for seed in seeds])
+        known = ~np.isnan(errors) & (weights != 0)
+        if not known.any():
+            return Estimated(contrast, mean, None, None, "", count)
+        variance = np.where(known, (weights * np.nan_to_num(errors)) ** 2, 0).sum()
+        half_width = float(ndtri((1 + CONFIDENCE) / 2) * math.sqrt(variance) / count)
+        interval = MEASUREMENT
+    return Estimated(contrast, mean, mean - half_width, mean + half_width, interval, count)
+
+
+def compares_nothing(contrast: Contrast, values: Sequence[Mapping[int, Measured]]) -> bool:
+    """Whether it compares cases that are all 0 at every seed: nothing beside nothing."""
+    compared = [case for case, weight in zip(values, contrast.weights, strict=True) if weight]
+    return len(compared) > 1 and not any(one.value for case in compared for one in case.values())
+
+
+def divides_by_nothing(expect: Mapping, means: Sequence[float]) -> bool:
+    """Whether it asks for a ratio to what is not positive: a share of a barrier that is none says nothing."""
+    return "ratio" in expect and min(means[:-1]) <= 0
+
+
+def expectation_words(expect: Mapping, cases: int) -> str:
+    """What is expected of so many cases, to read."""
+    ((kind, wanted),) = expect.items()
+    if kind == "order":
+        return wanted
+    if kind == "ratio":
+        of = "second / first" if cases == 2 else "last / each other"
+        return f"{of} {expectation_words(wanted, cases)}"
+    if kind == "difference":
+        of = "second - first" if cases == 2 else "last - each other"
+        return f"{of} {expectation_words(wanted, cases)}"
+    if kind == "gains":
+        of = "second - first" if cases == 2 else "second - first, fourth - third, ..."
+        return f"{of} {expectation_words(wanted, cases // 2)}"
+    if kind == "agree":
+        return f"pairs agree within {100 * wanted:.4g} %"
+    return f"{kind} {wanted:.4g}"
+
+
+def _contrasts(expect: Mapping, terms: Sequence[np.ndarray], means: np.ndarray) -> list[Contrast]:
+    """terms: what the expectation is about, each as weights of the cases."""
+    ((kind, wanted),) = expect.items()
+    if kind in ("above", "below"):
+        return [Contrast(tuple(term), wanted, kind == "above") for term in terms]
+    if kind == "order":
+        return [Contrast(tuple(b - a), 0.0, wanted == "increasing") for a, b in pairwise(terms)]
+    *others, last = terms
+    if kind == "difference":
+        return _contrasts(wanted, [last - one for one in others], means)
+    if kind == "ratio":
+        ((side, share),) = wanted.items()
+        return [Contrast(tuple(last - share * one), 0.0, side == "above") for one in others]
+    pairs = list(zip(terms[::2], terms[1::2], strict=True))
+    if kind == "gains":
+        return _contrasts(wanted, [b - a for a, b in pairs], means)
+    # Numbers of one sign agree where neither is less than this share of the other.
+    share = 1 - wanted
+    return [
+        Contrast(tuple(b - share * a), 0.0, above=(a + b) @ means > 0, touching=True)
+        for one, other in pairs
+        for a, b in ((one, other), (other, one))
+    ]
+
+
+def _term(weight: float, name: str) -> str:
+    sign, size = ("-" if weight < 0 else "+"), abs(weight)
+    return f" {sign} {name}" if size == 1 else f" {sign} {size:.4g} {name}"
