@@ -143,4 +143,5 @@ VALUES = (
 def config(rng: random.Random) -> list[str]:
     """Values for `--config`."""
     keys = ["study", "scale", "data_root", "datasets", "other", "__use_yte__"]
-    return [f"{rng.choice(keys)}={rng.choice(VALUES)}" for _ in range(rng.choice([1, 1, 2]))]
+    # An empty value fails in Snakemake, before fedscape is read.
+    return [f"{rng.choice(keys)}={rng.choice(VALUES) or 'null'}" for _ in range(rng.choice([1, 1, 2]))]

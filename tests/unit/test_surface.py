@@ -6,6 +6,7 @@ import pytest
 import torch
 from surface_helpers import CLIENT_SIZES, Linear, bowl_plane, lay, linear_plane, surface
 
+from fedscape.errors import FedscapeError
 from fedscape.landscape.grid import box_around, grid_axes
 from fedscape.landscape.projection import save_plane
 from fedscape.models.build import build_model
@@ -143,6 +144,17 @@ def test_a_box_around_the_markers_that_have_coordinates(tmp_path):
     found = surface(tmp_path, grid=3, margin=0.0)
     assert list(found["x"].unique()) == [-1, 0.5, 2]
     assert list(found["y"].unique()) == [-1.25, 0.25, 1.75]
+
+
+def test_a_marker_at_no_place_is_refused_in_one_line(tmp_path):
+    bowl_plane(tmp_path)
+    file = tmp_path / "markers.csv"
+    header, first, *rest = file.read_text().splitlines(keepends=True)
+    at = header.strip().split(",").index("x")
+    cells = first.split(",")
+    file.write_text("".join([header, ",".join([*cells[:at], "inf", *cells[at + 1 :]]), *rest]))
+    with pytest.raises(FedscapeError, match=r"markers\.csv: a place that is infinite; delete the file"):
+        surface(tmp_path)
 
 
 def test_no_plane_makes_a_table_without_rows(tmp_path):

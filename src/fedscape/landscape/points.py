@@ -58,7 +58,8 @@ def saved_points(path: str | Path, fingerprint: str, groups: int) -> Points:
         log.warning("%s: settings, code or inputs have changed since; evaluating all points", path)
         return {}
     shapes = (len(places), 2), (len(places), groups, len(MEASURES))
-    if len(places) and (places.shape, measures.shape) != shapes:
+    types = {places.dtype, measures.dtype}
+    if types != {np.dtype(np.float64)} or (len(places) and (places.shape, measures.shape) != shapes):
         log.warning("%s: not points of this surface; evaluating all points", path)
         return {}
     return {(x, y): row for (x, y), row in zip(places.tolist(), measures, strict=True)}

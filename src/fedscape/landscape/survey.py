@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fedscape.errors import FedscapeError
 from fedscape.federated.device import prepare_device
 from fedscape.files import NUMBER, read_csv
 from fedscape.landscape.grid import box_around, grid_axes
@@ -93,6 +94,10 @@ def open_survey(
     if box is None:
         axes = {"x": NUMBER, "y": NUMBER}
         marked = read_csv(markers_file, axes, needed=axes)[[*axes]].dropna()
+        if not np.isfinite(marked.to_numpy(float)).all():
+            raise FedscapeError(
+                f"{markers_file}: a place that is infinite; delete the file to have it rebuilt"
+            )
         box = box_around(marked["x"].to_numpy(), marked["y"].to_numpy(), grid, margin)
     xs, ys = grid_axes(box, grid)
     plane = plane.to(subject.device)
