@@ -77,6 +77,7 @@ def test_impossible_numbers_of_clients_are_refused(scheme):
     ("scheme", "values", "message"),
     [
         ("dirichlet", {"alpha": 0}, "alpha must be > 0 and finite, got 0"),
+        ("dirichlet", {"alpha": 1e-320}, "alpha must be > 0 and finite, got 1e-320"),
         ("dirichlet", {"alpha": float("nan")}, "alpha must be > 0"),
         ("dirichlet", {"alpha": 1.0, "prior": "flat"}, "prior must be global or uniform, got flat"),
         ("dirichlet-per-class", {"alpha": float("inf")}, "alpha must be > 0 and finite, got inf"),

@@ -15,6 +15,7 @@ over all of them and undoes much of the skew that alpha asks for (measured in `b
 """
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,7 +36,8 @@ class Settings:
     prior: Literal["global", "uniform"] = "global"  # global: Dir(alpha p), Hsu et al.; uniform: Dir(alpha 1)
 
     def __post_init__(self):
-        if not 0 < self.alpha < math.inf:
+        # Smaller ones lose their digits, and a share of the smallest is 0.
+        if not sys.float_info.min <= self.alpha < math.inf:
             raise ValueError(f"alpha must be > 0 and finite, got {self.alpha}")
         if self.prior not in ("global", "uniform"):
             raise ValueError(f"prior must be global or uniform, got {self.prior}")

@@ -9,6 +9,7 @@ the result depend on the order of the classes. This is what most later papers ca
 """
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,8 @@ class Settings:
     min_size: int = 10  # samples; a client below a batch trains nothing where incomplete batches are dropped
 
     def __post_init__(self):
-        if not 0 < self.alpha < math.inf:
+        # Smaller ones lose their digits, and a share of the smallest is 0.
+        if not sys.float_info.min <= self.alpha < math.inf:
             raise ValueError(f"alpha must be > 0 and finite, got {self.alpha}")
         if self.min_size < 1:
             raise ValueError(f"min_size must be >= 1, got {self.min_size}")
