@@ -104,7 +104,7 @@ def study_text(rng: random.Random, text: str) -> str:
                 rng.choice([" ", "  ", "\t"]) + lines[at] if rng.random() < 0.5 else lines[at].lstrip()
             )
         else:
-            damaged = rng.choice(ALTERED).mutate(rng, "".join(lines).encode())
+            damaged = rng.choice(ALTERED).mutate(rng, "".join(lines).encode("utf-8", "surrogateescape"))
             lines = [damaged.decode("utf-8", "surrogateescape")]
         text = "".join(lines)
     return text

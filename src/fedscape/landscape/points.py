@@ -57,9 +57,10 @@ def saved_points(path: str | Path, fingerprint: str, groups: int) -> Points:
     if made_for != fingerprint:
         log.warning("%s: settings, code or inputs have changed since; evaluating all points", path)
         return {}
+    if not len(places):
+        return {}
     shapes = (len(places), 2), (len(places), groups, len(MEASURES))
-    types = {places.dtype, measures.dtype}
-    if types != {np.dtype(np.float64)} or (len(places) and (places.shape, measures.shape) != shapes):
+    if (places.shape, measures.shape) != shapes or {places.dtype, measures.dtype} != {np.dtype(np.float64)}:
         log.warning("%s: not points of this surface; evaluating all points", path)
         return {}
     return {(x, y): row for (x, y), row in zip(places.tolist(), measures, strict=True)}
