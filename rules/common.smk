@@ -16,6 +16,7 @@ from fedscape.errors import FedscapeError
 from fedscape.study import paths
 from fedscape.study.campaign import Campaign, missing_file, read_campaign
 from fedscape.study.files import read_yaml
+from fedscape.study.kept import measured_csvs
 from fedscape.study.stages import STAGES
 from fedscape.study.stages import tracked as tracked_strings
 from fedscape.study.tables import OF_EVERY_STUDY
@@ -81,6 +82,11 @@ def study_of(wildcards):
 def targets_of(study):
     """For `input:` of a target rule: all that a study makes at the chosen scale."""
     return lambda wildcards: paths.targets(CAMPAIGN.get(study))
+
+
+def targets_of_seed(study, seed):
+    """For `input:` of a target rule: the CSVs about the runs of one seed of a study at the chosen scale."""
+    return lambda wildcards: [path for path, own in measured_csvs(CAMPAIGN.get(study)).items() if own == seed]
 
 
 def gently(function):
