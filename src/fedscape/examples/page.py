@@ -1,18 +1,18 @@
 """The page of an example, README.md: parts between marks are written anew, all else is the author's."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 
 from fedscape.examples.store import Example
 from fedscape.files import write_text
-from fedscape.study.kept import drawing_jobs
 from fedscape.study.study import Study
+from fedscape.study.tables import OF_EVERY_STUDY
 from fedscape.tables.markdown import escaped
 from fedscape.tables.read import read_table
 
 PARTS = ("made", "results")  # in the order in which a new page has them
+VERSIONS = {"python": "Python", "torch": "PyTorch", "device": "on"}  # of the runs: key -> what to call it
 NEW = "## What holds, what does not, and why"  # stands between them, for the author to go on with
 
 
@@ -48,25 +48,17 @@ def _made(example: Example, trained: Mapping, drawn: Mapping) -> str:
     """Which code, which packages, what it cost, how many claims hold."""
     by = f"at commit `{drawn['commit']}`" if drawn["commit"] else "outside a git clone"
     changed = " with changes that are not committed" if drawn["dirty"] else ""
-    versions = "; ".join(
-        f"{name} {' or '.join(trained[key])}"
-        for name, key in (
-            ("fedscape", "fedscape"),
-            ("Python", "python"),
-            ("PyTorch", "torch"),
-            ("on", "device"),
-        )
-    )
+    versions = ", ".join(f"{name} {' or '.join(trained[key])}" for key, name in VERSIONS.items())
     lines = [
-        f"Trained at commit `{trained['commit']}`, drawn {by}{changed}. {escaped(versions)}.",
+        f"Trained at commit `{trained['commit']}`, drawn {by}{changed}. {escaped(versions)} "
+        "([settings and packages](data/config.yaml)).",
         _cost(read_table(example.folder / "tables" / "costs.csv", "costs")),
     ]
     claims = example.folder / "tables" / "claims.csv"
     if claims.is_file():
         counts = read_table(claims, "claims")["verdict"].value_counts()
-        words = ", ".join(
-            f"{verdict}: {count}" for verdict, count in sorted(counts.items(), key=lambda one: -one[1])
-        )
+        most_first = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+        words = ", ".join(f"{verdict}: {count}" for verdict, count in most_first)
         lines.append(f"**Of {counts.sum()} claims of the paper** {escaped(words)}.")
     return "\n\n".join(lines)
 
@@ -86,6 +78,18 @@ def _time(seconds: float) -> str:
     return f"{minutes / 60:.1f} hours" if minutes >= 120 else f"{minutes:.1f} minutes"
 
 
+def _tables(example: Example, study: Study) -> list[str]:
+    """A line for each table: the study's own by their titles, then those of every study."""
+    folder = example.folder / "tables"
+    lines = []
+    for name in [*study.tables, *OF_EVERY_STUDY]:
+        title = f": {escaped(study.tables[name].title)}" if name in study.tables else ""
+        files = [f"{name}{ending}" for ending in (".md", ".csv") if (folder / f"{name}{ending}").is_file()]
+        if files:
+            lines.append(f"- {', '.join(f'[{file}](tables/{file})' for file in files)}{title}")
+    return lines
+
+
 def _results(example: Example, study: Study) -> str:
     """Claims, tables and figures, in the order of the study."""
     parts = []
@@ -98,10 +102,7 @@ def _results(example: Example, study: Study) -> str:
             *paragraphs,
             "What was measured: [tables/claims.md](tables/claims.md).",
         ]
-    jobs = drawing_jobs(study)
-    tables = [Path(path) for job in jobs if job.rule != "figures" for path in job.outputs]
-    listed = [f"- [{path.name}](tables/{path.name})" for path in [*tables, Path("costs.csv")]]
-    parts += ["## Tables", "\n".join(listed)]
+    parts += ["## Tables", "\n".join(_tables(example, study))]
     parts.append(
         "[results/README.md](../../../results/README.md) explains the columns. All of this is drawn from the "
         "CSVs in [data](data), which pandas reads as they are."

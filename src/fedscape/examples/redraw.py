@@ -59,7 +59,11 @@ def _redraw(example: Example, cores: str) -> None:
         _draw(example, study, jobs, Path(scratch), cores)
         results = Path(scratch, study.folder)
         for folder, endings in SHOWN.items():
-            made = [path for path in (results / folder).iterdir() if path.suffix in endings]
+            made = [
+                path
+                for path in (results / folder).iterdir()
+                if path.suffix in endings and not _is_empty(path)
+            ]
             _replace(example.folder / folder, made)
     write_page(example, study, made_with, last_change())
 
@@ -91,6 +95,12 @@ def _draw(example: Example, study: Study, jobs: Sequence[Job], scratch: Path, co
         raise FedscapeError(
             f"{example.folder}: {ours[0] if ours else 'Snakemake stopped; its last words are above'}"
         )
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a CSV has no rows, as one for analyses that a study does not have."""
+    header_and_end = 2
+    return path.suffix == ".csv" and path.read_bytes().count(b"\n") <= header_and_end
 
 
 def _replace(folder: Path, files: Sequence[Path]) -> None:
