@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from command_files import repository, tiny
+from command_files import ROOT, repository, tiny
 
 from fedscape.cli import main
 from fedscape.columns import FILES
 from fedscape.examples import pack, store
 from fedscape.examples.page import with_part
 from fedscape.files import write_csv
+from fedscape.regular import LARGEST
+from fedscape.study.campaign import read_study
+from fedscape.study.files import read_yaml
 from fedscape.study.jobs import jobs_of
 from fedscape.study.kept import drawing_jobs, drawn_from, measured_csvs
 
@@ -74,6 +77,14 @@ def test_a_study_parts_into_what_is_measured_and_what_is_drawn(here):
     for run in study.runs:
         assert measured[f"{study.folder}/runs/{run.path}/rounds.csv"] == run.seed
     assert set(measured.values()) == {0, 1}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "config" / "studies").glob("*.yaml")))
+def test_every_figure_table_and_claim_is_drawn_from_csvs_that_are_kept(name):
+    config = {**read_yaml(ROOT / "config" / "config.yaml"), "study": name, "scale": "small"}
+    study = read_study(ROOT, config)
+    read = set(drawn_from(drawing_jobs(study)))
+    assert read and read <= {*measured_csvs(study), f"{study.folder}/tables/costs.csv"}
 
 
 def test_a_pack_holds_the_csvs_as_they_were_and_the_same_bytes_twice(here, capsys):
@@ -165,6 +176,30 @@ def test_csvs_are_not_drawn_under_other_settings(here, capsys):
         before.replace("test_accuracy}", "test_accuracy, title: New}").replace("drift: {moves: {}}", "")
     )
     store.Example(here / "docs/examples/tiny-smoke").check_settings(tiny(here))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no gzip", "not a whole compressed CSV"),
+        (gzip.compress(b"a" * 100)[:-9], "not a whole compressed CSV"),
+        (gzip.compress(bytes(LARGEST + 1)), "larger than"),
+    ],
+)
+def test_a_damaged_csv_is_named(here, capsys, content, message):
+    make(here, 0, 1)
+    assert packed() == 0
+    damaged = next((here / DATA).rglob("drift.csv.gz"))
+    damaged.write_bytes(content)
+    line = refused(capsys, ["redraw", "docs/examples/tiny-smoke"])
+    assert damaged.relative_to(here).as_posix() in line and message in line
+
+
+@pytest.mark.parametrize("text", ["", "made_with: {}", "made_with: {commit: 1}", "a: [", "made_with: *a"])
+def test_settings_that_are_none_are_named(here, capsys, text):
+    (here / DATA).mkdir(parents=True)
+    (here / DATA / "config.yaml").write_text(text)
+    assert f"{DATA}/config.yaml" in refused(capsys, ["redraw"])
 
 
 @pytest.mark.parametrize(

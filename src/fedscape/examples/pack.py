@@ -1,5 +1,6 @@
 """`fedscape pack`: keep the CSVs of a study that was made, beside what is kept of it already."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +29,7 @@ def pack(study: str | None, changes: Sequence[str], configfiles: Sequence[str], 
     """
     start = enter_repository()
     chosen = read_study(Path.cwd(), settings(study, changes, configfiles))
-    folder = start / to if to else EXAMPLES
+    folder = Path(os.path.relpath(start / to)) if to else EXAMPLES
     example = Example(folder / f"{chosen.name}-{chosen.scale}")
     made_with = _made_with(chosen, example.made_with())
     csvs = measured_csvs(chosen)

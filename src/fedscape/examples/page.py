@@ -58,8 +58,8 @@ def _made(example: Example, trained: Mapping, drawn: Mapping) -> str:
     if claims.is_file():
         counts = read_table(claims, "claims")["verdict"].value_counts()
         most_first = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-        words = ", ".join(f"{verdict}: {count}" for verdict, count in most_first)
-        lines.append(f"**Of {counts.sum()} claims of the paper** {escaped(words)}.")
+        words = "; ".join(f"{verdict}: {count}" for verdict, count in most_first)
+        lines.append(f"**{counts.sum()} claims of the paper.** {escaped(words)}.")
     return "\n\n".join(lines)
 
 

@@ -28,7 +28,7 @@ def redraw(folders: Sequence[str], cores: str) -> int:
     cores: as for Snakemake. Raises FedscapeError before anything is drawn of an example that lacks a CSV.
     """
     start = enter_repository()
-    examples = [Example(start / folder) for folder in folders]
+    examples = [Example(Path(os.path.relpath(start / folder))) for folder in folders]
     if not folders:
         examples = [Example(path.parents[1]) for path in sorted(EXAMPLES.glob(f"*/data/{SETTINGS}"))]
         if not examples:

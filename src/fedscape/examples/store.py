@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from fedscape.errors import FedscapeError
 from fedscape.files import atomic, reading
-from fedscape.regular import open_regular, read_regular
+from fedscape.regular import LARGEST, open_regular, read_regular
+from fedscape.study.files import parsed_yaml
 from fedscape.study.resolved import resolved, resolved_text
 from fedscape.study.study import Study
 
 EXAMPLES = Path("docs", "examples")
 LIMIT = 10_000_000  # bytes of the compressed CSVs of an example
 SETTINGS = "config.yaml"
+MEND = "take it from the repository again"  # what to do about a damaged file
 # What cannot change without making CSVs of runs and of what is measured on them again.
 MEASURED = (
     *("images", "test_images", "validation", "datasets", "models", "partitions", "inits", "methods"),
@@ -57,8 +57,11 @@ class Example:
     def read(self, study: Study, path: str) -> bytes:
         """A CSV of `results/`, as it was. Raises FedscapeError where it is not whole."""
         kept = self.kept(study, path)
-        with reading(kept, "compressed CSV", "take it from the repository again"), open_regular(kept) as file:
-            return gzip.decompress(file.read())
+        with reading(kept, "compressed CSV", MEND), open_regular(kept) as file, gzip.open(file) as csv:
+            content = csv.read(LARGEST + 1)
+            if len(content) > LARGEST:
+                raise ValueError(f"larger than {LARGEST:,} bytes")
+            return content
 
     def write(self, study: Study, csvs: Mapping[str, bytes], made_with: Mapping[str, object]) -> None:
         """Keep CSVs beside those that are there. Raises FedscapeError above the limit, before it writes."""
@@ -97,8 +100,8 @@ class Example:
 
     def _settings(self) -> dict:
         path = self.data / SETTINGS
-        with reading(path, "file of settings", "take it from the repository again"):
-            settings = yaml.safe_load(read_regular(path))
+        with reading(path, "file of settings", MEND):
+            settings = parsed_yaml(read_regular(path), str(path))
             if not isinstance(settings["made_with"]["commit"], str):
                 raise ValueError("no commit in it")
             return settings
