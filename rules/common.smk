@@ -29,6 +29,10 @@ NAME = r"[a-z0-9][a-z0-9.-]*"
 
 SETTINGS = "config/config.yaml"
 
+# Of what is measured on models, over training: it is done as soon as its runs are, so that a campaign that
+# ends early, or loses its machine, has finished as many analyses as it could.
+MEASURED_FIRST = 1
+
 
 def or_exit(function, *arguments):
     """What a function returns; where the user's input is wrong, Snakemake ends with that one line."""

@@ -51,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     pack.add_argument("--to", metavar="FOLDER", help="in place of docs/examples of this clone")
     redraw.add_argument("folder", nargs="*", help="an example; otherwise all that keep CSVs")
     redraw.add_argument("--cores", default="all", metavar="N", help="as for snakemake")
+    pack.add_argument(
+        "--missing", action="store_true", help="only name what is not kept yet, for snakemake to make"
+    )
     status.set_defaults(run=_status)
     why.set_defaults(run=_why)
     cost.set_defaults(run=_cost)
@@ -80,7 +83,7 @@ def _cost(given: argparse.Namespace) -> int:
 def _pack(given: argparse.Namespace) -> int:
     from fedscape.examples.pack import pack
 
-    return pack(given.study, given.config, given.configfile, given.to)
+    return pack(given.study, given.config, given.configfile, given.to, given.missing)
 
 
 def _redraw(given: argparse.Namespace) -> int:

@@ -104,6 +104,9 @@ def test_seeds_that_are_packed_one_by_one_are_as_those_packed_at_once(here, tmp_
     make(here, 0)
     assert packed() == 0
     assert capsys.readouterr().out.endswith(", of seed 1\n")
+    assert packed("--missing") == 0
+    named = capsys.readouterr().out.splitlines()
+    assert named == [path for path, seed in measured_csvs(tiny(here)).items() if seed == 1]
     shutil.rmtree(here / "results")  # another machine
     make(here, 1)
     assert packed() == 0

@@ -1,7 +1,7 @@
 """`fedscape pack`: keep the CSVs of a study that was made, beside what is kept of it already."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,9 +21,12 @@ from fedscape.tables.read import joined
 VERSIONS = ("fedscape", "python", "packages", "torch", "device")  # of run.json; machines may differ in them
 
 
-def pack(study: str | None, changes: Sequence[str], configfiles: Sequence[str], to: str | None) -> int:
+def pack(
+    study: str | None, changes: Sequence[str], configfiles: Sequence[str], to: str | None, only_name: bool
+) -> int:
     """Keep in `to` (docs/examples) what there is of a study's CSVs, and print how much that is.
 
+    only_name: keep nothing, print the CSVs that are not kept yet, a line each.
     What was kept before of runs at the same commit stays: a study can be made seed by seed, and on several
     machines. Raises FedscapeError for runs of several commits, or of code that no commit holds.
     """
@@ -31,11 +34,14 @@ def pack(study: str | None, changes: Sequence[str], configfiles: Sequence[str], 
     chosen = read_study(Path.cwd(), settings(study, changes, configfiles))
     folder = Path(os.path.relpath(start / to)) if to else EXAMPLES
     example = Example(folder / f"{chosen.name}-{chosen.scale}")
-    made_with = _made_with(chosen, example.made_with())
     csvs = measured_csvs(chosen)
+    if only_name:
+        print("\n".join(_missing(example, chosen, csvs)))
+        return 0
+    made_with = _made_with(chosen, example.made_with())
     found = {path: Path(path).read_bytes() for path in csvs if Path(path).is_file()}
     example.write(chosen, {**found, **_costs(chosen, example)}, made_with)
-    missing = [path for path in csvs if not example.kept(chosen, path).is_file()]
+    missing = _missing(example, chosen, csvs)
     size = sum(path.stat().st_size for path in example.files())
     print(
         printable(
@@ -49,6 +55,10 @@ def pack(study: str | None, changes: Sequence[str], configfiles: Sequence[str], 
             printable(f"not there yet: {missing[0]} and {len(missing) - 1} more, of seed {', '.join(seeds)}")
         )
     return 0
+
+
+def _missing(example: Example, study: Study, csvs: Iterable[str]) -> list[str]:
+    return [path for path in csvs if not example.kept(study, path).is_file()]
 
 
 def _made_with(study: Study, before: Mapping | None) -> dict:
