@@ -11,6 +11,7 @@ from command_files import ROOT, repository, tiny
 
 from fedscape.cli import main
 from fedscape.columns import FILES
+from fedscape.errors import FedscapeError
 from fedscape.examples import pack, store
 from fedscape.examples.page import with_part
 from fedscape.files import write_csv
@@ -22,6 +23,7 @@ from fedscape.study.kept import drawing_jobs, drawn_from, measured_csvs
 
 COMMIT = {"commit": "a" * 40, "dirty": False}
 VERSIONS = {"fedscape": "1", "python": "3", "packages": {"torch": "2"}, "torch": "2", "device": "cpu"}
+PAGE = Path("x/README.md")
 DATA = "docs/examples/tiny-smoke/data"
 
 
@@ -219,6 +221,14 @@ def test_what_is_not_there_is_named(here, capsys, arguments, message):
 
 
 def test_a_part_of_a_page_is_replaced_and_the_prose_stays():
-    page = with_part("# Mine\n\nProse.\n", "made", "one")
+    page = with_part("# Mine\n\nProse.\n", "made", "one", PAGE)
     assert page.startswith("# Mine\n\nProse.\n\n<!-- made: begin")
-    assert with_part(f"{page}More.\n", "made", "two") == f"{page}More.\n".replace("\none\n", "\ntwo\n")
+    assert with_part(f"{page}More.\n", "made", "two", PAGE) == f"{page}More.\n".replace("\none\n", "\ntwo\n")
+
+
+@pytest.mark.parametrize("mark", ["begin", "end"])
+def test_prose_is_not_lost_where_a_mark_is(mark):
+    lines = with_part("Prose.\n", "made", "one", PAGE).splitlines()
+    broken = "\n".join(line for line in lines if f"made: {mark}" not in line)
+    with pytest.raises(FedscapeError, match=r"^x/README\.md: no '<!-- made: begin"):
+        with_part(broken, "made", "two", PAGE)

@@ -12,7 +12,7 @@ from fedscape.examples.store import EXAMPLES, Example
 from fedscape.files import read_json, write_csv
 from fedscape.provenance import commit
 from fedscape.study.campaign import read_study
-from fedscape.study.kept import measured_csvs
+from fedscape.study.kept import costs_csv, measured_csvs
 from fedscape.study.paths import measured_jobs, run_files
 from fedscape.study.study import Study
 from fedscape.tables.costs import ORDER, make_costs
@@ -101,7 +101,7 @@ def _words(value: object) -> str:
 
 def _costs(study: Study, example: Example) -> dict[str, bytes]:
     """The table of costs: of the jobs that are done here, and of those whose rows are kept."""
-    path = f"{study.folder}/tables/costs.csv"
+    path = costs_csv(study)
     with TemporaryDirectory() as scratch:
         here, before, both = (Path(scratch, name) for name in ("here.csv", "before.csv", "both.csv"))
         make_costs(

@@ -1,9 +1,11 @@
 """The page of an example, README.md: parts between marks are written anew, all else is the author's."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 
+from fedscape.errors import FedscapeError
 from fedscape.examples.store import Example
 from fedscape.files import write_text
 from fedscape.study.study import Study
@@ -11,6 +13,7 @@ from fedscape.study.tables import OF_EVERY_STUDY
 from fedscape.tables.markdown import escaped
 from fedscape.tables.read import read_table
 
+PAGE = "README.md"
 PARTS = ("made", "results")  # in the order in which a new page has them
 VERSIONS = {"python": "Python", "torch": "PyTorch", "device": "on"}  # of the runs: key -> what to call it
 NEW = "## What holds, what does not, and why"  # stands between them, for the author to go on with
@@ -21,22 +24,24 @@ def write_page(example: Example, study: Study, trained: Mapping, drawn: Mapping)
 
     trained: commit and versions that the CSVs were made with. drawn: `last_change` of the clone that draws.
     """
-    page = example.folder / "README.md"
+    page = example.folder / PAGE
     made, results = (f"{_mark(part, 'begin')}\n{_mark(part, 'end')}" for part in PARTS)
     text = f"# {escaped(study.title)}: scale `{study.scale}`\n\n{made}\n\n{NEW}\n\n{results}\n"
     if page.is_file():
         text = page.read_text(encoding="utf-8")
-    text = with_part(text, "made", _made(example, trained, drawn))
-    write_text(page, with_part(text, "results", _results(example, study)))
+    text = with_part(text, "made", _made(example, trained, drawn), page)
+    write_text(page, with_part(text, "results", _results(example, study), page))
 
 
-def with_part(text: str, part: str, content: str) -> str:
-    """A page with the content between two marks replaced."""
+def with_part(text: str, part: str, content: str, page: Path) -> str:
+    """A page with the content between two marks replaced. Raises FedscapeError where one is missing."""
     begin, end = _mark(part, "begin"), _mark(part, "end")
-    if begin not in text or end not in text:
+    if begin not in text and end not in text:
         text = f"{text.rstrip()}\n\n{begin}\n{end}\n"
-    before, rest = text.split(begin, 1)
-    _, after = rest.split(end, 1)
+    before, first, rest = text.partition(begin)
+    _, last, after = rest.partition(end)
+    if not (first and last):
+        raise FedscapeError(f"{page}: no '{begin}' with its '{end}' below it; put both there, or neither")
     return f"{before}{begin}\n\n{content}\n\n{end}{after}"
 
 

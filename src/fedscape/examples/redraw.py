@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 
 from fedscape.command.place import CONFIG, enter_repository, settings
 from fedscape.errors import FedscapeError, printable
-from fedscape.examples.page import write_page
+from fedscape.examples.page import PAGE, write_page
 from fedscape.examples.store import EXAMPLES, SETTINGS, Example
 from fedscape.provenance import last_change
 from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job
-from fedscape.study.kept import DRAWING, drawing_jobs, drawn_from
+from fedscape.study.kept import DRAWING, costs_csv, drawing_jobs, drawn_from
 from fedscape.study.study import Study
 
 SHOWN = {"figures": (".png",), "tables": (".csv", ".md")}  # folder -> endings of what an example shows of it
@@ -46,12 +46,12 @@ def _redraw(example: Example, cores: str) -> None:
     study = read_study(Path.cwd(), settings(name, [f"scale={scale}"]))
     example.check_settings(study)
     jobs = drawing_jobs(study)
-    needed = drawn_from(jobs)
+    needed = dict.fromkeys([*drawn_from(jobs), costs_csv(study)])
     missing = [path for path in needed if not example.kept(study, path).is_file()]
     if missing:
-        reader = next(job for job in jobs if missing[0] in job.inputs)
+        reader = next((job.outputs[0] for job in jobs if missing[0] in job.inputs), PAGE)
         raise FedscapeError(
-            f"{example.kept(study, missing[0])}: not kept, and {reader.outputs[0]} is drawn from it "
+            f"{example.kept(study, missing[0])}: not kept, and {reader} is drawn from it "
             f"({len(missing)} of {len(needed)} CSVs are missing); `fedscape pack {name}` brings them"
         )
     print(printable(f"{example.folder}: {len(jobs)} jobs"), flush=True)
@@ -61,7 +61,7 @@ def _redraw(example: Example, cores: str) -> None:
         for folder, endings in SHOWN.items():
             made = [
                 path
-                for path in (results / folder).iterdir()
+                for path in (results / folder).glob("*")
                 if path.suffix in endings and not _is_empty(path)
             ]
             _replace(example.folder / folder, made)

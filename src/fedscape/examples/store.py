@@ -20,11 +20,9 @@ EXAMPLES = Path("docs", "examples")
 LIMIT = 10_000_000  # bytes of the compressed CSVs of an example
 SETTINGS = "config.yaml"
 MEND = "take it from the repository again"  # what to do about a damaged file
-# What cannot change without making CSVs of runs and of what is measured on them again.
-MEASURED = (
-    *("images", "test_images", "validation", "datasets", "models", "partitions", "inits", "methods"),
-    *("planes", "connectivity", "curvature", "drift"),
-)
+# What cannot change without making CSVs of runs, and of what is measured on them, again.
+OF_RUNS = ("images", "test_images", "validation", "datasets", "models", "partitions", "inits", "methods")
+OF_ANALYSES = ("planes", "connectivity", "curvature", "drift")
 
 
 @dataclass(frozen=True)
@@ -90,13 +88,12 @@ class Example:
 
         What a study has beside that, or no longer has, changes none of them.
         """
-        then, now = self._settings(), resolved(study)
-        for section in MEASURED:
-            for key, old, new in _differences(then.get(section, {}), now[section], section):
-                raise FedscapeError(
-                    f"config/studies/{study.name}.yaml (scale {study.scale}): {key} is {new!r}, but the "
-                    f"CSVs in {self.data} were made with {old!r}"
-                )
+        then, now = (_measured(one) for one in (self._settings(), resolved(study)))
+        for key, old, new in _differences(then, now):
+            raise FedscapeError(
+                f"config/studies/{study.name}.yaml (scale {study.scale}): {key} is {new!r}, but the CSVs in "
+                f"{self.data} were made with {old!r}"
+            )
 
     def _settings(self) -> dict:
         path = self.data / SETTINGS
@@ -104,14 +101,24 @@ class Example:
             settings = parsed_yaml(read_regular(path), str(path))
             if not isinstance(settings["made_with"]["commit"], str):
                 raise ValueError("no commit in it")
+            _measured(settings)
             return settings
 
 
-def _differences(then: object, now: object, key: str) -> Iterator[tuple[str, object, object]]:
+def _measured(settings: Mapping) -> dict:
+    """The settings that decide what is in the CSVs: of which runs there are some is no matter."""
+    analyses = {
+        section: {name: entry["settings"] for name, entry in settings[section].items()}
+        for section in OF_ANALYSES
+    }
+    return {**{section: settings[section] for section in OF_RUNS}, **analyses}
+
+
+def _differences(then: object, now: object, *keys: str) -> Iterator[tuple[str, object, object]]:
     """Key, value then and value now of what both maps hold and differ in."""
     if isinstance(then, dict) and isinstance(now, dict):
         for name in then:
-            if name in now and name != "groups":  # which runs: a study may have more of them, or fewer
-                yield from _differences(then[name], now[name], f"{key}.{name}")
+            if name in now:
+                yield from _differences(then[name], now[name], *keys, name)
     elif then != now:
-        yield key, then, now
+        yield ".".join(keys), then, now

@@ -24,6 +24,11 @@ def drawn_from(jobs: Iterable[Job]) -> list[str]:
     return list(dict.fromkeys(path for job in jobs for path in job.inputs if path not in drawn))
 
 
+def costs_csv(study: Study) -> str:
+    """The table of costs."""
+    return f"{study.folder}/tables/costs.csv"
+
+
 def measured_csvs(study: Study) -> dict[str, int]:
     """Each CSV of the jobs that train and measure, and the seed that it is about; of several, the highest."""
     seeds: dict[str, int] = {}
