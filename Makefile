@@ -1,15 +1,20 @@
-# make demo: figures from a fresh clone. make test, make lint: what CI runs. make lock: renew the pinned packages.
+# make demo: figures from a fresh clone. make examples: docs/examples drawn again. make test, make lint: what CI runs.
+# make lock: renew the pinned packages.
 
 PYTHON ?= python3
 BIN := .venv/bin
 # One thread a job: Snakemake runs as many jobs as there are cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test coverage lint format lock reference clean
+.PHONY: demo examples test coverage lint format lock reference clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores all
 	@echo "Figures: results/pilot/quick/figures/   Tables: results/pilot/quick/tables/   What they mean: results/README.md"
+
+# Figures, tables, claims and pages of docs/examples, from the CSVs that they keep; nothing is trained.
+examples: .venv/installed
+	$(BIN)/fedscape redraw
 
 # Two at a time; where tests share a study that was made, one worker has them all.
 test: .venv/installed-dev

@@ -44,6 +44,15 @@ for study in CAMPAIGN.targets if MAIN else ():
         input:
             targets_of(study),
 
+    for seed in CAMPAIGN.get(study).seeds:
+
+        rule:
+            """The runs of one seed of a study and what is measured on them, without figures and tables."""
+            name:
+                f"{study}_seed{seed}"
+            input:
+                targets_of_seed(study, seed),
+
 
 include: "rules/run.smk"
 include: "rules/data.smk"

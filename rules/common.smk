@@ -16,6 +16,7 @@ from fedscape.errors import FedscapeError
 from fedscape.study import paths
 from fedscape.study.campaign import Campaign, missing_file, read_campaign
 from fedscape.study.files import read_yaml
+from fedscape.study.kept import measured_csvs
 from fedscape.study.stages import STAGES
 from fedscape.study.stages import tracked as tracked_strings
 from fedscape.study.tables import OF_EVERY_STUDY
@@ -27,6 +28,10 @@ gc.disable()
 NAME = r"[a-z0-9][a-z0-9.-]*"
 
 SETTINGS = "config/config.yaml"
+
+# Of what is measured on models, over training: it is done as soon as its runs are, so that a campaign that
+# ends early, or loses its machine, has finished as many analyses as it could.
+MEASURED_FIRST = 1
 
 
 def or_exit(function, *arguments):
@@ -81,6 +86,11 @@ def study_of(wildcards):
 def targets_of(study):
     """For `input:` of a target rule: all that a study makes at the chosen scale."""
     return lambda wildcards: paths.targets(CAMPAIGN.get(study))
+
+
+def targets_of_seed(study, seed):
+    """For `input:` of a target rule: the CSVs about the runs of one seed of a study at the chosen scale."""
+    return lambda wildcards: [path for path, own in measured_csvs(CAMPAIGN.get(study)).items() if own == seed]
 
 
 def gently(function):

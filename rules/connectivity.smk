@@ -12,6 +12,7 @@ rule path:
         "results/{study}/{scale}/logs/path/{name}_{group}.log",
     benchmark:
         "results/{study}/{scale}/benchmarks/path/{name}_{group}.tsv"
+    priority: MEASURED_FIRST
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -37,6 +38,7 @@ rule barrier:
         "results/{study}/{scale}/logs/barrier/{name}_{group}.log",
     benchmark:
         "results/{study}/{scale}/benchmarks/barrier/{name}_{group}.tsv"
+    priority: MEASURED_FIRST
     conda:
         "../envs/gpu.yaml"
     threads: 1

@@ -14,6 +14,7 @@ rule hessian:
         "results/{study}/{scale}/logs/hessian/{name}_{group}.log",
     benchmark:
         "results/{study}/{scale}/benchmarks/hessian/{name}_{group}.tsv"
+    priority: MEASURED_FIRST
     conda:
         "../envs/gpu.yaml"
     threads: 1

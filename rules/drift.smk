@@ -9,6 +9,7 @@ rule drift:
         "results/{study}/{scale}/drift/{name}/{group}/drift.csv",
     log:
         "results/{study}/{scale}/logs/drift/{name}_{group}.log",
+    priority: MEASURED_FIRST
     conda:
         "../envs/cpu.yaml"
     threads: 1

@@ -17,6 +17,7 @@ rule plane:
         "results/{study}/{scale}/logs/plane/{name}_{group}.log",
     benchmark:
         "results/{study}/{scale}/benchmarks/plane/{name}_{group}.tsv"
+    priority: MEASURED_FIRST
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -45,6 +46,7 @@ rule surface_part:
     wildcard_constraints:
         part=r"\d+",
         parts=r"\d+",
+    priority: MEASURED_FIRST
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -72,6 +74,7 @@ rule surface:
         "results/{study}/{scale}/logs/surface/{name}_{group}.log",
     benchmark:
         "results/{study}/{scale}/benchmarks/surface/{name}_{group}.tsv"
+    priority: MEASURED_FIRST
     conda:
         "../envs/gpu.yaml"
     threads: 1

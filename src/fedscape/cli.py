@@ -1,4 +1,4 @@
-"""The command `fedscape`: a look at a campaign that `snakemake` runs."""
+"""The command `fedscape`: a look at a campaign that `snakemake` runs, and the examples made from one."""
 
 import argparse
 import os
@@ -38,17 +38,27 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what of a study is there, runs, waits or has failed")
     why = commands.add_parser("why", help="what has changed since a file was made")
     cost = commands.add_parser("cost", help="jobs, hours and disk that a study takes, before it runs")
-    for command in (status, cost):
+    pack = commands.add_parser("pack", help="keep the CSVs of a study that was made, for docs/examples")
+    redraw = commands.add_parser("redraw", help="draw examples again from the CSVs that they keep")
+    for command in (status, cost, pack):
         command.add_argument("study", nargs="?", help="its name; otherwise config/config.yaml's")
     why.add_argument("file", help="a result")
-    for command in (status, why, cost):
+    for command in (status, why, cost, pack):
         command.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
         command.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help="as for snakemake")
     status.add_argument("--watch", action="store_true", help="look again every five seconds")
     status.add_argument("--all", action="store_true", help="name jobs that are done or wait, too")
+    pack.add_argument("--to", metavar="FOLDER", help="in place of docs/examples of this clone")
+    redraw.add_argument("folder", nargs="*", help="an example; otherwise all that keep CSVs")
+    redraw.add_argument("--cores", default="all", metavar="N", help="as for snakemake")
+    pack.add_argument(
+        "--missing", action="store_true", help="only name what is not kept yet, for snakemake to make"
+    )
     status.set_defaults(run=_status)
     why.set_defaults(run=_why)
     cost.set_defaults(run=_cost)
+    pack.set_defaults(run=_pack)
+    redraw.set_defaults(run=_redraw)
     return parser
 
 
@@ -68,6 +78,18 @@ def _cost(given: argparse.Namespace) -> int:
     from fedscape.command.cost import cost
 
     return cost(given.study, given.config, given.configfile)
+
+
+def _pack(given: argparse.Namespace) -> int:
+    from fedscape.examples.pack import pack
+
+    return pack(given.study, given.config, given.configfile, given.to, given.missing)
+
+
+def _redraw(given: argparse.Namespace) -> int:
+    from fedscape.examples.redraw import redraw
+
+    return redraw(given.folder, given.cores)
 
 
 def _use_library_of_this_clone() -> None:

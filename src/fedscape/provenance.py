@@ -35,6 +35,16 @@ def commit() -> dict[str, object]:
     return {"commit": head, "dirty": None if head is None or changes is None else bool(changes)}
 
 
+def last_change() -> dict[str, object]:
+    """As `commit`, but of the last commit that changed the clone's code or studies.
+
+    A commit of what they made leaves it as it is.
+    """
+    folder = Path(fedscape.__file__).resolve().parent
+    commits = _git(folder, "log", "-1", "--format=%H", "--", *(f":/{one}" for one in SOURCES))
+    return {**commit(), "commit": commits or None}
+
+
 def _git(folder: Path, *arguments: str) -> str | None:
     # A job must not take the lock that `git status` takes to refresh its index.
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]

@@ -28,7 +28,11 @@ from fedscape.tables.costs import make_costs
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPLAINED = ROOT / "results" / "README.md"
-PAGES = [*ROOT.glob("*.md"), *(page for page in ROOT.glob("*/*.md") if page.parent.name[0] != ".")]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(page for page in ROOT.glob("*/*.md") if page.parent.name[0] != "."),
+    *ROOT.glob("docs/examples/**/README.md"),
+]
 
 
 def costs_columns(folder):

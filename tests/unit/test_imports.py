@@ -24,6 +24,7 @@ ALLOWED = {
     "tables": set(),
     "export": {"tables"},
     "figures": {"tables"},
+    "examples": {"study", "command", "tables"},
 }
 
 
@@ -53,7 +54,7 @@ def test_the_library_never_imports_snakemake():
         assert not any(name.split(".")[0] == "snakemake" for name in imported(file)), file
 
 
-@pytest.mark.parametrize("part", ["study", "command", "tables", "export", "figures"])
+@pytest.mark.parametrize("part", ["study", "command", "tables", "export", "figures", "examples"])
 def test_no_torch_where_every_process_passes(part):
     modules = [
         ".".join(file.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")

@@ -50,7 +50,23 @@ def test_what_is_in_no_commit_makes_it_dirty(clone, file, dirty):
     assert provenance.commit()["dirty"] is dirty
 
 
+def test_a_commit_of_other_files_is_no_change_of_code(clone):
+    first = git(clone, "rev-parse", "HEAD")
+    for file, expected in (
+        ("docs/page.md", first),
+        ("results/pilot/table.csv", first),
+        ("src/mine.py", None),
+    ):
+        (clone / file).parent.mkdir(parents=True, exist_ok=True)
+        (clone / file).write_text("two\n")
+        assert provenance.last_change() == {"commit": first, "dirty": expected is None}
+        git(clone, "add", ".")
+        git(clone, "commit", "--quiet", "--message", file)
+        expected = expected or git(clone, "rev-parse", "HEAD")
+        assert provenance.last_change() == {"commit": expected, "dirty": False}
+
+
 def test_outside_a_clone_nothing_is_known(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance.fedscape, "__file__", str(tmp_path / "fedscape/__init__.py"))
     (tmp_path / "fedscape").mkdir()
-    assert provenance.commit() == {"commit": None, "dirty": None}
+    assert provenance.commit() == provenance.last_change() == {"commit": None, "dirty": None}

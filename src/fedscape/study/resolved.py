@@ -21,12 +21,17 @@ def write_resolved(study: Study, made_with: Mapping[str, object]) -> None:
 
     made_with: versions and commit.
     """
-    content = {"made_with": dict(made_with), **resolved(study)}
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text = HEADER + yaml.dump(content, Dumper=dumper, sort_keys=False, width=110)
+    text = HEADER + resolved_text(study, made_with)
     path = Path(study.folder, "config.yaml")
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
+
+
+def resolved_text(study: Study, made_with: Mapping[str, object]) -> str:
+    """All settings of a study as YAML, below what its results were made with."""
+    content = {"made_with": dict(made_with), **resolved(study)}
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return yaml.dump(content, Dumper=dumper, sort_keys=False, width=110)
 
 
 def resolved(study: Study) -> dict:

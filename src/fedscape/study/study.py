@@ -169,6 +169,11 @@ class Study:
         """Where everything of this study at this scale lies."""
         return f"results/{self.name}/{self.scale}"
 
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of all runs, ascending."""
+        return sorted({run.seed for run in self.runs})
+
     def start_run(self, init: str, dataset: str, model: str, seed: int) -> Run | None:
         """The run that an `after-round` start continues, or None for other kinds."""
         start = self.inits[init].start

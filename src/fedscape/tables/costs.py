@@ -17,6 +17,7 @@ STAGES = {  # the stage that writes a file
     "layers.csv": "barrier",
     "curvature.csv": "hessian",
 }
+ORDER = ["stage", *JOB[1:], *IDENTITY[2:-1]]  # of the rows; seeds as they come
 WALL, MEMORY = "s", "max_rss"  # columns of a benchmark: seconds, MiB
 
 
@@ -39,9 +40,7 @@ def make_costs(
         row["stage"] = "train"
     for path in made:
         rows += _job_rows(path, study, scale, benchmarks)
-    write_csv(
-        out, pd.DataFrame(rows, columns=FILES["costs"].columns), sort_by=["stage", *JOB[1:], *IDENTITY[2:-1]]
-    )
+    write_csv(out, pd.DataFrame(rows, columns=FILES["costs"].columns), sort_by=ORDER)
 
 
 def run_costs(timing: pd.DataFrame) -> pd.DataFrame:

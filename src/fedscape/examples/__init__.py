@@ -1,0 +1,1 @@
+"""The studies of docs/examples: their CSVs kept, and drawn again."""

@@ -1,0 +1,121 @@
+"""`fedscape pack`: keep the CSVs of a study that was made, beside what is kept of it already."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fedscape.columns import FILES
+from fedscape.command.place import enter_repository, settings
+from fedscape.errors import FedscapeError, printable
+from fedscape.examples.store import EXAMPLES, Example
+from fedscape.files import read_json, write_csv
+from fedscape.provenance import commit
+from fedscape.study.campaign import read_study
+from fedscape.study.kept import costs_csv, measured_csvs
+from fedscape.study.paths import measured_jobs, run_files
+from fedscape.study.study import Study
+from fedscape.tables.costs import ORDER, make_costs
+from fedscape.tables.read import joined
+
+VERSIONS = ("fedscape", "python", "packages", "torch", "device")  # of run.json; machines may differ in them
+
+
+def pack(
+    study: str | None, changes: Sequence[str], configfiles: Sequence[str], to: str | None, only_name: bool
+) -> int:
+    """Keep in `to` (docs/examples) what there is of a study's CSVs, and print how much that is.
+
+    only_name: keep nothing, print the CSVs that are not kept yet, a line each.
+    What was kept before of runs at the same commit stays: a study can be made seed by seed, and on several
+    machines. Raises FedscapeError for runs of several commits, or of code that no commit holds.
+    """
+    start = enter_repository()
+    chosen = read_study(Path.cwd(), settings(study, changes, configfiles))
+    folder = Path(os.path.relpath(start / to)) if to else EXAMPLES
+    example = Example(folder / f"{chosen.name}-{chosen.scale}")
+    csvs = measured_csvs(chosen)
+    if only_name:
+        print("\n".join(_missing(example, chosen, csvs)))
+        return 0
+    made_with = _made_with(chosen, example.made_with())
+    found = {path: Path(path).read_bytes() for path in csvs if Path(path).is_file()}
+    example.write(chosen, {**found, **_costs(chosen, example)}, made_with)
+    missing = _missing(example, chosen, csvs)
+    size = sum(path.stat().st_size for path in example.files())
+    print(
+        printable(
+            f"{example.data}: {len(csvs) - len(missing)} of {len(csvs)} CSVs, {size / 1e6:.2f} MB, "
+            f"trained at commit {made_with['commit']}"
+        )
+    )
+    if missing:
+        seeds = sorted({str(csvs[path]) for path in missing}, key=int)
+        print(
+            printable(f"not there yet: {missing[0]} and {len(missing) - 1} more, of seed {', '.join(seeds)}")
+        )
+    return 0
+
+
+def _missing(example: Example, study: Study, csvs: Iterable[str]) -> list[str]:
+    return [path for path in csvs if not example.kept(study, path).is_file()]
+
+
+def _made_with(study: Study, before: Mapping | None) -> dict:
+    """The one commit of all runs, and the versions that they were made with, of those kept before as well."""
+    runs = {
+        path: read_json(path) for path in run_files(study, study.runs, "run.json") if Path(path).is_file()
+    }
+    if not runs:
+        raise FedscapeError(f"{study.folder}: no run of {study.name} at scale {study.scale} is there")
+    clone = commit()
+    here = clone["commit"]
+    if clone["dirty"]:
+        raise FedscapeError(f"this clone differs from its commit {here}; pack with the code that trained")
+    for path, run in runs.items():
+        if run.get("commit") is None:
+            raise FedscapeError(
+                f"{path}: trained outside a git clone, so nobody knows the code; train it in one"
+            )
+        if run.get("dirty") is not False:
+            raise FedscapeError(f"{path}: trained with changes that commit {run['commit']} does not hold")
+        if run["commit"] != here:
+            raise FedscapeError(
+                f"{path}: trained at commit {run['commit']}, and this clone is at {here}; "
+                "pack in a clone at the one commit of all runs"
+            )
+    if before and before["commit"] != here:
+        raise FedscapeError(
+            f"{study.folder}: trained at commit {here}, and what the example keeps at {before['commit']}; "
+            "remove its folder `data` to replace it"
+        )
+    seen = {key: {_words(run[key]) for run in runs.values() if key in run} for key in VERSIONS}
+    return {"commit": here, **{key: sorted(seen[key].union((before or {}).get(key, []))) for key in VERSIONS}}
+
+
+def _words(value: object) -> str:
+    return (
+        ", ".join(f"{name} {one}" for name, one in value.items()) if isinstance(value, dict) else str(value)
+    )
+
+
+def _costs(study: Study, example: Example) -> dict[str, bytes]:
+    """The table of costs: of the jobs that are done here, and of those whose rows are kept."""
+    path = costs_csv(study)
+    with TemporaryDirectory() as scratch:
+        here, before, both = (Path(scratch, name) for name in ("here.csv", "before.csv", "both.csv"))
+        make_costs(
+            study=study.name,
+            scale=study.scale,
+            timings=[Path(one) for one in run_files(study, study.runs, "timing.csv") if Path(one).is_file()],
+            made=[Path(one) for one in measured_jobs(study) if Path(one).is_file()],
+            benchmarks=Path(study.folder, "benchmarks"),
+            out=here,
+        )
+        if not example.kept(study, path).is_file():
+            return {path: here.read_bytes()}
+        before.write_bytes(example.read(study, path))
+        rows = joined([before, here], "costs")
+        job = rows[FILES["costs"].keys].astype("string").fillna("")
+        write_csv(both, rows[~job.duplicated(keep="last")], sort_by=ORDER)
+        return {path: both.read_bytes()}

@@ -1,0 +1,111 @@
+"""`fedscape redraw`: figures, tables, claims and pages of examples again, from the CSVs that they keep."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fedscape.command.place import CONFIG, enter_repository, settings
+from fedscape.errors import FedscapeError, printable
+from fedscape.examples.page import PAGE, write_page
+from fedscape.examples.store import EXAMPLES, SETTINGS, Example
+from fedscape.provenance import last_change
+from fedscape.study.campaign import read_study
+from fedscape.study.jobs import Job
+from fedscape.study.kept import DRAWING, costs_csv, drawing_jobs, drawn_from
+from fedscape.study.study import Study
+
+SHOWN = {"figures": (".png",), "tables": (".csv", ".md")}  # folder -> endings of what an example shows of it
+LAST_LINES = 15  # of what Snakemake said when it stopped without a line of ours
+
+
+def redraw(folders: Sequence[str], cores: str) -> int:
+    """Draw the examples in these folders, or in all of docs/examples that keep CSVs.
+
+    cores: as for Snakemake. Raises FedscapeError before anything is drawn of an example that lacks a CSV.
+    """
+    start = enter_repository()
+    examples = [Example(Path(os.path.relpath(start / folder))) for folder in folders]
+    if not folders:
+        examples = [Example(path.parents[1]) for path in sorted(EXAMPLES.glob(f"*/data/{SETTINGS}"))]
+        if not examples:
+            raise FedscapeError(f"{EXAMPLES}: no example keeps CSVs; `fedscape pack` brings them")
+    for example in examples:
+        _redraw(example, cores)
+    return 0
+
+
+def _redraw(example: Example, cores: str) -> None:
+    name, scale = example.study_and_scale
+    made_with = example.made_with()
+    if made_with is None:
+        raise FedscapeError(f"{example.data}: no CSVs are kept here; `fedscape pack {name}` brings them")
+    study = read_study(Path.cwd(), settings(name, [f"scale={scale}"]))
+    example.check_settings(study)
+    jobs = drawing_jobs(study)
+    needed = dict.fromkeys([*drawn_from(jobs), costs_csv(study)])
+    missing = [path for path in needed if not example.kept(study, path).is_file()]
+    if missing:
+        reader = next((job.outputs[0] for job in jobs if missing[0] in job.inputs), PAGE)
+        raise FedscapeError(
+            f"{example.kept(study, missing[0])}: not kept, and {reader} is drawn from it "
+            f"({len(missing)} of {len(needed)} CSVs are missing); `fedscape pack {name}` brings them"
+        )
+    print(printable(f"{example.folder}: {len(jobs)} jobs"), flush=True)
+    with TemporaryDirectory() as scratch:
+        _draw(example, study, jobs, Path(scratch), cores)
+        results = Path(scratch, study.folder)
+        for folder, endings in SHOWN.items():
+            made = [
+                path
+                for path in (results / folder).glob("*")
+                if path.suffix in endings and not _is_empty(path)
+            ]
+            _replace(example.folder / folder, made)
+    write_page(example, study, made_with, last_change())
+
+
+def _draw(example: Example, study: Study, jobs: Sequence[Job], scratch: Path, cores: str) -> None:
+    """Have Snakemake make the drawing jobs in `scratch`, by their own rules and no others.
+
+    What these rules do not make are files that have to be there, so nothing is trained whatever is missing.
+    """
+    for kept in example.files():
+        path = f"{study.folder}/{kept.relative_to(example.data).with_suffix('')}"
+        Path(scratch, path).parent.mkdir(parents=True, exist_ok=True)
+        Path(scratch, path).write_bytes(example.read(study, path))
+    Path(scratch, CONFIG.parent).symlink_to(Path.cwd() / CONFIG.parent)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "snakemake", "--snakefile", "Snakefile", "--directory", str(scratch)),
+            *("--cores", cores, "--quiet", "--config", f"study={study.name}", f"scale={study.scale}"),
+            *("--allowed-rules", *DRAWING, "--", *(job.outputs[0] for job in jobs)),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    if done.returncode:
+        lines = done.stdout.splitlines()
+        ours = [line.removeprefix("fedscape: ") for line in lines if line.startswith("fedscape: ")]
+        if not ours:
+            print(printable("\n".join(lines[-LAST_LINES:])), file=sys.stderr)
+        raise FedscapeError(
+            f"{example.folder}: {ours[0] if ours else 'Snakemake stopped; its last words are above'}"
+        )
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a CSV has no rows, as one for analyses that a study does not have."""
+    header_and_end = 2
+    return path.suffix == ".csv" and path.read_bytes().count(b"\n") <= header_and_end
+
+
+def _replace(folder: Path, files: Sequence[Path]) -> None:
+    """Have a folder hold copies of these files and nothing else."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for file in files:
+        shutil.copyfile(file, folder / file.name)

@@ -1,0 +1,124 @@
+"""What an example keeps: the CSVs of a study, each compressed by itself, and the settings behind them.
+
+`docs/examples/pilot-small/data` mirrors `results/pilot/small`. One file a CSV: pandas reads it as it is, and
+a seed that is added leaves the files of the others as they are in the repository.
+"""
+
+import gzip
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedscape.errors import FedscapeError
+from fedscape.files import atomic, reading
+from fedscape.regular import LARGEST, open_regular, read_regular
+from fedscape.study.files import parsed_yaml
+from fedscape.study.resolved import resolved, resolved_text
+from fedscape.study.study import Study
+
+EXAMPLES = Path("docs", "examples")
+LIMIT = 10_000_000  # bytes of the compressed CSVs of an example
+SETTINGS = "config.yaml"
+MEND = "take it from the repository again"  # what to do about a damaged file
+# What cannot change without making CSVs of runs, and of what is measured on them, again.
+OF_RUNS = ("images", "test_images", "validation", "datasets", "models", "partitions", "inits", "methods")
+OF_ANALYSES = ("planes", "connectivity", "curvature", "drift")
+
+
+@dataclass(frozen=True)
+class Example:
+    """The folder of a study at a scale below `docs/examples`."""
+
+    folder: Path
+
+    @property
+    def study_and_scale(self) -> tuple[str, str]:
+        """As the name of the folder says, `{study}-{scale}`."""
+        study, _, scale = self.folder.name.rpartition("-")
+        if not study:
+            raise FedscapeError(f"{self.folder}: an example's folder is called {{study}}-{{scale}}")
+        return study, scale
+
+    @property
+    def data(self) -> Path:
+        """Where its CSVs lie."""
+        return self.folder / "data"
+
+    def made_with(self) -> dict | None:
+        """Commit and versions that its CSVs were made with; None where it keeps none."""
+        return self._settings()["made_with"] if (self.data / SETTINGS).is_file() else None
+
+    def kept(self, study: Study, path: str) -> Path:
+        """Where it keeps a CSV of `results/`."""
+        return self.data / f"{Path(path).relative_to(study.folder)}.gz"
+
+    def read(self, study: Study, path: str) -> bytes:
+        """A CSV of `results/`, as it was. Raises FedscapeError where it is not whole."""
+        kept = self.kept(study, path)
+        with reading(kept, "compressed CSV", MEND), open_regular(kept) as file, gzip.open(file) as csv:
+            content = csv.read(LARGEST + 1)
+            if len(content) > LARGEST:
+                raise ValueError(f"larger than {LARGEST:,} bytes")
+            return content
+
+    def write(self, study: Study, csvs: Mapping[str, bytes], made_with: Mapping[str, object]) -> None:
+        """Keep CSVs beside those that are there. Raises FedscapeError above the limit, before it writes."""
+        files = {self.kept(study, path): gzip.compress(content, mtime=0) for path, content in csvs.items()}
+        others = set(self.files()).difference(files)
+        size = sum(map(len, files.values())) + sum(path.stat().st_size for path in others)
+        if size > LIMIT:
+            raise FedscapeError(
+                f"{self.data}: {size:,} bytes of compressed CSVs; an example takes at most {LIMIT:,}"
+            )
+        for path, content in csvs.items():
+            kept = self.kept(study, path)
+            # Another version of zlib may compress to other bytes, which would say nothing new.
+            if not kept.is_file() or self.read(study, path) != content:
+                with atomic(kept) as temporary:
+                    temporary.write_bytes(files[kept])
+        with atomic(self.data / SETTINGS) as temporary:
+            temporary.write_text(resolved_text(study, made_with), encoding="utf-8", newline="\n")
+
+    def files(self) -> Iterator[Path]:
+        """The CSVs that it keeps."""
+        return self.data.rglob("*.csv.gz")
+
+    def check_settings(self, study: Study) -> None:
+        """Refuse to draw CSVs under settings that they were not made with.
+
+        What a study has beside that, or no longer has, changes none of them.
+        """
+        then, now = (_measured(one) for one in (self._settings(), resolved(study)))
+        for key, old, new in _differences(then, now):
+            raise FedscapeError(
+                f"config/studies/{study.name}.yaml (scale {study.scale}): {key} is {new!r}, but the CSVs in "
+                f"{self.data} were made with {old!r}"
+            )
+
+    def _settings(self) -> dict:
+        path = self.data / SETTINGS
+        with reading(path, "file of settings", MEND):
+            settings = parsed_yaml(read_regular(path), str(path))
+            if not isinstance(settings["made_with"]["commit"], str):
+                raise ValueError("no commit in it")
+            _measured(settings)
+            return settings
+
+
+def _measured(settings: Mapping) -> dict:
+    """The settings that decide what is in the CSVs: of which runs there are some is no matter."""
+    analyses = {
+        section: {name: entry["settings"] for name, entry in settings[section].items()}
+        for section in OF_ANALYSES
+    }
+    return {**{section: settings[section] for section in OF_RUNS}, **analyses}
+
+
+def _differences(then: object, now: object, *keys: str) -> Iterator[tuple[str, object, object]]:
+    """Key, value then and value now of what both maps hold and differ in."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for name in then:
+            if name in now:
+                yield from _differences(then[name], now[name], *keys, name)
+    elif then != now:
+        yield ".".join(keys), then, now

@@ -1,0 +1,44 @@
+"""Where a study parts in two: jobs that train and measure, and those that only draw from the CSVs of these.
+
+An example keeps the CSVs of the first (`fedscape pack`), and the second are all that `fedscape redraw` runs.
+"""
+
+from collections.abc import Iterable
+
+from fedscape.study.jobs import Job, jobs_of
+from fedscape.study.study import Study
+
+DRAWING = ("tables", "claims", "table", "figures")
+"""Rules whose jobs read CSVs and nothing else, and that no job of another rule reads from."""
+COSTS = "costs"  # reads the clock: its table cannot be drawn again, nor is it about one seed
+
+
+def drawing_jobs(study: Study) -> list[Job]:
+    """The jobs that draw tables, claims and figures."""
+    return [job for job in jobs_of(study) if job.rule in DRAWING]
+
+
+def drawn_from(jobs: Iterable[Job]) -> list[str]:
+    """The CSVs that drawing jobs read and that none of them makes."""
+    drawn = {path for job in jobs for path in job.outputs}
+    return list(dict.fromkeys(path for job in jobs for path in job.inputs if path not in drawn))
+
+
+def costs_csv(study: Study) -> str:
+    """The table of costs."""
+    return f"{study.folder}/tables/costs.csv"
+
+
+def measured_csvs(study: Study) -> dict[str, int]:
+    """Each CSV of the jobs that train and measure, and the seed that it is about; of several, the highest."""
+    seeds: dict[str, int] = {}
+    found = {}
+    for job in jobs_of(study):
+        if job.rule in (*DRAWING, COSTS):
+            continue
+        own = [int(job.wildcards["seed"])] if "seed" in job.wildcards else []
+        seed = max([*own, *(seeds[path] for path in job.inputs if path in seeds)], default=None)
+        if seed is not None:  # a data set has none
+            seeds.update(dict.fromkeys(job.outputs, seed))
+            found.update((path, seed) for path in job.outputs if path.endswith(".csv"))
+    return found

@@ -1,0 +1,234 @@
+"""What an example keeps, and when it is refused: `fedscape pack` and `redraw` on made-up results."""
+
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from command_files import ROOT, repository, tiny
+
+from fedscape.cli import main
+from fedscape.columns import FILES
+from fedscape.errors import FedscapeError
+from fedscape.examples import pack, store
+from fedscape.examples.page import with_part
+from fedscape.files import write_csv
+from fedscape.regular import LARGEST
+from fedscape.study.campaign import read_study
+from fedscape.study.files import read_yaml
+from fedscape.study.jobs import jobs_of
+from fedscape.study.kept import drawing_jobs, drawn_from, measured_csvs
+
+COMMIT = {"commit": "a" * 40, "dirty": False}
+VERSIONS = {"fedscape": "1", "python": "3", "packages": {"torch": "2"}, "torch": "2", "device": "cpu"}
+PAGE = Path("x/README.md")
+DATA = "docs/examples/tiny-smoke/data"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A clone at a commit, with a study of two seeds."""
+    root = repository(tmp_path / "clone")
+    study = root / "config/studies/tiny.yaml"
+    study.write_text(study.read_text() + "seeds: [0, 1]\n")
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(pack, "commit", lambda: COMMIT)
+    return root
+
+
+def make(folder, *seeds):
+    """Leave what the jobs about these seeds leave that train and measure."""
+    study = tiny(folder)
+    for path, seed in measured_csvs(study).items():
+        if seed in seeds:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(f"{path}\n\n")
+    for run in study.runs:
+        if run.seed in seeds:
+            place = folder / study.folder / "runs" / run.path
+            (place / "run.json").write_text(json.dumps({**COMMIT, **VERSIONS}))
+            names = [study.name, study.scale, run.dataset, run.model, run.partition, run.init, run.method]
+            row = [*names, run.seed, 1, 2.0, 0.5, 100.0]
+            write_csv(place / "timing.csv", pd.DataFrame([row], columns=FILES["timing"].columns), ["round"])
+
+
+def packed(*arguments):
+    return main(["pack", "tiny", "--config", "scale=smoke", *arguments])
+
+
+def kept(data):
+    return {path.relative_to(data): path.read_bytes() for path in data.rglob("*") if path.is_file()}
+
+
+def refused(capsys, arguments):
+    assert main(arguments) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    return lines[0].removeprefix("fedscape: ")
+
+
+def test_a_study_parts_into_what_is_measured_and_what_is_drawn(here):
+    study = tiny(here)
+    measured, drawing = measured_csvs(study), drawing_jobs(study)
+    assert set(drawn_from(drawing)) <= set(measured)
+    everything = {path for job in jobs_of(study) for path in job.outputs if path.endswith(".csv")}
+    drawn = {path for job in drawing for path in job.outputs}
+    assert everything - drawn - set(measured) == {f"{study.folder}/tables/costs.csv"}
+    for run in study.runs:
+        assert measured[f"{study.folder}/runs/{run.path}/rounds.csv"] == run.seed
+    assert set(measured.values()) == {0, 1}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "config" / "studies").glob("*.yaml")))
+def test_every_figure_table_and_claim_is_drawn_from_csvs_that_are_kept(name):
+    config = {**read_yaml(ROOT / "config" / "config.yaml"), "study": name, "scale": "small"}
+    study = read_study(ROOT, config)
+    read = set(drawn_from(drawing_jobs(study)))
+    assert read and read <= {*measured_csvs(study), f"{study.folder}/tables/costs.csv"}
+
+
+def test_a_pack_holds_the_csvs_as_they_were_and_the_same_bytes_twice(here, capsys):
+    make(here, 0, 1)
+    assert packed() == 0
+    wanted = measured_csvs(tiny(here))
+    assert f"{len(wanted)} of {len(wanted)} CSVs" in capsys.readouterr().out
+    first = kept(here / DATA)
+    for path in wanted:
+        name = path.removeprefix("results/tiny/smoke/")
+        assert gzip.decompress(first[Path(f"{name}.gz")]) == (here / path).read_bytes()
+    assert packed() == 0
+    assert kept(here / DATA) == first
+
+
+def test_seeds_that_are_packed_one_by_one_are_as_those_packed_at_once(here, tmp_path, capsys):
+    make(here, 0)
+    assert packed() == 0
+    assert capsys.readouterr().out.endswith(", of seed 1\n")
+    assert packed("--missing") == 0
+    named = capsys.readouterr().out.splitlines()
+    assert named == [path for path, seed in measured_csvs(tiny(here)).items() if seed == 1]
+    shutil.rmtree(here / "results")  # another machine
+    make(here, 1)
+    assert packed() == 0
+    assert "not there yet" not in capsys.readouterr().out
+    make(here, 0)
+    assert packed("--to", str(tmp_path)) == 0
+    assert kept(here / DATA) == kept(tmp_path / "tiny-smoke" / "data")
+    costs = gzip.decompress((here / DATA / "tables" / "costs.csv.gz").read_bytes())
+    assert costs.count(b",train,") == len(tiny(here).runs)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"commit": None}, "trained outside a git clone"),
+        ({"dirty": True}, "trained with changes that commit"),
+        ({"commit": "b" * 40}, "and this clone is at aaaa"),
+    ],
+)
+def test_runs_of_no_one_commit_are_refused(here, capsys, change, message):
+    make(here, 0, 1)
+    run = next((here / "results").rglob("run.json"))
+    run.write_text(json.dumps({**COMMIT, **VERSIONS, **change}))
+    assert message in refused(capsys, ["pack", "tiny", "--config", "scale=smoke"])
+    assert not (here / DATA).exists()
+
+
+def test_a_clone_with_changes_does_not_pack(here, capsys, monkeypatch):
+    make(here, 0, 1)
+    monkeypatch.setattr(pack, "commit", lambda: {**COMMIT, "dirty": True})
+    assert "differs from its commit" in refused(capsys, ["pack", "tiny", "--config", "scale=smoke"])
+
+
+def test_csvs_of_another_commit_are_not_mixed_in(here, capsys, monkeypatch):
+    make(here, 0, 1)
+    assert packed() == 0
+    for run in (here / "results").rglob("run.json"):
+        run.write_text(json.dumps({**VERSIONS, "commit": "c" * 40, "dirty": False}))
+    monkeypatch.setattr(pack, "commit", lambda: {"commit": "c" * 40, "dirty": False})
+    message = refused(capsys, ["pack", "tiny", "--config", "scale=smoke"])
+    assert message.endswith("remove its folder `data` to replace it")
+
+
+def test_more_than_an_example_takes_is_refused(here, capsys, monkeypatch):
+    make(here, 0, 1)
+    monkeypatch.setattr(store, "LIMIT", 1_000)
+    assert "an example takes at most 1,000" in refused(capsys, ["pack", "tiny", "--config", "scale=smoke"])
+    assert not (here / DATA).exists()
+
+
+def test_a_csv_that_is_missing_ends_before_anything_is_drawn(here, capsys):
+    make(here, 0, 1)
+    assert packed() == 0
+    lost = next((here / DATA).rglob("rounds.csv.gz"))
+    lost.unlink()
+    message = refused(capsys, ["redraw", "docs/examples/tiny-smoke"])
+    assert lost.relative_to(here).as_posix() in message and "is drawn from it (1 of " in message
+
+
+def test_csvs_are_not_drawn_under_other_settings(here, capsys):
+    make(here, 0, 1)
+    assert packed() == 0
+    study = here / "config/studies/tiny.yaml"
+    before = study.read_text()
+    study.write_text(before.replace("lr: 0.1,", "lr: 0.2,"))
+    message = refused(capsys, ["redraw", "docs/examples/tiny-smoke"])
+    assert "methods.fedavg.training.lr is 0.2" in message and message.endswith("were made with 0.1")
+    # What has come since, and what only is drawn otherwise, is no matter.
+    study.write_text(
+        before.replace("test_accuracy}", "test_accuracy, title: New}").replace("drift: {moves: {}}", "")
+    )
+    store.Example(here / "docs/examples/tiny-smoke").check_settings(tiny(here))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no gzip", "not a whole compressed CSV"),
+        (gzip.compress(b"a" * 100)[:-9], "not a whole compressed CSV"),
+        (gzip.compress(bytes(LARGEST + 1)), "larger than"),
+    ],
+)
+def test_a_damaged_csv_is_named(here, capsys, content, message):
+    make(here, 0, 1)
+    assert packed() == 0
+    damaged = next((here / DATA).rglob("drift.csv.gz"))
+    damaged.write_bytes(content)
+    line = refused(capsys, ["redraw", "docs/examples/tiny-smoke"])
+    assert damaged.relative_to(here).as_posix() in line and message in line
+
+
+@pytest.mark.parametrize("text", ["", "made_with: {}", "made_with: {commit: 1}", "a: [", "made_with: *a"])
+def test_settings_that_are_none_are_named(here, capsys, text):
+    (here / DATA).mkdir(parents=True)
+    (here / DATA / "config.yaml").write_text(text)
+    assert f"{DATA}/config.yaml" in refused(capsys, ["redraw"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["redraw"], "no example keeps CSVs"),
+        (["redraw", "docs/examples/tiny-smoke"], "no CSVs are kept here; `fedscape pack tiny` brings them"),
+        (["redraw", "docs"], "an example's folder is called {study}-{scale}"),
+        (["pack", "tiny", "--config", "scale=smoke"], "no run of tiny at scale smoke is there"),
+    ],
+)
+def test_what_is_not_there_is_named(here, capsys, arguments, message):
+    assert message in refused(capsys, arguments)
+
+
+def test_a_part_of_a_page_is_replaced_and_the_prose_stays():
+    page = with_part("# Mine\n\nProse.\n", "made", "one", PAGE)
+    assert page.startswith("# Mine\n\nProse.\n\n<!-- made: begin")
+    assert with_part(f"{page}More.\n", "made", "two", PAGE) == f"{page}More.\n".replace("\none\n", "\ntwo\n")
+
+
+@pytest.mark.parametrize("mark", ["begin", "end"])
+def test_prose_is_not_lost_where_a_mark_is(mark):
+    lines = with_part("Prose.\n", "made", "one", PAGE).splitlines()
+    broken = "\n".join(line for line in lines if f"made: {mark}" not in line)
+    with pytest.raises(FedscapeError, match=r"^x/README\.md: no '<!-- made: begin"):
+        with_part(broken, "made", "two", PAGE)
