@@ -15,7 +15,6 @@ over all of them and undoes much of the skew that alpha asks for (measured in `b
 """
 
 import math
-import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,7 +36,7 @@ class Settings:
 
     def __post_init__(self):
         # Smaller ones lose their digits, and a share of the smallest is 0.
-        if not sys.float_info.min <= self.alpha < math.inf:
+        if not 1e-300 <= self.alpha < math.inf:
             raise ValueError(f"alpha must be > 0 and finite, got {self.alpha}")
         if self.prior not in ("global", "uniform"):
             raise ValueError(f"prior must be global or uniform, got {self.prior}")

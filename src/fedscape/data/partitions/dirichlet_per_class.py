@@ -9,7 +9,6 @@ the result depend on the order of the classes. This is what most later papers ca
 """
 
 import math
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +28,7 @@ class Settings:
 
     def __post_init__(self):
         # Smaller ones lose their digits, and a share of the smallest is 0.
-        if not sys.float_info.min <= self.alpha < math.inf:
+        if not 1e-300 <= self.alpha < math.inf:
             raise ValueError(f"alpha must be > 0 and finite, got {self.alpha}")
         if self.min_size < 1:
             raise ValueError(f"min_size must be >= 1, got {self.min_size}")
