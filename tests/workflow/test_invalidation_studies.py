@@ -59,7 +59,7 @@ EDITS = {
         "rounds of a pair": (None, swap("rounds: [0.25, 0.5, 0.75]", "rounds: [0.25, 0.5]"), {"barrier": "/epochs/"}),
         "which layers are averaged": (None, swap("regimes: [full]\n", "regimes: [full, single]\n"), {"barrier": "/epochs/"}),
         "groups of layers": (None, swap("regimes: [full]\n", "regimes: [full]\n    groups: {head: [classifier]}\n"), {"barrier": "/epochs/"}),
-        "random directions": (None, at_scale("quick", "directions: 1,", "directions: 2,"), {"barrier": LAYERWISE_BARRIERS}),
+        "random directions": (None, at_scale("quick", "directions: 1}", "directions: 2}"), {"barrier": LAYERWISE_BARRIERS}),
         "the order of random layers": (None, swap("order_seed: 111", "order_seed: 112"), {"barrier": f"{LAYERWISE_BARRIERS}|^connectivity/matched/"}),
         "how units are matched": (None, swap("alignment: [none, weights, weights-repair]", "alignment: [none, weights]"), {"barrier": "^connectivity/different-start/"}),
         "the code that matches units": ("src/fedscape/connectivity/matching.py", more_code, {"barrier": ALL}),

@@ -34,7 +34,7 @@ class Settings:
     column: Literal["barrier", "share", "ratio", "rise", "value", "ends"] = "barrier"  # see above
     # [first, last]: single layers' depth, 0 to 1 (the deepest); else the share of layers averaged; null: any
     layers: list[float] | None = None
-    # over layers and rests of a round; averageable and lowest-step: see above
+    # over layers and rests of a round; the last three: see above
     statistic: Literal["mean", "min", "max", "averageable", "reach", "lowest-step"] = "mean"
     threshold: float = 0.1  # of averageable and reach, in the unit of the column
     # the end that the layers come from that are not averaged; mean: the mean of both, as heat maps show it
