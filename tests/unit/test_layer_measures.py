@@ -81,6 +81,34 @@ class TestBarrier:
         with pytest.raises(ValueError, match="not regime single"):
             barrier(frame, regime="single", statistic="lowest-step")
 
+    @pytest.mark.parametrize(
+        ("threshold", "share"), [(0.1, 3.2), (0.25, 3.5), (0.5, 4.0), (0.75, 4.5), (1.0, 8.0)]
+    )
+    def test_reach_counts_fractions_of_a_layer(self, threshold, share):
+        # Barriers of 1, 2, ..., 8 layers: nothing three times, then half, then all of the full one.
+        reach = {"regime": "shallow", "column": "share", "statistic": "reach"}
+        assert barrier(self.FRAME, threshold=threshold, **reach) == pytest.approx(share / 8)
+
+    def test_reach_begins_at_no_layers_and_no_barrier(self):
+        frame = layers_frame(lambda a, r, rest: 4.0 * len(a), rounds=[1])
+        found = [barrier(frame, regime="deep", statistic="reach", threshold=t) for t in (-1.0, 0.0, 1.0, 6.0)]
+        assert found == [0, 0, 1 / 16, 6 / 16]
+        with pytest.raises(ValueError, match="statistic reach needs layers that add up, not regime single"):
+            barrier(frame, regime="single", statistic="reach")
+
+    def test_the_mean_of_both_rests_is_what_a_heat_map_shows(self):
+        # One model is worse than the other: none of the layers averaged is above the mean of the ends, or below.
+        frame = layers_frame(
+            lambda a, r, rest: {"from": -1.0, "to": 1.0, "both": 0.0}[rest] + (1 in a) * 2.0, rounds=[1]
+        )
+        share = {"regime": "shallow", "layers": [0, 0.25], "column": "share", "statistic": "max"}
+        assert barrier(frame, **share) == 0.5 and barrier(frame, rest="mean", **share) == 0
+        step = {"regime": "shallow", "statistic": "lowest-step"}
+        assert barrier(frame, **step) == -1 and barrier(frame, rest="mean", **step) == 0
+        grid = cells(of_rests(frame[frame["regime"] == "shallow"]), ["averaged"], "barrier")
+        found = [barrier(frame, regime="shallow", layers=[k / 4, k / 4], rest="mean") for k in range(1, 5)]
+        assert found == grid["mean"].tolist()
+
     def test_columns_compare_with_both_ends(self):
         frame = layers_frame(
             lambda a, r, rest: -1.5, rounds=[1]
@@ -135,6 +163,38 @@ class TestBarrier:
         # Round 0, where both models are the same, is left out of the mean; the last one is not.
         assert barrier(self.FRAME, regime="single", column="share", statistic="max", rounds="mean") == 0.5
 
+    def test_a_share_of_next_to_no_barrier_is_left_out_where_asked(self):
+        # Of a full average, the error rises by 0, 4 and 8 points; its loss by the same, in nats.
+        def height(averaged, number, rest):
+            return number / 100 if len(averaged) == 4 else 0.03
+
+        frame = layers_frame(height, rounds=[0, 4, 8], measures=("loss", "error"))
+        share = {"regime": "single", "column": "share", "rounds": "max", "statistic": "max"}
+        for of in ("loss", "error"):
+            assert barrier(frame, of=of, **share) == pytest.approx(0.75)
+            assert barrier(frame, of=of, least_error=0.05, **share) == pytest.approx(0.375)
+            assert math.isnan(barrier(frame, of=of, least_error=0.1, **share))
+        # What is no share is looked at wherever it stands.
+        assert barrier(frame, regime="single", least_error=0.1) == pytest.approx(0.03)
+
+    def test_rounds_before_the_first_that_counts_are_left_out(self):
+        frame = layers_frame(lambda a, r, rest: float(r), rounds=[0, 1, 5])
+        assert [barrier(frame, rounds="min", since=since) for since in (0, 1, 2)] == [0, 1, 5]
+        assert math.isnan(barrier(frame, since=6))
+
+    def test_models_that_learned_nothing_are_not_measured(self):
+        frame = layers_frame(middle, EIGHT, [0, 10], measures=("loss", "error"))  # errors of 0.2 and 0.4
+        assert barrier(frame, learned_error=0.35) == 10
+        assert math.isnan(barrier(frame, learned_error=0.25))
+        late = pd.concat(
+            [
+                frame[frame["round"] == 10].assign(from_value=0.1),
+                frame[frame["round"] == 0].assign(from_value=0.9),
+            ]
+        )
+        assert barrier(late, learned_error=0.25) == 10  # at the last round they have
+        assert math.isnan(barrier(self.FRAME, learned_error=1.0))  # no errors to tell by
+
     def test_what_is_not_there_or_not_finite_is_not_measured(self):
         assert math.isnan(barrier(self.FRAME[:0]))
         assert math.isnan(barrier(self.FRAME, regime="random"))
@@ -173,6 +233,20 @@ class TestDistance:
         other = distances_frame(lambda place, number: float(place), to_seed=1)
         both = pd.concat([distances_frame(lambda place, number: -float(place)), other])
         assert distance(both, statistic="max") == distance(both, statistic="min") == 0
+
+    def test_the_shallow_third_over_the_deep_one(self):
+        # Ten layers: the first four and the last four at depths of at most 0.34, at least 0.66.
+        frame = distances_frame(
+            lambda place, number: 1 - (place + 1) / 100, [f"layer{i}" for i in range(10)], [3]
+        )
+        thirds = [sum(range(1, 5)) / 4, sum(range(7, 11)) / 4]
+        assert distance(frame, statistic="shallow-to-deep") == pytest.approx(thirds[0] / thirds[1])
+        lengths = [10 - one / 10 for one in thirds]
+        assert distance(frame, statistic="shallow-to-deep", column="l2") == pytest.approx(
+            lengths[0] / lengths[1]
+        )
+        same = distances_frame(lambda place, number: 1.0, rounds=[3])
+        assert math.isnan(distance(same, statistic="shallow-to-deep"))
 
     def test_what_is_not_there_is_not_measured(self):
         assert math.isnan(distance(self.FRAME[:0]))

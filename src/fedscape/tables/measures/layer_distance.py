@@ -1,6 +1,7 @@
 """Distance between two models, layer by layer or whole: L2, or the cosine of the angle between their weights.
 
-Each layer's is the mean over all pairs of the case (runs, clients, seeds).
+Each layer's is the mean over all pairs of the case (runs, clients, seeds). `shallow-to-deep` is the mean over
+the shallow third of the layers, over that of the deep third; of a cosine, of how much is missing to 1.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from fedscape.tables.layers import at_last_rounds, cells, later_round
 
 SOURCES = ("distances",)
 
+THIRD = 0.34  # of the depth, from 0 to 1, at either end
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -22,9 +25,8 @@ class Settings:
     column: Literal[
         "cosine", "cosine_from_start", "cosine_to_start", "l2", "l2_from_start", "l2_to_start"
     ] = "cosine"
-    statistic: Literal["mean", "min", "max", "whole"] = (
-        "mean"  # over layers; whole: all weights as one vector
-    )
+    # over layers; whole: all weights as one vector; shallow-to-deep: see above
+    statistic: Literal["mean", "min", "max", "whole", "shallow-to-deep"] = "mean"
     rounds: Literal["last", "mean", "min", "max"] = "last"  # the last round there is, or over all rounds
     alignment: Literal["none", "weights"] = "none"  # weights: the second one's units matched to the first's
 
@@ -43,6 +45,16 @@ def _of_model(rows: pd.DataFrame, settings: Settings) -> float:
     if settings.rounds == "last":
         rows = at_last_rounds(rows)
     grid = cells(rows, ["at", "place"], settings.column)
-    over_layers = "mean" if settings.statistic == "whole" else settings.statistic
-    found = grid.groupby("at")["mean"].agg(over_layers, skipna=False)
+    found = grid.groupby("at")[["place", "mean"]].apply(_statistic, settings)
     return float(found.agg("mean" if settings.rounds == "last" else settings.rounds, skipna=False))
+
+
+def _statistic(grid: pd.DataFrame, settings: Settings) -> float:
+    """Of the layers of one round; columns place, mean."""
+    if settings.statistic != "shallow-to-deep":
+        over_layers = "mean" if settings.statistic == "whole" else settings.statistic
+        return float(grid["mean"].agg(over_layers, skipna=False))
+    apart = 1 - grid["mean"] if settings.column.startswith("cosine") else grid["mean"]
+    depth = grid["place"] / max(grid["place"].max(), 1)
+    shallow, deep = (apart[third].mean(skipna=False) for third in (depth <= THIRD, depth >= 1 - THIRD))
+    return float(shallow / deep) if deep > 0 else float("nan")
