@@ -159,7 +159,8 @@ class Kinds:
         content, suffix = self.arena.original(file), Path(file).suffix
         found = [name for name, (of, _) in raw.HOSTILE.items() if of == suffix.lstrip(".")]
         if found and rng.random() < 0.1:
-            about, strict = rng.choice(found), True
+            about = rng.choice(found)
+            strict = about not in raw.SOUND
             content = raw.HOSTILE[about][1](content)
         else:
             of = JSON if suffix == ".json" else BYTES

@@ -144,4 +144,6 @@ def config(rng: random.Random) -> list[str]:
     """Values for `--config`."""
     keys = ["study", "scale", "data_root", "datasets", "other", "__use_yte__"]
     # An empty value fails in Snakemake, before fedscape is read.
-    return [f"{rng.choice(keys)}={rng.choice(VALUES) or 'null'}" for _ in range(rng.choice([1, 1, 2]))]
+    return [
+        f"{rng.choice(keys)}={rng.choice(VALUES).strip() or 'null'}" for _ in range(rng.choice([1, 1, 2]))
+    ]

@@ -190,4 +190,5 @@ HOSTILE = {
     "a byte-order mark": ("txt", lambda content: b"\xef\xbb\xbf" + content),
     "a bomb": ("gz", _bomb),
 }
-"""Name -> the suffix of files that it is for, and what becomes of them: all to be refused, or to change nothing."""
+"""Name -> the suffix of files that it is for, and what becomes of them: to be refused, or to change nothing."""
+SOUND = ("a user without data",)  # but for these, which are data as any other
