@@ -72,11 +72,11 @@ def _columns() -> dict[str, Column]:
             "to_value", "value", "barrier", "ratio", "place", "averaged", "draw", "parameters", "cosine",
             "cosine_from_start", "cosine_to_start", "units_moved", "index", "standard_error", "residual",
             "products", "eigenvalue", "density", "number", "mean", "half_width", "low", "high", "seeds",
-            "diverged_seeds", "published", "interpolation_error",
+            "diverged_seeds", "published", "interpolation_error", "bottom_x", "bottom_y",
         ],
         Column(NUMBER, "nats"): [
             *(f"{split}_loss" for split in SPLITS), "client_loss", "loss", "loss_se", "loss_under_policy",
-            "loss_at_projection", "own_loss", "own_loss_at_start",
+            "loss_at_projection", "own_loss", "own_loss_at_start", "bottom_loss",
         ],
         Column(NUMBER, "share"): [
             *(f"{split}_accuracy" for split in SPLITS), "best_test_accuracy", "error", "error_se",
@@ -85,7 +85,7 @@ def _columns() -> dict[str, Column]:
         Column(NUMBER, "L2"): [
             "mean_update_norm", "distance_to_reference", "distance_to_reference_path",
             "distance_to_reference_end", "l2", "l2_from_start", "l2_to_start", "step_norm", "distance_start",
-            "distance_end",
+            "distance_end", "bottom_shift",
         ],
         Column(NUMBER, "s"): [
             "seconds", "evaluation_seconds", "median_round_seconds", "median_training_seconds", "job_seconds",
@@ -119,7 +119,8 @@ FILES: Mapping[str, File] = {
             "x", "y", "residual", "loss", "loss_under_policy", "loss_at_projection", "error",
             "error_at_projection", "own_loss", "own_loss_at_start", "distance_to_reference",
             "distance_to_reference_path", "distance_to_reference_end", "explained_x", "explained_y",
-            "curvature_x", "curvature_y", "axes", "batch_norm", "samples",
+            "curvature_x", "curvature_y", "bottom_x", "bottom_y", "bottom_loss", "bottom_shift", "axes",
+            "batch_norm", "samples",
         ],
         has_rows=True,
     ),
