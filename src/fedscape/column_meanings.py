@@ -158,6 +158,12 @@ MEANINGS: dict[str, dict[str, str]] = {
             "barrier: highest point of the curve above the straight line between its ends, where that is, "
             "and the height in the middle"
         ),
+        "highest": "the largest value on the line, its ends included",
+        "sup_se midpoint_se loss_rise_se error_rise_se": (
+            "standard errors over the samples of `sup`, `midpoint`, and of a point's rise above the straight "
+            "line: of training samples as estimates for all that the clients have (0 where all were "
+            "evaluated), of test samples for images that nobody has seen"
+        ),
         "from_value to_value": "the measure at `t` = 0 and 1; of a mixture: of the two models themselves",
     },
     (
