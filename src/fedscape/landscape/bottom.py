@@ -3,7 +3,8 @@
 Downhill on a lattice of 5 x 5 points that follows the lowest of them, and then, on ever narrower lattices,
 the lowest point of a polynomial of degree 4 through them: exact for a quadratic and for a quartic bowl,
 wherever its bottom lies between the points. Losses alone are used, no gradients, so any batch-norm policy
-will do, and the lattice stays wide enough that their rounding (float32 in the network) moves it little.
+will do. A network's loss has kinks, which a wide lattice smooths, and rounding, which a narrow one feels:
+how far the last two estimates lie apart says what is left of both.
 """
 
 from collections.abc import Callable
@@ -16,10 +17,10 @@ Loss = Callable[[float, float], float]
 """Of a point (x, y) of the plane."""
 REACH = 2  # points on each side of the middle
 DEGREE = 4
-NARROWER = 3.0  # factor between one lattice and the next
+NARROWER = 4.0  # factor between one lattice and the next
 MOST_LATTICES = 6
 MOST_MOVES = 50  # of the first lattice, by its reach at most: beyond, the basin counts as open
-EXACT = 1e-5  # largest distance between the last two estimates, as a share of that from the start
+EXACT = 5e-5  # distance between the last two estimates, as a share of that from the start: four digits
 STEPS = np.arange(-REACH, REACH + 1)
 POWERS = [(p, q) for p in range(DEGREE + 1) for q in range(DEGREE + 1 - p)]
 
@@ -37,8 +38,7 @@ class Bottom:
 def bottom(loss: Loss, step: float) -> Bottom | None:
     """The bottom downhill from (0, 0); None where the loss goes on falling, or is not finite there.
 
-    step: between two points of the first lattice. The estimate that
-    moved least from the one before counts: far below the lattice's width, rounding moves it again.
+    step: between two points of the first lattice. The estimate that moved least from the one before counts.
     """
     middle, best = np.zeros(2), None
     for lattice in range(MOST_LATTICES):
