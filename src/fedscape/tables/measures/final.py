@@ -25,15 +25,15 @@ class Settings:
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
     choose: Literal["validation_accuracy", "validation_loss"] | None = None
     # nats that are added to a loss, so that the ratio of two losses near zero compares levels, not digits
-    offset: float = 0.0
+    offset: float | None = None
 
     def __post_init__(self):
-        if self.offset < 0:
+        if self.offset is not None and self.offset < 0:
             raise ValueError(f"offset must be at least 0, got {self.offset}")
-        if self.offset and not self.column.endswith("_loss"):
+        if self.offset is not None and not self.column.endswith("_loss"):
             raise ValueError(f"offset is for losses, not for {self.column}")
 
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over runs; NaN if one of them was not measured."""
-    return float(frames["runs"][settings.column].mean(skipna=False)) + settings.offset
+    return float(frames["runs"][settings.column].mean(skipna=False)) + (settings.offset or 0.0)
