@@ -133,12 +133,14 @@ def make_plane(
 def _continues(marks: int, progress: dict) -> bool:
     """Whether a committed state holds what at most this number of markers say, and losses of points."""
     measures, points = progress["measured"], progress["points"]
-    values = [value for one in (*(one.values() for one in measures), *points) for value in one]
+    values = [value for one in measures for value in one.values() if value is not None]
     return (
         len(measures) <= marks
         and all(one.keys() == set(MEASURES) for one in measures)
-        and all(len(one) == len(("x", "y", "loss")) for one in points)
-        and all(value is None or isinstance(value, (int, float)) for value in values)
+        and all(len(point) == len(("x", "y", "loss")) for point in points)
+        and all(
+            isinstance(value, (int, float)) for value in (*values, *(v for point in points for v in point))
+        )
     )
 
 
