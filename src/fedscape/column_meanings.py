@@ -130,8 +130,17 @@ MEANINGS: dict[str, dict[str, str]] = {
             "L2 distance, in all dimensions, to the plane's first run of the same seed: to its model "
             "after the same round, to the nearest point of its path, to its last model"
         ),
-        "explained_x explained_y": "share of the models' variance along each principal direction",
+        "explained_x explained_y": (
+            "share of the models' squared distances from the plane's centre that lies along each principal "
+            "direction; a share of their variance only where the centre is their mean (kind `finals`, "
+            "`centre: mean`)"
+        ),
         "curvature_x curvature_y": "the Hessian's eigenvalues along eigenvector axes",
+        "bottom_x bottom_y bottom_loss bottom_shift": (
+            "on the plane of one round's clients, the lowest point downhill from their aggregate: where it "
+            "is, finer than the surface's grid, its loss, and how far apart the last two estimates of the "
+            "place lie; empty where the loss goes on falling, and on other planes"
+        ),
         "precision": "type in which the network was evaluated",
         "interpolated interpolation_error": (
             "whether a point's loss was filled in bicubically between evaluated ones (`error` and standard "
@@ -148,6 +157,12 @@ MEANINGS: dict[str, dict[str, str]] = {
         "sup argmax midpoint": (
             "barrier: highest point of the curve above the straight line between its ends, where that is, "
             "and the height in the middle"
+        ),
+        "highest": "the largest value on the line, its ends included",
+        "sup_se midpoint_se loss_rise_se error_rise_se": (
+            "standard errors over the samples of `sup`, `midpoint`, and of a point's rise above the straight "
+            "line: of training samples as estimates for all that the clients have (0 where all were "
+            "evaluated), of test samples for images that nobody has seen"
         ),
         "from_value to_value": "the measure at `t` = 0 and 1; of a mixture: of the two models themselves",
     },

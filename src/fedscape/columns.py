@@ -68,24 +68,25 @@ def _columns() -> dict[str, Column]:
         Column(NUMBER): [
             "round", "to_round", "rounds", "best_round", "client", "to_client", "clients", "samples", "class",
             "gradient_diversity", "inverse_gradient_diversity", "mean_cosine", "minimum_cosine", "point",
-            "i", "j", "x", "y", "curvature_x", "curvature_y", "t", "argmax", "sup", "midpoint", "from_value",
-            "to_value", "value", "barrier", "ratio", "place", "averaged", "draw", "parameters", "cosine",
-            "cosine_from_start", "cosine_to_start", "units_moved", "index", "standard_error", "residual",
-            "products", "eigenvalue", "density", "number", "case", "mean", "half_width", "low", "high",
-            "seeds", "diverged_seeds", "published", "interpolation_error",
+            "i", "j", "x", "y", "curvature_x", "curvature_y", "t", "argmax", "sup", "midpoint", "highest",
+            "sup_se", "midpoint_se", "from_value", "to_value", "value", "barrier", "ratio", "place",
+            "averaged", "draw", "parameters", "cosine", "cosine_from_start", "cosine_to_start",
+            "units_moved", "index", "standard_error", "residual", "products", "eigenvalue", "density",
+            "number", "case", "mean", "half_width", "low", "high", "seeds", "diverged_seeds", "published",
+            "interpolation_error", "bottom_x", "bottom_y",
         ],
         Column(NUMBER, "nats"): [
-            *(f"{split}_loss" for split in SPLITS), "client_loss", "loss", "loss_se", "loss_under_policy",
-            "loss_at_projection", "own_loss", "own_loss_at_start",
+            *(f"{split}_loss" for split in SPLITS), "client_loss", "loss", "loss_se", "loss_rise_se",
+            "loss_under_policy", "loss_at_projection", "own_loss", "own_loss_at_start", "bottom_loss",
         ],
         Column(NUMBER, "share"): [
             *(f"{split}_accuracy" for split in SPLITS), "best_test_accuracy", "error", "error_se",
-            "error_at_projection", "explained_x", "explained_y",
+            "error_rise_se", "error_at_projection", "explained_x", "explained_y",
         ],
         Column(NUMBER, "L2"): [
             "mean_update_norm", "distance_to_reference", "distance_to_reference_path",
             "distance_to_reference_end", "l2", "l2_from_start", "l2_to_start", "step_norm", "distance_start",
-            "distance_end",
+            "distance_end", "bottom_shift",
         ],
         Column(NUMBER, "s"): [
             "seconds", "evaluation_seconds", "median_round_seconds", "median_training_seconds", "job_seconds",
@@ -119,7 +120,8 @@ FILES: Mapping[str, File] = {
             "x", "y", "residual", "loss", "loss_under_policy", "loss_at_projection", "error",
             "error_at_projection", "own_loss", "own_loss_at_start", "distance_to_reference",
             "distance_to_reference_path", "distance_to_reference_end", "explained_x", "explained_y",
-            "curvature_x", "curvature_y", "axes", "batch_norm", "samples",
+            "curvature_x", "curvature_y", "bottom_x", "bottom_y", "bottom_loss", "bottom_shift", "axes",
+            "batch_norm", "samples",
         ],
         has_rows=True,
     ),
@@ -132,11 +134,11 @@ FILES: Mapping[str, File] = {
     ),
     "path": File(
         [*IDENTITY, *TO_RUN, "connectivity", "group", "split", "t"],
-        ["loss", "loss_se", "error", "error_se", "samples", "batch_norm"],
+        ["loss", "loss_se", "error", "error_se", "samples", "loss_rise_se", "error_rise_se", "batch_norm"],
     ),
     "barriers": File(
         [*IDENTITY, *TO_RUN, "connectivity", "group", "split", "measure"],
-        ["sup", "argmax", "midpoint", "from_value", "to_value"],
+        ["sup", "argmax", "midpoint", "highest", "from_value", "to_value", "sup_se", "midpoint_se"],
     ),
     "layers": File(
         [

@@ -9,12 +9,18 @@ import pandas as pd
 from fedscape.plugins import load
 
 NAN = math.nan
+BOTTOM = ["bottom_x", "bottom_y", "bottom_shift"]
 DISTANCES = ["distance_to_reference", "distance_to_reference_path", "distance_to_reference_end"]
 
 
 def measured(kind, frames, **settings):
     plugin = load("tables.measures", kind)
     return plugin.value(frames, plugin.Settings(**settings))
+
+
+def standard_error(kind, frames, **settings):
+    plugin = load("tables.measures", kind)
+    return plugin.standard_error(frames, plugin.Settings(**settings))
 
 
 def surface(loss, x=(-1.0, 1.0, 21), y=(-1.0, 1.0, 21), group="g", **columns):
@@ -32,7 +38,8 @@ def surface(loss, x=(-1.0, 1.0, 21), y=(-1.0, 1.0, 21), group="g", **columns):
 
 def markers(rows, group="g", run="r"):
     """Rows of markers.csv, with the columns that a measure may look at."""
-    columns = ["round", "role", "client", "x", "y", "loss", "own_loss", "own_loss_at_start", *DISTANCES]
+    losses = ["loss", "own_loss", "own_loss_at_start"]
+    columns = ["round", "role", "client", "x", "y", *losses, *DISTANCES, *BOTTOM]
     return pd.DataFrame(rows, columns=columns).assign(group=group, run=run)
 
 

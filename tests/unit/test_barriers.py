@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fedscape.connectivity.barriers import barrier
-from fedscape.connectivity.path import evaluate_paths, path_positions
+from fedscape.connectivity.path import evaluate_paths, path_positions, rise_errors
 from fedscape.federated.trajectory import Trajectory, shorten
 from fedscape.files import read_csv
 from fedscape.models.evaluate import evaluate as plain
@@ -26,6 +26,9 @@ def test_barrier_of_a_bump_on_a_slope():
     found = barrier(t, 1 + 2 * t + 4 * t * (1 - t))
     assert found.sup == pytest.approx(1) and found.argmax == 0.5 and found.midpoint == pytest.approx(1)
     assert (found.from_value, found.to_value) == (1, 3)
+    assert found.highest == pytest.approx(1 + 2 * 0.75 + 4 * 0.75 * 0.25), (
+        "off the middle, where the slope ends"
+    )
 
 
 def test_the_highest_point_may_be_off_the_middle():
@@ -108,12 +111,41 @@ def test_tables_of_several_pairs(tmp_path):
         "group",
         "split",
     ]
-    assert list(path) == [*names, "t", "loss", "loss_se", "error", "error_se", "samples", "batch_norm"]
-    assert list(barriers) == [*names, "measure", "sup", "argmax", "midpoint", "from_value", "to_value"]
+    points = ["t", "loss", "loss_se", "error", "error_se", "samples", "loss_rise_se", "error_rise_se"]
+    assert list(path) == [*names, *points, "batch_norm"]
+    heights = ["sup", "argmax", "midpoint", "highest", "from_value", "to_value", "sup_se", "midpoint_se"]
+    assert list(barriers) == [*names, "measure", *heights]
     assert len(path) == 2 * 2 * 5 and len(barriers) == 2 * 2 * 2
     assert barriers["to_partition"].tolist() == ["p1"] * 4 + ["p2"] * 4, "sorted by the pair's names"
     assert set(path["batch_norm"]) == {"none"}
     assert path.groupby("split")["samples"].unique().map(list).to_dict() == {"train": [40], "test": [10]}
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_the_error_of_a_rise_against_many_draws_of_samples(share):
+    draw, t, everybody = np.random.default_rng(3), path_positions(5), 400
+    common = draw.gamma(0.3, 2.0, everybody)  # what a sample has at every point does not blur the rise
+    values = common + 0.3 * draw.standard_normal((5, 1, everybody)) * np.sqrt(common)
+
+    def drawn():
+        return values[..., draw.choice(everybody, round(share * everybody), replace=False)]
+
+    some = [drawn() for _ in range(3000)]
+    rises = [one.mean(axis=-1) - ((1 - t) * one[0].mean() + t * one[-1].mean())[:, None] for one in some]
+    errors = [rise_errors(t, one, share) for one in some]
+    np.testing.assert_allclose(np.mean(errors, axis=0)[1:-1], np.std(rises, axis=0)[1:-1], rtol=0.06)
+    assert (rise_errors(t, some[0], share)[[0, -1]] == 0).all()
+    assert (rise_errors(t, values, 1.0) == 0).all(), "all are there"
+
+
+def test_the_error_of_a_rise_is_that_of_the_samples_own_rises():
+    draw, t = np.random.default_rng(0), path_positions(3)
+    values = draw.random((3, 2, 50))
+    rises = values[1] - (values[0] + values[2]) / 2
+    np.testing.assert_allclose(rise_errors(t, values, 0.0)[1], rises.std(axis=-1, ddof=1) / np.sqrt(50))
+    values[1, 0, 7] = np.inf
+    assert np.isnan(rise_errors(t, values, 0.5)[1, 0]) and np.isnan(rise_errors(t, values, 1.0)[1, 0])
+    assert np.isnan(rise_errors(t, values[..., :1], 0.0)[1, 1])
 
 
 def test_pairs_with_a_diverged_run_are_left_out(tmp_path):

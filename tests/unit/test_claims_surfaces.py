@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 import pytest
-from claim_frames import NAN, markers, measured, surface
+from claim_frames import NAN, markers, measured, standard_error, surface
 
 
 def rough(frame, worst=1.0, statistic="concave"):
@@ -153,29 +153,29 @@ def test_only_the_loss_of_all_clients_counts():
     assert rough(both) == 0
 
 
-@pytest.mark.parametrize("floor", [0.0, 0.2])
-@pytest.mark.parametrize("centre", [(0.0, 0.0), (0.137, -0.242), (-0.03, 0.56)])
-def test_off_centre_of_a_shifted_and_turned_bowl_finer_than_the_grid(centre, floor):
-    cx, cy = centre
-
-    def bowl(x, y):
-        return floor + 3 * (x - cx) ** 2 + 2 * (y - cy) ** 2 + 1.5 * (x - cx) * (y - cy)
-
+def test_off_centre_is_the_distance_to_the_bottom_of_the_basin_and_its_noise_how_well_that_is_known():
+    bottom = {"bottom_x": 0.137, "bottom_y": -0.242, "bottom_shift": 1e-6}
     marked = markers(
-        [{"role": "aggregate", "x": cx + 0.3, "y": cy - 0.4}, {"role": "start", "x": cx, "y": cy + 2}]
+        [
+            {"role": "aggregate", "x": 0.437, "y": -0.642, **bottom},
+            {"role": "start", "x": 0.137, "y": 1.758, **bottom},
+        ]
     )
-    frames = {"surface": surface(bowl, x=(-1, 1, 11), y=(-1, 1, 15)), "markers": marked}
-    assert measured("off-centre", frames) == pytest.approx(0.5)
-    assert measured("off-centre", frames, role="start") == pytest.approx(2)
-    assert math.isnan(measured("off-centre", {**frames, "markers": marked.iloc[1:]}))
+    assert measured("off-centre", {"markers": marked}) == pytest.approx(0.5)
+    assert measured("off-centre", {"markers": marked}, role="start") == pytest.approx(2)
+    assert standard_error("off-centre", {"markers": marked}) == pytest.approx(1e-6)
+    assert math.isnan(measured("off-centre", {"markers": marked.iloc[1:]}))
+    assert math.isnan(measured("off-centre", {"markers": marked.iloc[:0]}))
 
 
-@pytest.mark.parametrize("centre", [(4, 0), (-4, 0), (0, 4), (0.3, -1.2), (1, 1)])
-def test_a_basin_whose_bottom_is_outside_the_picture_has_no_centre(centre):
-    marked = markers([{"role": "aggregate", "x": 0, "y": 0}])
-    outside = surface(lambda x, y: 1 + math.hypot(x - centre[0], y - centre[1]))
-    assert math.isnan(measured("off-centre", {"surface": outside, "markers": marked}))
-    # Nor has a mean over planes of which one lacks it.
-    both = pd.concat([outside, surface(lambda x, y: 1 + x * x + y * y, group="h")])
-    marked = pd.concat([marked, markers([{"role": "aggregate", "x": 0, "y": 0}], "h")])
-    assert math.isnan(measured("off-centre", {"surface": both, "markers": marked}))
+def test_off_centre_of_several_planes_is_their_mean_and_one_without_a_bottom_has_none():
+    def round_of(group, x, **bottom):
+        return markers([{"role": "aggregate", "x": x, "y": 0, **bottom}], group)
+
+    here = {"bottom_x": 0.0, "bottom_y": 0.0, "bottom_shift": 0.0}
+    both = pd.concat([round_of("g", 0.2, **here), round_of("h", 0.4, **{**here, "bottom_shift": 0.02})])
+    assert measured("off-centre", {"markers": both}) == pytest.approx(0.3)
+    assert standard_error("off-centre", {"markers": both}) == pytest.approx(0.01)
+    open_basin = pd.concat([both, round_of("i", 0.1)])
+    assert math.isnan(measured("off-centre", {"markers": open_basin}))
+    assert math.isnan(standard_error("off-centre", {"markers": open_basin}))

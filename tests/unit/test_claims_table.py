@@ -66,8 +66,7 @@ def tested(tmp_path):
             "curvatures": [],
         }
         if barriers is not None:
-            columns = [*FILES["barriers"].keys, "sup", "argmax", "midpoint", "from_value", "to_value"]
-            frame = pd.DataFrame([{**NAMES, **row} for row in barriers], columns=columns)
+            frame = pd.DataFrame([{**NAMES, **row} for row in barriers], columns=FILES["barriers"].columns)
             write_csv(tmp_path / "barriers.csv", frame, IDENTITY)
             files["barriers"] = [tmp_path / "barriers.csv"]
         if rounds is not None:

@@ -60,6 +60,15 @@ def test_two_runs_are_joined_at_each_round(campaign):
     assert all(one["from"]["seed"] == one["to"]["seed"] == 0 for one in found)
 
 
+def test_two_runs_that_both_ends_name_are_one_pair(campaign):
+    every = "{method: [a, b, c], partition: iid}"
+    study = campaign(
+        ("from: {method: a, partition: iid}, to: {method: b, partition: iid}", f"from: {every}, to: {every}")
+    )
+    found = STAGES["path"](study.get("pilot"), {**SEED0, "name": "lines"})["pairs"]
+    assert [(one["method"], other["method"]) for one, other in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+
+
 def test_fractions_that_are_the_same_round_are_one_pair(campaign):
     several = ("rounds: [0, 0.5, last]", "rounds: [0.01, 0.16, 0.5, 6, last]")
     kept = ("keep_rounds: [1, 3]", "keep_rounds: all")

@@ -12,8 +12,7 @@ import torch
 from fedscape.column_meanings import MEANINGS
 from fedscape.columns import COLUMNS, FILES, IDENTITY, TO_RUN
 from fedscape.columns_page import with_columns
-from fedscape.connectivity import pairs
-from fedscape.connectivity.barriers import Barrier
+from fedscape.connectivity import pairs, path
 from fedscape.curvature import hessian as curvature
 from fedscape.curvature.measure import COLUMNS as CURVATURE_COLUMNS
 from fedscape.curvature.measure import DENSITY_COLUMNS
@@ -22,7 +21,6 @@ from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.drift.distances import Movement
 from fedscape.federated.records import rounds_row, timing_row
 from fedscape.landscape import distances, markers, plane, surface
-from fedscape.models.evaluate import Evaluation
 from fedscape.tables.collect import run_rows
 from fedscape.tables.costs import make_costs
 
@@ -64,8 +62,8 @@ COMPUTED = {
     "costs": costs_columns,
     "markers": lambda _: (*plane.MODEL, *markers.MEASURES, *distances.DISTANCES, *plane.ABOUT_PLANE),
     "surface": lambda _: surface.COLUMNS,
-    "path": lambda _: ["split", "t", *names(Evaluation), "batch_norm"],
-    "barriers": lambda _: ["split", "measure", *names(Barrier)],
+    "path": lambda _: path.POINT_COLUMNS,
+    "barriers": lambda _: ["split", *path.BARRIER_COLUMNS],
     "layers": lambda _: [*pairs.KEYS, *pairs.LAYER_COLUMNS],
     "distances": lambda _: [*pairs.KEYS, *pairs.DISTANCE_COLUMNS],
     "curvature": lambda _: (*curvature.KEYS, *CURVATURE_COLUMNS),

@@ -141,8 +141,8 @@ class TestContour:
         [
             (
                 "principal",
-                "first principal direction, 61 % of variance (L2 distance in parameter space)",
-                "second principal direction, 20 % of variance (L2 distance in parameter space)",
+                "first principal direction, 61 % of squared distance from centre (L2 distance in parameter space)",
+                "second principal direction, 20 % of squared distance from centre (L2 distance in parameter space)",
             ),
             (
                 "models",
@@ -166,7 +166,7 @@ class TestContour:
         axes = self.draw(markers=markers).axes[0]
         assert [" ".join(label.split()) for label in (axes.get_xlabel(), axes.get_ylabel())] == [x, y]
         unknown = self.draw(markers=markers_frame(explained_x=None)).axes[0].get_xlabel()
-        assert "variance" not in unknown
+        assert "%" not in unknown
 
     @pytest.mark.parametrize("kind", ["random", "eigenvectors"])
     def test_planes_around_one_model_have_no_truth_panels(self, kind):

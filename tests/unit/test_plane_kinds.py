@@ -53,6 +53,25 @@ def bowls(folder, kind, settings=None):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_the_bottom_of_a_rounds_basin_in_closed_form(tmp_path, kind):
+    """On the plane the bowl is a quadratic of two coordinates, lowest where D A (c + D^T z - m) = 0."""
+    plane, markers, _ = bowls(tmp_path, kind)
+    columns = ["bottom_x", "bottom_y", "bottom_loss", "bottom_shift"]
+    if kind != "clients":
+        assert markers[columns].isna().all(axis=None)
+        return
+    centre, directions = plane.centre.double().numpy(), plane.directions.double().numpy()
+    hessian = directions @ bowl.CURVATURE @ directions.T
+    assert np.linalg.eigvalsh(hessian)[0] > 0
+    place = np.linalg.solve(hessian, directions @ bowl.CURVATURE @ (bowl.MINIMUM - centre))
+    assert (markers[columns].nunique() == 1).all()
+    x, y, loss, shift = markers[columns].iloc[0]
+    away = np.linalg.norm(place - (x, y))
+    assert away < 5e-5 * np.linalg.norm(place) and away <= 2 * shift + 1e-6
+    assert loss == pytest.approx(bowl.quadratic(centre + place @ directions), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_markers_on_a_rotated_bowl(tmp_path, kind):
     plane, markers, models = bowls(tmp_path, kind)
     centre, directions = plane.centre.double().numpy(), plane.directions.double().numpy()

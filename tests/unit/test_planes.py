@@ -216,7 +216,8 @@ def test_columns_of_the_markers_and_their_order(tmp_path):
         *("loss", "loss_under_policy", "loss_at_projection", "error", "error_at_projection"),
         *("own_loss", "own_loss_at_start", "distance_to_reference"),
         *("distance_to_reference_path", "distance_to_reference_end"),
-        *("explained_x", "explained_y", "curvature_x", "curvature_y", "axes", "batch_norm", "samples"),
+        *("explained_x", "explained_y", "curvature_x", "curvature_y"),
+        *("bottom_x", "bottom_y", "bottom_loss", "bottom_shift", "axes", "batch_norm", "samples"),
     ]
     assert set(markers["role"]) == {"global"} and set(markers["axes"]) == {"principal"}
     assert set(markers["samples"]) == {40} and set(markers["batch_norm"]) == {"none"}

@@ -22,7 +22,7 @@ def run(stage, folder, arguments):
         paths.evaluate_paths(**arguments, **common, **own, **out)
     else:
         own = {"kind": "trajectory", "settings": {}, "clients": [], "plane": "p"}
-        planes.make_plane(**arguments, **common, **own, **out)
+        planes.make_plane(**{**own, **arguments}, **common, **out)
     assert not (folder / "resume").exists()
     return {name: (folder / name).read_bytes() for name in OUTPUTS[stage]}
 
@@ -83,6 +83,28 @@ def test_neither_a_plane_is_laid_nor_a_marker_measured_twice(tmp_path, arguments
     monkeypatch.setattr(planes, "measured", lambda *given: measured.append(given[-1]) or original(*given))
     run("plane", tmp_path / "killed", arguments)
     assert [len(marks) for marks in measured] == [3 * 4 - 5]
+
+
+def test_no_point_of_the_search_for_a_rounds_bottom_is_evaluated_twice(tmp_path, monkeypatch):
+    draw = np.random.default_rng(1)
+    rows, clients = draw.standard_normal((2, bowl.SIZE)), 0.4 * draw.standard_normal((1, 3, bowl.SIZE))
+    given = bowl.world(tmp_path, [rows])
+    bowl.write_partition(tmp_path / "partition.npz", np.arange(40), np.arange(10), clients=3)
+    (trajectory_file,) = given["trajectories"]
+    bowl.write_models(trajectory_file, bowl.Bowl(), rows, clients, clients[:, :, None])
+    given |= {"kind": "clients", "clients": [trajectory_file.with_name("clients.safetensors")]}
+    evaluated, original = [], planes.loss_at
+    monkeypatch.setattr(planes, "loss_at", lambda *at: evaluated.append(at[-2:]) or original(*at))
+    whole = run("plane", tmp_path / "whole", given)
+    points = [*evaluated]
+    assert len({*points}) == len(points) > 50
+    evaluated.clear()
+    with monkeypatch.context() as patch:
+        killed_at(patch, (1 + 8 + 30, False))  # the plane, eight markers, thirty points
+        with pytest.raises(KeyboardInterrupt):
+            run("plane", tmp_path / "killed", given)
+    assert run("plane", tmp_path / "killed", given) == whole
+    assert evaluated == points
 
 
 def test_a_kept_plane_that_is_cut_off_is_laid_again(tmp_path, arguments, monkeypatch):

@@ -147,7 +147,7 @@ REFUSED = {
         "partitions.dir0.1.clients: 60000 clients, but cifar10 has 50000 training samples",
     ),
     "more images than there are": (
-        ("images: 4000", "images: 70000"),
+        ("images: {cifar10: 4000,", "images: {cifar10: 70000,"),
         "(scale small): images: got 70000, but cifar10 has 50000",
     ),
     "round past the end": (
@@ -213,7 +213,7 @@ REFUSED = {
         "methods.fedavg.axis: unknown key 'local_epoch'; did you mean 'local_epochs'?",
     ),
     "an entry left out that is not there": (
-        ("    images: 4000\n", "    images: 4000\n    models: {resnet21: null}\n"),
+        ("    test_images: 1000\n", "    test_images: 1000\n    models: {resnet21: null}\n"),
         "scales.small.models: unknown name 'resnet21'; did you mean 'resnet20'?",
     ),
     "a moment that is none": (
@@ -347,10 +347,10 @@ def test_settings_for_all_reach_entries_that_only_the_scale_has_and_yield_to_the
 def test_client_rounds_keep_the_model_that_they_start_from(campaign):
     thinned = (
         "    client_rounds: [1, 0.1, 0.3, last]",
-        "    keep_rounds: [1, 0.1, 0.3, 0.5]\n    client_rounds: [1, 0.1, 0.3]",
+        "    keep_rounds: [1, 0.1, 0.25, 0.3, 0.5, 0.75]\n    client_rounds: [1, 0.1, 0.3]",
     )
     methods = campaign(thinned).get("pilot", "paper").methods
-    assert methods["fedavg"].keep_rounds == [0, 1, 9, 10, 29, 30, 50, 100]
+    assert methods["fedavg"].keep_rounds == [0, 1, 9, 10, 25, 29, 30, 50, 75, 100]
 
 
 def test_yaml_merge_keys_work(campaign):

@@ -24,6 +24,7 @@ STARTS = ("initial", "pretrain")  # rules that make starts
 NUMBER = 4  # bytes of a weight
 # Rough counts of what analyses compute, where the exact ones depend on what is found on the way.
 PER_MODEL = 3  # evaluations of a model that is marked on a plane: itself, under the policy, at its place
+SEARCHED = 125  # points of a plane on which the bottom of a round's basin is looked for
 LAYERS = 10  # layers of a network whose layers are averaged one by one
 PRODUCTS = 20  # Hessian products for an eigenvalue
 STEPS_PER_PRODUCT = 2  # a Hessian product takes as long as two gradients
@@ -117,10 +118,12 @@ def _analysis(study: Study, job: Job) -> Work:
     about, members = _about(study, runs[0]), len(entry.groups[group])
     if job.rule == "plane":
         models = sum(_kept(study.methods[run.method]) for run in runs)
+        searched = 0
         if settings["plane"]["kind"] != "trajectory":
-            models = len(runs) * (1 + (study.partitions[runs[0].partition].clients or 0) * bool(
-                constant("plane", settings["plane"]["kind"], "CLIENTS")))  # fmt: skip
-        return replace(about, evaluations=PER_MODEL * models * used * passes)
+            clients = bool(constant("plane", settings["plane"]["kind"], "CLIENTS"))
+            models = len(runs) * (1 + (study.partitions[runs[0].partition].clients or 0) * clients)
+            searched = SEARCHED * clients
+        return replace(about, evaluations=(PER_MODEL * models + searched) * used * passes)
     if job.rule in ("surface", "surface_part"):
         split = settings["parts"] > 1
         points = settings["grid"][0] * settings["grid"][1] / settings["coarse"] ** 2

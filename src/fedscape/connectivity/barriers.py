@@ -11,12 +11,14 @@ class Barrier:
 
     sup: the largest rise over all points, at path position argmax; at least 0, because the ends rise by 0
     (Entezari et al., The Role of Permutation Invariance in Linear Mode Connectivity, 2022, definition 2.2).
-    midpoint: the rise in the middle, negative where the middle lies below the chord.
+    midpoint: the rise in the middle, negative where the middle lies below the chord. highest: the largest
+    value, ends included.
     """
 
     sup: float
     argmax: float
     midpoint: float
+    highest: float
     from_value: float
     to_value: float
 
@@ -38,6 +40,7 @@ def barrier(positions: np.ndarray, values: np.ndarray) -> Barrier:
         sup=float(rises[highest]),
         argmax=float(positions[highest]),
         midpoint=float(rises[middle[0]]),
+        highest=float(np.max(values)),
         from_value=float(values[0]),
         to_value=float(values[-1]),
     )

@@ -2,7 +2,8 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,13 +17,18 @@ from fedscape.connectivity.identity import other_end
 from fedscape.federated.device import prepare_device
 from fedscape.federated.trajectory import Trajectory
 from fedscape.files import write_csv
-from fedscape.models.evaluate import Evaluation, evaluate
+from fedscape.models.evaluate import LOSS, WRONG, Evaluation, evaluate_samples, evaluation
 from fedscape.models.subject import BatchNorm, Subject, check_layout, open_subject
 from fedscape.resume import ResumeFolder
 
 MEASURES = ("loss", "error")
+RISE_SE = {measure: f"{measure}_rise_se" for measure in MEASURES}
 PATH, BARRIERS = "path.csv", "barriers.csv"
-POINT_COLUMNS = ("split", "t", *(field.name for field in dataclasses.fields(Evaluation)), "batch_norm")
+POINT_COLUMNS = (
+    *("split", "t", *(field.name for field in dataclasses.fields(Evaluation)), *RISE_SE.values()),
+    "batch_norm",
+)
+BARRIER_COLUMNS = ("measure", *(field.name for field in dataclasses.fields(Barrier)), "sup_se", "midpoint_se")
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +108,7 @@ def _curves(
         diverged = [trajectory for trajectory in opened if trajectory.diverged]
         if diverged:
             log.warning("%s: the run diverged and its path is left out", diverged[0].path)
-        curves.append([] if diverged else list(_curve(subject, *opened, positions, batch_norm)))
+        curves.append([] if diverged else _curve(subject, *opened, positions, batch_norm))
         folder.commit({"done": len(curves), "curves": curves})
         log.info("path %d of %d", len(curves), len(pairs))
     return curves
@@ -117,16 +123,26 @@ def _write_tables(
     for identity, points in zip(names, curves, strict=True):
         if not points:
             continue
-        curve = pd.DataFrame(points)
+        curve = pd.DataFrame(points, columns=POINT_COLUMNS)
         rows.append(pd.DataFrame(identity, index=curve.index).join(curve))
         for split, part in curve.groupby("split"):
             for measure in MEASURES:
                 found = barrier(positions, part[measure].to_numpy())
-                barriers.append({**identity, "split": split, "measure": measure, **dataclasses.asdict(found)})
+                rise_se = part.set_index("t")[RISE_SE[measure]]
+                barriers.append(
+                    {
+                        **identity,
+                        "split": split,
+                        "measure": measure,
+                        **dataclasses.asdict(found),
+                        "sup_se": rise_se[found.argmax],
+                        "midpoint_se": rise_se[0.5],
+                    }
+                )
     empty = pd.DataFrame(columns=[*names[0], *POINT_COLUMNS])
     write_csv(folder / PATH, pd.concat(rows) if rows else empty, sort_by=[*keys, "t"])
-    columns = [*keys, "measure", *(field.name for field in dataclasses.fields(Barrier))]
-    write_csv(folder / BARRIERS, pd.DataFrame(barriers, columns=columns), sort_by=[*keys, "measure"])
+    table = pd.DataFrame(barriers, columns=[*keys, *BARRIER_COLUMNS])
+    write_csv(folder / BARRIERS, table, sort_by=[*keys, "measure"])
 
 
 def path_positions(points: int) -> np.ndarray:
@@ -138,23 +154,45 @@ def path_positions(points: int) -> np.ndarray:
 
 def _curve(
     subject: Subject, start: Trajectory, end: Trajectory, positions: np.ndarray, batch_norm: BatchNorm
-) -> Iterator[dict]:
+) -> list[dict]:
     """Rows of both splits at every position between the two last kept models."""
     first = start.parameters(start.last).to(subject.device)
     last = end.parameters(end.last).to(subject.device)
     ends = start.buffers(start.last), end.buffers(end.last)
+    data = {"train": subject.train, "test": subject.test}
+    rows: dict[str, list[dict]] = {split: [] for split in data}
+    measured: dict[str, list[np.ndarray]] = {split: [] for split in data}
     for t in positions.tolist():
         # Both ends are exact: 0 times the other one is 0.
         buffers = _mixed(*ends, t) if batch_norm == "interpolate" else ends[0]
         tensors = subject.tensors((1 - t) * first + t * last, buffers, batch_norm)
-        for split, data in (("train", subject.train), ("test", subject.test)):
-            found = evaluate(subject.module, *tensors, data)
-            yield {
-                "split": split,
-                "t": t,
-                **dataclasses.asdict(found),
-                "batch_norm": subject.policy(batch_norm),
-            }
+        for split, samples in data.items():
+            found = evaluate_samples(subject.module, *tensors, samples)
+            measured[split].append(found[[LOSS, WRONG]].cpu().numpy())
+            means = dataclasses.asdict(evaluation(found.sum(dim=1), found.shape[1]))
+            rows[split].append({"split": split, "t": t, **means, "batch_norm": subject.policy(batch_norm)})
+    # The train loss is the mean over the partition's samples, of which all may be there; the test samples
+    # stand for images that nobody has seen.
+    for split, share in (("train", subject.share), ("test", 0.0)):
+        errors = rise_errors(positions, np.array(measured[split]), share)
+        for row, of_measures in zip(rows[split], errors.tolist(), strict=True):
+            row |= dict(zip(RISE_SE.values(), of_measures, strict=True))
+    return [*rows["train"], *rows["test"]]
+
+
+def rise_errors(positions: np.ndarray, values: np.ndarray, share: float) -> np.ndarray:
+    """Standard errors [points, measures] of mean rises above the chord; values: [points, measures, n].
+
+    Of each sample's own rise, since what it has at the ends and in between goes together. share: n as a
+    share of the samples whose mean is meant; drawn without replacement, all of them leave no error. NaN
+    where a value is not finite, and for a single sample of several.
+    """
+    t, n = positions[:, None, None], values.shape[-1]
+    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings(action="ignore"):
+        rises = values - ((1 - t) * values[0] + t * values[-1])
+        rises[[0, -1]] = np.where(np.isfinite(values[[0, -1]]), 0.0, np.nan)
+        spread = rises.std(axis=-1, ddof=1) if share < 1 else 0 * rises.sum(axis=-1)
+        return spread * np.sqrt((1 - share) / n)
 
 
 def _mixed(first: dict[str, Tensor], last: dict[str, Tensor], t: float) -> dict[str, Tensor]:

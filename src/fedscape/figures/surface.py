@@ -120,8 +120,13 @@ def label_axes(axes: Axes, markers: pd.DataFrame) -> None:
     words = AXES.get(first["axes"], "{nth} direction")
     for axis, side, nth in ((axes.xaxis, "x", "first"), (axes.yaxis, "y", "second")):
         share = first[f"explained_{side}"]
-        # No-break spaces: where the line is too long, it breaks before the share.
-        explained = "" if pd.isna(share) else f", {100 * share:.0f}{NO_BREAK}%{NO_BREAK}of{NO_BREAK}variance"
+        # No-break spaces: where the line is too long, it breaks before the share. No share of the variance:
+        # most planes are not centred on the models' mean.
+        explained = (
+            ""
+            if pd.isna(share)
+            else f", {100 * share:.0f}{NO_BREAK}%{NO_BREAK}of squared{NO_BREAK}distance from{NO_BREAK}centre"
+        )
         text = words.format(nth=nth, explained=explained, curvature=first[f"curvature_{side}"])
         letters = max(FEWEST_LETTERS, int(lengths[side] / LABEL_LETTER))
         axis.set_label_text(

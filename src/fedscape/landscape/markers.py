@@ -59,6 +59,11 @@ def measured(
         }
 
 
+def loss_at(material: Material, plane: Plane, batch_norm: BatchNorm, x: float, y: float) -> float:
+    """The loss of a point of the plane; the plane lies on the subject's device."""
+    return _evaluated(material.subject, plane.at(x, y), plane.buffers_at(x, y, batch_norm), batch_norm).loss
+
+
 def _evaluated(
     subject: Subject, parameters: Tensor, buffers: dict[str, Tensor], batch_norm: BatchNorm
 ) -> Evaluation:

@@ -1,18 +1,21 @@
 """Stage `plane`: a plane for a group of runs, and where their models lie on it."""
 
+import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from fedscape.federated.device import prepare_device
 from fedscape.federated.trajectory import ClientModels, Trajectory
 from fedscape.files import write_csv
+from fedscape.landscape.bottom import Bottom, Loss, bottom
 from fedscape.landscape.distances import DISTANCES, reference_distances
-from fedscape.landscape.markers import MEASURES, measured
+from fedscape.landscape.markers import MEASURES, loss_at, measured
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.projection import Plane, open_plane, save_plane
 from fedscape.models.subject import BatchNorm, check_layout, open_subject
@@ -23,8 +26,13 @@ PLANE, MARKERS = "plane.safetensors", "markers.csv"
 
 MODEL = ("round", "role", "client", "point")
 """Columns that say which model of a run a marker is."""
-ABOUT_PLANE = ("explained_x", "explained_y", "curvature_x", "curvature_y", "axes", "batch_norm", "samples")
+BOTTOM = tuple(f"bottom_{field.name}" for field in dataclasses.fields(Bottom))
+ABOUT_PLANE = (
+    *("explained_x", "explained_y", "curvature_x", "curvature_y", *BOTTOM, "axes", "batch_norm", "samples"),
+)
 """Columns that are the same in all rows of a plane."""
+FIRST_STEP = 0.05
+"""Of the lattice on which the bottom is looked for: share of the larger side of the markers' box."""
 DIVERGED = "diverged"  # role of the one row of a run that is not on the plane
 
 log = logging.getLogger(__name__)
@@ -91,10 +99,13 @@ def make_plane(
     marks = plugin.marks(material, chosen) if finite else []
     with ResumeFolder(resume, fingerprint, valid=partial(_continues, len(marks))) as folder:
         if not folder.finished:
-            made = None
+            made, found = None, None
             if finite:
                 made = _laid(folder, lambda: plugin.plane(material, chosen))
-                values = _measures(folder, material, made.to(subject.device), batch_norm, marks)
+                there = made.to(subject.device)
+                values = _measures(folder, material, there, batch_norm, marks)
+                if plugin.CLIENTS:
+                    found = _bottom(folder, partial(loss_at, material, there, batch_norm), values)
                 distances = reference_distances(
                     marks, material.trajectories, [runs[run]["seed"] for run in finite]
                 )
@@ -110,6 +121,7 @@ def make_plane(
             frame[list(ABOUT_PLANE)] = [
                 *_pair(made and made.explained),
                 *_pair(made and made.curvature),
+                *(dataclasses.astuple(found) if found else [None] * len(BOTTOM)),
                 plugin.AXES,
                 subject.policy(batch_norm),
                 len(subject.train.labels),
@@ -119,13 +131,16 @@ def make_plane(
 
 
 def _continues(marks: int, progress: dict) -> bool:
-    """Whether a committed state holds what at most this number of markers say."""
-    measures = progress["measured"]
-    values = [value for one in measures for value in one.values()]
+    """Whether a committed state holds what at most this number of markers say, and losses of points."""
+    measures, points = progress["measured"], progress["points"]
+    values = [value for one in measures for value in one.values() if value is not None]
     return (
         len(measures) <= marks
         and all(one.keys() == set(MEASURES) for one in measures)
-        and all(value is None or isinstance(value, (int, float)) for value in values)
+        and all(len(point) == len(("x", "y", "loss")) for point in points)
+        and all(
+            isinstance(value, (int, float)) for value in (*values, *(v for point in points for v in point))
+        )
     )
 
 
@@ -136,7 +151,7 @@ def _laid(folder: ResumeFolder, lay: Callable[[], Plane]) -> Plane:
     """
     if "done" not in folder.progress:
         save_plane(folder.folder / PLANE, lay())
-        folder.commit({"done": 0, "measured": []}, [PLANE])
+        folder.commit({"done": 0, "measured": [], "points": []}, [PLANE])
     return open_plane(folder.folder / PLANE)
 
 
@@ -150,11 +165,32 @@ def _measures(
     with tqdm(total=len(marks), initial=len(values), disable=None) as bar:
         for found in measured(material, plane, batch_norm, marks[len(values) :]):
             values.append(found)
-            folder.commit({"done": len(values), "measured": values}, adding=True)
+            folder.commit({**folder.progress, "done": len(values), "measured": values}, adding=True)
             bar.update()
             if len(values) < len(marks) and (reason := folder.stop_requested()):
                 folder.stop(reason, f"marker {len(values)} of {len(marks)}")
     return values
+
+
+def _bottom(folder: ResumeFolder, loss: Loss, marked: Sequence[dict]) -> Bottom | None:
+    """The bottom of the centre's basin; points that earlier processes evaluated are taken over.
+
+    marked: what each marker says, its place among it.
+    """
+    evaluated = folder.progress["points"]
+    known = {(x, y): value for x, y, value in evaluated}
+
+    def counted(x: float, y: float) -> float:
+        if (x, y) not in known:
+            known[x, y] = loss(x, y)
+            evaluated.append([x, y, known[x, y]])
+            folder.commit({**folder.progress, "points": evaluated}, adding=True)
+            if reason := folder.stop_requested():
+                folder.stop(reason, f"point {len(known)} of the search for the lowest one")
+        return known[x, y]
+
+    sides = np.ptp([(one["x"], one["y"]) for one in marked], axis=0)
+    return bottom(counted, FIRST_STEP * float(sides.max())) if sides.any() else None
 
 
 def _pair(values: tuple[float, float] | None) -> tuple[float | None, float | None]:

@@ -33,9 +33,10 @@ class Plane:
     centre: v*, float32 [P]. directions: float32 [2, P], any two that are not parallel. floats [B] and
     counters [C]: the centre's buffers. buffer_directions: float32 [2, B], the mixture of the models' float
     buffers that `directions` is of their parameters; zeros where the plane is not laid through models. axes:
-    what the directions are, as the kind declares it. explained: share of the models' squared distances along
-    each direction, None for a kind without one. box: (x0, x1, y0, y1) to be drawn, None for a box around the
-    models. curvature: second derivative of the loss along each direction at the centre, where it is known.
+    what the directions are, as the kind declares it. explained: share of the models' squared distances from
+    the centre along each direction, None for a kind without one. box: (x0, x1, y0, y1) to be drawn, None for
+    a box around the models. curvature: second derivative of the loss along each direction at the centre,
+    where it is known.
     """
 
     layout: Layout

@@ -20,6 +20,8 @@ IMAGES = 1 + IMAGE
 """Dimensions of a batch of images; one of sequences of tokens has 2."""
 MEASURES = 4
 """Numbers that are added up over the samples; see `measures`."""
+LOSS, WRONG = 0, 2
+"""The places of two of them: the loss, the share of wrong answers."""
 Precision = Literal["fp32", "bf16"]
 """Type in which convolutions and matrix products are computed; the loss itself is always float32."""
 CPU_BATCH, GPU_BATCH = 250, 2000
@@ -113,6 +115,13 @@ def evaluate(
     for values in _measured(module, parameters, buffers, data, precision):
         sums += values.sum(dim=1)
     return evaluation(sums, len(data.labels))
+
+
+def evaluate_samples(
+    module: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], data: EvaluationSet
+) -> Tensor:
+    """As `evaluate`, sample by sample: the `measures`, float64 [MEASURES, n]."""
+    return torch.cat(list(_measured(module, parameters, buffers, data, "fp32")), dim=1)
 
 
 def evaluate_groups(

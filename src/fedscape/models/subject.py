@@ -26,7 +26,8 @@ several models' as its parameters are, or statistics measured anew."""
 class Subject:
     """A network, whose own weights do not matter, with samples of the train and the test set.
 
-    owners: int64 [n], which of the partition's `clients` clients has each train sample; -1 for none.
+    owners: int64 [n], which of the partition's `clients` clients has each train sample; -1 for none. share:
+    n as a share of the partition's train samples.
     """
 
     module: nn.Module
@@ -35,6 +36,7 @@ class Subject:
     test: EvaluationSet
     owners: Tensor
     clients: int
+    share: float
     device: torch.device
 
     def policy(self, batch_norm: BatchNorm) -> str:
@@ -82,6 +84,7 @@ def open_subject(
         test=EvaluationSet.from_dataset(dataset, "test", chosen.test, device),
         owners=torch.from_numpy(sample_owners(train, chosen.clients)).to(device),
         clients=len(chosen.clients),
+        share=len(train) / len(chosen.train),
         device=device,
     )
 

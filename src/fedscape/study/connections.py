@@ -185,6 +185,8 @@ def _pairs(entry: Mapping, runs: tuple[Run, ...], names: Names, place: str) -> l
         sum(len(partners.get(common(one), ())) for one in ends[0]), MOST_PAIRS, "pairs of runs", place
     )
     pairs = [(one, other) for one in ends[0] for other in partners.get(common(one), ()) if one != other]
+    # Two runs that both ends name are one pair, not one for each way round.
+    pairs = list({frozenset(pair): pair for pair in reversed(pairs)}.values())[::-1]
     if not pairs:
         raise FedscapeError(f"{place}: no pair of runs of this scale matches `from` and `to`")
     return pairs

@@ -11,7 +11,7 @@ _METHOD = (
     "Cases are compared on the seeds that all of them have, seed by seed. Brackets hold the 95 % interval of "
     "what is compared: Student's over seeds where there are three or more, else that of the measurement "
     "itself where its standard error is known. *Within noise*: the interval of what decides includes the "
-    "threshold. Without an interval, how far numbers vary from seed to seed is not known."
+    "threshold. How far numbers vary from seed to seed is not known of fewer than three."
 )
 _INTERVALS = {STUDENT: "Student's", MEASUREMENT: "of the measurement"}
 _ENTRY = {"planes": "plane", "connectivity": "connection", "curvature": "curvature"}

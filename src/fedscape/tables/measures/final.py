@@ -34,18 +34,25 @@ class Settings:
     rounds: Literal["last", "last-fifth"] = "last"  # which of them
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
     choose: Literal["validation_accuracy", "validation_loss"] | None = None
+    # nats that are added to a loss, so that the ratio of two losses near zero compares levels, not digits
+    offset: float | None = None
 
     def __post_init__(self):
         if self.column == "best_test_accuracy" and self.rounds != "last":
             raise ValueError("rounds must be last with column best_test_accuracy, which is of one round")
+        if self.offset is not None and self.offset < 0:
+            raise ValueError(f"offset must be at least 0, got {self.offset}")
+        if self.offset is not None and not self.column.endswith("_loss"):
+            raise ValueError(f"offset is for losses, not for {self.column}")
 
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over runs; NaN if one of them was not measured."""
+    offset = settings.offset or 0.0
     if settings.rounds == "last":
-        return float(frames["runs"][settings.column].mean(skipna=False))
+        return float(frames["runs"][settings.column].mean(skipna=False)) + offset
     ends = _ends(frames, settings.column)
-    return sum(end.mean() for end in ends) / len(ends) if ends else math.nan
+    return sum(end.mean() for end in ends) / len(ends) + offset if ends else math.nan
 
 
 def standard_error(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
