@@ -140,7 +140,7 @@ def test_a_run_that_wanders_ends_where_its_last_fifth_is_on_average():
     ]
     assert measured("rank-agreement", ended(*both), rounds="last-fifth") == 1
     for kind, own in (("spread", {"across": "method"}), ("rank-agreement", {})):
-        with pytest.raises(ValueError, match="best_test_accuracy is of one round"):
+        with pytest.raises(ValueError, match="best_test_accuracy, which is of one round"):
             measured(kind, frames, column="best_test_accuracy", rounds="last-fifth", **own)
 
 

@@ -34,15 +34,15 @@ class Settings:
         "test_accuracy",
         "best_test_accuracy",
     ] = "test_accuracy"  # of the global model; of several seeds the mean
-    rounds: Literal["last", "last-fifth"] = "last"  # of the last fifth: the mean over the evaluated ones
+    rounds: Literal["last", "last-fifth"] = "last"  # which of them; of the last fifth the mean
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
     choose: Literal["validation_accuracy", "validation_loss"] | None = None
     tie: float = 0.0  # pairs of methods this close or closer, under either circumstance, are left out
     fewest: int = 1  # pairs that must be left; 10 are those of five methods
 
     def __post_init__(self):
-        if self.rounds == "last-fifth" and self.column == "best_test_accuracy":
-            raise ValueError("column best_test_accuracy is of one round: no rounds last-fifth")
+        if self.column == "best_test_accuracy" and self.rounds != "last":
+            raise ValueError("rounds must be last with column best_test_accuracy, which is of one round")
         if not 0 <= self.tie < math.inf:
             raise ValueError(f"tie must be >= 0 and finite, got {self.tie}")
         if self.fewest < 1:

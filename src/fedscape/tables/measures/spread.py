@@ -32,14 +32,14 @@ class Settings:
         "test_accuracy",
         "best_test_accuracy",
     ] = "test_accuracy"  # of the global model; of several seeds the mean
-    rounds: Literal["last", "last-fifth"] = "last"  # of the last fifth: the mean over the evaluated ones
+    rounds: Literal["last", "last-fifth"] = "last"  # which of them; of the last fifth the mean
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
     choose: Literal["validation_accuracy", "validation_loss"] | None = None
     minus: str | None = None  # of two, the one whose mean is subtracted from the other's, whichever is higher
 
     def __post_init__(self):
-        if self.rounds == "last-fifth" and self.column == "best_test_accuracy":
-            raise ValueError("column best_test_accuracy is of one round: no rounds last-fifth")
+        if self.column == "best_test_accuracy" and self.rounds != "last":
+            raise ValueError("rounds must be last with column best_test_accuracy, which is of one round")
 
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
