@@ -185,23 +185,28 @@ def test_a_last_round_that_wanders_decides_within_noise_only(tested, tmp_path):
 
 
 def test_a_claim_on_runs_that_learned_nothing_is_not_measurable(tested):
-    def rounds(name, *losses):
-        return [{"partition": name, "round": i, "train_loss": loss} for i, loss in enumerate(losses)]
+    def rounds(name, losses, accuracies):
+        return [
+            {"partition": name, "round": i, "train_loss": loss, "train_accuracy": accuracy}
+            for i, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True))
+        ]
 
-    runs = [{"partition": one, "train_loss": 1.0} for one in ("iid", "dir1.0", "dir0.1")]
-    courses = [
-        *rounds("iid", 2.3, 2.2, 2.0, 1.9, 1.0),
-        *rounds("dir1.0", 2.3, 0.1, 0.1, 9.0, 2.1),  # of five rounds, the last is the last fifth
-        *rounds("dir0.1", 2.3, 0.1, 0.1, 9.0, 2.06),
+    runs = [{"partition": one, "train_loss": 1.0} for one in ("iid", "dir1.0", "dir0.5", "dir0.1")]
+    courses = [  # of five rounds, the last is the last fifth
+        *rounds("iid", [2.3, 2.2, 2.0, 1.9, 1.0], [0.1, 0.1, 0.2, 0.2, 0.3]),
+        *rounds("dir1.0", [2.3, 0.1, 0.1, 9.0, 2.1], [0.1, 0.9, 0.9, 0.1, 0.19]),
+        *rounds("dir0.5", [2.3, 0.1, 0.1, 9.0, 2.06], [0.1, 0.1, 0.1, 0.1, 0.1]),
+        *rounds("dir0.1", [2.3, 2.3, 2.3, 2.3, 5.0], [0.1, 0.1, 0.1, 0.1, 0.21]),
     ]
     expect = {"difference": {"below": 1}}
+    others = ("dir1.0", "dir0.5", "dir0.1")
     rows, _ = tested(
-        *((claim([case("iid"), case(one)], expect, learned=True), FINAL) for one in ("dir1.0", "dir0.1")),
+        *((claim([case("iid"), case(one)], expect, learned=True), FINAL) for one in others),
         (claim([case("iid"), case("dir1.0")], expect), FINAL),
         runs=runs,
         rounds=courses,
     )
-    assert [row["verdict"] for row in rows] == ["not measurable", "holds", "holds"]
+    assert [row["verdict"] for row in rows] == ["not measurable", "holds", "holds", "holds"]
     assert rows[0]["values"] == "1;learned nothing"
 
 

@@ -2,10 +2,14 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from claim_frames import measured
 from run_frames import rounds_frame, runs_frame
+
+from fedscape.federated.agreement import UpdateStatistics
 
 
 def accuracy(**rows):
@@ -110,3 +114,90 @@ def test_the_largest_rise_from_one_evaluated_round_to_the_next():
     assert measured("rise", {"rounds": both}) == 2
     assert math.isnan(measured("rise", {"rounds": rounds_frame([3, nan])}))
     assert math.isnan(measured("rise", {"rounds": rounds_frame([1.0])[:0]}))
+
+
+def ended(*courses):
+    """Runs whose last round is 0.5, and the rounds of their accuracy."""
+    names = [{"method": f"m{i}", "init": init} for i, init, _ in courses]
+    rounds = [
+        rounds_frame(values, column="test_accuracy", **name)
+        for name, (*_, values) in zip(names, courses, strict=True)
+    ]
+    return {"runs": runs_frame(*names), "rounds": pd.concat(rounds)}
+
+
+def test_a_run_that_wanders_ends_where_its_last_fifth_is_on_average():
+    nan = math.nan
+    # Of ten rounds, 9 and 10.
+    frames = ended((0, "random", [0] * 9 + [0.2, 0.4]), (1, "random", [0] * 9 + [nan, 0.9]))
+    assert measured("spread", frames, across="method", rounds="last-fifth") == pytest.approx(0.9 - 0.3)
+    assert measured("spread", frames, across="method") == 0
+    never = ended((0, "random", [0.1, 0.2]), (1, "random", [nan, nan]))
+    assert math.isnan(measured("spread", never, across="method", rounds="last-fifth"))
+
+    both = [
+        (i, init, [0, value, value]) for init in ("random", "pretrained") for i, value in enumerate((1, 3, 2))
+    ]
+    assert measured("rank-agreement", ended(*both), rounds="last-fifth") == 1
+    for kind, own in (("spread", {"across": "method"}), ("rank-agreement", {})):
+        with pytest.raises(ValueError, match="best_test_accuracy, which is of one round"):
+            measured(kind, frames, column="best_test_accuracy", rounds="last-fifth", **own)
+
+
+def test_pairs_that_are_as_good_as_each_other_have_no_order():
+    rows = orders([0.1, 0.2, 0.3, 0.302], [0.4, 0.5, 0.6, 0.61])
+    turned = orders([0.1, 0.2, 0.3, 0.302], [0.4, 0.5, 0.61, 0.6])
+    for same in (rows, turned):  # the last two lie within half a point of each other from random weights
+        assert measured("rank-agreement", {"runs": runs_frame(*same)}, tie=0.005) == 1
+    assert measured("rank-agreement", {"runs": runs_frame(*turned)}) == pytest.approx(1 - 2 / 6)
+    # What one start cannot tell apart the other cannot turn round.
+    level = orders([0.1, 0.2, 0.3, 0.4], [0.5, 0.5, 0.5, 0.9])
+    assert measured("rank-agreement", {"runs": runs_frame(*level)}, fewest=3) == 1
+    assert math.isnan(measured("rank-agreement", {"runs": runs_frame(*level)}, fewest=4))
+    assert math.isnan(measured("rank-agreement", {"runs": runs_frame(*level)}, tie=0.5))
+    for wrong in ({"tie": -0.1}, {"fewest": 0}):
+        with pytest.raises(ValueError, match="must be"):
+            measured("rank-agreement", {"runs": runs_frame(*level)}, **wrong)
+
+
+def test_noise_of_equal_methods_is_no_disagreement():
+    """Tau of methods that differ by noise alone says nothing; of the pairs that differ by more it is 1."""
+    rng = np.random.default_rng(0)
+    quality = np.repeat([0.2, 0.4, 0.6], 4)
+    one, other = (quality + rng.uniform(-0.004, 0.004, len(quality)) for _ in range(2))
+    frames = {"runs": runs_frame(*orders(one, other))}
+    assert measured("rank-agreement", frames) < 0.95
+    assert measured("rank-agreement", frames, tie=0.01, fewest=48) == 1
+
+
+def test_client_drift_is_the_share_of_updates_that_cancels():
+    def drift(*rounds):
+        """Of clients' updates [n, P] by round."""
+        rows = []
+        for updates in rounds:
+            statistics = UpdateStatistics(torch.zeros(updates.shape[1]), len(updates))
+            for update in updates:
+                statistics.add(update)
+            rows.append((len(updates), statistics.agreement().inverse_gradient_diversity))
+        frame = rounds_frame([math.nan] * (len(rows) + 1))
+        frame["clients"], frame["inverse_gradient_diversity"] = zip((0, math.nan), *rows, strict=True)
+        return measured("client-drift", {"rounds": frame})
+
+    equal, orthogonal, opposite = torch.ones(4, 8), torch.eye(4), torch.tensor([[1.0, 2], [-1, -2]])
+    assert drift(equal) == pytest.approx(0)
+    assert drift(orthogonal) == pytest.approx(1 - 1 / 4)
+    assert drift(opposite) == pytest.approx(1)
+    assert drift(equal, orthogonal) == pytest.approx(3 / 8)
+    # Parallel updates of unequal lengths part, too: 1 and 3 lie 1 from their mean of 2.
+    assert drift(torch.tensor([[1.0], [3.0]])) == pytest.approx((1 / 4) / (1 + 1 / 4))
+
+    updates = torch.randn(5, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    apart = (updates - updates.mean(0)).square().sum(1).mean() / updates.mean(0).square().sum()
+    assert drift(updates.float()) == pytest.approx(float(apart / (1 + apart)), rel=1e-6)
+    assert drift(100 * updates.float()) == pytest.approx(drift(updates.float()), rel=1e-6)
+
+
+def test_client_drift_of_no_rounds_is_not_measured():
+    frame = rounds_frame([math.nan] * 2).assign(clients=3, inverse_gradient_diversity=math.nan)
+    assert math.isnan(measured("client-drift", {"rounds": frame}))
+    assert math.isnan(measured("client-drift", {"rounds": frame.iloc[:0]}))

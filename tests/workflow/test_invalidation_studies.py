@@ -77,6 +77,9 @@ EDITS = {
         "augmentation": (None, swap("brightness: 0.2", "brightness: 0.3"), {"train": "/preprocessing/"}),
         "swapped methods": (None, swap("input-variance: {<<: *none, weights: inverse-input-variance}", "input-variance: {<<: *none, weights: inverse-update-variance}", "update-variance: {<<: *none, weights: inverse-update-variance}", "update-variance: {<<: *none, weights: inverse-input-variance}"), {"train": "/(input|update)-variance/"}),
         "a measure of rounds": ("src/fedscape/tables/measures/rise.py", more_code, {"claims": ALL, "table": ALL}),
+        "unequal work": (None, swap("{uniform: [1, 19]}", "{uniform: [1, 18]}"), {"train": "/unequal/"}),
+        "a partition": (None, swap("iid:    {scheme: iid, clients: 10}", "iid:    {scheme: iid, clients: 9}"), {"partition": "/iid/"}),
+        "a measure of drift": ("src/fedscape/tables/measures/client_drift.py", more_code, {"claims": ALL, "table": ALL}),
         "the methods of a figure": (None, swap("[none, input-variance, update-variance, preprocessing, pruning]", "[none, pruning]"), {"figures": "/loss[.]"}),
     },
 }  # fmt: skip

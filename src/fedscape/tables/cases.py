@@ -10,7 +10,7 @@ import pandas as pd
 from fedscape.columns import DIVERGED, NAMES
 from fedscape.plugins import load
 from fedscape.tables.choice import chosen
-from fedscape.tables.course import course, has_learned
+from fedscape.tables.course import has_learned
 from fedscape.tables.read import joined, run_paths
 
 # Words that stand in a value's place.
@@ -61,8 +61,10 @@ def measured(
     needed = runs[runs["run"].isin(case["needs"])]
     if needed["diverged"].astype(bool).any():
         return Measured(DIVERGED)
-    if learned and not all(has_learned(one) for one in _courses(frames["rounds"], case["runs"])):
-        return Measured(LEARNED_NOTHING)
+    if learned:
+        rounds = frames["rounds"]
+        if not all(has_learned(rounds[rounds["run"] == run]) for run in case["runs"]):
+            return Measured(LEARNED_NOTHING)
     plugin = load("tables.measures", measure["kind"])
     settings = plugin.Settings(**{key: value for key, value in measure.items() if key != "kind"})
     rows = _narrowed(frames, name, case)
@@ -72,11 +74,6 @@ def measured(
     return Measured(
         found, plugin.standard_error(rows, settings) if hasattr(plugin, "standard_error") else math.nan
     )
-
-
-def _courses(rounds: pd.DataFrame, runs: Sequence[str]) -> list[pd.Series]:
-    """The training loss of each run by its rounds."""
-    return [course(rounds[rounds["run"] == run], "train_loss") for run in runs]
 
 
 def _with_best_points(runs: pd.DataFrame, case: Mapping, column: str) -> dict:

@@ -1,20 +1,22 @@
 """Whether methods come in the same order under two circumstances, such as two starts: Kendall's tau.
 
-1: the same order; 0: no relation; -1: the reverse. With ties it is tau-b (Kendall, The Treatment of Ties in
-Ranking Problems, 1945). Runs of several data sets, models, ... are compared among their like, and the taus
-averaged.
+1: the same order; 0: no relation; -1: the reverse. Noise reorders methods that are as good as each other,
+which pulls tau towards 0, so pairs of methods that are within `tie` under either circumstance are left out.
+Runs of several data sets, models, ... are compared among their like, and the taus averaged.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
-from fedscape.tables.ranks import agreement
+from fedscape.tables.ends import ends
+from fedscape.tables.ranks import ordered_agreement
 from fedscape.tables.seeds import by_seed, settings_beside, with_methods
 
-SOURCES = ("runs",)
+SOURCES = ("runs", "rounds")
 SEVERAL = True  # runs of one seed make one value
 
 
@@ -31,14 +33,25 @@ class Settings:
         "test_loss",
         "test_accuracy",
         "best_test_accuracy",
-    ] = "test_accuracy"  # of the last round's global model, mean over seeds
+    ] = "test_accuracy"  # of the global model; of several seeds the mean
+    rounds: Literal["last", "last-fifth"] = "last"  # which of them; of the last fifth the mean
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
     choose: Literal["validation_accuracy", "validation_loss"] | None = None
+    tie: float = 0.0  # pairs of methods this close or closer, under either circumstance, are left out
+    fewest: int = 1  # pairs that must be left; 10 are those of five methods
+
+    def __post_init__(self):
+        if self.column == "best_test_accuracy" and self.rounds != "last":
+            raise ValueError("rounds must be last with column best_test_accuracy, which is of one round")
+        if not 0 <= self.tie < math.inf:
+            raise ValueError(f"tie must be >= 0 and finite, got {self.tie}")
+        if self.fewest < 1:
+            raise ValueError(f"fewest must be >= 1, got {self.fewest}")
 
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
-    """Mean of the taus; NaN if a run was not measured, or there are not two orders to compare."""
-    runs = with_methods(frames["runs"])
+    """Mean of the taus; NaN if a run was not measured, there are not two orders, or too few pairs."""
+    runs = with_methods(ends(frames, settings.column, settings.rounds))
     beside = settings_beside(runs, settings.between, "method")
     keys = [*beside, "method", settings.between]
     means = by_seed(runs, settings.column, keys).mean(axis=1, skipna=False)
@@ -46,5 +59,7 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     if orders.shape[1] != 2:
         return float("nan")
     groups = orders.groupby(beside) if beside else [(None, orders)]
-    found = [agreement(one.iloc[:, 0].to_numpy(), one.iloc[:, 1].to_numpy()) for _, one in groups]
+    found = [
+        ordered_agreement(*one.to_numpy(dtype=float).T, settings.tie, settings.fewest) for _, one in groups
+    ]
     return sum(found) / len(found) if found else float("nan")

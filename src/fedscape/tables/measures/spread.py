@@ -11,9 +11,10 @@ from typing import Literal
 
 import pandas as pd
 
+from fedscape.tables.ends import ends
 from fedscape.tables.seeds import by_seed, settings_beside, with_methods
 
-SOURCES = ("runs",)
+SOURCES = ("runs", "rounds")
 SEVERAL = True  # runs of one seed make one value
 
 
@@ -30,15 +31,20 @@ class Settings:
         "test_loss",
         "test_accuracy",
         "best_test_accuracy",
-    ] = "test_accuracy"  # of the last round's global model, mean over seeds
+    ] = "test_accuracy"  # of the global model; of several seeds the mean
+    rounds: Literal["last", "last-fifth"] = "last"  # which of them; of the last fifth the mean
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
     choose: Literal["validation_accuracy", "validation_loss"] | None = None
     minus: str | None = None  # of two, the one whose mean is subtracted from the other's, whichever is higher
 
+    def __post_init__(self):
+        if self.column == "best_test_accuracy" and self.rounds != "last":
+            raise ValueError("rounds must be last with column best_test_accuracy, which is of one round")
+
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean of the spreads; NaN if a run was not measured, or has none to be compared with."""
-    runs = with_methods(frames["runs"])
+    runs = with_methods(ends(frames, settings.column, settings.rounds))
     beside = settings_beside(runs, settings.across)
     means = by_seed(runs, settings.column, [*beside, settings.across]).mean(axis=1, skipna=False)
     groups = means.groupby(beside) if beside else means.groupby(lambda _: 0)
