@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedscape.data.storage import IMAGE, Dataset
+from fedscape.models.on_disk import OnDisk, copied_or_left
 from fedscape.streams import stream
 
 IMAGES = 1 + IMAGE
@@ -58,7 +59,7 @@ class EvaluationSet:
     shown, for random crops.
     """
 
-    inputs: Tensor
+    inputs: Tensor | OnDisk
     labels: Tensor
     mean: Tensor
     std: Tensor
@@ -73,11 +74,11 @@ class EvaluationSet:
         indices: np.ndarray,
         device: str | torch.device,
     ) -> "EvaluationSet":
-        """Samples `indices` of one split of a data set, copied to the device."""
+        """Samples `indices` of one split, on the device; where they would fill it they stay on disk."""
         inputs = dataset.train_inputs if split == "train" else dataset.test_inputs
         labels = dataset.train_labels if split == "train" else dataset.test_labels
         return cls(
-            inputs=torch.from_numpy(np.array(inputs[indices])).to(device),
+            inputs=copied_or_left(inputs, indices, torch.device(device)),
             labels=torch.from_numpy(np.asarray(labels[indices], dtype=np.int64)).to(device),
             mean=torch.tensor(dataset.mean, device=device),
             std=torch.tensor(dataset.std, device=device),
