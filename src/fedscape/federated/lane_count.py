@@ -20,7 +20,7 @@ def lane_count(training: Training, data: EvaluationSet, participants: int) -> in
         return min(training.lanes, participants)
     if data.inputs.ndim != IMAGES:
         return 1  # a transformer's matrix products are large, and nothing has been measured
-    _, height, width = data.shape
+    height, width = data.inputs.shape[-2:]
     if data.inputs.device.type == "cuda":
         lanes = min(GPU_LANES, max(1, GPU_PIXELS // (training.batch_size * height * width)))
     else:
