@@ -24,7 +24,7 @@ rule train:
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 480 * attempt,
+        runtime=lambda wildcards, attempt: 480 * attempt * longer(wildcards),
     params:
         settings=tracked("train"),
     script:
