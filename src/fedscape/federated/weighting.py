@@ -27,7 +27,7 @@ INPUT_VARIANCE, UPDATE_VARIANCE = "inverse-input-variance", "inverse-update-vari
 
 VARIANCE_FLOOR = 1e-12
 """Keeps the weight of a client without any variance finite; far below a variance that is not zero."""
-PIXELS_AT_ONCE = 2**22  # of each channel that are widened from uint8 to int64, so that memory stays flat
+PIXELS_AT_ONCE = 2**20  # of each channel that are widened from uint8 to int64, so that memory stays flat
 
 
 def weight(kind: str, samples: int, variance: float | None = None) -> float:

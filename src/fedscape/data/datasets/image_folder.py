@@ -138,14 +138,22 @@ def _drawn(folders: Sequence[Path], count: int, seed: int, where: str) -> list[P
 def _images(files: Sequence[Path], settings: Settings, name: str) -> Inputs:
     size = settings.stored
     together = min(BLOCK, max(1, BLOCK_BYTES // (3 * size * size)))
-    change = _squeezed if settings.shorter_side is None else _middle
 
     def blocks() -> Iterator[np.ndarray]:
         for start in range(0, len(files), together):
-            images = [change(_decode(path, name), size, path) for path in files[start : start + together]]
-            yield np.stack([np.asarray(image) for image in images]).transpose(0, 3, 1, 2)
+            yield np.stack([_square(path, settings, name) for path in files[start : start + together]])
 
     return Inputs(len(files), (3, size, size), blocks)
+
+
+def _square(path: Path, settings: Settings, name: str) -> np.ndarray:
+    """One image as it is stored: uint8 [3, stored, stored]."""
+    image, size = _decode(path, name), settings.stored
+    if settings.shorter_side is not None:
+        image = _middle(image, size, path)
+    elif image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BOX)
+    return np.asarray(image).transpose(2, 0, 1)
 
 
 def _decode(path: Path, name: str) -> Image.Image:
@@ -160,11 +168,6 @@ def _decode(path: Path, name: str) -> Image.Image:
     except Exception as error:  # Pillow's decoders raise whatever they stumble over
         reason = " ".join(str(error).split())
         raise FedscapeError(f"{name}: cannot read image {path} ({reason}); replace or remove it") from error
-
-
-def _squeezed(image: Image.Image, size: int, _: Path) -> Image.Image:
-    """The whole image as a square."""
-    return image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BOX)
 
 
 def _middle(image: Image.Image, size: int, path: Path) -> Image.Image:
