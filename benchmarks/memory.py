@@ -1,7 +1,7 @@
 """Largest memory of the jobs that the studies send, on data sets of the real size: rows of config/costs.csv.
 
 A process of its own does what a job does with arrays that have holes (`stand_in.py`): it opens all samples,
-then trains two clients for two steps by every algorithm (`train`), evaluates two batches (`evaluation`: what
+then trains two clients for a step by every algorithm (`train`), evaluates two batches (`evaluation`: what
 planes, surfaces, paths and barriers do) or computes a Hessian product with eight batches (`product`). What
 comes after is more of the same. Counted is the process's own memory, libraries included, on a CPU; a job on a
 GPU has less of the network there and more of CUDA, which has not been measured.
@@ -45,7 +45,7 @@ from fedscape.study.jobs import jobs_of
 from fedscape.study.training import training_from
 
 SAMPLES = {"train": 250_000, "test": 10_000}  # of a data set that must be prepared: ImageNet-200 has as many
-STEPS, EVALUATED, KEPT = 2, 2, 8  # batches
+STEPS, EVALUATED, KEPT = 1, 2, 8  # batches
 CLIENTS = 2
 KINDS = {  # of work, by rule
     "train": "train",
