@@ -13,8 +13,8 @@ sys.path.insert(0, SOURCE)
 # Scripts run in processes of their own and import the library of this clone, whichever is installed.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")])))
 
+from fedscape.command import asked
 from fedscape.command.prices import read_prices
-from fedscape.command.times import multiple
 from fedscape.errors import FedscapeError
 from fedscape.study import paths
 from fedscape.study.campaign import Campaign, missing_file, read_campaign
@@ -148,10 +148,10 @@ def prices():
     return or_exit(read_prices)
 
 
-def longer(wildcards):
-    """How many times the usual time a run asks for."""
+def times(function, wildcards):
+    """How many times the usual time (`asked.longer`) or memory (`asked.roomier`) a run asks for."""
     try:
-        return multiple(study_of(wildcards), dict(wildcards.items()), prices())
+        return function(study_of(wildcards), dict(wildcards.items()), prices())
     except KeyError:  # the params say what the study does not hold
         return 1
 

@@ -1,4 +1,4 @@
-"""What time a run asks a cluster for: enough for its three attempts together, from what it computes."""
+"""What a run asks a cluster for: time for its three attempts together, and memory, by what it computes."""
 
 import json
 import shutil
@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from command_files import ROOT
 
+from fedscape.command.asked import ASKED, CORES, ROOM, longer, roomier
 from fedscape.command.prices import CPU, Prices, read_prices
-from fedscape.command.times import ASKED, CORES, multiple
 from fedscape.command.work import work_of
 from fedscape.study.campaign import read_study
 from fedscape.study.files import read_yaml
@@ -41,7 +41,7 @@ def test_three_attempts_are_long_enough_for_every_run(here):
         for job in [job for job in jobs_of(study) if job.rule == "train"]:
             seconds = prices.seconds("train", work_of(study, job), CPU)
             if seconds is not None:
-                times = multiple(study, job.wildcards, prices)
+                times = longer(study, job.wildcards, prices)
                 assert (times - 1) * ASKED < max(seconds / CORES, 1) <= times * ASKED
                 assert times == 1 or job.wildcards["dataset"] == "imagenet-200"
                 if job.wildcards["method"] in ("fedavg-224", "gradaug-224"):
@@ -54,5 +54,15 @@ def test_what_was_measured_on_a_gpu_counts_before_what_is_assumed(here):
     work = work_of(study, job)
     on_gpu = {(kind, work.model, work.shape, "a GPU"): 1e-3 for kind in ("step", "evaluation")}
     prices = replace(committed, values={**committed.values, **on_gpu})
-    assert multiple(study, job.wildcards, prices) == -(-prices.seconds("train", work, "a GPU") // ASKED)
-    assert multiple(study, job.wildcards, Prices({}, 0, ())) == 1
+    assert longer(study, job.wildcards, prices) == -(-prices.seconds("train", work, "a GPU") // ASKED)
+    assert longer(study, job.wildcards, Prices({}, 0, ())) == 1
+
+
+def test_a_run_asks_for_the_memory_that_was_measured(here):
+    study = paper("layerwise")
+    job = next(job for job in jobs_of(study) if job.rule == "train")
+    work = work_of(study, job)
+    for taken, times in ((0.5 * ROOM, 1), (ROOM, 1), (1.3 * ROOM, 2)):
+        prices = Prices({("train-memory", work.model, work.shape, CPU): taken}, 0, ())
+        assert roomier(study, job.wildcards, prices) == times
+    assert roomier(study, job.wildcards, Prices({}, 0, ())) == 1
