@@ -1,5 +1,6 @@
 """What the rules share: which study a job belongs to, which files it takes, which settings reach it."""
 
+import functools
 import gc
 import os
 import re
@@ -12,6 +13,8 @@ sys.path.insert(0, SOURCE)
 # Scripts run in processes of their own and import the library of this clone, whichever is installed.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")])))
 
+from fedscape.command import asked
+from fedscape.command.prices import read_prices
 from fedscape.errors import FedscapeError
 from fedscape.study import paths
 from fedscape.study.campaign import Campaign, missing_file, read_campaign
@@ -147,6 +150,20 @@ def whose_starts(trained):
             found.append(f"{name}(?=/{scale}/initial/[^/]+/[^/]+/(?:{'|'.join(inits)})/)")
     those = "|".join(found) or "(?!)"  # which matches nothing
     return those if trained else f"(?!{those})(?:{STUDIES})"
+
+
+@functools.cache
+def prices():
+    """What work costs, read once."""
+    return or_exit(read_prices)
+
+
+def times(function, wildcards):
+    """How many times the usual time (`asked.longer`) or memory (`asked.roomier`) a run asks for."""
+    try:
+        return function(study_of(wildcards), dict(wildcards.items()), prices())
+    except KeyError:  # the params say what the study does not hold
+        return 1
 
 
 @gently

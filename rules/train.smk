@@ -23,8 +23,8 @@ rule train:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 480 * attempt,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt * times(asked.roomier, wildcards),
+        runtime=lambda wildcards, attempt: 480 * attempt * times(asked.longer, wildcards),
     params:
         settings=tracked("train"),
     script:

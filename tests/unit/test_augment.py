@@ -25,9 +25,9 @@ def some(shape, samples: int = SAMPLES):
     return torch.from_numpy(np.random.default_rng(1).random((samples, *shape), dtype=np.float32))
 
 
-def drawn_for(settings, samples: int = SAMPLES, key: int = 0):
+def drawn_for(settings, samples: int = SAMPLES, key: int = 0, size=(8, 8)):
     """What `draw` makes, as tensors."""
-    drawn = draw(settings, stream(0, "augmentation", key), samples)
+    drawn = draw(settings, stream(0, "augmentation", key), samples, size)
     return {name: torch.from_numpy(values) for name, values in drawn.items()}
 
 
@@ -146,14 +146,14 @@ def test_images_do_not_depend_on_their_neighbours():
 
 def test_nothing_switched_on_draws_nothing_and_changes_nothing():
     generator, images = stream(0, "augmentation"), some((3, 8, 8))
-    assert draw(Augmentation(fill="reflect", normalise="client"), generator, SAMPLES) == {}
+    assert draw(Augmentation(fill="reflect", normalise="client"), generator, SAMPLES, (8, 8)) == {}
     assert generator.random() == stream(0, "augmentation").random()
     torch.testing.assert_close(augment(images, {}, Augmentation()), images, **EXACT)
 
 
 @given(st.integers(1, 40), st.integers(0, 40))
 def test_the_first_samples_of_a_longer_batch_are_drawn_alike(samples, more):
-    few, many = (draw(ALL, stream(7, "augmentation"), count) for count in (samples, samples + more))
+    few, many = (draw(ALL, stream(7, "augmentation"), count, (8, 8)) for count in (samples, samples + more))
     for name, values in few.items():
         np.testing.assert_array_equal(values, many[name][:samples])
 

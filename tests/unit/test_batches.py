@@ -13,9 +13,18 @@ from fedscape.federated.algorithms import fedavg, mixup
 from fedscape.federated.batches import POSITIONS, Feed, Work, batch, client_task, stacked_batch
 from fedscape.federated.rule import Rule
 from fedscape.models.evaluate import normalise
-from fedscape.study.training import Augmentation, Epochs
+from fedscape.study.training import Augmentation, Epochs, ResizedCrop
 
-EVERYTHING = Augmentation(crop=2, flip=0.5, rotation=20.0, scale=0.2, brightness=0.1, resize=6)
+EVERYTHING = Augmentation(
+    resized_crop=ResizedCrop(),
+    crop=2,
+    flip=0.5,
+    rotation=20.0,
+    scale=0.2,
+    brightness=0.1,
+    resize=6,
+    colour=0.4,
+)
 FEDAVG, MIXUP = Rule(fedavg, fedavg.Settings()), Rule(mixup, mixup.Settings(gamma=1.0))
 
 

@@ -4,11 +4,13 @@ import csv
 import json
 
 import pytest
-from command_files import RUN, job_of, repository, tiny
+from command_files import ROOT, RUN, job_of, repository, tiny
 
 from fedscape.cli import main
-from fedscape.command.prices import COLUMNS, CPU, read_prices
+from fedscape.command.prices import COLUMNS, CPU, HELD, read_prices
 from fedscape.command.work import NUMBER, Work, input_shape, model_label, work_of
+from fedscape.study.campaign import read_study
+from fedscape.study.files import read_yaml
 from fedscape.study.jobs import Job, jobs_of, levels
 
 PRICES = [
@@ -17,6 +19,8 @@ PRICES = [
     ("parameters", "convnet", "1x8x8", CPU, 100),
     ("method", "moon", "", CPU, 2.0),
     ("job", "train", "", CPU, 5.0),
+    ("train-memory", "convnet", "1x8x8", CPU, 2e9),
+    ("evaluation-memory", "convnet", "1x8x8", CPU, 1e9),
 ]
 
 
@@ -56,6 +60,30 @@ def test_hours_are_work_times_price(here):
     assert prices.bytes(work, NUMBER) == 3 * 100 * 4
     assert prices.seconds("train", Work("resnet20", "1x8x8", steps=1), CPU) is None
     assert prices.seconds("train", work, "a GPU") is None and prices.devices() == []
+
+
+def test_memory_is_that_of_the_largest_job(here, capsys):
+    prices = read_prices()
+    work = Work("convnet", "1x8x8")
+    assert prices.memory("train", work, NUMBER) == prices.memory("pretrain", work, NUMBER) == 2e9
+    assert prices.memory("plane", work, NUMBER) == 1e9 + HELD * 100 * NUMBER
+    assert prices.memory("hessian", work, NUMBER) is None
+    assert prices.memory("train", Work("resnet20", "1x8x8"), NUMBER) is None
+    assert main(["cost", "tiny", "--config", "scale=smoke"]) == 0
+    shown = {line.split()[0]: line.split()[-2] for line in capsys.readouterr().out.splitlines() if line}
+    assert (shown["train"], shown["plane"], shown["drift"], shown["all"]) == ("2.0", "1.0", "-", "2.0")
+    assert main(["cost", "tiny", "--config", "scale=paper"]) == 0
+    shown = {line.split()[0]: line.split()[-2] for line in capsys.readouterr().out.splitlines() if line}
+    assert shown["train"] == shown["all"] == "unknown"
+
+
+def test_the_memory_of_a_run_is_known_before_its_data_set_is_prepared(here):
+    study = read_study(
+        ROOT, {**read_yaml(ROOT / "config/config.yaml"), "study": "fedalign", "scale": "paper"}
+    )
+    job = next(job for job in jobs_of(study) if job.wildcards.get("method") == "gradaug-224")
+    work = work_of(study, job)
+    assert "imagenet-200" in work.unknown and work.shape == "3x224x224" and work.model.startswith("resnet")
 
 
 def test_runs_of_this_clone_come_before_the_table(here):

@@ -29,7 +29,7 @@ def image_set(samples: int = 50) -> EvaluationSet:
 
 @pytest.mark.parametrize("images_at_once", [3, 1000])
 def test_input_variance_is_numpys_of_the_normalised_images(images_at_once, monkeypatch):
-    monkeypatch.setattr(weighting, "IMAGES_AT_ONCE", images_at_once)
+    monkeypatch.setattr(weighting, "PIXELS_AT_ONCE", images_at_once * SHAPE[1] * SHAPE[2])
     data = image_set()
     normalised = normalise(data.inputs.double(), data.mean.double(), data.std.double()).numpy()
     wanted = [normalised[positions].var(axis=0, ddof=1).mean() for positions in CLIENTS]

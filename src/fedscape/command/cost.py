@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fedscape.command.found import all_rows, numbers
 from fedscape.command.place import enter_repository, settings
-from fedscape.command.prices import CPU, TABLE, Prices, read_prices
+from fedscape.command.prices import CPU, MEMORY, TABLE, Prices, read_prices
 from fedscape.command.work import NUMBER, Work, work_of
 from fedscape.errors import printable
 from fedscape.study.campaign import read_study
@@ -56,6 +56,15 @@ class Line:
     gpu: Sum
     disk: Sum  # bytes
     took: Sum  # seconds on the clock of those that were measured
+    memory: tuple[float | None, ...]  # bytes that each takes at most; none of rules that are not measured
+
+    @property
+    def largest(self) -> str:
+        """In a table, the memory of the largest job; `+` says that some are not known."""
+        known = [one for one in self.memory if one is not None]
+        if not known:
+            return "unknown" if self.memory else "-"
+        return f"{max(known) / GIGABYTE:,.1f}{'+' * (None in self.memory)}"
 
 
 def cost(study: str | None, changes: Sequence[str], configfiles: Sequence[str]) -> int:
@@ -90,6 +99,7 @@ def _line(
         Sum.of(prices.seconds(rule, work, gpu) if gpu else None for work in members) if on_gpu else Sum(),
         Sum.of(prices.bytes(work, NUMBER) for work in members),
         took,
+        tuple(prices.memory(rule, work, NUMBER) for work in members) if rule in MEMORY else (),
     )
 
 
@@ -99,12 +109,13 @@ def _table(study: Study, jobs: Sequence[Job], lines: Sequence[Line]) -> Iterator
     least, most = (deep * seconds / 60 for seconds in LATENCY)
     yield f"{study.name} at {study.scale}: {len(jobs)} jobs, {sent} of them for a queue, in {deep} levels;"
     yield f"on a cluster each level waits {LATENCY[0]} to {LATENCY[1]} s more: {least:.0f} to {most:.0f} min"
-    yield f"{'':<14}{'jobs':>7}{'CPU hours':>12}{'GPU hours':>12}{'disk, GB':>12}{'took, hours':>13}"
+    heads = "".join(f"{head:>12}" for head in ("CPU hours", "GPU hours", "disk, GB", "memory, GB"))
+    yield f"{'':<14}{'jobs':>7}{heads}{'took, hours':>13}"
     keys = ("cpu", "gpu", "disk", "took")
     sums = (reduce(add, (getattr(line, key) for line in lines), Sum()) for key in keys)
-    total = Line("all", len(jobs), *sums)
+    total = Line("all", len(jobs), *sums, tuple(one for line in lines for one in line.memory))
     for line in (*lines, total):
-        numbers = (line.cpu.shown(HOUR), line.gpu.shown(HOUR), line.disk.shown(GIGABYTE))
+        numbers = (line.cpu.shown(HOUR), line.gpu.shown(HOUR), line.disk.shown(GIGABYTE), line.largest)
         took = line.took.shown(HOUR) if line.took.known else "-"
         yield (
             f"{line.rule:<14}{line.jobs:>7}" + "".join(f"{number:>12}" for number in numbers) + f"{took:>13}"
@@ -121,6 +132,7 @@ def _notes(
 ) -> Iterator[str]:
     """What the numbers rest on, and what they do not know."""
     yield "CPU hours: of one core. GPU hours: with one GPU a job, in place of the CPU hours, not beside them."
+    yield "Memory: of the largest job, on a CPU; what the rules ask for stands in rules/*.smk."
     if prices.own:
         yield f"Measured on runs of this clone (up to {prices.own} of a network); else {TABLE}."
     yield f"{TABLE}: seconds a sample, measured on {'; '.join(filter(None, prices.sources))}."

@@ -17,8 +17,17 @@ from fedscape.regular import json_object, read_regular
 TABLE = Path("config", "costs.csv")
 COLUMNS = ("kind", "name", "shape", "device", "value", "date", "machine", "how")
 # kind: `step`, `evaluation` (seconds a sample of the network `name`), `parameters` (of it), `method` (seconds
-# of a client rule's step over FedAvg's), `job` (seconds of a rule's job beside these).
-KINDS = ("step", "evaluation", "parameters", "method", "job")
+# of a client rule's step over FedAvg's), `job` (seconds of a rule's job beside these); those in `MEMORY`:
+# bytes of a process, Python and PyTorch included, that does with the network what jobs of these rules do.
+MEMORY = {
+    **dict.fromkeys(("train", "pretrain"), "train-memory"),
+    **dict.fromkeys(("plane", "surface", "surface_part", "path", "barrier"), "evaluation-memory"),
+    "hessian": "product-memory",
+}
+KINDS = ("step", "evaluation", "parameters", "method", "job", *dict.fromkeys(MEMORY.values()))
+HELD = (
+    10  # models that an analysis has in memory at a time, about: those of a plane, its directions, its point
+)
 CPU = "cpu"
 OWN_SECONDS = 30  # of a run; a shorter one measures how PyTorch warms up
 RUNS = "*/*/runs/*/*/*/*/*/seed*/run.json"
@@ -50,15 +59,27 @@ class Prices:
         """Bytes of the models that a job leaves, `number` a weight; None if the network's size is unknown."""
         if not work.vectors:
             return 0.0
-        sizes = [
-            value for (kind, name, shape, _), value in self.values.items()
-            if (kind, name, shape) == ("parameters", work.model, work.shape)
-        ]  # fmt: skip
-        return work.vectors * sizes[0] * number if sizes else None
+        parameters = self._parameters(work)
+        return None if parameters is None else work.vectors * parameters * number
+
+    def memory(self, rule: str, work: Work, number: int) -> float | None:
+        """Bytes of main memory that a job takes at most, `number` a weight; None if nothing says so."""
+        taken = self.values.get((MEMORY.get(rule, ""), work.model, work.shape, CPU))
+        if taken is None or MEMORY[rule] == "train-memory":
+            return taken
+        return taken + HELD * number * (self._parameters(work) or 0)
 
     def devices(self) -> list[str]:
         """Devices other than the CPU on which steps were measured."""
         return sorted({device for kind, _, _, device in self.values if kind == "step"} - {CPU})
+
+    def _parameters(self, work: Work) -> float | None:
+        """Weights of the network that a job is about."""
+        sizes = (
+            value for (kind, name, shape, _), value in self.values.items()
+            if (kind, name, shape) == ("parameters", work.model, work.shape)
+        )  # fmt: skip
+        return next(sizes, None)
 
     def _factor(self, work: Work) -> float:
         return self.values.get(("method", work.method, "", CPU), 1.0)

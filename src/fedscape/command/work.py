@@ -67,13 +67,13 @@ def input_shape(study: Study, dataset: str) -> tuple[int, ...] | None:
 
 def work_of(study: Study, job: Job) -> Work:
     """What a job of the study computes."""
-    measured = {"train": _train, **dict.fromkeys(STARTS, _initial), **dict.fromkeys(_SECTIONS, _analysis)}
+    measured = {"train": _train, **dict.fromkeys(STARTS, _initial), **dict.fromkeys(SECTIONS, _analysis)}
     if job.rule not in measured:
         return Work()
     try:
         return measured[job.rule](study, job)
     except _Unknown as reason:
-        return Work(unknown=str(reason))
+        return replace(_named(study, job), unknown=str(reason))
 
 
 class _Unknown(Exception):
@@ -110,7 +110,7 @@ def _initial(study: Study, job: Job) -> Work:
 
 
 def _analysis(study: Study, job: Job) -> Work:
-    section, name, group = _SECTIONS[job.rule], job.wildcards["name"], job.wildcards["group"]
+    section, name, group = SECTIONS[job.rule], job.wildcards["name"], job.wildcards["group"]
     entry, runs = getattr(study, section)[name], paths.analysed_runs(study, section, name, group)
     settings, samples = entry.settings, _samples(study, runs[0].dataset)
     used = min(settings.get("samples") or samples["train"], samples["train"])
@@ -149,7 +149,7 @@ def _products(study: Study, settings: Mapping, runs: Iterable[Run]) -> int:
     return len(list(runs)) * len(settings["rounds"]) * models * max(products, PRODUCTS)
 
 
-_SECTIONS = {
+SECTIONS = {
     "plane": "planes",
     "surface": "planes",
     "surface_part": "planes",
@@ -166,6 +166,12 @@ def _run(job: Job) -> Run:
 
 def _about(study: Study, run: Run) -> Work:
     return Work(model=model_label(study.models[run.model]), shape=_shape(study, run.dataset))
+
+
+def _named(study: Study, job: Job) -> Work:
+    """Network and shape of a run whose data set must be prepared before anyone knows how large it is."""
+    known = job.rule == "train" and input_shape(study, job.wildcards["dataset"])
+    return _about(study, _run(job)) if known else Work()
 
 
 def _shape(study: Study, dataset: str) -> str:

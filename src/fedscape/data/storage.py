@@ -61,6 +61,7 @@ class Raw:
     test_inputs: Inputs
     test_labels: np.ndarray  # [M], or [M, T]
     train_clients: np.ndarray | None = None  # [N] number of the natural client of each train sample
+    border: int = 0  # pixels at each side of the images that only random crops see
     sources: dict[str, str] = field(default_factory=dict)  # file -> md5 (hexadecimal)
 
 
@@ -71,10 +72,11 @@ class Dataset:
     name: str
     kind: str
     classes: tuple[str, ...]
-    shape: tuple[int, ...]  # (C, H, W) of an image, (T,) of a sequence
+    shape: tuple[int, ...]  # (C, H, W) of an image as networks are shown it, (T,) of a sequence
+    border: int  # pixels at each side of a stored image that only random crops see
     mean: tuple[float, ...]  # per channel, of the train images scaled to [0, 1]; empty for sequences
     std: tuple[float, ...]  # likewise
-    train_inputs: np.ndarray  # memory map [N, *shape], uint8 images or int32 tokens
+    train_inputs: np.ndarray  # memory map [N, *shape], uint8 images with their border, or int32 tokens
     train_labels: np.ndarray  # int64 [N] or [N, T]
     train_clients: np.ndarray  # int32 [N], or [0] where the set has no natural clients
     test_inputs: np.ndarray  # memory map [M, *shape]
@@ -109,7 +111,8 @@ def write_dataset(folder: str | Path, name: str, kind: str, raw: Raw, settings: 
         "kind": kind,
         "settings": settings or {},
         "classes": list(raw.classes),
-        "shape": list(raw.train_inputs.shape),
+        "shape": _bordered(raw.train_inputs.shape, -raw.border),
+        "border": raw.border,
         "train": raw.train_inputs.count,
         "test": raw.test_inputs.count,
         "natural_clients": len(np.unique(clients)),
@@ -129,16 +132,17 @@ def open_dataset(folder: str | Path) -> Dataset:
         raise FedscapeError(f"{description}: not found, so {folder} holds no whole prepared data set")
     recorded = read_json(description)
     with reading(description, "description of a data set", PREPARE):
-        shape = tuple(recorded["shape"])
+        shape, border = tuple(recorded["shape"]), recorded["border"]
+        stored = tuple(_bordered(shape, border))
         train, test = recorded["train"], recorded["test"]
         clients = train if recorded["natural_clients"] else 0
         positions = () if len(shape) == IMAGE else shape
         files = {name: (file["bytes"], file["crc32"]) for name, file in recorded["files"].items()}
         wanted = {
-            "train_inputs": (_dtype(shape), (train, *shape)),
+            "train_inputs": (_dtype(shape), (train, *stored)),
             "train_labels": (np.int64, (train, *positions)),
             "train_clients": (np.int32, (clients,)),
-            "test_inputs": (_dtype(shape), (test, *shape)),
+            "test_inputs": (_dtype(shape), (test, *stored)),
             "test_labels": (np.int64, (test, *positions)),
         }
         arrays = {}
@@ -150,6 +154,7 @@ def open_dataset(folder: str | Path) -> Dataset:
             kind=recorded["kind"],
             classes=tuple(recorded["classes"]),
             shape=shape,
+            border=border,
             mean=tuple(map(float, recorded["mean"])),
             std=tuple(map(float, recorded["std"])),
             **arrays,
@@ -195,6 +200,11 @@ def _check(name: str, raw: Raw) -> None:
         raise ValueError(
             f"data set {name}: {raw.train_inputs.count} samples but {len(raw.train_clients)} clients"
         )
+
+
+def _bordered(shape: tuple[int, ...], border: int) -> list[int]:
+    """The shape of an image with so many pixels more at each side; a sequence has no border."""
+    return [*shape[:1], *(side + 2 * border for side in shape[1:])]
 
 
 def _dtype(shape: tuple[int, ...]) -> type:

@@ -1,9 +1,10 @@
 """Random changes of training images, a whole batch at a time on the device that trains.
 
 What is random comes from the host, so that a CPU and a GPU see the same images: `draw` makes a few numbers
-for each sample, `augment` applies them before normalisation, in the order resize, crop, flip, rotation and
-zoom, brightness. Each part does what torchvision's transform of its kind does to a single image, but for the
-last: here an amount is added to all values, where ColorJitter multiplies them by a factor.
+for each sample, `augment` applies them before normalisation, in the order resized crop, resize, crop, flip,
+rotation and zoom, brightness, colour. Each part does what torchvision's transform of its kind does to a
+single image, but for brightness: there an amount is added to all values. ColorJitter, which multiplies them
+by a factor, is `colour`.
 """
 
 import math
@@ -16,6 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from fedscape.errors import FedscapeError
+from fedscape.federated.colour import jittered, jitters
+from fedscape.federated.resized_crop import ResizedCrop, boxes, resized
 
 PARTS = ("crop_y", "crop_x", "flip", "rotation", "scale", "brightness")
 """Random numbers of a sample. Each is drawn whether it is used or not, so none depends on other settings."""
@@ -26,6 +29,7 @@ PADDING = {"zero": "constant", "reflect": "reflect"}
 class Augmentation(Protocol):
     """What may change in an image; `study.training.Augmentation` explains each."""
 
+    resized_crop: ResizedCrop | None
     resize: int | None
     crop: int
     fill: str
@@ -33,15 +37,41 @@ class Augmentation(Protocol):
     rotation: float
     scale: float
     brightness: float
+    colour: float
 
 
-def draw(settings: Augmentation, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
-    """The random numbers of `samples` images, [samples] each, of those parts that are switched on.
+def draw(
+    settings: Augmentation, generator: np.random.Generator, samples: int, size: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """The random numbers of `samples` images, [samples, ...] each, of those parts that are switched on.
 
-    crop_y, crop_x: int64, where the window lies in the padded image, in pixels. flip: bool. rotation:
-    float32, degrees counter-clockwise. scale: float32, zoom factor. brightness: float32, the amount added.
-    The first images of a longer batch are handed the same numbers.
+    size: height and width of the images that `augment` is given. The first images of a longer batch are
+    handed the same numbers.
+
+    box: as `resized_crop.boxes` says. crop_y, crop_x: int64, where the window lies in the padded image, in
+    pixels. flip: bool. rotation: float32, degrees counter-clockwise. scale: float32, zoom factor. brightness:
+    float32, the amount added. colour, colour_order: as `colour.jitters` says.
     """
+    return {**_drawn_apart(settings, generator, samples, size), **_drawn(settings, generator, samples)}
+
+
+def _drawn_apart(
+    settings: Augmentation, generator: np.random.Generator, samples: int, size: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """Parts that draw more than a number each, from streams of their own."""
+    drawn: dict[str, np.ndarray] = {}
+    if settings.resized_crop is None and not settings.colour:
+        return drawn
+    for_boxes, for_colour = generator.spawn(2)  # which leaves the generator's own numbers as they are
+    if settings.resized_crop is not None:
+        drawn["box"] = boxes(settings.resized_crop, for_boxes, samples, size)
+    if settings.colour:
+        drawn |= jitters(settings.colour, for_colour, samples)
+    return drawn
+
+
+def _drawn(settings: Augmentation, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
+    """`PARTS`."""
     wanted = _switched_on(settings)
     if not wanted:
         return {}
@@ -59,12 +89,17 @@ def draw(settings: Augmentation, generator: np.random.Generator, samples: int) -
     return {part: drawn[part] for part in wanted}
 
 
-def augment(images: Tensor, drawn: Mapping[str, Tensor], settings: Augmentation) -> Tensor:
+def augment(
+    images: Tensor, drawn: Mapping[str, Tensor], settings: Augmentation, size: tuple[int, int] | None = None
+) -> Tensor:
     """The images changed as `drawn` says; the arguments stay as they are.
 
     images: float32 [n, C, H, W] from 0 to 1, and so is what comes back. drawn: what `draw` made for them, on
-    their device. Raises FedscapeError where images are too small to be mirrored in the padding.
+    their device. size: height and width of what comes back, where a resized crop makes that another than the
+    images'. Raises FedscapeError where images are too small to be mirrored in the padding.
     """
+    if "box" in drawn:
+        images = resized(images, drawn["box"], size or images.shape[2:])
     if settings.resize is not None:
         images = _through_fewer_pixels(images, settings.resize)
     if "crop_y" in drawn or "flip" in drawn:
@@ -73,12 +108,15 @@ def augment(images: Tensor, drawn: Mapping[str, Tensor], settings: Augmentation)
         images = _turned_and_zoomed(images, drawn)
     if "brightness" in drawn:
         images = (images + drawn["brightness"][:, None, None, None]).clamp(0, 1)
+    if "colour" in drawn:
+        images = jittered(images, drawn["colour"], drawn["colour_order"])
     return images
 
 
 def changes_images(settings: Augmentation) -> bool:
     """Whether any part is switched on."""
-    return settings.resize is not None or bool(_switched_on(settings))
+    apart = settings.resized_crop is not None or bool(settings.colour)
+    return apart or settings.resize is not None or bool(_switched_on(settings))
 
 
 def _switched_on(settings: Augmentation) -> list[str]:

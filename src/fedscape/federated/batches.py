@@ -10,7 +10,7 @@ from torch import Tensor
 from fedscape.errors import FedscapeError
 from fedscape.federated.augment import augment, changes_images, draw
 from fedscape.federated.rule import Batch, Rule, Training
-from fedscape.federated.weighting import IMAGES_AT_ONCE, UPDATE_VARIANCE
+from fedscape.federated.weighting import UPDATE_VARIANCE, pieces
 from fedscape.models.evaluate import IMAGES, EvaluationSet, has_batch_statistics
 from fedscape.streams import stream
 
@@ -122,16 +122,19 @@ class Feed:
         """Mean and deviation [C] with which a client's images are normalised."""
         if self.training.augmentation.normalise == "dataset":
             return self.data.mean, self.data.std
-        chosen = torch.from_numpy(positions).to(self.data.inputs.device)
-        sums = torch.zeros(2, self.data.inputs.shape[1], dtype=torch.int64, device=chosen.device)
-        for piece in chosen.split(IMAGES_AT_ONCE):
-            pixels = self.data.inputs[piece].long()
+        channels, height, width = self.data.shape
+        sums = torch.zeros(2, channels, dtype=torch.int64, device=self.data.inputs.device)
+        for pixels in pieces(self.data, positions):
             sums += torch.stack([pixels.sum(dim=(0, 2, 3)), pixels.square().sum(dim=(0, 2, 3))])
-        mean, square = sums.double() / (len(positions) * self.data.inputs[0, 0].numel())
+        mean, square = sums.double() / (len(positions) * height * width)
         deviation = (square - mean.square()).clamp_min(0).sqrt()
         if not bool((deviation > 0).all()):
             raise FedscapeError("normalise: client needs images that differ; a client's channel is constant")
         return (mean / 255).float(), (deviation / 255).float()
+
+    def draw(self, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
+        """The random numbers of the augmentation of so many samples."""
+        return draw(self.training.augmentation, generator, samples, tuple(self.data.inputs.shape[2:]))
 
     def inputs(self, positions: Tensor, drawn: dict[str, Tensor], mean: Tensor, std: Tensor) -> Tensor:
         """Images float32 [..., C, H, W] at `positions` [...], augmented and normalised; or tokens [..., T].
@@ -141,12 +144,14 @@ class Feed:
         """
         if self.data.inputs.ndim != IMAGES:
             return self.data.inputs[positions].long()
-        images = self.data.inputs[positions] / 255
+        augmentation = self.training.augmentation
+        whole = augmentation.resized_crop is not None
+        images = (self.data.inputs[positions] if whole else self.data.shown(positions)) / 255
         if self._augments:
             flat = {name: values.flatten(0, positions.ndim - 1) for name, values in drawn.items()}
-            shape = images.shape
-            images = augment(images.flatten(0, positions.ndim - 1), flat, self.training.augmentation)
-            images = images.view(shape)
+            size = self.data.shape[1:]
+            images = augment(images.flatten(0, positions.ndim - 1), flat, augmentation, size)
+            images = images.unflatten(0, positions.shape)
         if mean.ndim == 2:
             mean, std = mean[:, None], std[:, None]
         return (images - mean[..., None, None]) / std[..., None, None]
@@ -193,7 +198,7 @@ class Work:
     def _begin_epoch(self) -> None:
         task, device = self.task, self.feed.data.inputs.device
         order = task.positions[task.order.permutation(len(task.positions))][: self.used]
-        drawn = draw(self.feed.training.augmentation, task.augmentation, self.used)
+        drawn = self.feed.draw(task.augmentation, self.used)
         self._samples = _tensors({POSITIONS: order, **drawn}, device)
         sizes = [min(self._batch, self.used - start) for start in range(0, self.used, self._batch)]
         drawn = [self.rule.step_draws(task.draws, size) for size in sizes]

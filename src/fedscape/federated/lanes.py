@@ -134,7 +134,7 @@ class Lanes:
         # As few batches as their size allows, about equal: none of one sample where there are more.
         with frozen_statistics(self.module):
             for chosen in positions.tensor_split(-(-len(positions) // self.training.batch_size)):
-                inputs = prepared(self.feed.data.inputs[chosen], mean, std)
+                inputs = prepared(self.feed.data.shown(chosen), mean, std)
                 self.one(rule, Batch(inputs, self.feed.data.labels[chosen], {}), client, context)
                 total.add_(self.one.gradient, alpha=len(chosen) / len(positions))
         return total

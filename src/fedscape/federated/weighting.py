@@ -13,7 +13,7 @@ Both use the unbiased divisor, so a client needs two samples, or two steps. The 
 averages divides by their sum over the round's participants.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ INPUT_VARIANCE, UPDATE_VARIANCE = "inverse-input-variance", "inverse-update-vari
 
 VARIANCE_FLOOR = 1e-12
 """Keeps the weight of a client without any variance finite; far below a variance that is not zero."""
-IMAGES_AT_ONCE = 1000  # that are widened from uint8 to int64, so that memory stays flat
+PIXELS_AT_ONCE = 2**20  # of each channel that are widened from uint8 to int64, so that memory stays flat
 
 
 def weight(kind: str, samples: int, variance: float | None = None) -> float:
@@ -67,7 +67,7 @@ def input_variances(
                 f"weights {INPUT_VARIANCE}: client {client} has {len(positions)} sample, at least 2 needed"
             )
         deviation = images.std if deviations is None else deviations[client]
-        pixels = _pixel_variances(images.inputs, torch.from_numpy(np.asarray(positions)))
+        pixels = _pixel_variances(images, np.asarray(positions))
         per_channel = pixels.mean(dim=(1, 2)) / (255 * deviation.double().cpu()).square()
         variances[client] = per_channel.mean().item()
     return variances
@@ -89,15 +89,22 @@ def update_variance(sum_of_squares: float, sum_of_gradients: Tensor, steps: int)
     return max((sum_of_squares - norm**2 / steps) / (steps - 1), 0.0)
 
 
-def _pixel_variances(images: Tensor, positions: Tensor) -> Tensor:
+def pieces(images: EvaluationSet, positions: np.ndarray) -> Iterator[Tensor]:
+    """The images at `positions` [n], some at a time: int64 [m, C, H, W]."""
+    _, height, width = images.shape
+    together = max(1, PIXELS_AT_ONCE // (height * width))
+    for rows in torch.from_numpy(positions).to(images.inputs.device).split(together):
+        yield images.shown(rows).long()
+
+
+def _pixel_variances(images: EvaluationSet, positions: np.ndarray) -> Tensor:
     """Variance of each pixel (0..255) over some of the images, float64 [C, H, W] on the CPU.
 
     The sums are whole numbers, hence exact: no digits are lost in their difference.
     """
-    total = torch.zeros(images.shape[1:], dtype=torch.int64, device=images.device)
+    total = torch.zeros(images.shape, dtype=torch.int64, device=images.inputs.device)
     squares = torch.zeros_like(total)
-    for rows in positions.to(images.device).split(IMAGES_AT_ONCE):
-        chunk = images[rows].to(torch.int64)
+    for chunk in pieces(images, positions):
         total += chunk.sum(dim=0)
         squares += chunk.square().sum(dim=0)
     samples = len(positions)

@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedscape.data.storage import IMAGE, Dataset
+from fedscape.models.on_disk import OnDisk, copied_or_left
 from fedscape.streams import stream
 
 IMAGES = 1 + IMAGE
@@ -26,6 +27,8 @@ Precision = Literal["fp32", "bf16"]
 """Type in which convolutions and matrix products are computed; the loss itself is always float32."""
 CPU_BATCH, GPU_BATCH = 250, 2000
 """Images per forward pass: activations that stay in a processor's cache; enough to keep a GPU busy."""
+BATCH_PIXELS = 32 * 32
+"""Of these images; of larger ones there are fewer, so that memory stays the same."""
 CPU_TOKENS, GPU_TOKENS = 8_192, 131_072
 """Tokens per forward pass; attention's memory grows with the length of a sequence, too."""
 
@@ -54,14 +57,16 @@ class EvaluationSet:
     """Inputs and their labels on one device, and how to normalise them.
 
     inputs: images uint8 [n, C, H, W] with labels int64 [n], or tokens int32 [n, T] with labels [n, T].
-    mean, std: [C] of images; empty for tokens.
+    mean, std: [C] of images; empty for tokens. border: pixels at each side of `inputs` that no network is
+    shown, for random crops.
     """
 
-    inputs: Tensor
+    inputs: Tensor | OnDisk
     labels: Tensor
     mean: Tensor
     std: Tensor
     batch_size: int = CPU_BATCH
+    border: int = 0
 
     @classmethod
     def from_dataset(
@@ -71,22 +76,37 @@ class EvaluationSet:
         indices: np.ndarray,
         device: str | torch.device,
     ) -> "EvaluationSet":
-        """Samples `indices` of one split of a data set, copied to the device."""
+        """Samples `indices` of one split, on the device; where they would fill it they stay on disk."""
         inputs = dataset.train_inputs if split == "train" else dataset.test_inputs
         labels = dataset.train_labels if split == "train" else dataset.test_labels
         return cls(
-            inputs=torch.from_numpy(np.array(inputs[indices])).to(device),
-            labels=torch.from_numpy(np.array(labels[indices], dtype=np.int64)).to(device),
+            inputs=copied_or_left(inputs, indices, torch.device(device)),
+            labels=torch.from_numpy(np.asarray(labels[indices], dtype=np.int64)).to(device),
             mean=torch.tensor(dataset.mean, device=device),
             std=torch.tensor(dataset.std, device=device),
             batch_size=_batch_size(dataset.shape, torch.device(device)),
+            border=dataset.border,
         )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an input as a network is shown it."""
+        channels, *sides = self.inputs.shape[1:]
+        return (channels, *(side - 2 * self.border for side in sides))
+
+    def shown(self, rows: Tensor | slice) -> Tensor:
+        """The inputs of these rows [...] without their border, as they are stored: [..., *shape]."""
+        inputs = self.inputs[rows]
+        if not self.border:
+            return inputs
+        middle = slice(self.border, -self.border)
+        return inputs[..., middle, middle]
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """What a network takes, and labels, in the order of the set; the last batch may be short."""
         for start in range(0, len(self.labels), self.batch_size):
             rows = slice(start, start + self.batch_size)
-            yield prepared(self.inputs[rows], self.mean, self.std), self.labels[rows]
+            yield prepared(self.shown(rows), self.mean, self.std), self.labels[rows]
 
 
 def prepared(inputs: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -182,7 +202,7 @@ def recalibrated(
                 seen += len(rows)
                 for layer in layers.values():
                     layer.momentum = len(rows) / seen
-                inputs = prepared(data.inputs[rows], data.mean, data.std)
+                inputs = prepared(data.shown(rows), data.mean, data.std)
                 functional_call(module, {**parameters, **fresh}, (inputs,), strict=True)
     finally:
         for name, layer in layers.items():
@@ -192,16 +212,19 @@ def recalibrated(
 
 def _mixed_batches(data: EvaluationSet) -> tuple[Tensor, ...]:
     """The set's positions in a fixed random order, in batches whose sizes differ by one at most."""
-    count = len(data.labels)
+    count, shape = len(data.labels), data.shape
     order = torch.from_numpy(stream(0, "recalibration").permutation(count)).to(data.labels.device)
-    return order.tensor_split(-(-count // _batch_size(data.inputs.shape[1:], torch.device("cpu"))))
+    # Of large images no fewer: the statistics of a few are no estimate.
+    together = CPU_BATCH if len(shape) == IMAGE else _batch_size(shape, torch.device("cpu"))
+    return order.tensor_split(-(-count // together))
 
 
 def _batch_size(shape: tuple[int, ...], device: torch.device) -> int:
     """Samples per forward pass."""
     on_cpu = device.type == "cpu"
     if len(shape) == IMAGE:
-        return CPU_BATCH if on_cpu else GPU_BATCH
+        most = CPU_BATCH if on_cpu else GPU_BATCH
+        return min(most, max(1, most * BATCH_PIXELS // (shape[1] * shape[2])))
     return max(1, (CPU_TOKENS if on_cpu else GPU_TOKENS) // shape[0])
 
 

@@ -71,12 +71,23 @@ def with_reference(text: str) -> str:
 def _training() -> list[str]:
     """The training settings, and those of them that have keys of their own."""
     file = Path(__file__).with_name("training.py")
-    parts = ["Training settings, for every algorithm:", _settings(file, TrainingSettings.__name__)]
-    for field in dataclasses.fields(TrainingSettings):
+    return [
+        "Training settings, for every algorithm:",
+        _settings(file, TrainingSettings.__name__),
+        *_parts(file, TrainingSettings, ""),
+    ]
+
+
+def _parts(file: Path, cls: type, before: str) -> list[str]:
+    """The fields of a settings class that have keys of their own, and those of these."""
+    parts = []
+    for field in dataclasses.fields(cls):
         nested = nested_settings(field.type)
         if nested:
+            name = f"{before}{field.name}"
             text = " ".join(inspect.getdoc(nested).split())
-            parts += [f"Keys of `{field.name}`. {text}", _settings(file, nested.__name__)]
+            parts += [f"Keys of `{name}`. {text}", _settings(file, nested.__name__)]
+            parts += _parts(file, nested, f"{name}.")
     return parts
 
 

@@ -2,9 +2,11 @@
 torch, so that a study is checked in milliseconds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Literal
+
+from fedscape.study.types import nested_settings
 
 SMALLEST_LR = 1.2e-38  # the type of weights loses digits below, and at last all of them
 
@@ -51,9 +53,27 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class ResizedCrop:
+    """A rectangle of random size and place, brought to the size that networks are shown."""
+
+    # least and largest area as shares of the image's, between which it is uniform
+    scale: list[float] = field(default_factory=lambda: [0.08, 1.0])
+    # least and largest width over height, between which its logarithm is uniform
+    ratio: list[float] = field(default_factory=lambda: [0.75, 1.3333333333333333])
+
+    def __post_init__(self):
+        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] <= 1:
+            raise ValueError(f"scale must be [least, largest] in (0, 1], got {self.scale}")
+        if len(self.ratio) != 2 or not 0 < self.ratio[0] <= self.ratio[1]:
+            raise ValueError(f"ratio must be [least, largest] above 0, got {self.ratio}")
+
+
+@dataclass(frozen=True)
 class Augmentation:
     """What happens to the training images in each pass, in this order; nothing but `normalise` by default."""
 
+    # a random part of the image in its place, cut with the border that a data set may have stored; null: none
+    resized_crop: ResizedCrop | None = None
     resize: int | None = None  # side in pixels that images shrink to and grow back from; null: as they are
     crop: int = 0  # pixels of padding on each side, of which a window of the image's size is cut
     fill: Literal["zero", "reflect"] = "zero"  # the padding of `crop`: black, or the image mirrored
@@ -61,6 +81,8 @@ class Augmentation:
     rotation: float = 0.0  # largest angle in degrees, uniform in both directions; black comes in at corners
     scale: float = 0.0  # zoom factor about the centre, uniform in 1 - scale to 1 + scale
     brightness: float = 0.0  # largest amount added or taken, as a share of the way from black to white
+    # brightness, contrast and saturation, in random order: each multiplied by 1 - colour to 1 + colour
+    colour: float = 0.0
     # whose mean and deviation clients normalise channels by: the data set's, as evaluations do, or their own
     normalise: Literal["dataset", "client"] = "dataset"
 
@@ -77,6 +99,8 @@ class Augmentation:
             raise ValueError(f"scale must be in [0, 1), got {self.scale}")
         if not 0 <= self.brightness <= 1:
             raise ValueError(f"brightness must be in [0, 1], got {self.brightness}")
+        if not 0 <= self.colour <= 1:
+            raise ValueError(f"colour must be in [0, 1], got {self.colour}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,10 +207,14 @@ class TrainingSettings:
 
 def training_from(settings: Mapping[str, object]) -> TrainingSettings:
     """The settings as a job is handed them (plain values, parts as mappings) in their classes again."""
-    parts = {"local_epochs": Epochs, "schedule": Schedule, "augmentation": Augmentation, "pruning": Pruning}
-    return TrainingSettings(
+    return _built(TrainingSettings, settings)
+
+
+def _built(cls: type, settings: Mapping[str, object]) -> object:
+    parts = {one.name: nested_settings(one.type) for one in fields(cls)}
+    return cls(
         **{
-            name: parts[name](**value) if isinstance(value, Mapping) else value
+            name: _built(parts[name], value) if isinstance(value, Mapping) else value
             for name, value in settings.items()
         }
     )

@@ -4,15 +4,22 @@
 box averaging without keeping the aspect ratio, as the downsampled ImageNet was (Chrabaszcz et al., arXiv
 1707.08819). The test images are a fixed stratified draw.
 
+With `shorter_side` images keep their ratio: the shorter side gets so many pixels (bilinear), and the square
+in the middle is kept. Evaluations show the `size` pixels in the middle of it, so that they see what
+torchvision's Resize and CenterCrop give; a method's `resized_crop` takes its parts from the whole square.
+That is not RandomResizedCrop of the whole image: what lies outside the square is in no part, and a small part
+is enlarged from fewer pixels.
+
 With `classes` only so many of the class folders are used, drawn by `classes_seed`. ImageNet-200 of the
 FedAlign study is 200 random classes of ImageNet-1k: place its training images, `<class>/<image>` as they are
 distributed, under data_root, and declare in config/config.yaml::
 
     datasets:
-      imagenet-200: {kind: image-folder, folder: imagenet/train, size: 224, test_fraction: 0.04, classes: 200}
+      imagenet-200: {kind: image-folder, folder: imagenet/train, size: 224, shorter_side: 256,
+                     test_fraction: 0.04, classes: 200}
 
 Then about 50 of the at most 1,300 images of each class are for testing, as many as ImageNet-1k has for
-validation, and the prepared images take at most 39 GB.
+validation, and the prepared images take at most 51 GB.
 """
 
 import hashlib
@@ -40,16 +47,30 @@ class Settings:
     """Where the images are and what becomes of them."""
 
     folder: str  # folder of class folders, relative to data_root or absolute
-    size: int = 32  # pixels; height and width of the prepared images
+    size: int = 32  # pixels; height and width of the images as networks are shown them
+    # pixels of an image's shorter side, of whose middle `size` are shown; null: images are squeezed to `size`
+    shorter_side: int | None = None
     test_fraction: float = 0.1  # share of each class that becomes the test set
     classes: int | None = None  # class folders to use, drawn at random; null: all
     classes_seed: int = 0  # what the draw of the classes depends on, not a run's seed
+
+    @property
+    def stored(self) -> int:
+        """Pixels; height and width of the prepared images."""
+        return self.shorter_side or self.size
 
     def __post_init__(self):
         if not self.folder:
             raise ValueError("folder must name a folder of class folders, got ''")
         if not 1 <= self.size <= 4096:  # 50 MB an image, more than any model here is trained on
             raise ValueError(f"size must be >= 1 and <= 4096, got {self.size}")
+        if self.shorter_side is not None:
+            more = self.shorter_side - self.size
+            if more < 0 or more % 2 or self.shorter_side > 4096:
+                raise ValueError(
+                    f"shorter_side must be size ({self.size}) or an even number of pixels more, and <= 4096, "
+                    f"got {self.shorter_side}"
+                )
         if not 0 < self.test_fraction < 1:
             raise ValueError(f"test_fraction must be > 0 and < 1, got {self.test_fraction}")
         if self.classes is not None and self.classes < 2:
@@ -97,10 +118,11 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
     listing = "".join(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n" for path in files)
     return Raw(
         classes=tuple(path.name for path in class_folders),
-        train_inputs=_images([files[i] for i in np.flatnonzero(~test)], settings.size, name),
+        train_inputs=_images([files[i] for i in np.flatnonzero(~test)], settings, name),
         train_labels=all_labels[~test],
-        test_inputs=_images([files[i] for i in np.flatnonzero(test)], settings.size, name),
+        test_inputs=_images([files[i] for i in np.flatnonzero(test)], settings, name),
         test_labels=all_labels[test],
+        border=(settings.stored - settings.size) // 2,
         sources={settings.folder: hashlib.md5(os.fsencode(listing)).hexdigest()},
     )
 
@@ -113,28 +135,51 @@ def _drawn(folders: Sequence[Path], count: int, seed: int, where: str) -> list[P
     return [folders[i] for i in sorted(chosen)]
 
 
-def _images(files: Sequence[Path], size: int, name: str) -> Inputs:
+def _images(files: Sequence[Path], settings: Settings, name: str) -> Inputs:
+    size = settings.stored
     together = min(BLOCK, max(1, BLOCK_BYTES // (3 * size * size)))
 
     def blocks() -> Iterator[np.ndarray]:
         for start in range(0, len(files), together):
-            yield np.stack([_decode(path, size, name) for path in files[start : start + together]])
+            yield np.stack([_square(path, settings, name) for path in files[start : start + together]])
 
     return Inputs(len(files), (3, size, size), blocks)
 
 
-def _decode(path: Path, size: int, name: str) -> np.ndarray:
-    """One image as uint8 [3, size, size]."""
+def _square(path: Path, settings: Settings, name: str) -> np.ndarray:
+    """One image as it is stored: uint8 [3, stored, stored]."""
+    image, size = _decode(path, name), settings.stored
+    if settings.shorter_side is not None:
+        image = _middle(image, size, path)
+    elif image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BOX)
+    return np.asarray(image).transpose(2, 0, 1)
+
+
+def _decode(path: Path, name: str) -> Image.Image:
+    """One image in RGB."""
     try:
         with Image.open(path) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels, at most {MOST_PIXELS} are decoded")
             if image.mode.startswith(("I", "F")):
                 raise ValueError(f"mode {image.mode}: more than 8 bits a channel would be clipped")
-            colours = image.convert("RGB")
+            return image.convert("RGB")
     except Exception as error:  # Pillow's decoders raise whatever they stumble over
         reason = " ".join(str(error).split())
         raise FedscapeError(f"{name}: cannot read image {path} ({reason}); replace or remove it") from error
-    if colours.size != (size, size):
-        colours = colours.resize((size, size), Image.Resampling.BOX)
-    return np.asarray(colours).transpose(2, 0, 1)
+
+
+def _middle(image: Image.Image, size: int, path: Path) -> Image.Image:
+    """The square in the middle of the image, whose shorter side becomes `size`."""
+    shorter = min(image.size)
+    width, height = (int(size * side / shorter) for side in image.size)
+    if width * height > MOST_PIXELS:
+        raise FedscapeError(
+            f"{path}: would become {width} x {height} pixels by shorter_side {size}, at most {MOST_PIXELS} "
+            "are resized; replace or remove it"
+        )
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    return image.crop((left, top, left + size, top + size))

@@ -83,7 +83,15 @@ def _training(settings: Settings) -> SimpleNamespace:
         drop_last=False,
         weights="size",
         augmentation=SimpleNamespace(
-            resize=None, crop=0, flip=0.0, rotation=0.0, scale=0.0, brightness=0.0, normalise="dataset"
+            resized_crop=None,
+            resize=None,
+            crop=0,
+            flip=0.0,
+            rotation=0.0,
+            scale=0.0,
+            brightness=0.0,
+            colour=0.0,
+            normalise="dataset",
         ),
         pruning=None,
         precision="fp32",
