@@ -57,6 +57,7 @@ PATHS = {
     **groups(
         "connectivity/finals-by-prior", {"all": runs(partition=("iid", "iid-b", *BY_PRIOR), init="random")}
     ),
+    **groups("connectivity/basins", {i: runs(partition=FINALS, init=i) for i in STARTS}),
 }
 BARRIERS = groups("connectivity/clients", {"all": runs(partition="dir0.1", init="random")})
 HESSIANS = groups("curvature/start-and-end", {init: runs(partition=FINALS, init=init) for init in STARTS})

@@ -36,7 +36,7 @@ EDITS = {
     ),
     "the order of sections": (STUDY, lambda text: _moved_last(text, "labels:")),
     "a comment in a study": (STUDY, swap("runs:\n", "# which runs\nruns:\n")),
-    "another scale": (STUDY, swap("    images: 4000\n", "    images: 3000\n")),
+    "another scale": (STUDY, swap("    images: {cifar10: 4000,", "    images: {cifar10: 3000,")),
     "a method that no run uses": (STUDY, swap("\nruns:", "  other: {algorithm: fedavg, rounds: 3}\n\nruns:")),
     "a partition that no run uses": (STUDY, swap("\ninits:", "  other: {scheme: iid, clients: 3}\n\ninits:")),
     "a figure less": (STUDY, at_scale("quick", "[digits]\n", "[digits]\n    figures: {figure-4: null}\n")),

@@ -142,8 +142,7 @@ EDITS = {
     ),
     # runs
     "an added run": (
-        *study("      - {model: convnet, partition: dir0.3, init: random, method: fedavg}\n",
-               "      - {model: convnet, partition: [dir0.3, iid-50], init: random, method: fedavg}\n"),
+        *study("&mid {model: convnet, partition: dir0.3,", "&mid {model: convnet, partition: [dir0.3, iid-50],"),
         joined(
             {"train": trained(("convnet", "iid-50", "random", "fedavg"))},
             {"drift": {f"{folder}/drift.csv" for folder in DRIFT}},
@@ -151,9 +150,7 @@ EDITS = {
         ),
     ),
     "runs of another model": (
-        *study("      - {model: convnet, partition: dir0.3, init: random, method: fedavg}\n",
-               "      - {model: resnet20, partition: [dir0.3, iid-b], init: random, method: fedavg-short}\n"
-               "      - {model: convnet, partition: dir0.3, init: random, method: fedavg}\n"),
+        *quick("*after-iid,", "{model: resnet20, partition: [dir0.3, iid-b], init: random, method: fedavg-short}, *after-iid,"),
         joined({"train": trained(*(("resnet20", partition, "random", "fedavg-short") for partition in ("dir0.3", "iid-b")))}, tabled()),
     ),
 }  # fmt: skip
