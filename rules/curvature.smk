@@ -20,7 +20,7 @@ rule hessian:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,  # graphs of gradients are kept
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         settings=tracked("hessian"),
