@@ -337,8 +337,8 @@ def test_runs_are_cross_products_and_start_sources_are_added(campaign):
 
 
 def test_settings_for_all_reach_entries_that_only_the_scale_has_and_yield_to_their_names(campaign):
-    old = "    all_planes: {grid: 21, coarse: 2}\n    planes: {finals-resnet20: {grid: 13}}\n"
-    new = "    all_planes: {grid: 23}\n    planes: {extra: {kind: finals, runs: [{init: random}], each: [model]}, finals: {grid: 9}}\n"
+    old = "    all_planes: {grid: 21, coarse: 2}\n    planes: {iid-round-by-prior: null, finals-resnet20: {grid: 13}}\n"
+    new = "    all_planes: {grid: 23}\n    planes: {iid-round-by-prior: null, extra: {kind: finals, runs: [{init: random}], each: [model]}, finals: {grid: 9}}\n"
     planes = campaign((old, new)).get("pilot", "quick").planes
     grids = {name: planes[name].settings["grid"] for name in ("single", "finals", "extra")}
     assert grids == {"single": [23, 23], "finals": [9, 9], "extra": [23, 23]}

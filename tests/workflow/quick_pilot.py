@@ -2,7 +2,6 @@
 
 ALPHAS = ("iid", "dir1.0", "dir0.5", "dir0.3", "dir0.1")
 FINALS = ("iid", "dir1.0", "dir0.5", "dir0.1")
-BY_PRIOR = ("prior1.0", "prior0.5", "prior0.1")
 STARTS = ("random", "pretrained")
 Run = tuple[str, str, str, str]  # model, partition, init, method
 
@@ -13,7 +12,6 @@ RUNS: set[Run] = {
     ("convnet", "dir0.3", "random", "fedavg"),
     *(("convnet", "dir1.0", f"{init}-end", "fedavg-more") for init in ("pretrained", "iid-round")),
     *(("convnet", p, "random", f"fedavg-p{s}") for p in ("iid-50", "dir0.5-50") for s in (0.2, 0.5, 0.8)),
-    *(("convnet", p, init, "fedavg") for p in BY_PRIOR for init in ("random", "iid-round")),
 }
 SPLITS = {partition for _, partition, _, _ in RUNS}
 CONTINUED = {  # start -> the run that it continues
@@ -44,7 +42,6 @@ PLANES = {
     **groups("planes/global-iid-round", {
         "all": runs(partition=ALPHAS, init="iid-round") | runs(init="iid-round-end"),
     }),
-    **groups("planes/iid-round-by-prior", {"all": runs(partition=("iid", *BY_PRIOR), init="iid-round")}),
     **groups("planes/single", {"all": runs(partition="dir0.3", init="random")}),
     **groups("planes/participation", {p: runs(partition=p) for p in ("iid-50", "dir0.5-50")}),
     **groups("planes/finals", {init: runs(partition=FINALS, init=init) for init in STARTS}),
@@ -54,9 +51,6 @@ PLANES = {
 }  # fmt: skip
 PATHS = {
     **groups("connectivity/finals", {i: runs(partition=(*FINALS, "iid-b"), init=i) for i in STARTS}),
-    **groups(
-        "connectivity/finals-by-prior", {"all": runs(partition=("iid", "iid-b", *BY_PRIOR), init="random")}
-    ),
     **groups("connectivity/basins", {i: runs(partition=FINALS, init=i) for i in STARTS}),
 }
 BARRIERS = groups("connectivity/clients", {"all": runs(partition="dir0.1", init="random")})
@@ -76,7 +70,6 @@ FIGURES = {  # figure -> the folder that it is drawn from
     "figure-5c": "connectivity/finals/digits_pretrained",
     "figure-6a": "planes/global-pretrained",
     "figure-6b": "planes/global-iid-round",
-    "figure-6b-by-prior": "planes/iid-round-by-prior",
     "figure-7": "planes/participation",
     "layers": "connectivity/clients",
     "accuracy": "tables",
@@ -85,7 +78,7 @@ FIGURES = {  # figure -> the folder that it is drawn from
 # Folders that claims read.
 CLAIMED = ("planes/global-pretrained", "planes/global-iid-round", "planes/finals", "planes/local", "tables")
 READINGS = {  # table -> folders of what it reads
-    "readings": ("planes/global-iid-round", "planes/iid-round-by-prior", "tables"),
+    "readings": ("planes/global-iid-round", "tables"),
     "readings-barriers": ("connectivity/finals", "tables"),
 }
 TABLES = {"tables": {"tables/runs.csv"}}
@@ -187,9 +180,7 @@ def retrained(chosen: set[Run]) -> dict[str, set[str]]:
 def split_anew(*partitions: str) -> dict[str, set[str]]:
     """New partitions, and what follows."""
     made = {"partition": {f"partitions/digits/{name}/seed0.npz" for name in partitions}}
-    shown_too = (
-        {"figures": drawn("partitions")} if set(partitions) & {*ALPHAS, *BY_PRIOR, "dir0.5-50"} else {}
-    )
+    shown_too = {"figures": drawn("partitions")} if set(partitions) & {*ALPHAS, "dir0.5-50"} else {}
     return joined(made, retrained(runs(model=None, partition=partitions)), shown_too)
 
 

@@ -3,7 +3,6 @@
 import pytest
 from edits import asks_snakemake, more_code, new_file, swap
 from quick_pilot import (
-    BY_PRIOR,
     CLAIMS,
     DRIFT,
     FIGURES,
@@ -52,7 +51,7 @@ FILES = {
     "workflow/scripts/table.py": {"table": {f"tables/{name}.csv" for name in READINGS}},
     # plug-ins
     "src/fedscape/data/datasets/digits.py": EVERYTHING,
-    "src/fedscape/data/partitions/dirichlet.py": split_anew(*BY_PRIOR),
+    "src/fedscape/data/partitions/dirichlet.py": {},
     "src/fedscape/data/partitions/dirichlet_per_class.py": split_anew(
         "dir1.0", "dir0.5", "dir0.3", "dir0.1", "dir0.5-50"
     ),

@@ -24,7 +24,7 @@ EDITS = {
     "an expectation's spelling": (STUDY, swap("expect: {above: 1}", "expect: {above: 1.0}")),
     "a grid's spelling": (
         STUDY,
-        at_scale("quick", "{finals-resnet20: {grid: 13}}", "{finals-resnet20: {grid: [13, 13]}}"),
+        at_scale("quick", "finals-resnet20: {grid: 13}", "finals-resnet20: {grid: [13, 13]}"),
     ),
     "the order of keys": (
         STUDY,
@@ -39,7 +39,7 @@ EDITS = {
     "another scale": (STUDY, swap("    images: {cifar10: 4000,", "    images: {cifar10: 3000,")),
     "a method that no run uses": (STUDY, swap("\nruns:", "  other: {algorithm: fedavg, rounds: 3}\n\nruns:")),
     "a partition that no run uses": (STUDY, swap("\ninits:", "  other: {scheme: iid, clients: 3}\n\ninits:")),
-    "a figure less": (STUDY, at_scale("quick", "[digits]\n", "[digits]\n    figures: {figure-4: null}\n")),
+    "a figure less": (STUDY, at_scale("quick", "figures: {figure-6b", "figures: {figure-4: null, figure-6b")),
     "another study": ("config/studies/fedalign.yaml", swap("mu: 1.0e-4", "mu: 2.0e-4")),
     "a new study": ("config/studies/mine.yaml", lambda text: (Path(__file__).parents[2] / STUDY).read_text()),
     "where raw data lie": (CONFIG, swap("data_root: data ", "data_root: elsewhere ")),

@@ -90,7 +90,7 @@ EDITS = {
     ),
     "points that are filled in": (*quick("all_planes: {grid: 21, coarse: 2}", "all_planes: {grid: 21, coarse: 4}"), surfaces()),
     "swapped values of two planes": (
-        *quick("all_planes: {grid: 21, coarse: 2}", "all_planes: {grid: 13, coarse: 2}", "{finals-resnet20: {grid: 13}}", "{finals-resnet20: {grid: 21}}"),
+        *quick("all_planes: {grid: 21, coarse: 2}", "all_planes: {grid: 13, coarse: 2}", "finals-resnet20: {grid: 13}}", "finals-resnet20: {grid: 21}}"),
         surfaces(),
     ),
     "one plane's margin": (*study("    kind: finals\n", "    kind: finals\n    margin: 0.4\n"), surfaces("finals")),
@@ -132,12 +132,12 @@ EDITS = {
         *study("figures:\n  figure-1:", "figures:\n  more: {kind: curves, table: drift, measure: distance_start, where: {init: random}}\n  figure-1:"),
         {"figures": drawn("more")},
     ),
-    "a figure less": (*quick("[digits]\n", "[digits]\n    figures: {figure-4: null}\n"), {}),
+    "a figure less": (*quick("figures: {figure-6b", "figures: {figure-4: null, figure-6b"), {}),
     "the words of a claim": (*study("\n  - claim: ", "\n  - claim: Truly, "), CLAIMS),
     "what a claim expects": (*study("expect: {above: 1}", "expect: {above: 2}"), CLAIMS),
     "what a claim is measured on": (*study("cases: [{partition: dir0.3}]", "cases: [{partition: dir0.3, init: random}]"), CLAIMS),
     "a measure of a table": (
-        *study("measure: deviation, at: mean, plane: iid-round-by-prior", "measure: deviation, at: last, plane: iid-round-by-prior"),
+        *study("measure: deviation, at: mean, plane: global-iid-round", "measure: deviation, at: last, plane: global-iid-round"),
         {"table": {"tables/readings.csv"}},
     ),
     # runs
