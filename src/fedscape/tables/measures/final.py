@@ -14,6 +14,7 @@ from typing import Literal
 import pandas as pd
 
 from fedscape.tables.course import course, last_fifth
+from fedscape.tables.ends import ends
 
 SOURCES = ("runs", "rounds")
 
@@ -48,20 +49,14 @@ class Settings:
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over runs; NaN if one of them was not measured."""
-    offset = settings.offset or 0.0
-    if settings.rounds == "last":
-        return float(frames["runs"][settings.column].mean(skipna=False)) + offset
-    ends = _ends(frames, settings.column)
-    return sum(end.mean() for end in ends) / len(ends) + offset if ends else math.nan
+    found = ends(frames, settings.column, settings.rounds)[settings.column]
+    return float(found.mean(skipna=False)) + (settings.offset or 0.0)
 
 
 def standard_error(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Of the mean over runs, from how far each wanders; NaN where a run has fewer than two such rounds."""
     if settings.column == "best_test_accuracy":
         return math.nan
-    deviations = [end.std(ddof=1) for end in _ends(frames, settings.column)]
+    runs = [course(rows, settings.column) for _, rows in frames["rounds"].groupby("run")]
+    deviations = [last_fifth(values).std(ddof=1) for values in runs]
     return math.hypot(*deviations) / len(deviations) if deviations else math.nan
-
-
-def _ends(frames: Mapping[str, pd.DataFrame], column: str) -> list[pd.Series]:
-    return [last_fifth(course(run, column)) for _, run in frames["rounds"].groupby("run")]
