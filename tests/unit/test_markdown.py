@@ -10,6 +10,7 @@ from test_figures import LABELS, drawn, rounds_frame
 
 from fedscape.columns import IDENTITY
 from fedscape.tables import claims_page as claims
+from fedscape.tables.contrasts import Contrast, Estimated
 from fedscape.tables.estimate import estimate
 from fedscape.tables.markdown import escaped, markdown_table
 from fedscape.tables.summary import SHOWN, summary_text
@@ -74,13 +75,19 @@ def test_the_page_of_a_table_has_as_many_lines_for_any_text(text):
     assert len(page.splitlines()) == len(page.split("\n")) - 1 and "<" not in page
 
 
+contrast = Estimated(Contrast((-1.0, 1.0), 0.0, above=False), -1.0, -2.0, 0.0, "student", 3)
+
+
 @given(anything)
 def test_the_page_of_claims_has_as_many_lines_for_any_text(text):
-    one = claims.Tested(text, text, text, text, [text, ""], ["1", "2"], text, "holds")
-    page = claims.claims_page([one], "s", "smoke", [0], ["holds", "fails"])
+    one = claims.Tested(
+        claim=text, source=text, measure=text, shared=text, cases=[text, ""], values=["1", "2"], seeds=[0, 1],
+        expectation=text, contrasts=[contrast], verdict="holds", note=text,
+    )  # fmt: skip
+    page = claims.claims_page([one], "s", "smoke", ["holds", "fails"])
     rows = [line for line in page.splitlines() if line.startswith("|")]
-    assert len(rows) == 3 and {len(split(line)) for line in rows} == {4}
-    assert len(page.splitlines()) == 15 and "<" not in page
+    assert len(rows) == 3 and {len(split(line)) for line in rows} == {5}
+    assert len(page.splitlines()) == 18 and "<" not in page
 
 
 def test_the_page_of_runs_escapes_too():

@@ -42,8 +42,8 @@ EDITS = {
         "by what a table chooses": (
             None, swap("across: partition\n    choose: validation_accuracy\n    percent: true", "across: partition\n    choose: validation_loss\n    percent: true"), {"table": "/gap[.]"},
         ),
-        "how intervals are made": (None, swap("percent: true\n    interval: bootstrap\n", "percent: true\n"), {"table": "/ranking[.]"}),
-        "the code of intervals": ("src/fedscape/tables/bootstrap.py", more_code, {"table": ALL, "figures": "/(gap|local-updates|heterogeneity|eigenvalues|ranking)[.]"}),
+        "how intervals are made": (None, swap("rounds: last-fifth\n    interval: bootstrap\n", "rounds: last-fifth\n"), {"table": "/ranking[.]"}),
+        "the code of intervals": ("src/fedscape/tables/bootstrap.py", more_code, {"claims": ALL, "table": ALL, "figures": "/(gap|local-updates|heterogeneity|eigenvalues|ranking)[.]"}),
         "the share for validation": (None, swap("validation: 0.1 ", "validation: 0.2 "), EVERY_SPLIT),
         "a seed more": (None, at_scale("quick", "seeds: [0, 1]", "seeds: [0, 1, 2]"), {"partition": "seed2", "initial": "seed2", "pretrain": "seed2"}),
         "a start's learning rate": (None, at_scale("quick", "batch_size: 16, lr: 0.05, momentum: 0.9}", "batch_size: 16, lr: 0.04, momentum: 0.9}"), {"pretrain": "/pretrained/"}),

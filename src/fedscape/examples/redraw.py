@@ -104,8 +104,11 @@ def _is_empty(path: Path) -> bool:
 
 
 def _replace(folder: Path, files: Sequence[Path]) -> None:
-    """Have a folder hold copies of these files and nothing else."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Have a folder hold copies of these files, and no others with such endings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {file.name for file in files}
+    for old in folder.iterdir():
+        if old.suffix in SHOWN[folder.name] and old.name not in names:
+            old.unlink()
     for file in files:
         shutil.copyfile(file, folder / file.name)
