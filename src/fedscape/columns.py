@@ -7,7 +7,7 @@ compute import neither: a column that some other stage adds must not train anyth
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fedscape.files import FLAG, NUMBER, SEED, TEXT
+from fedscape.files import FLAG, NUMBER, SEED, TEXT, WHOLE
 
 IDENTITY = ["study", "scale", "dataset", "model", "partition", "init", "method", "seed"]
 TO_RUN = ["to_partition", "to_init", "to_method", "to_seed"]  # other end of a pair: same data set, same model
@@ -33,7 +33,7 @@ _MODELS = ("between", "round", "to_round", "client", "to_client", "alignment")
 class Column:
     """How the cells of a column are read, and the unit of its numbers."""
 
-    type: str  # TEXT, NUMBER, FLAG or SEED
+    type: str  # TEXT, NUMBER, WHOLE, FLAG or SEED
     unit: str = ""
 
 
@@ -65,15 +65,17 @@ def _columns() -> dict[str, Column]:
             "interval", "note", "contrast",
         ],
         Column(FLAG): ["diverged", "interpolated"],
-        Column(NUMBER): [
+        Column(WHOLE): [
             "round", "to_round", "rounds", "best_round", "client", "to_client", "clients", "samples", "class",
-            "gradient_diversity", "inverse_gradient_diversity", "mean_cosine", "minimum_cosine", "point",
-            "i", "j", "x", "y", "curvature_x", "curvature_y", "t", "argmax", "sup", "midpoint", "highest",
-            "sup_se", "midpoint_se", "from_value", "to_value", "value", "barrier", "ratio", "place",
-            "averaged", "draw", "parameters", "cosine", "cosine_from_start", "cosine_to_start",
-            "units_moved", "index", "standard_error", "residual", "products", "eigenvalue", "density",
-            "number", "case", "mean", "half_width", "low", "high", "seeds", "diverged_seeds", "published",
-            "interpolation_error", "bottom_x", "bottom_y",
+            "i", "j", "place", "averaged", "draw", "index", "number", "case", "seeds", "diverged_seeds",
+        ],
+        Column(NUMBER): [
+            "gradient_diversity", "inverse_gradient_diversity", "mean_cosine", "minimum_cosine", "point", "x",
+            "y", "curvature_x", "curvature_y", "t", "argmax", "sup", "midpoint", "highest", "sup_se",
+            "midpoint_se", "from_value", "to_value", "value", "barrier", "ratio", "parameters", "cosine",
+            "cosine_from_start", "cosine_to_start", "units_moved", "standard_error", "residual", "products",
+            "eigenvalue", "density", "mean", "half_width", "low", "high", "published", "interpolation_error",
+            "bottom_x", "bottom_y",
         ],
         Column(NUMBER, "nats"): [
             *(f"{split}_loss" for split in SPLITS), "client_loss", "loss", "loss_se", "loss_rise_se",

@@ -319,11 +319,22 @@ def test_a_start_that_does_not_fit_is_named(folder):
         run_once(folder)
 
 
-def test_a_start_that_is_not_finite_is_refused(folder):
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("nan"), r"initial\.safetensors: a weight is NaN or infinite; delete the file"),
+        # A logit that is always the smallest leaves every loss finite.
+        (float("-inf"), r"initial\.safetensors: a weight is NaN or infinite; delete the file"),
+        (3e38, "initial weights are of no use: the train loss"),
+    ],
+)
+def test_a_start_that_is_not_finite_is_refused(folder, value, said):
     tensors = read_weights(folder / "initial.safetensors")
-    tensors["classifier.weight"][0, 0] = float("nan")
+    tensors["classifier.bias"][0] = value
+    if value > 0:
+        tensors["classifier.weight"][:] = value
     write_weights(folder / "initial.safetensors", tensors)
-    with pytest.raises(FedscapeError, match="initial weights are of no use: the train loss"):
+    with pytest.raises(FedscapeError, match=said):
         run_once(folder)
 
 

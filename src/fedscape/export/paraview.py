@@ -138,7 +138,7 @@ def _number(value: float) -> str:
 
 def _words(name: str, words: list[str]) -> list[str]:
     """An array of strings: each its bytes as numbers, and a zero."""
-    rows = (" ".join(map(str, [*word.encode(), 0])) for word in words)
+    rows = (" ".join(map(str, [*str(word).encode(), 0])) for word in words)  # a missing one is `nan`
     return [
         f'<Array type="String" Name="{name}" NumberOfTuples="{len(words)}" format="ascii">',
         *rows,

@@ -30,6 +30,7 @@ from fedscape.federated.rounds import (
 )
 from fedscape.federated.rule import ClientResult, Rule, Training
 from fedscape.federated.samples import Samples
+from fedscape.federated.state import ModelState
 from fedscape.federated.store import CLIENTS, ROUNDS, TIMING, TRAJECTORY, RunStore, continues
 from fedscape.federated.weighting import INPUT_VARIANCE, input_variances
 from fedscape.federated.weights import load_weights, read_weights, write_weights
@@ -93,6 +94,8 @@ def train_run(
             samples = Samples.open(dataset, partition, prepare_device(device, training.precision))
             module = random_model(model, dict(model_settings), samples.shape, samples.classes, seed)
             load_weights(module, read_weights(initial), initial)
+            if not ModelState.of(module).is_finite():
+                raise FedscapeError(f"{initial}: a weight is NaN or infinite; delete the file to rebuild it")
             data, count = samples.splits["train"], len(samples.clients)
             drawn = participants_per_round(count, training.participation)
             lanes = Lanes(module, data, training, lane_count(training, data, drawn), seed)
