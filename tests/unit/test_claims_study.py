@@ -153,6 +153,7 @@ REFUSED = {
     "unknown measure": (("measure: final", "measure: finals"), "claims[0]: unknown measure 'finals'; did you mean 'final'?"),
     "unknown setting": (("measure: final\n", "measure: final\n    colum: test_loss\n"), "claims[0]: unknown key 'colum'; did you mean 'column'?"),
     "unknown column": (("measure: final\n", "measure: final\n    column: loss\n"), "claims[0].column: got 'loss', expected one of train_loss"),
+    "a round for a word": (("measure: final\n", "measure: final\n    rounds: 5\n"), "claims[0].rounds: got 5, expected one of last, last-fifth"),
     "unknown plane": (("plane: paths", "plane: path"), "claims[2].plane: unknown name 'path'; did you mean 'paths'?"),
     "unknown connection": (("connectivity: ends", "connectivity: end"), "claims[1].connectivity: unknown name 'end'; did you mean 'ends'?"),
     "no plane": (("plane: paths, ", ""), "claims[2]: key 'plane' is missing (measure deviation)"),

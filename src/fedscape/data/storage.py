@@ -263,12 +263,11 @@ def _open_array(path: Path, size: int, dtype: type, shape: tuple[int, ...]) -> n
             f"{path}: truncated or foreign, {found} bytes instead of {size}; prepare it again"
         )
     with reading(path, ".npy array", PREPARE):
-        # Not np.load, which would take a zip or a pickle too, and leaves a file open that it finds broken.
-        if len(shape) > 1:
-            array = np.lib.format.open_memmap(path, mode="r")
-        else:
-            with path.open("rb") as file:
-                array = np.lib.format.read_array(file, allow_pickle=False)
+        # Not np.load, which would take a zip or a pickle too, and leaves a file open that it finds broken. A
+        # map refuses a shape that is larger than the file, for which there may be no memory.
+        array = np.lib.format.open_memmap(path, mode="r")
+        if len(shape) == 1:
+            array = np.array(array)
     if array.dtype != dtype or array.shape != shape:
         found = f"{array.dtype} {array.shape} instead of {np.dtype(dtype)} {shape}"
         raise FedscapeError(f"{path}: {found}; {PREPARE}")

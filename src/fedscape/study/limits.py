@@ -63,4 +63,5 @@ def _selections(entry: Mapping, every: Mapping[str, list]) -> int:
         return math.prod(
             len(every[one] if isinstance(one, str) else one) for one in (entry["rows"], entry["columns"])
         )
-    return len(entry.get("runs", entry.get("cases", "1"))) * len(entry.get("rounds", "1"))
+    rounds = entry.get("rounds")
+    return len(entry.get("runs", entry.get("cases", "1"))) * (len(rounds) if isinstance(rounds, list) else 1)
