@@ -174,7 +174,7 @@ def _content(path: Path) -> object:
     """What a bystander would miss: type, mode, content or target."""
     try:
         found = path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # or behind a link to itself
         return None
     if stat.S_ISLNK(found.st_mode):
         return path.readlink()

@@ -257,11 +257,19 @@ def _worker(folder: Path, number: int, wanted: list[tuple[str, int]], seed: int,
         gc.freeze()  # what is imported: forked processes would copy it by looking at it
         arena = Arena(folder / f"arena-{number}", folder / "finished")
         player = Player(arena, seed)
+        unplayed = 0
         for one in wanted:
+            try:
+                result = player.play(*one)
+            except Exception:  # a fault of the campaign itself: the other cases go on
+                traceback.print_exc()
+                arena.restore()
+                unplayed += 1
+                continue
             with out.open("a") as file:
-                file.write(json.dumps(player.play(*one)) + "\n")
+                file.write(json.dumps(result) + "\n")
         shutil.rmtree(arena.base.parent)
-        code = 0
+        code = int(unplayed > 0)
     except BaseException:
         traceback.print_exc()
     finally:
