@@ -189,9 +189,11 @@ def test_files_of_points(tmp_path, caplog):
     )
     arrays = dict(np.load(tmp_path / "a.npz"))
     np.savez(tmp_path / "text.npz", **{**arrays, "places": arrays["places"].astype(str)})
-    caplog.clear()
-    assert saved_points(tmp_path / "text.npz", "f", groups=3) == {}
-    assert "not points of this surface" in caplog.text
+    np.savez(tmp_path / "number.npz", **{**arrays, "places": np.float64(1)})
+    for name in ("text", "number"):
+        caplog.clear()
+        assert saved_points(tmp_path / f"{name}.npz", "f", groups=3) == {}
+        assert "not points of this surface" in caplog.text
     save_points(tmp_path / "empty.npz", {}, "f")
     assert saved_points(tmp_path / "empty.npz", "f", groups=3) == {}
 

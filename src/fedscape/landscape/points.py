@@ -57,9 +57,10 @@ def saved_points(path: str | Path, fingerprint: str, groups: int) -> Points:
     if made_for != fingerprint:
         log.warning("%s: settings, code or inputs have changed since; evaluating all points", path)
         return {}
-    if not len(places):
+    if places.shape[:1] == (0,):
         return {}
-    shapes = (len(places), 2), (len(places), groups, len(MEASURES))
+    count = places.size // 2
+    shapes = (count, 2), (count, groups, len(MEASURES))
     if (places.shape, measures.shape) != shapes or {places.dtype, measures.dtype} != {np.dtype(np.float64)}:
         log.warning("%s: not points of this surface; evaluating all points", path)
         return {}

@@ -63,5 +63,4 @@ def _selections(entry: Mapping, every: Mapping[str, list]) -> int:
         return math.prod(
             len(every[one] if isinstance(one, str) else one) for one in (entry["rows"], entry["columns"])
         )
-    rounds = entry.get("rounds")
-    return len(entry.get("runs", entry.get("cases", "1"))) * (len(rounds) if isinstance(rounds, list) else 1)
+    return len(as_list(entry.get("runs", entry.get("cases")))) * len(as_list(entry.get("rounds")))
