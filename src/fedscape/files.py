@@ -102,11 +102,12 @@ def read_csv(
     types: Mapping[str, str] | None = None,
     needed: Collection[str] = (),
     has_rows: bool = False,
+    keys: Sequence[str] = (),
 ) -> "pd.DataFrame":
     """Read one of our CSVs; damage is named, such as a missing end, a row twice or text among numbers.
 
-    types: of columns; the others may hold anything. needed: columns that must be there. has_rows: whether
-    a file without rows is damaged.
+    types: of columns; the others may hold anything. needed: columns that must be there, `keys` among them,
+    which tell rows apart (without them, all columns do). has_rows: whether a file without rows is damaged.
     """
     import pandas as pd  # takes longer than all that `fedscape status` does
 
@@ -132,7 +133,7 @@ def read_csv(
             raise FedscapeError(f"{path}: column {missing[0]} is missing; delete the file to have it rebuilt")
         if has_rows and frame.empty:
             raise ValueError("no rows")
-        if frame.duplicated().any():
+        if frame.duplicated([*keys] or None).any():
             raise ValueError("a row stands there twice")
         for name, type_ in types.items():
             if name in frame:

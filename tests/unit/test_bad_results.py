@@ -59,6 +59,14 @@ def test_a_csv_that_is_none_is_named(tmp_path, case):
     assert said.endswith("; delete the file to have it rebuilt")
 
 
+def test_two_rows_of_the_same_keys_are_named(tmp_path):
+    """Two names swapped in a partition's CSV are two rows of one class at one client, of unlike counts."""
+    path = tmp_path / "seed0.csv"
+    path.write_text(ROWS[:-1] + "pilot,0,2,9,train,true\n\n")
+    read_csv(path, TYPES)
+    assert "a row stands there twice" in refusal(read_csv, path, TYPES, keys=("study", "seed", "round"))
+
+
 def test_a_column_that_is_missing_is_named(tmp_path):
     path = tmp_path / "rounds.csv"
     path.write_text(ROWS)

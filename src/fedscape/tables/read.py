@@ -15,7 +15,8 @@ def read_table(path: str | Path, kind: str) -> pd.DataFrame:
     Raises FedscapeError if the file is not whole, lacks a column or holds a cell of another type.
     """
     types = {name: column.type for name, column in COLUMNS.items()}
-    return read_csv(path, types, needed=FILES[kind].columns, has_rows=FILES[kind].has_rows)
+    file = FILES[kind]
+    return read_csv(path, types, needed=file.columns, has_rows=file.has_rows, keys=file.keys)
 
 
 def joined(paths: Sequence[str | Path], kind: str) -> pd.DataFrame:
