@@ -67,7 +67,7 @@ def measured(
             return Measured(LEARNED_NOTHING)
     plugin = load("tables.measures", measure["kind"])
     settings = plugin.Settings(**{key: value for key, value in measure.items() if key != "kind"})
-    rows = _narrowed(frames, name, case)
+    rows = _narrowed({file: frames[file] for file in plugin.SOURCES}, name, case)
     found = plugin.value(rows, settings)
     if not math.isfinite(found):
         return Measured(NOT_MEASURED)
