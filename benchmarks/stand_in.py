@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fedscape.data.checksums import checksum, text_checksum
+from fedscape.data.checksums import ALWAYS_READ, checksum, text_checksum
 from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.files import read_json, write_json
 
@@ -14,7 +14,7 @@ FIRST = 64  # samples of noise at the beginning, so that no channel is constant
 def stand_in(
     folder: Path, shape: tuple[int, ...], classes: int, train: int, test: int, border: int = 0
 ) -> Path:
-    """A prepared data set of so many train and test images of this shape, labelled in turn.
+    """A prepared data set of this many train and test images of this shape, labelled in turn.
 
     border: pixels beyond the shape that are stored at each side.
     """
@@ -39,7 +39,7 @@ def stand_in(
 
 def _checksum(path: Path) -> str:
     """Nobody looks at that of a large array which is older than its description."""
-    return checksum(path) if path.stat().st_size < 2**30 else ""
+    return checksum(path) if path.stat().st_size <= ALWAYS_READ else ""
 
 
 def _lengthen(path: Path, shape: tuple[int, ...]) -> None:

@@ -139,7 +139,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "bottom_x bottom_y bottom_loss bottom_shift": (
             "on the plane of one round's clients, the lowest point downhill from their aggregate: where it "
             "is, finer than the surface's grid, its loss, and how far apart the last two estimates of the "
-            "place lie; empty where the loss goes on falling, and on other planes"
+            "place lie; empty where the loss keeps falling, and on other planes"
         ),
         "precision": "type in which the network was evaluated",
         "interpolated interpolation_error": (

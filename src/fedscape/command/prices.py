@@ -25,9 +25,8 @@ MEMORY = {
     "hessian": "product-memory",
 }
 KINDS = ("step", "evaluation", "parameters", "method", "job", *dict.fromkeys(MEMORY.values()))
-HELD = (
-    10  # models that an analysis has in memory at a time, about: those of a plane, its directions, its point
-)
+HELD = 10
+"""Models that an analysis has in memory at a time, about: those of a plane, its directions, its point."""
 CPU = "cpu"
 OWN_SECONDS = 30  # of a run; a shorter one measures how PyTorch warms up
 RUNS = "*/*/runs/*/*/*/*/*/seed*/run.json"

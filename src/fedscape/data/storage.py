@@ -203,7 +203,7 @@ def _check(name: str, raw: Raw) -> None:
 
 
 def _bordered(shape: tuple[int, ...], border: int) -> list[int]:
-    """The shape of an image with so many pixels more at each side; a sequence has no border."""
+    """The shape of an image with this many pixels more at each side; a sequence has no border."""
     return [*shape[:1], *(side + 2 * border for side in shape[1:])] if border else list(shape)
 
 

@@ -133,7 +133,7 @@ class Feed:
         return (mean / 255).float(), (deviation / 255).float()
 
     def draw(self, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
-        """The random numbers of the augmentation of so many samples."""
+        """The random numbers of the augmentation of this many samples."""
         return draw(self.training.augmentation, generator, samples, tuple(self.data.inputs.shape[2:]))
 
     def inputs(self, positions: Tensor, drawn: dict[str, Tensor], mean: Tensor, std: Tensor) -> Tensor:

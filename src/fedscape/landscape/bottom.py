@@ -36,7 +36,7 @@ class Bottom:
 
 
 def bottom(loss: Loss, step: float) -> Bottom | None:
-    """The bottom downhill from (0, 0); None where the loss goes on falling, or is not finite there.
+    """The bottom downhill from (0, 0); None where the loss keeps falling, or is not finite there.
 
     step: between two points of the first lattice. The estimate that moved least from the one before counts.
     """

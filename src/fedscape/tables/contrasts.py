@@ -113,7 +113,7 @@ def divides_by_nothing(expect: Mapping, means: Sequence[float]) -> bool:
 
 
 def expectation_words(expect: Mapping, cases: int) -> str:
-    """What is expected of so many cases, to read."""
+    """What is expected of this many cases, to read."""
     ((kind, wanted),) = expect.items()
     if kind == "order":
         return wanted

@@ -4,7 +4,7 @@
 box averaging without keeping the aspect ratio, as the downsampled ImageNet was (Chrabaszcz et al., arXiv
 1707.08819). The test images are a fixed stratified draw.
 
-With `shorter_side` images keep their ratio: the shorter side gets so many pixels (bilinear), and the square
+With `shorter_side` images keep their ratio: the shorter side gets that many pixels (bilinear), and the square
 in the middle is kept. Evaluations show the `size` pixels in the middle of it, so that they see what
 torchvision's Resize and CenterCrop give; a method's `resized_crop` takes its parts from the whole square.
 That is not RandomResizedCrop of the whole image: what lies outside the square is in no part, and a small part

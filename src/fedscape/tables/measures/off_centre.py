@@ -1,6 +1,6 @@
 """How far a round's model is from the bottom of its basin: L2 distance on the plane to its lowest point.
 
-That point is looked for downhill from the aggregate and finer than any grid. Where the loss goes on falling
+That point is looked for downhill from the aggregate and finer than any grid. Where the loss keeps falling
 there is none: not measurable.
 """
 
