@@ -49,8 +49,8 @@ STEPS, EVALUATED, KEPT = 1, 2, 8  # batches
 CLIENTS = 2
 KINDS = {  # of work, by rule
     "train": "train",
-    **dict.fromkeys(("plane", "surface", "path", "barrier"), "evaluation"),
-    "hessian": "product",
+    **dict.fromkeys(("plane", "surface", "path", "layers"), "evaluation"),
+    "curvature": "product",
 }
 NAMES = dict.fromkeys(("study", "scale", "dataset", "model", "partition", "init", "method", "seed"), "*")
 

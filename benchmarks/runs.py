@@ -199,9 +199,9 @@ def fedscape(
             **outputs,
         )
     timing = pd.read_csv(outputs["timing"])
-    seconds = timing.loc[timing["round"] > 0, "seconds"].tolist()
+    seconds = timing.loc[timing["round"] > 0, "training_seconds"].tolist()
     loss = final_loss(task, read_weights(outputs["final"]))
-    return Outcome(seconds, loss, timing["peak_memory_mb"].max(), before)
+    return Outcome(seconds, loss, timing["peak_memory_mib"].max(), before)
 
 
 def _memory(device: str) -> float:

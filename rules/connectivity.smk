@@ -26,7 +26,7 @@ rule path:
         "../workflow/scripts/path.py"
 
 
-rule barrier:
+rule layers:
     """Average pairs of models in some of their layers, and evaluate what comes out."""
     input:
         **analysis_input("connectivity", trajectories="trajectory.safetensors"),
@@ -35,9 +35,9 @@ rule barrier:
         layers="results/{study}/{scale}/connectivity/{name}/{group}/layers.csv",
         distances="results/{study}/{scale}/connectivity/{name}/{group}/distances.csv",
     log:
-        "results/{study}/{scale}/logs/barrier/{name}_{group}.log",
+        "results/{study}/{scale}/logs/layers/{name}_{group}.log",
     benchmark:
-        "results/{study}/{scale}/benchmarks/barrier/{name}_{group}.tsv"
+        "results/{study}/{scale}/benchmarks/layers/{name}_{group}.tsv"
     priority: MEASURED_FIRST
     conda:
         "../envs/gpu.yaml"
@@ -47,6 +47,6 @@ rule barrier:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        settings=tracked("barrier"),
+        settings=tracked("layers"),
     script:
-        "../workflow/scripts/barrier.py"
+        "../workflow/scripts/layers.py"

@@ -1,7 +1,7 @@
 """How the loss is curved at a model."""
 
 
-rule hessian:
+rule curvature:
     """Measure eigenvalues and traces of the Hessian, and clients' agreement, at models of a group of runs."""
     input:
         **analysis_input("curvature", trajectories="trajectory.safetensors"),
@@ -11,9 +11,9 @@ rule hessian:
         curvature="results/{study}/{scale}/curvature/{name}/{group}/curvature.csv",
         density="results/{study}/{scale}/curvature/{name}/{group}/density.csv",
     log:
-        "results/{study}/{scale}/logs/hessian/{name}_{group}.log",
+        "results/{study}/{scale}/logs/curvature/{name}_{group}.log",
     benchmark:
-        "results/{study}/{scale}/benchmarks/hessian/{name}_{group}.tsv"
+        "results/{study}/{scale}/benchmarks/curvature/{name}_{group}.tsv"
     priority: MEASURED_FIRST
     conda:
         "../envs/gpu.yaml"
@@ -23,6 +23,6 @@ rule hessian:
         mem_mb=lambda wildcards, attempt: 16000 * attempt,  # graphs of gradients are kept
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        settings=tracked("hessian"),
+        settings=tracked("curvature"),
     script:
-        "../workflow/scripts/hessian.py"
+        "../workflow/scripts/curvature.py"

@@ -2,10 +2,10 @@
 
 
 localrules:
-    figures,
+    figure,
 
 
-rule figures:
+rule figure:
     """Draw one figure of a study."""
     input:
         unpack(figure_files),
@@ -18,7 +18,7 @@ rule figures:
         ),
         svg="results/{study}/{scale}/figures/{figure}.svg",
     log:
-        "results/{study}/{scale}/logs/figures/{figure}.log",
+        "results/{study}/{scale}/logs/figure/{figure}.log",
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -26,6 +26,6 @@ rule figures:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=tracked("figures"),
+        settings=tracked("figure"),
     script:
-        "../workflow/scripts/figures.py"
+        "../workflow/scripts/figure.py"

@@ -81,24 +81,21 @@ MEANINGS: dict[str, dict[str, str]] = {
             "of a row of `costs.csv`: which rule's job, and which one; a surface that was split has a row "
             "per part"
         ),
-        "seconds": (
-            "of a round: training and aggregation; of a run (`costs.csv`): evaluation too, over every "
-            "process that worked on it"
-        ),
-        "evaluation_seconds": "evaluation",
+        "training_seconds evaluation_seconds": "training and aggregation; evaluation",
+        "seconds": "of a run: both, over every process that worked on it",
         "median_round_seconds median_training_seconds": (
             "of one round, without round 0: training and evaluation; without evaluation"
         ),
-        "job_seconds job_peak_memory_mb": (
+        "job_seconds job_peak_memory_mib": (
             "of the job's process from start to end, imports included, as Snakemake measured it: the last "
             "process, if a job was stopped and carried on; empty if it was made before this was kept"
         ),
-        "peak_memory_mb": "most memory so far, MiB: of the GPU, or of the process on a CPU",
+        "peak_memory_mib": "most memory so far, MiB: of the GPU, or of the process on a CPU",
     },
     "`markers.csv`, `surface.csv`": {
         "x y axes": (
             "coordinates on the plane along its two directions, from its centre, and what these are: "
-            "`principal` (components), `models` (through three models), `eigenvectors` (of the Hessian): "
+            "`pca` (principal directions), `models` (through three models), `eigenvectors` (of the Hessian): "
             "L2 distance in parameter space; `random`: multiples of a direction with each filter's norm"
         ),
         "i j": "a surface's grid point: column along `x`, row along `y`",
@@ -186,7 +183,7 @@ MEANINGS: dict[str, dict[str, str]] = {
             "`middle-out`, `outside-in` (one more after the other, in this order); `direction`: none, but "
             "one layer is moved in a random direction, as far as averaging moves it"
         ),
-        "layer place": (
+        "layer depth": (
             "name and depth (0: the shallowest) of the single layer, or of the one added last; empty and "
             "-1 for all"
         ),

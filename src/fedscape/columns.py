@@ -17,9 +17,9 @@ QUALITY = [f"{split}_{measure}" for split in SPLITS for measure in ("loss", "acc
 AGREEMENT = [
     "mean_update_norm", "gradient_diversity", "inverse_gradient_diversity", "mean_cosine", "minimum_cosine",
 ]  # fmt: skip
-TIMING = ["seconds", "evaluation_seconds", "peak_memory_mb"]  # per round
+TIMING = ["training_seconds", "evaluation_seconds", "peak_memory_mib"]  # per round
 COST = [
-    "rounds", "seconds", "evaluation_seconds", "median_round_seconds", "peak_memory_mb",
+    "rounds", "seconds", "evaluation_seconds", "median_round_seconds", "peak_memory_mib",
     "median_training_seconds",
 ]  # fmt: skip
 JOB = ["stage", "name", "group", "part"]
@@ -67,7 +67,7 @@ def _columns() -> dict[str, Column]:
         Column(FLAG): ["diverged", "interpolated"],
         Column(WHOLE): [
             "round", "to_round", "rounds", "best_round", "client", "to_client", "clients", "samples", "class",
-            "i", "j", "place", "averaged", "draw", "index", "number", "case", "seeds", "diverged_seeds",
+            "i", "j", "depth", "averaged", "draw", "index", "number", "case", "seeds", "diverged_seeds",
         ],
         Column(NUMBER): [
             "gradient_diversity", "inverse_gradient_diversity", "mean_cosine", "minimum_cosine", "point", "x",
@@ -91,9 +91,10 @@ def _columns() -> dict[str, Column]:
             "distance_end", "bottom_shift",
         ],
         Column(NUMBER, "s"): [
-            "seconds", "evaluation_seconds", "median_round_seconds", "median_training_seconds", "job_seconds",
+            "seconds", "training_seconds", "evaluation_seconds", "median_round_seconds",
+            "median_training_seconds", "job_seconds",
         ],
-        Column(NUMBER, "MiB"): ["peak_memory_mb", "job_peak_memory_mb"],
+        Column(NUMBER, "MiB"): ["peak_memory_mib", "job_peak_memory_mib"],
     }  # fmt: skip
     return {name: column for column, names in groups.items() for name in names}
 
@@ -145,12 +146,12 @@ FILES: Mapping[str, File] = {
     "layers": File(
         [
             *IDENTITY, *TO_RUN, "connectivity", "group", *_MODELS, "split", "measure", "regime", "layer",
-            "place", "averaged", "rest", "draw",
+            "depth", "averaged", "rest", "draw",
         ],
         ["value", "from_value", "to_value", "barrier", "ratio", "samples", "batch_norm"],
     ),
     "distances": File(
-        [*IDENTITY, *TO_RUN, "connectivity", "group", *_MODELS, "layer", "place"],
+        [*IDENTITY, *TO_RUN, "connectivity", "group", *_MODELS, "layer", "depth"],
         [
             "parameters", "l2", "cosine", "l2_from_start", "cosine_from_start", "l2_to_start",
             "cosine_to_start", "units_moved",
@@ -185,5 +186,5 @@ FILES: Mapping[str, File] = {
             "diverged_seeds", "published", "source", "note",
         ],
     ),
-    "costs": File([*IDENTITY, *JOB], [*COST, "job_seconds", "job_peak_memory_mb"]),
+    "costs": File([*IDENTITY, *JOB], [*COST, "job_seconds", "job_peak_memory_mib"]),
 }  # fmt: skip

@@ -18,7 +18,7 @@ from mutations import BYTES, WHOLE, Mutation
 
 STUDIES = "config/studies"
 ALONE = "alone"  # a repository of one study, below the base
-RESUMING = ("pretrain", "train", "plane", "surface", "path", "barrier", "hessian")
+RESUMING = ("pretrain", "train", "plane", "surface", "path", "layers", "curvature")
 """Rules whose jobs may be long, and resume."""
 SLOW = 8.0  # seconds: jobs that take longer undamaged are left out
 

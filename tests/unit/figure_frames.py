@@ -12,7 +12,7 @@ MARKER = {
     **RUN, **PLANE, "round": 0, "role": "global", "client": None, "point": None, "x": 0.0, "y": 0.0,
     "residual": 0.2, "loss": 1.0, "loss_under_policy": 1.0, "loss_at_projection": 1.0, "error": 0.5,
     "error_at_projection": 0.5, "own_loss": None, "own_loss_at_start": None, "distance_to_reference": None,
-    "explained_x": 0.61, "explained_y": 0.2, "curvature_x": None, "curvature_y": None, "axes": "principal",
+    "explained_x": 0.61, "explained_y": 0.2, "curvature_x": None, "curvature_y": None, "axes": "pca",
     "batch_norm": "none", "samples": 1500,
 }  # fmt: skip
 
@@ -30,7 +30,7 @@ def surface_frame(nx=7, ny=4, lowest=(6, 0), low=(0, 10), high=(6, 11.5), client
                 {**RUN, "partition": "*", **PLANE, **names, "client": client, "i": i, "j": j, "x": x, "y": y,
                  "loss": value, "loss_se": 0.01, "error": 0.5, "error_se": 0.01, "samples": 1500,
                  "batch_norm": "none", "precision": "fp32", "interpolated": False, "interpolation_error": None,
-                 "axes": "principal"}
+                 "axes": "pca"}
             )  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -41,7 +41,7 @@ def layers_frame(
                             rows.append(
                                 {**RUN, **PAIR, "round": number, "to_round": number, **columns, "split": split,
                                  "measure": measure, "regime": regime, "layer": None if added < 0 else names[added],
-                                 "place": added, "averaged": len(averaged), "rest": rest, "draw": 0,
+                                 "depth": added, "averaged": len(averaged), "rest": rest, "draw": 0,
                                  "value": (start + end) / 2 + height, "from_value": start, "to_value": end,
                                  "barrier": height, "ratio": 2 * height / (start + end), "samples": 1500,
                                  "batch_norm": "none"}
@@ -78,7 +78,7 @@ def distances_frame(
             found = cosine(place, number)
             rows.append(
                 {**RUN, **PAIR, "round": number, "to_round": number, **columns, "layer": None if place < 0 else names[place],
-                 "place": place, "parameters": 100, "l2": 10 * found, "cosine": found, "l2_from_start": 1.0,
+                 "depth": place, "parameters": 100, "l2": 10 * found, "cosine": found, "l2_from_start": 1.0,
                  "cosine_from_start": 0.5, "l2_to_start": 2.0, "cosine_to_start": 0.25,
                  "units_moved": None}
             )  # fmt: skip

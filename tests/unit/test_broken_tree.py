@@ -30,7 +30,7 @@ CONTENTS = {
     "text within": b'{"progress": {"round": "x"}, "params": "x", "shape": ["x"], "record_format_version": "6"}\n',
     "a number beyond all": b'{"progress": {"round": 1' + b"0" * 400 + b'}, "shape": [1e999], "train": -1}\n',
     "one long line": b"x," * 200_000 + b"\n",
-    "a table": b"round,seconds,evaluation_seconds,test_accuracy,peak_memory_mb\nx,y,nan,inf,1\n\n1\n1,2,3,4,5,6\n",
+    "a table": b"round,seconds,evaluation_seconds,test_accuracy,peak_memory_mib\nx,y,nan,inf,1\n\n1\n1,2,3,4,5,6\n",
     "quotes": b'round,"seconds\nx,"y\n',
 }
 

@@ -82,9 +82,10 @@ def test_a_cost_is_the_mean_over_runs():
     def rounds(seed, seconds, memory):
         names = {**dict.fromkeys(IDENTITY, "x"), "seed": seed, "evaluation_seconds": 0.0}
         return [
-            {**names, "round": number, "seconds": seconds, "peak_memory_mb": memory} for number in (0, 1, 2)
+            {**names, "round": number, "training_seconds": seconds, "peak_memory_mib": memory}
+            for number in (0, 1, 2)
         ]
 
     frames = {"timing": pd.DataFrame([*rounds(0, 1.0, 100.0), *rounds(1, 2.0, NAN)])}
     assert measured("cost", frames) == 1.5
-    assert math.isnan(measured("cost", frames, column="peak_memory_mb"))
+    assert math.isnan(measured("cost", frames, column="peak_memory_mib"))

@@ -39,7 +39,7 @@ def campaign(tmp_path):
 
 
 def pairs(study, name):
-    return STAGES["barrier"](study, {**SEED0, "name": name})["pairs"]
+    return STAGES["layers"](study, {**SEED0, "name": name})["pairs"]
 
 
 def ends(pair):
@@ -107,9 +107,9 @@ def test_files_of_each_kind(campaign):
 def test_groups_of_layers_keep_their_order_and_may_hold_dots(campaign, tmp_path):
     groups = "groups: {z.1: ['0'], a: ['2', '4']}"
     study = campaign(("a}], rounds: [1, last]", "a}], rounds: [1, last], " + groups)).get("pilot")
-    settings = STAGES["barrier"](study, {**SEED0, "name": "rounds"})
+    settings = STAGES["layers"](study, {**SEED0, "name": "rounds"})
     assert settings["groups"] == [["z.1", ["0"]], ["a", ["2", "4"]]]
-    assert any("z.1" in string for string in tracked("barrier", settings, ROOT / "workflow" / "scripts"))
+    assert any("z.1" in string for string in tracked("layers", settings, ROOT / "workflow" / "scripts"))
 
 
 REFUSED = {

@@ -67,7 +67,7 @@ def test_memory_is_that_of_the_largest_job(here, capsys):
     work = Work("convnet", "1x8x8")
     assert prices.memory("train", work, NUMBER) == prices.memory("pretrain", work, NUMBER) == 2e9
     assert prices.memory("plane", work, NUMBER) == 1e9 + HELD * 100 * NUMBER
-    assert prices.memory("hessian", work, NUMBER) is None
+    assert prices.memory("curvature", work, NUMBER) is None
     assert prices.memory("train", Work("resnet20", "1x8x8"), NUMBER) is None
     assert main(["cost", "tiny", "--config", "scale=smoke"]) == 0
     shown = {line.split()[0]: line.split()[-2] for line in capsys.readouterr().out.splitlines() if line}
@@ -145,7 +145,7 @@ def test_levels_count_the_longest_chain_of_jobs_in_a_queue():
 
     chain = [job("dataset", "d"), job("pretrain", "i", "d"), job("train", "t", "d", "i")]
     assert levels(chain) == 2  # the data set is prepared where Snakemake runs
-    assert levels([*chain, job("initial", "j", "t"), job("train", "u", "j"), job("figures", "f", "u")]) == 3
+    assert levels([*chain, job("initial", "j", "t"), job("train", "u", "j"), job("figure", "f", "u")]) == 3
     assert levels([]) == 0
 
 

@@ -64,8 +64,8 @@ def test_agreement_by_definition_and_samples():
             (q, d, s) for q in ("H_N", "H_D") for d in ("paper", "code") for s in ("global", "own")
         )
     ]
-    assert measured("agreement", frame(*rows), quantity="H_N") == 0
-    assert measured("agreement", frame(*rows), quantity="H_D", definition="code", data="own") == 7
+    assert measured("hessian-agreement", frame(*rows), quantity="H_N") == 0
+    assert measured("hessian-agreement", frame(*rows), quantity="H_D", definition="code", data="own") == 7
 
 
 # Figures

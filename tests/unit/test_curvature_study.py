@@ -54,7 +54,7 @@ def test_an_entry_measures_the_largest_eigenvalue_of_global_models_and_needs_no_
         None,
     )
     assert (settings["rounds"], settings["of"], settings["data"]) == (["last"], ["global"], ["global"])
-    assert (settings["agreement"], settings["layers"], settings["samples"]) == ([], False, None)
+    assert (settings["hessian_agreement"], settings["layers"], settings["samples"]) == ([], False, None)
     group = "digits_fedavg_seed0"
     assert measured_clients(study, "sharp", group) == measured_partitions(study, "sharp", group) == []
 
@@ -66,9 +66,9 @@ def test_clients_models_and_their_own_samples_are_inputs_where_they_are_looked_a
     own = [f"results/pilot/smoke/partitions/digits/{one}/seed1.npz" for one in ("iid", "dir0.1")]
     for more, partitions in (
         ("of: [clients]", []),
-        ("agreement: [code], rounds: [0.5, last]", []),
+        ("hessian_agreement: [code], rounds: [0.5, last]", []),
         ("of: [global, clients], data: [global, own]", own),
-        ("agreement: [paper], data: [own]", own),
+        ("hessian_agreement: [paper], data: [own]", own),
     ):
         study = entry(campaign, more)
         assert measured_clients(study, "sharp", group) == clients
@@ -78,7 +78,7 @@ def test_clients_models_and_their_own_samples_are_inputs_where_they_are_looked_a
 def test_settings_survive_the_journey_to_the_job(campaign):
     study = entry(campaign, "trace: hutch++, density: {steps: 9}, rounds: [0, 0.5, last]")
     wildcards = {"name": "sharp", "group": "digits_fedavg_seed0"}
-    settings = STAGES["hessian"](study, wildcards)
+    settings = STAGES["curvature"](study, wildcards)
     assert decode(encode(settings)) == {**settings, "model": dict(settings["model"])}
     assert settings["density"] == {"steps": 9, "probes": 4, "width": 0.01}
     assert settings["trace"] == "hutch++" and settings["rounds"] == [0, 0.5, "last"]
@@ -92,7 +92,7 @@ def test_a_spectrum_is_drawn_from_the_densities_of_all_groups(campaign):
 
 
 REFUSED = {
-    "nothing": ("top: 0", r"curvature.sharp: measures nothing; set one of trace, top, bottom, density, agreement"),
+    "nothing": ("top: 0", r"curvature.sharp: measures nothing; set one of trace, top, bottom, density, hessian_agreement"),
     "unknown": ("kind: eigenvalues", r"curvature.sharp: unknown key 'kind'"),
     "a trace": ("trace: hutchpp", r"curvature.sharp.trace"),
     "too few probes": ("trace: xtrace, probes: 4", r"curvature.sharp.probes"),
@@ -125,7 +125,7 @@ def test_rounds_must_be_kept_of_what_is_looked_at(campaign):
     )
     with pytest.raises(FedscapeError, match="round 1 is not among the keep_rounds of other"):
         campaign(other)
-    clients = (other[0], "runs: [{method: other}], each: [method], agreement: [code]")
+    clients = (other[0], "runs: [{method: other}], each: [method], hessian_agreement: [code]")
     with pytest.raises(FedscapeError, match=r"round 4 is not among the client_rounds of other \(none\)"):
         campaign(clients)
     # Where only clients are looked at, their round's global model may be missing.
@@ -154,8 +154,8 @@ MEASURES = {
     "measure: eigenvalue, of: clients": "claims[0].curvature: clients is not among the entry's of (global)",
     "measure: eigenvalue, data: own": "claims[0].curvature: own is not among the entry's data (global)",
     "measure: trace": "claims[0].curvature: the entry measures no trace",
-    "measure: agreement, quantity: H_D": "claims[0].curvature: paper is not among the entry's agreement (none)",
-    "measure: agreement": "claims[0]: key 'quantity' is missing",
+    "measure: hessian-agreement, quantity: H_D": "claims[0].curvature: paper is not among the entry's hessian_agreement (none)",
+    "measure: hessian-agreement": "claims[0]: key 'quantity' is missing",
 }
 
 

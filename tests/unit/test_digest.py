@@ -96,7 +96,7 @@ def test_the_order_of_imports_does_not_count_unless_one_name_is_bound_twice(tree
     assert of() != before
 
 
-@pytest.mark.parametrize("stage", ["train", "barrier", "figures"])
+@pytest.mark.parametrize("stage", ["train", "layers", "figure"])
 def test_of_what_python_runs_all_counts_that_does_something(stage):
     """Python itself is asked what it runs for a script's imports."""
     script = Path(__file__).resolve().parents[2] / "workflow" / "scripts" / f"{stage}.py"

@@ -140,7 +140,7 @@ class TestContour:
         ("kind", "x", "y"),
         [
             (
-                "principal",
+                "pca",
                 "first principal direction, 61 % of squared distance from centre (L2 distance in parameter space)",
                 "second principal direction, 20 % of squared distance from centre (L2 distance in parameter space)",
             ),

@@ -60,7 +60,7 @@ class TestHeatmap:
     def test_orders_that_differ_are_counted(self):
         frame = layers_frame(ranks, regimes=["full", "random"])
         other = frame.assign(seed=1, to_seed=1, group="all_seed1")
-        rows = other["place"] >= 0
+        rows = other["depth"] >= 0
         other.loc[rows, "layer"] = [NAMES[(NAMES.index(one) + 1) % 4] for one in other.loc[rows, "layer"]]
         figure = self.draw(pd.concat([frame.assign(group="all_seed0"), other]), regimes=["random"])
         assert texts(figure.axes[0].get_yticklabels()) == ["1", "2", "3", "4"]
@@ -316,7 +316,7 @@ class TestCurvesOfPairs:
 
     def test_distances_by_layer(self):
         frame = distances_frame(lambda place, number: 0.5 - place / 10 - number / 100)
-        figure = self.draw(frame, "distances", measure="cosine", rows={"place": [3, -1]}, lines="layer")
+        figure = self.draw(frame, "distances", measure="cosine", rows={"depth": [3, -1]}, lines="layer")
         assert texts(figure.legends[0].get_texts()) == ["head", "all layers"]
         head, whole = figure.axes[0].lines
         assert np.allclose(head.get_ydata(), [0.2, 0.1]) and np.allclose(whole.get_ydata(), [0.6, 0.5])

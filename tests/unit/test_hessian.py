@@ -1,4 +1,4 @@
-"""The stage `hessian`: a known quadratic, networks with clients, what is left out or refused, resuming."""
+"""The stage `curvature`: a known quadratic, networks with clients, what is left out or refused, resuming."""
 
 import os
 import signal
@@ -216,7 +216,8 @@ def test_auto_is_exact_for_few_classes_only(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("options", "what"), [({"trace": "exact"}, "trace: exact"), ({"agreements": ["code"]}, "agreement")]
+    ("options", "what"),
+    [({"trace": "exact"}, "trace: exact"), ({"agreements": ["code"]}, "hessian_agreement")],
 )
 def test_what_cannot_be_exact_is_said_before_anything_is_computed(tmp_path, monkeypatch, options, what):
     monkeypatch.setattr(stage, "model_rows", None)

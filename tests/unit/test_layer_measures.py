@@ -202,7 +202,7 @@ class TestBarrier:
         assert math.isnan(
             barrier(self.FRAME[self.FRAME["regime"] == "single"], regime="single", column="share")
         )
-        gone = self.FRAME.assign(barrier=self.FRAME["barrier"].where(self.FRAME["place"] != 5))
+        gone = self.FRAME.assign(barrier=self.FRAME["barrier"].where(self.FRAME["depth"] != 5))
         for statistic in ("mean", "max", "averageable"):
             assert math.isnan(barrier(gone, regime="single", statistic=statistic))
         # A pair that ends before the others: their mean at the last round would flatter.
@@ -251,7 +251,7 @@ class TestDistance:
     def test_what_is_not_there_is_not_measured(self):
         assert math.isnan(distance(self.FRAME[:0]))
         assert math.isnan(distance(self.FRAME, alignment="weights"))
-        gone = self.FRAME.assign(cosine=self.FRAME["cosine"].where(self.FRAME["place"] != 2))
+        gone = self.FRAME.assign(cosine=self.FRAME["cosine"].where(self.FRAME["depth"] != 2))
         assert math.isnan(distance(gone)) and distance(gone, statistic="whole") == 0.5
 
 

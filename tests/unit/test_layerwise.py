@@ -25,11 +25,11 @@ from fedscape.errors import FedscapeError
 from fedscape.models.evaluate import EvaluationSet, evaluate
 
 COLUMNS = [
-    *("split", "measure", "regime", "layer", "place", "averaged", "rest", "draw"),
+    *("split", "measure", "regime", "layer", "depth", "averaged", "rest", "draw"),
     *("value", "from_value", "to_value", "barrier", "ratio", "samples"),
 ]
 BOWL_LAYERS = {"second": ("second",), "first": ("first",)}
-KEY = ["split", "measure", "regime", "place", "averaged", "rest", "draw"]
+KEY = ["split", "measure", "regime", "depth", "averaged", "rest", "draw"]
 
 
 def table(module, first, second, **changes):
@@ -70,7 +70,7 @@ def test_barriers_in_a_quadratic(seed):
         if row.averaged == 2:
             theta = middle
         else:
-            theta[parts[row.place]] = middle[parts[row.place]]
+            theta[parts[row.depth]] = middle[parts[row.depth]]
         expected = bowl.quadratic(theta)
         if row.measure == "loss":
             assert row.value == pytest.approx(expected, rel=1e-5)
@@ -132,12 +132,12 @@ def test_regimes_agree_where_they_average_the_same_layers(batch_norm):
     count = len(layers_of(*first))
     for _, part in found.groupby(["split", "measure"]):
         full = part.loc[part["regime"] == "full", "value"].item()
-        single = part[part["regime"] == "single"].set_index(["place", "rest"])["value"]
+        single = part[part["regime"] == "single"].set_index(["depth", "rest"])["value"]
         for kind in ORDERS:
             steps = part[part["regime"] == kind]
             assert steps.loc[steps["averaged"] == count, "value"].tolist() == [full, full]
             for row in steps[steps["averaged"] == 1].itertuples():
-                assert row.place == order(kind, count)[0] and row.value == single[row.place, row.rest]
+                assert row.depth == order(kind, count)[0] and row.value == single[row.depth, row.rest]
 
 
 def test_the_table_has_every_mixture_once():
@@ -148,13 +148,13 @@ def test_the_table_has_every_mixture_once():
     for _, part in found.groupby(["split", "measure"]):
         assert len(part) == 1 + 2 * 8 * (1 + len(ORDERS) + 3)
         full = part[part["regime"] == "full"].iloc[0]
-        assert (full["layer"], full["place"], full["averaged"], full["rest"]) == ("", -1, 8, "both")
+        assert (full["layer"], full["depth"], full["averaged"], full["rest"]) == ("", -1, 8, "both")
         for kind in ORDERS:
             for rest in ("from", "to"):
                 steps = part[(part["regime"] == kind) & (part["rest"] == rest)].sort_values("averaged")
                 assert steps["averaged"].tolist() == list(range(1, 9))
-                assert steps["place"].tolist() == order(kind, 8, 4)
-        named_layers = part[part["place"] >= 0].groupby("place")["layer"].unique().map(list).tolist()
+                assert steps["depth"].tolist() == order(kind, 8, 4)
+        named_layers = part[part["depth"] >= 0].groupby("depth")["layer"].unique().map(list).tolist()
         assert named_layers == [[layer] for layer in layers_of(*first)]
     assert found["regime"].unique().tolist() == [*REGIMES, "direction"]
     assert (found["barrier"] == found["value"] - (found["from_value"] + found["to_value"]) / 2).all()
@@ -167,7 +167,7 @@ def test_mixtures_of_a_table_against_states_put_together_by_hand():
     found = table(module, (first, {}), (second, {}), seed=2)
     layers = layers_of(first)
     for row in found[(found["split"] == "test")].sample(20, random_state=0).itertuples():
-        averaged = [row.place]
+        averaged = [row.depth]
         if row.regime != "single":
             averaged = order(row.regime, 8, 2)[: row.averaged] if row.regime != "full" else range(8)
         state = dict(second if row.rest == "to" else first)
@@ -201,14 +201,14 @@ def test_a_direction_is_half_the_distance_long_and_the_same_at_both_ends():
     one, other = ({name: model[name] for name in ("out.weight", "out.bias")} for model in (first, second))
     moves = {}
     for rest, origin in (("from", one), ("to", other)):
-        moved = Direction(rest, seed=0, draw=1, place=1)(one, other)
+        moved = Direction(rest, seed=0, draw=1, depth=1)(one, other)
         assert list(moved) == list(one)
         moves[rest] = torch.cat([(moved[name] - origin[name]).flatten() for name in one])
     torch.testing.assert_close(moves["from"], moves["to"], rtol=1e-4, atol=1e-6)
     distance = math.sqrt(sum((one[name] - other[name]).square().sum() for name in one))
     assert moves["from"].norm().item() == pytest.approx(distance / 2, rel=1e-5)
-    for change in ({"draw": 0}, {"place": 0}, {"seed": 1}):
-        moved = Direction(**{"rest": "from", "seed": 0, "draw": 1, "place": 1, **change})(one, other)
+    for change in ({"draw": 0}, {"depth": 0}, {"seed": 1}):
+        moved = Direction(**{"rest": "from", "seed": 0, "draw": 1, "depth": 1, **change})(one, other)
         another = torch.cat([(moved[name] - one[name]).flatten() for name in one])
         cosine = another @ moves["from"] / another.norm() / moves["from"].norm()
         assert abs(cosine) < 0.5
@@ -224,7 +224,7 @@ def test_rows_of_directions():
         parameters, buffers = first if row.rest == "from" else second
         names = [name for name in layers[row.layer] if name in parameters]
         ends = ({name: model[0][name] for name in names} for model in (first, second))
-        moved = Direction(row.rest, 7, row.draw, row.place)(*ends)
+        moved = Direction(row.rest, 7, row.draw, row.depth)(*ends)
         expected = evaluate(module, parameters | moved, buffers, networks.images(9, seed=1))
         assert row.value == pytest.approx(getattr(expected, row.measure), rel=1e-6)
 

@@ -28,7 +28,7 @@ def test_distances_against_numpy():
     rows = distances(given[0], given[1], first_start=given[2], second_start=given[3])
     expected = {"": list(SHAPES), "a": ["a.weight", "a.bias"], "b": ["b.weight"]}
     assert [row["layer"] for row in rows] == list(expected)
-    assert [row["place"] for row in rows] == [-1, 0, 1]
+    assert [row["depth"] for row in rows] == [-1, 0, 1]
     assert [row["parameters"] for row in rows] == [24, 16, 8]
     for row in rows:
         for ending, ends in ENDS.items():

@@ -68,7 +68,7 @@ def test_the_barrier_in_the_middle_of_a_quadratic(tmp_path):
     loss = layers[layers["measure"] == "loss"]
     np.testing.assert_allclose(loss["barrier"], expected, rtol=1e-4)
     assert sorted(loss["regime"]) == ["full"] * 2 + ["single"] * 4
-    whole = distances[distances["place"] == -1].iloc[0]
+    whole = distances[distances["depth"] == -1].iloc[0]
     assert whole["l2"] == pytest.approx(np.linalg.norm(d), rel=1e-6)
     assert whole["l2_from_start"] == pytest.approx(np.linalg.norm(ENDS[0][-1]), rel=1e-6)
     assert whole["l2_to_start"] == pytest.approx(np.linalg.norm(ENDS[1][-1]), rel=1e-6)
@@ -111,7 +111,7 @@ def test_rows_are_those_of_the_library(tmp_path):
     ends = [Trajectory.open(path).state(1) for path in arguments["trajectories"]]
     data = {"train": subject.train, "test": subject.test}
     expected = pd.DataFrame(layerwise_barriers(subject.module, *ends, data, None, regimes, 0, 1))
-    keys = ["split", "measure", "regime", "averaged", "place", "rest", "draw"]
+    keys = ["split", "measure", "regime", "averaged", "depth", "rest", "draw"]
     for column in ("value", "barrier", "ratio", "samples"):
         np.testing.assert_allclose(
             layers.sort_values(keys)[column], expected.sort_values(keys)[column], rtol=1e-8
@@ -139,7 +139,7 @@ def test_matched_units_and_repaired_activations(tmp_path):
     ends = layers[(layers["measure"] == "loss") & (layers["split"] == "train") & (layers["regime"] == "full")]
     np.testing.assert_allclose(ends["to_value"], ends["to_value"].iloc[0], rtol=1e-5)  # the same function
     assert ends.set_index("alignment").loc["repair", "value"] == pytest.approx(by_hand(arguments), rel=1e-6)
-    whole = distances[distances["place"] == -1].set_index("alignment")
+    whole = distances[distances["depth"] == -1].set_index("alignment")
     assert whole.loc["weights", "units_moved"] > 0 and np.isnan(whole.loc["none", "units_moved"])
     assert whole.loc["weights", "l2"] < whole.loc["none", "l2"]
     assert np.isnan(whole.loc["weights", "l2_to_start"]) and whole.loc["none", "l2_to_start"] > 0
@@ -161,7 +161,7 @@ def test_a_pair_is_left_out_where_a_run_diverged_before(tmp_path, caplog):
     layers, _ = measured(tmp_path, arguments, [*rounds, PAIR])
     # The last finite round of a run that diverged is not its last one: it is measured where it is asked for.
     assert set(zip(layers["round"], layers["to_round"], strict=True)) == {(0, 0)}
-    assert not layers.duplicated([*KEYS, "split", "measure", "regime", "place", "rest"]).any()
+    assert not layers.duplicated([*KEYS, "split", "measure", "regime", "depth", "rest"]).any()
     assert "diverged before round 1" in caplog.text and "diverged before round last" in caplog.text
     nothing, _ = measured(tmp_path, arguments, [PAIR])
     assert nothing.empty and list(nothing)[-len(LAYER_COLUMNS) :] == LAYER_COLUMNS

@@ -170,7 +170,7 @@ def test_ratios_are_taken_seed_by_seed_and_of_published_numbers_alike(made):
             "seed": seed,
             "round": 1,
             **dict.fromkeys(TIMING, 1.0),
-            "seconds": seconds,
+            "training_seconds": seconds,
         }
 
     costs = [cost("iid", 0, 1.0), cost("iid", 1, 4.0), cost("dir0.1", 0, 3.0), cost("dir0.1", 1, 4.0)]

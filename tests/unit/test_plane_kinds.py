@@ -109,7 +109,7 @@ def test_a_kind_gives_the_same_plane_again_with_what_it_knows_of_it(tmp_path, ki
     again, same, _ = bowls(tmp_path, kind)
     assert (again.axes, again.box, again.curvature) == (plane.axes, plane.box, plane.curvature)
     assert again.explained == plane.explained and same.equals(markers)
-    assert (plane.explained is None) == (plane.axes != "principal") == markers["explained_x"].isna().all()
+    assert (plane.explained is None) == (plane.axes != "pca") == markers["explained_x"].isna().all()
     assert plane.box == ((-0.5, 0.5, -0.5, 0.5) if kind in ("random", "eigenvectors") else None)
 
 

@@ -12,9 +12,9 @@ from fedscape.federated.trajectory import Trajectory, shorten
 from fedscape.files import read_csv
 from fedscape.landscape.markers import MEASURES
 from fedscape.landscape.material import Material
+from fedscape.landscape.pca import principal_directions
 from fedscape.landscape.plane import make_plane
 from fedscape.landscape.planes import finals, trajectory
-from fedscape.landscape.principal import principal_directions
 from fedscape.landscape.projection import Plane, open_plane, save_plane
 from fedscape.models import blocks
 from fedscape.models.layout import Layout, layout_of
@@ -198,7 +198,7 @@ def test_a_diverged_run_is_left_out_with_a_note_and_a_row(tmp_path, caplog):
         shorten(path, rounds=[0, 1])
     plane, markers = plane_of(tmp_path, given)
     assert plane is None
-    assert list(markers) == columns and set(markers["axes"]) == {"principal"}
+    assert list(markers) == columns and set(markers["axes"]) == {"pca"}
     assert markers["role"].tolist() == ["diverged"] * 3 and markers["partition"].tolist() == [
         "p0",
         "p1",
@@ -219,7 +219,7 @@ def test_columns_of_the_markers_and_their_order(tmp_path):
         *("explained_x", "explained_y", "curvature_x", "curvature_y"),
         *("bottom_x", "bottom_y", "bottom_loss", "bottom_shift", "axes", "batch_norm", "samples"),
     ]
-    assert set(markers["role"]) == {"global"} and set(markers["axes"]) == {"principal"}
+    assert set(markers["role"]) == {"global"} and set(markers["axes"]) == {"pca"}
     assert set(markers["samples"]) == {40} and set(markers["batch_norm"]) == {"none"}
     assert markers[["client", "point", "own_loss", "curvature_x"]].isna().all(axis=None)
 

@@ -202,9 +202,9 @@ def test_costs_add_up_rounds_and_join_the_benchmarks_of_all_long_jobs(tmp_path):
         {
             **RUN,
             "round": number,
-            "seconds": seconds,
+            "training_seconds": seconds,
             "evaluation_seconds": 0.5,
-            "peak_memory_mb": 100 + number,
+            "peak_memory_mib": 100 + number,
         }
         for number, seconds in enumerate((0.0, 2.0, 4.0, 3.0))
     )
@@ -230,7 +230,7 @@ def test_costs_add_up_rounds_and_join_the_benchmarks_of_all_long_jobs(tmp_path):
     group = "pilot,smoke,digits,*,*,*,*,0"
     assert (tmp_path / "costs.csv").read_text().splitlines() == [
         ",".join([*IDENTITY, "stage,name,group,part,rounds,seconds,evaluation_seconds,median_round_seconds"])
-        + ",peak_memory_mb,median_training_seconds,job_seconds,job_peak_memory_mb",
+        + ",peak_memory_mib,median_training_seconds,job_seconds,job_peak_memory_mib",
         "pilot,smoke,digits,convnet,*,random,*,0,initial,,,,,,,,,,3,",
         f"{group},plane,paths,digits_all_seed0,,,,,,,,,",  # made before benchmarks were kept
         f"{group},surface,paths,digits_all_seed0,,,,,,,,7,90",

@@ -49,7 +49,7 @@ tables:
     columns:
       - {label: seconds}
       - {label: ratio, over: iid}
-      - {label: memory, measure: cost, column: peak_memory_mb}
+      - {label: memory, measure: cost, column: peak_memory_mib}
 scales:
   paper: {}
   smoke:
@@ -82,7 +82,7 @@ def test_columns_take_the_tables_measure_unless_they_name_one(campaign):
     time = campaign().get("pilot", "paper").tables["table-2"]
     seconds, ratio, memory = time.columns
     assert seconds.measure == ratio.measure == {"kind": "cost", "column": "median_training_seconds"}
-    assert memory.measure == {"kind": "cost", "column": "peak_memory_mb"}
+    assert memory.measure == {"kind": "cost", "column": "peak_memory_mib"}
     assert (seconds.over, ratio.over) == (None, "iid")
     assert [one.percent for one in time.columns] == [True, False, True]  # a ratio has no unit
     assert time.rows == ("iid", "dir0.1")

@@ -22,7 +22,7 @@ from clone import Clone
 from fedscape.resume import PROGRESS
 from fedscape.study.jobs import Job
 
-STAGES = ("pretrain", "train", "plane", "surface_part", "surface", "path", "barrier", "hessian")
+STAGES = ("pretrain", "train", "plane", "surface_part", "surface", "path", "layers", "curvature")
 """Stages whose jobs may be long, in the order in which a study comes to them."""
 HOW, WEIGHTS = ("job", "group", "snakemake"), (3, 3, 1)
 """Who dies: the job alone; its process group, which is Snakemake with all its jobs where these run locally, and the

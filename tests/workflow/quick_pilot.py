@@ -105,7 +105,7 @@ def joined(*jobs: dict[str, set[str]]) -> dict[str, set[str]]:
 
 def costed(jobs: dict[str, set[str]]) -> dict[str, set[str]]:
     """With the table of costs, which has a row for each long job."""
-    long = {"train", "initial", "pretrain", "plane", "surface", "path", "barrier", "hessian"}
+    long = {"train", "initial", "pretrain", "plane", "surface", "path", "layers", "curvature"}
     return joined(jobs, {"costs": {"tables/costs.csv"}}) if long & set(jobs) else jobs
 
 
@@ -115,7 +115,7 @@ def shown(*folders: str) -> dict[str, set[str]]:
         name for name, source in FIGURES.items() if any(folder.startswith(source) for folder in folders)
     }
     claimed = any(folder.startswith(source) for folder in folders for source in CLAIMED)
-    return {**({"figures": drawn(*figures)} if figures else {}), **(CLAIMS if claimed else {})}
+    return {**({"figure": drawn(*figures)} if figures else {}), **(CLAIMS if claimed else {})}
 
 
 def read(*folders: str) -> dict[str, set[str]]:
@@ -168,8 +168,8 @@ def retrained(chosen: set[Run]) -> dict[str, set[str]]:
         "surface": {f"{folder}/surface.csv" for folder in looked_at},
         "export": {f"{folder}/surface.vts" for folder in looked_at},
         "path": {f"{folder}/path.csv" for folder in touched(PATHS)},
-        "barrier": {f"{folder}/layers.csv" for folder in touched(BARRIERS)},
-        "hessian": {f"{folder}/curvature.csv" for folder in touched(HESSIANS)},
+        "layers": {f"{folder}/layers.csv" for folder in touched(BARRIERS)},
+        "curvature": {f"{folder}/curvature.csv" for folder in touched(HESSIANS)},
         "drift": {f"{folder}/drift.csv" for folder in touched(DRIFT)},
         "costs": {"tables/costs.csv"},
     }
@@ -180,7 +180,7 @@ def retrained(chosen: set[Run]) -> dict[str, set[str]]:
 def split_anew(*partitions: str) -> dict[str, set[str]]:
     """New partitions, and what follows."""
     made = {"partition": {f"partitions/digits/{name}/seed0.npz" for name in partitions}}
-    shown_too = {"figures": drawn("partitions")} if set(partitions) & {*ALPHAS, "dir0.5-50"} else {}
+    shown_too = {"figure": drawn("partitions")} if set(partitions) & {*ALPHAS, "dir0.5-50"} else {}
     return joined(made, retrained(runs(model=None, partition=partitions)), shown_too)
 
 
@@ -212,10 +212,10 @@ def walked(*names: str) -> dict[str, set[str]]:
 
 def bent() -> dict[str, set[str]]:
     """New curvatures, and what follows."""
-    return joined({"hessian": {f"{folder}/curvature.csv" for folder in HESSIANS}}, tabled())
+    return joined({"curvature": {f"{folder}/curvature.csv" for folder in HESSIANS}}, tabled())
 
 
 def averaged() -> dict[str, set[str]]:
     """New layer-wise barriers, and what follows."""
-    made = {"barrier": {f"{folder}/layers.csv" for folder in BARRIERS}}
+    made = {"layers": {f"{folder}/layers.csv" for folder in BARRIERS}}
     return joined(made, shown(*BARRIERS), tabled())

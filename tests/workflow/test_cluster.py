@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
     reason=f"not here: {', '.join(missing())} (Debian: apt-get install slurmctld slurmd slurm-client munge)",
 )
 
-ON_GPU = {"train", "pretrain", "plane", "surface", "surface_part", "path", "barrier", "hessian"}
+ON_GPU = {"train", "pretrain", "plane", "surface", "surface_part", "path", "layers", "curvature"}
 # Looks as often as the jobs are short.
 SHORT = ("--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "20")
 CLOCKS = ("timing.csv", "costs.csv")  # results that are times

@@ -77,12 +77,12 @@ def test_the_paper_scale_lists_all_its_jobs(made):
         "plane",
         "surface",
         "path",
-        "hessian",
+        "curvature",
         "drift",
         "tables",
         "claims",
         "export",
-        "figures",
+        "figure",
     } <= set(jobs)
 
 

@@ -88,7 +88,7 @@ def test_its_page_names_both_commits_and_stays_as_it_is(drawn):
 def test_a_seed_is_a_target(smoke):
     """What is measured on its runs, but neither tables nor figures, which wait for all seeds."""
     jobs = smoke.pending("fedalign_seed2", "--config", "scale=small")
-    assert {"train", "hessian"} <= set(jobs) and not {"tables", "claims", "table", "figures", "costs"} & set(
+    assert {"train", "curvature"} <= set(jobs) and not {"tables", "claims", "table", "figure", "costs"} & set(
         jobs
     )
     assert {path.rsplit("/", 2)[1] for path in jobs["train"]} == {"seed2"}

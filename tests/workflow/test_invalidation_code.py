@@ -74,7 +74,7 @@ FILES = {
     "src/fedscape/landscape/planes/random.py": {},
     "src/fedscape/tables/measures/final.py": joined(CLAIMS, {"table": {"tables/readings.csv"}}),
     "src/fedscape/tables/measures/trace.py": {},
-    "src/fedscape/figures/contour.py": {"figures": drawn(*CONTOURS)},
+    "src/fedscape/figures/contour.py": {"figure": drawn(*CONTOURS)},
     # what stages import
     "src/fedscape/federated/aggregate.py": retrained(RUNS),
     "src/fedscape/landscape/plane.py": planes(*(folder.split("/")[1] for folder in PLANES)),
@@ -87,10 +87,10 @@ FILES = {
     ),
     "src/fedscape/export/paraview.py": {"export": {f"{folder}/surface.vts" for folder in PLANES}},
     "src/fedscape/tables/claims.py": CLAIMS,
-    "src/fedscape/figures/draw.py": {"figures": drawn(*FIGURES, "partitions")},
+    "src/fedscape/figures/draw.py": {"figure": drawn(*FIGURES, "partitions")},
     # two imports away from a script, and more
     "src/fedscape/landscape/refine.py": surfaces(),
-    "src/fedscape/landscape/principal.py": planes(*(folder.split("/")[1] for folder in PLANES)),
+    "src/fedscape/landscape/pca.py": planes(*(folder.split("/")[1] for folder in PLANES)),
     "src/fedscape/curvature/density.py": bent(),
 }
 

@@ -35,7 +35,7 @@ def away(clone: Clone, *paths: str):
     [
         (f"{RUN}/final.safetensors", THIS_RUN),
         (f"{RESULTS}/planes/single/digits_all_seed0/trajectories.vtp", {"export": "/single/"}),
-        (f"{RESULTS}/figures/figure-4.svg", {"figures": "figure-4[.]"}),
+        (f"{RESULTS}/figures/figure-4.svg", {"figure": "figure-4[.]"}),
         (f"{RESULTS}/tables/claims.md", {"claims": "."}),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_file_is_made_without_what_it_does_not_need(marked):
         assert marked.pending(f"{RESULTS}/figures/figure-4.png") == {}
         pending = marked.pending(f"{RESULTS}/figures/figure-3a.png")
     group = "planes/finals/digits_random_seed0"
-    assert pending == {"surface": {f"{group}/surface.csv"}, "figures": {"figures/figure-3a.png"}}
+    assert pending == {"surface": {f"{group}/surface.csv"}, "figure": {"figures/figure-3a.png"}}
 
 
 def test_a_job_that_has_begun_and_not_ended_is_made_again(marked):
@@ -136,7 +136,7 @@ def test_touch_takes_results_for_those_of_today(marked):
     """And the settings of before are then the ones that results were not made with."""
     with marked.edited(STUDY, swap("    top: 1\n", "    top: 1\n    trace: auto\n")):
         changed = marked.pending("pilot")
-        assert changed == below(marked.jobs("pilot"), {"hessian": "."})
+        assert changed == below(marked.jobs("pilot"), {"curvature": "."})
         marked.touch("--", "pilot")
         assert marked.pending("pilot") == {}
     assert marked.pending("pilot") == changed

@@ -124,13 +124,13 @@ EDITS = {
         joined({"drift": {"drift/more/digits_all_seed0/drift.csv"}}, tabled()),
     ),
     # figures and claims
-    "a figure's option": (*study("    measure: test_accuracy\n", "    measure: validation_accuracy\n"), {"figures": drawn("accuracy")}),
-    "a figure's title": (*study("title: Test accuracy of", "title: Accuracy of"), {"figures": drawn("accuracy")}),
-    "a figure's runs": (*study("plane: local\n    where: {partition: *order}", "plane: local\n    where: {partition: [iid, dir0.1]}"), {"figures": drawn("figure-4")}),
-    "what figures call a run": (*study('label: "IID"', 'label: "same"'), {"figures": drawn(*FIGURES, "partitions")}),
+    "a figure's option": (*study("    measure: test_accuracy\n", "    measure: validation_accuracy\n"), {"figure": drawn("accuracy")}),
+    "a figure's title": (*study("title: Test accuracy of", "title: Accuracy of"), {"figure": drawn("accuracy")}),
+    "a figure's runs": (*study("plane: local\n    where: {partition: *order}", "plane: local\n    where: {partition: [iid, dir0.1]}"), {"figure": drawn("figure-4")}),
+    "what figures call a run": (*study('label: "IID"', 'label: "same"'), {"figure": drawn(*FIGURES, "partitions")}),
     "an added figure": (
         *study("figures:\n  figure-1:", "figures:\n  more: {kind: curves, table: drift, measure: distance_start, where: {init: random}}\n  figure-1:"),
-        {"figures": drawn("more")},
+        {"figure": drawn("more")},
     ),
     "a figure less": (*quick("figures: {figure-6b", "figures: {figure-4: null, figure-6b"), {}),
     "the words of a claim": (*study("\n  - claim: ", "\n  - claim: Truly, "), CLAIMS),

@@ -27,7 +27,7 @@ STUDY = os.environ.get("FEDSCAPE_KILL_STUDY", "pilot")
 SCALE = os.environ.get("FEDSCAPE_KILL_SCALE", "smoke")
 EXECUTOR = shlex.split(os.environ.get("FEDSCAPE_KILL_EXECUTOR", "--cores 2"))
 CLOCKED = {"timing.csv", "costs.csv"}
-CLOCKED_KEYS = ("seconds", "evaluation_seconds", "peak_memory_mb", "started", "ended")  # of run.json
+CLOCKED_KEYS = ("seconds", "evaluation_seconds", "peak_memory_mib", "started", "ended")  # of run.json
 
 
 def content(path):

@@ -16,7 +16,7 @@ from fedscape.study.jobs import Job, jobs_of, levels
 from fedscape.study.paths import is_trained
 from fedscape.study.study import Study
 
-ON_GPU = ("train", "pretrain", "plane", "surface", "surface_part", "path", "barrier", "hessian")
+ON_GPU = ("train", "pretrain", "plane", "surface", "surface_part", "path", "layers", "curvature")
 LATENCY = (20, 180)  # seconds from one level to the next: how often Snakemake asks a cluster (profiles/slurm)
 HOUR, GIGABYTE = 3600, 1e9
 

@@ -21,8 +21,8 @@ COLUMNS = ("kind", "name", "shape", "device", "value", "date", "machine", "how")
 # bytes of a process, Python and PyTorch included, that does with the network what jobs of these rules do.
 MEMORY = {
     **dict.fromkeys(("train", "pretrain"), "train-memory"),
-    **dict.fromkeys(("plane", "surface", "surface_part", "path", "barrier"), "evaluation-memory"),
-    "hessian": "product-memory",
+    **dict.fromkeys(("plane", "surface", "surface_part", "path", "layers"), "evaluation-memory"),
+    "curvature": "product-memory",
 }
 KINDS = ("step", "evaluation", "parameters", "method", "job", *dict.fromkeys(MEMORY.values()))
 HELD = 10

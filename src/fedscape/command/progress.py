@@ -149,9 +149,9 @@ def _rounds(study: Study, job: Job, resume: Path, progress: Mapping) -> str:
     seconds = [
         sum(found)
         for row in last_rows(resume / "timing.csv")
-        if row.get("peak_memory_mb")
+        if row.get("peak_memory_mib")
         and row.get("round") != "0"
-        and (found := numbers(row, "seconds", "evaluation_seconds"))
+        and (found := numbers(row, "training_seconds", "evaluation_seconds"))
     ][-RECENT_ROUNDS:]
     return _joined(
         f"round {done} of {rounds}",

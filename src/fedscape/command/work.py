@@ -131,7 +131,7 @@ def _analysis(study: Study, job: Job) -> Work:
         return replace(about, evaluations=points * share * used * passes)
     if job.rule == "path":
         return replace(about, evaluations=members * settings["points"] * (used + samples["test"]) * passes)
-    if job.rule == "barrier":
+    if job.rule == "layers":
         averages = len(settings["alignment"]) * len(settings["regimes"]) * LAYERS
         return replace(about, evaluations=members * averages * (used + samples["test"]) * passes)
     return replace(about, steps=_products(study, settings, runs) * STEPS_PER_PRODUCT * used)
@@ -144,7 +144,7 @@ def _products(study: Study, settings: Mapping, runs: Iterable[Run]) -> int:
     products += settings["probes"] * (settings["trace"] != "none")
     clients = study.partitions[next(iter(runs)).partition].clients or 1
     models = ("global" in settings["of"]) + clients * (
-        "clients" in settings["of"] or bool(settings["agreement"])
+        "clients" in settings["of"] or bool(settings["hessian_agreement"])
     )
     return len(list(runs)) * len(settings["rounds"]) * models * max(products, PRODUCTS)
 
@@ -154,8 +154,8 @@ SECTIONS = {
     "surface": "planes",
     "surface_part": "planes",
     "path": "connectivity",
-    "barrier": "connectivity",
-    "hessian": "curvature",
+    "layers": "connectivity",
+    "curvature": "curvature",
 }
 
 

@@ -11,7 +11,7 @@ from fedscape.connectivity.layers import layers_of
 PIECE = 2**24
 """Numbers of a tensor that are in memory as float64 at once."""
 WHOLE = ""
-"""Name of the row for all layers together; its place is -1."""
+"""Name of the row for all layers together; its depth is -1."""
 
 
 def distances(
@@ -64,8 +64,8 @@ def _square(vector: Tensor) -> Tensor:
     return vector @ vector
 
 
-def _row(layer: str, place: int, parameters: int, products: Mapping[str, Tensor]) -> dict:
-    row = {"layer": layer, "place": place, "parameters": parameters}
+def _row(layer: str, depth: int, parameters: int, products: Mapping[str, Tensor]) -> dict:
+    row = {"layer": layer, "depth": depth, "parameters": parameters}
     for ending, sums in products.items():
         squared, inner, left, right = sums.tolist()
         lengths = math.sqrt(left) * math.sqrt(right)

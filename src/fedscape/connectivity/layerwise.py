@@ -32,17 +32,17 @@ class Direction:
     """A layer moved away from one end by a random Gaussian direction, as far as averaging would move it.
 
     That is half of the distance between the two models in this layer. The stream `direction` of `seed`, by
-    draw and the layer's place, is the same for both ends.
+    draw and the layer's depth, is the same for both ends.
     """
 
     rest: str
     seed: int
     draw: int
-    place: int
+    depth: int
 
     def __call__(self, first: Tensors, second: Tensors) -> Tensors:
         """The layer's parameters, from those of both models."""
-        generator = stream(self.seed, "direction", self.draw, self.place)
+        generator = stream(self.seed, "direction", self.draw, self.depth)
         drawn = {name: torch.from_numpy(generator.standard_normal(one.shape)) for name, one in first.items()}
         distance = _length({name: one.double() - second[name].double() for name, one in first.items()})
         share = distance / 2 / _length(drawn)
@@ -56,7 +56,7 @@ class _Place:
 
     regime: str
     layer: str
-    place: int
+    depth: int
     averaged: int
     rest: str
     mixture: Mixture
@@ -65,7 +65,7 @@ class _Place:
     @property
     def columns(self) -> dict:
         """All but the mixture."""
-        names = ("regime", "layer", "place", "averaged", "rest", "draw")
+        names = ("regime", "layer", "depth", "averaged", "rest", "draw")
         return {name: getattr(self, name) for name in names}
 
 
@@ -87,7 +87,7 @@ def layerwise_barriers(
     `single` one at a time, ORDERS one more after the other. seed: of the order `random` and of directions.
     directions: so many draws of `Direction` for each layer alone. batch_norm: see `evaluate_mixtures`.
 
-    averaged counts layers; layer is the single one or the one added last, place its depth from 0; with all of
+    averaged counts layers; layer is the single one or the one added last, depth its place from 0; with all of
     them averaged, the rows of both rests are the same. value, from_value, to_value: nats, or a fraction.
     ratio: the barrier relative to the mean of the two ends, NaN where that is 0.
     """

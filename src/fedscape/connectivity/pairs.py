@@ -1,4 +1,4 @@
-"""Stage `barrier`: layer-wise barriers and distances between pairs of models of a study's runs."""
+"""Stage `layers`: layer-wise barriers and distances between pairs of models of a study's runs."""
 
 import logging
 import math
@@ -28,15 +28,15 @@ LAYERS, DISTANCES = "layers.csv", "distances.csv"
 KEYS = ["connectivity", "group", "between", "round", "to_round", "client", "to_client", "alignment"]
 NUMBERS = ("seed", "to_seed", "round", "to_round", "client", "to_client")  # of what identifies a pair
 LAYER_COLUMNS = [
-    "split", "measure", "regime", "layer", "place", "averaged", "rest", "draw", "value", "from_value",
+    "split", "measure", "regime", "layer", "depth", "averaged", "rest", "draw", "value", "from_value",
     "to_value", "barrier", "ratio", "samples", "batch_norm",
 ]  # fmt: skip
 DISTANCE_COLUMNS = [
-    "layer", "place", "parameters", "l2", "cosine", "l2_from_start", "cosine_from_start", "l2_to_start",
+    "layer", "depth", "parameters", "l2", "cosine", "l2_from_start", "cosine_from_start", "l2_to_start",
     "cosine_to_start", "units_moved",
 ]  # fmt: skip
-LAYER_KEYS = ["split", "measure", "regime", "averaged", "place", "rest", "draw"]
-DISTANCE_KEYS = ["place"]
+LAYER_KEYS = ["split", "measure", "regime", "averaged", "depth", "rest", "draw"]
+DISTANCE_KEYS = ["depth"]
 REPAIRED = {"none": "repair", "weights": "weights-repair"}
 """Alignments, and what each is called with repaired activations; of these there is the full average alone."""
 
@@ -191,7 +191,7 @@ def _repaired(
     states = [{**parameters, **first[1]} for parameters in (mean, first[0], second[0])]
     with repaired(module, repair(module, *states, data["train"])):
         found = barrier_rows(evaluated(mean), *ends)
-    whole = {"regime": "full", "layer": "", "place": -1, "averaged": layers, "rest": "both", "draw": 0}
+    whole = {"regime": "full", "layer": "", "depth": -1, "averaged": layers, "rest": "both", "draw": 0}
     return [{**whole, **row} for row in found]
 
 

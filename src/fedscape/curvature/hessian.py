@@ -1,4 +1,4 @@
-"""Stage `hessian`: the curvature of the loss at chosen models of several runs, global ones and clients'."""
+"""Stage `curvature`: the curvature of the loss at chosen models of several runs, global ones and clients'."""
 
 import logging
 import math
@@ -81,7 +81,7 @@ def evaluate_hessians(
     models = Models.open(subject, trajectories, clients, partitions, dataset_folder, samples, seed)
     wanted = Wanted(top, bottom, _chosen_trace(models, trace, layers), layers, probes, density)
     if wanted.trace == EXACT or agreements:
-        name = "trace: exact" if wanted.trace == EXACT else "agreement"
+        name = "trace: exact" if wanted.trace == EXACT else "hessian_agreement"
         check_piecewise_linear(*_first_model(models), name)
     tasks = list(_tasks(models, rounds, of, on, bool(agreements)))
     with ResumeFolder(resume, fingerprint, valid=counts_to(len(tasks))) as folder:

@@ -1,4 +1,4 @@
-"""Which models a job of stage `hessian` looks at, and on which samples, out of the files of its runs."""
+"""Which models a job of stage `curvature` looks at, and on which samples, out of the files of its runs."""
 
 import logging
 from collections.abc import Sequence

@@ -92,9 +92,9 @@ def timing_row(
     return {
         **identity,
         "round": number,
-        "seconds": seconds,
+        "training_seconds": seconds,
         "evaluation_seconds": evaluation_seconds,
-        "peak_memory_mb": peak / MEGABYTE,
+        "peak_memory_mib": peak / MEGABYTE,
     }
 
 
@@ -111,9 +111,9 @@ def totals(timing: Path) -> dict[str, float]:
     """What a run took in all, over every process that worked on it, from its timing.csv; for run.json."""
     table = read_csv(timing)
     return {
-        "seconds": round(float((table["seconds"] + table["evaluation_seconds"]).sum()), 3),
+        "seconds": round(float((table["training_seconds"] + table["evaluation_seconds"]).sum()), 3),
         "evaluation_seconds": round(float(table["evaluation_seconds"].sum()), 3),
-        "peak_memory_mb": round(float(table["peak_memory_mb"].max()), 1),
+        "peak_memory_mib": round(float(table["peak_memory_mib"].max()), 1),
     }
 
 

@@ -60,7 +60,7 @@ def panelled(layers: pd.DataFrame, labels: Sequence[Mapping]) -> tuple[pd.DataFr
 def with_steps(rows: pd.DataFrame, regime: str, by_depth: bool) -> pd.DataFrame:
     """The rows of one regime with `step`: the depth of the layer (added last), or how many are averaged."""
     rows = rows[rows["regime"] == regime]
-    return rows.assign(step=rows["place"] if by_depth else rows["averaged"])
+    return rows.assign(step=rows["depth"] if by_depth else rows["averaged"])
 
 
 def step_names(rows: pd.DataFrame) -> dict[int, str]:

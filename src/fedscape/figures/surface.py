@@ -30,7 +30,7 @@ LABEL_LETTER, FEWEST_LETTERS = 0.07, 16  # inches of a letter in an axis label; 
 DISTANCE = "(L2 distance in parameter space)"
 # The words of an axis, by the column `axes`: what spans the plane.
 AXES = {
-    "principal": "{nth} principal direction{explained}\n" + DISTANCE,
+    "pca": "{nth} principal direction{explained}\n" + DISTANCE,
     "models": "{nth} direction between models\n" + DISTANCE,
     "random": "{nth} random direction\n(filter-normalised)",
     "eigenvectors": "{nth} Hessian eigenvector\n(eigenvalue {curvature:.3g})",

@@ -18,7 +18,7 @@ DEFAULTS = {
     "layers": False,
     "probes": 30,
     "density": None,
-    "agreement": [],
+    "hessian_agreement": [],
     "samples": None,
 }
 DENSITY = {"steps": 40, "probes": 4, "width": 0.01}
@@ -37,7 +37,7 @@ def curvature_settings(
     settings = {**DEFAULTS, **{key: value for key, value in entry.items() if key in DEFAULTS}}
     if settings["density"] is not None:
         settings["density"] = {**DENSITY, **settings["density"]}
-    asked = ("top", "bottom", "density", "agreement")
+    asked = ("top", "bottom", "density", "hessian_agreement")
     if settings["trace"] == "none" and not any(settings[key] for key in asked):
         raise FedscapeError(f"{place}: measures nothing; set one of trace, {', '.join(asked)}")
     if settings["layers"] and settings["trace"] not in BY_LAYER:
@@ -48,7 +48,7 @@ def curvature_settings(
     clients = needs_clients(settings)
     if "own" in settings["data"] and not clients:
         raise FedscapeError(
-            f"{place}.data: own samples are clients'; add clients to `of`, or ask for agreement"
+            f"{place}.data: own samples are clients'; add clients to `of`, or ask for hessian_agreement"
         )
     for run in runs:
         for value in settings["rounds"]:
@@ -67,7 +67,7 @@ def curvature_settings(
 
 def needs_clients(settings: Mapping) -> bool:
     """Whether an entry looks at clients' models."""
-    return "clients" in settings["of"] or bool(settings["agreement"])
+    return "clients" in settings["of"] or bool(settings["hessian_agreement"])
 
 
 def check_density(settings: Mapping, place: str) -> None:
@@ -79,11 +79,12 @@ def check_density(settings: Mapping, place: str) -> None:
 def check_measured(quantity: str, measure: Mapping, settings: Mapping, place: str) -> None:
     """Refuse a measure of what an entry does not measure.
 
-    quantity: `eigenvalue`, `trace` or `agreement`. measure: its plug-in's settings. settings: the entry's.
+    quantity: `eigenvalue`, `trace` or `hessian_agreement`. measure: its plug-in's settings. settings: the
+    entry's.
     """
     wanted = {"data": measure["data"]}
-    if quantity == "agreement":
-        wanted["agreement"] = measure["definition"]
+    if quantity == "hessian_agreement":
+        wanted["hessian_agreement"] = measure["definition"]
     else:
         wanted["of"] = measure["of"]
     for key, value in wanted.items():

@@ -13,7 +13,7 @@ from fedscape.study.grid import Run
 from fedscape.study.stages import start_seed
 from fedscape.study.study import Study
 
-LOCAL = ("dataset", "partition", "initial", "export", "tables", "claims", "costs", "table", "figures")
+LOCAL = ("dataset", "partition", "initial", "export", "tables", "claims", "costs", "table", "figure")
 """Rules whose jobs run where Snakemake does, not in the queue of a cluster."""
 RUN_FILES = (
     *("trajectory.safetensors", "clients.safetensors", "final.safetensors"),
@@ -154,15 +154,17 @@ def _analyses(study: Study) -> Iterator[Job]:
             yield from _plane(study, name, group)
     for name, analysis in study.connectivity.items():
         kind = analysis.settings["kind"]
-        rule, files = ("path", ("path.csv", "barriers.csv")) if kind == "path" else ("barrier", LAYER_FILES)
+        files = ("path.csv", "barriers.csv") if kind == "path" else LAYER_FILES
         for group in analysis.groups:
-            clients = paths.connected_clients(study, name, group) if rule == "barrier" else []
-            yield _analysis(study, rule, "connectivity", name, group, files, clients, "resume")
+            clients = paths.connected_clients(study, name, group) if kind == "layers" else []
+            yield _analysis(study, kind, "connectivity", name, group, files, clients, "resume")
     for name, analysis in study.curvature.items():
         for group in analysis.groups:
-            more = paths.measured_clients(study, name, group), paths.measured_partitions(study, name, group)
+            more = [
+                *paths.measured_clients(study, name, group), *paths.measured_partitions(study, name, group),
+            ]  # fmt: skip
             files = ("curvature.csv", "density.csv")
-            yield _analysis(study, "hessian", "curvature", name, group, files, [*more[0], *more[1]], "resume")
+            yield _analysis(study, "curvature", "curvature", name, group, files, more, "resume")
     for name, analysis in study.drift.items():
         for group in analysis.groups:
             yield _analysis(study, "drift", "drift", name, group, ("drift.csv",))
@@ -263,7 +265,7 @@ def _summaries(study: Study) -> Iterator[Job]:
     for figure in study.figures:
         drawn = f"{study.folder}/figures/{figure}"
         inputs = [path for files in paths.figure_files(study, figure).values() for path in files]
-        yield _job(study, "figures", {"figure": figure}, (f"{drawn}.png", f"{drawn}.svg"), inputs, figure)
+        yield _job(study, "figure", {"figure": figure}, (f"{drawn}.png", f"{drawn}.svg"), inputs, figure)
 
 
 def _job(

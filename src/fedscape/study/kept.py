@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from fedscape.study.jobs import Job, jobs_of
 from fedscape.study.study import Study
 
-DRAWING = ("tables", "claims", "table", "figures")
+DRAWING = ("tables", "claims", "table", "figure")
 """Rules whose jobs read CSVs and nothing else, and that no job of another rule reads from."""
 COSTS = "costs"  # reads the clock: its table cannot be drawn again, nor is it about one seed
 

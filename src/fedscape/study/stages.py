@@ -105,7 +105,7 @@ def path(study: Study, wildcards: Mapping[str, str]) -> dict:
     return {**settings, "model": study.models[pairs[0][0].model], "pairs": pair_names}
 
 
-def barrier(study: Study, wildcards: Mapping[str, str]) -> dict:
+def layers(study: Study, wildcards: Mapping[str, str]) -> dict:
     """Settings of the layer-wise barriers between pairs of models."""
     analysis, members = _analysis(study.connectivity, wildcards)
     names = ("regimes", "groups", "order_seed", "directions", "alignment", "samples", "batch_norm")
@@ -119,7 +119,7 @@ def barrier(study: Study, wildcards: Mapping[str, str]) -> dict:
     }
 
 
-def hessian(study: Study, wildcards: Mapping[str, str]) -> dict:
+def curvature(study: Study, wildcards: Mapping[str, str]) -> dict:
     """Settings of the curvature at models of a group of runs."""
     analysis, runs = _analysis(study.curvature, wildcards)
     return {**analysis.settings, "model": study.models[runs[0].model], "runs": [asdict(run) for run in runs]}
@@ -200,7 +200,7 @@ def costs(study: Study, wildcards: Mapping[str, str]) -> dict:
     return {}
 
 
-def figures(study: Study, wildcards: Mapping[str, str]) -> dict:
+def figure(study: Study, wildcards: Mapping[str, str]) -> dict:
     """Settings of one figure."""
     figure = study.figures[wildcards["figure"]]
     # One string for the whole of `where`: its keys are column names, not settings.
@@ -221,14 +221,14 @@ STAGES: Mapping[str, Callable[[Study, Mapping[str, str]], dict]] = {
     "surface_part": surface,
     "export": export,
     "path": path,
-    "barrier": barrier,
-    "hessian": hessian,
+    "layers": layers,
+    "curvature": curvature,
     "drift": drift,
     "tables": tables,
     "claims": claims,
     "costs": costs,
     "table": table,
-    "figures": figures,
+    "figure": figure,
 }
 
 

@@ -14,8 +14,8 @@ STAGES = {  # the stage that writes a file
     "plane.safetensors": "plane",
     "surface.csv": "surface",
     "path.csv": "path",
-    "layers.csv": "barrier",
-    "curvature.csv": "hessian",
+    "layers.csv": "layers",
+    "curvature.csv": "curvature",
 }
 ORDER = ["stage", *JOB[1:], *IDENTITY[2:-1]]  # of the rows; seeds as they come
 WALL, MEMORY = "s", "max_rss"  # columns of a benchmark: seconds, MiB
@@ -27,10 +27,10 @@ def make_costs(
     """Write costs.csv, one row per long job.
 
     timings: timing.csv of each run, a row per round: seconds of training and aggregation, evaluation_seconds,
-    and peak_memory_mb (MiB, the highest so far: of the GPU, or of the process on a CPU). made: an output of
+    and peak_memory_mib (MiB, the highest so far: of the GPU, or of the process on a CPU). made: an output of
     each other long job. benchmarks: folder of Snakemake's benchmark files; a job that has none (made before
     they were kept) has empty cells.
-    out: identity; stage, name, group, part; `run_costs` of a run; job_seconds and job_peak_memory_mb of the
+    out: identity; stage, name, group, part; `run_costs` of a run; job_seconds and job_peak_memory_mib of the
     job's process, the last one if it was started several times.
     Raises FedscapeError if a file is not whole or lacks a column.
     """
@@ -47,14 +47,14 @@ def run_costs(timing: pd.DataFrame) -> pd.DataFrame:
     """What each run cost, from its rounds: one row per run.
 
     rounds; seconds (training and evaluation, all rounds); evaluation_seconds (of those); median_round_seconds
-    (training and evaluation of one round); peak_memory_mb; median_training_seconds.
+    (training and evaluation of one round); peak_memory_mib; median_training_seconds.
     """
     rows = [_cost(run) for _, run in timing.groupby(IDENTITY)] if len(timing) else []
     return pd.DataFrame(rows, columns=[*IDENTITY, *COST])
 
 
 def _cost(run: pd.DataFrame) -> dict:
-    seconds = run["seconds"] + run["evaluation_seconds"]
+    seconds = run["training_seconds"] + run["evaluation_seconds"]
     trained = run["round"] > 0  # round 0 is the start: nothing is trained
     return {
         **run.iloc[-1][IDENTITY],
@@ -62,8 +62,8 @@ def _cost(run: pd.DataFrame) -> dict:
         "seconds": seconds.sum(),
         "evaluation_seconds": run["evaluation_seconds"].sum(),
         "median_round_seconds": seconds[trained].median(),
-        "peak_memory_mb": run["peak_memory_mb"].max(),
-        "median_training_seconds": run["seconds"][trained].median(),
+        "peak_memory_mib": run["peak_memory_mib"].max(),
+        "median_training_seconds": run["training_seconds"][trained].median(),
     }
 
 
@@ -106,4 +106,4 @@ def _benchmark(path: Path) -> dict:
         row = table[[WALL, MEMORY]].astype(float).iloc[-1]
     except (ValueError, KeyError, IndexError) as error:
         raise FedscapeError(f"{path}: no benchmark of Snakemake's; delete the file") from error
-    return {"job_seconds": row[WALL], "job_peak_memory_mb": row[MEMORY]}
+    return {"job_seconds": row[WALL], "job_peak_memory_mib": row[MEMORY]}

@@ -11,8 +11,8 @@ def mean_over_runs(rows: pd.DataFrame, wanted: Mapping[str, object], of: str, da
     """Mean of `value` over runs, of each at one round; NaN if there is no run, or one was not measured.
 
     rows: of curvature.csv, with `run`. wanted: values of columns such as quantity and index. of: `global`,
-    `clients` (the mean over them) or `agreement` (of what compares them). data: `global` or `own`. at: the
-    `last` or the `first` measured round.
+    `clients` (the mean over them) or `hessian_agreement` (of what compares them). data: `global` or
+    `own`. at: the `last` or the `first` measured round.
     """
     found = []
     for _, run in rows.groupby("run"):

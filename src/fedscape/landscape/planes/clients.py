@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 
 from fedscape.landscape.material import Mark, Material
-from fedscape.landscape.principal import principal_plane
+from fedscape.landscape.pca import principal_plane
 from fedscape.landscape.projection import Plane
 
-AXES = "principal"
+AXES = "pca"
 FEWEST_RUNS = 1
 MOST_RUNS = 1
 CLIENTS = True

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedscape.landscape.material import Mark, Material
-from fedscape.landscape.principal import principal_plane
+from fedscape.landscape.pca import principal_plane
 from fedscape.landscape.projection import Plane
 
-AXES = "principal"
+AXES = "pca"
 FEWEST_RUNS = 2
 MOST_RUNS = None
 CLIENTS = False

@@ -20,7 +20,7 @@ class Settings:
         "evaluation_seconds",
         "median_round_seconds",
         "median_training_seconds",
-        "peak_memory_mb",
+        "peak_memory_mib",
     ] = "median_training_seconds"  # of one round: all clients and the aggregation, without evaluation
 
 

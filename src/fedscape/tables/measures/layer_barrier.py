@@ -112,8 +112,8 @@ def _with_columns(rows: pd.DataFrame) -> pd.DataFrame:
     """With the columns of the settings; `at`, the later round; and `layers`, depth or share of layers."""
     ends = rows[["from_value", "to_value"]]
     # Depths count from 0, and a cumulation ends with all layers.
-    count = max(rows["place"].max() + 1, rows["averaged"].max())
-    depth, share = rows["place"] / max(count - 1, 1), rows["averaged"] / count
+    count = max(rows["depth"].max() + 1, rows["averaged"].max())
+    depth, share = rows["depth"] / max(count - 1, 1), rows["averaged"] / count
     return rows.assign(
         at=later_round(rows),
         ends=ends.mean(axis=1, skipna=False),

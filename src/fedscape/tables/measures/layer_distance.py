@@ -35,7 +35,7 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the models of the case; NaN if there is none, or a pair was not measured."""
     distances = frames["distances"]
     whole = settings.statistic == "whole"
-    kept = distances[(distances["alignment"] == settings.alignment) & ((distances["place"] < 0) == whole)]
+    kept = distances[(distances["alignment"] == settings.alignment) & ((distances["depth"] < 0) == whole)]
     found = [_of_model(rows, settings) for _, rows in kept.groupby(["dataset", "model"])]
     return sum(found) / len(found) if found else float("nan")
 
@@ -44,17 +44,17 @@ def _of_model(rows: pd.DataFrame, settings: Settings) -> float:
     rows = rows.assign(at=later_round(rows))
     if settings.rounds == "last":
         rows = at_last_rounds(rows)
-    grid = cells(rows, ["at", "place"], settings.column)
-    found = grid.groupby("at")[["place", "mean"]].apply(_statistic, settings)
+    grid = cells(rows, ["at", "depth"], settings.column)
+    found = grid.groupby("at")[["depth", "mean"]].apply(_statistic, settings)
     return float(found.agg("mean" if settings.rounds == "last" else settings.rounds, skipna=False))
 
 
 def _statistic(grid: pd.DataFrame, settings: Settings) -> float:
-    """Of the layers of one round; columns place, mean."""
+    """Of the layers of one round; columns depth, mean."""
     if settings.statistic != "shallow-to-deep":
         over_layers = "mean" if settings.statistic == "whole" else settings.statistic
         return float(grid["mean"].agg(over_layers, skipna=False))
     apart = 1 - grid["mean"] if settings.column.startswith("cosine") else grid["mean"]
-    depth = grid["place"] / max(grid["place"].max(), 1)
+    depth = grid["depth"] / max(grid["depth"].max(), 1)
     shallow, deep = (apart[third].mean(skipna=False) for third in (depth <= THIRD, depth >= 1 - THIRD))
     return float(shallow / deep) if deep > 0 else float("nan")

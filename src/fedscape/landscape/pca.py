@@ -45,7 +45,7 @@ def principal_plane(
         floats=floats,
         counters=counters,
         buffer_directions=torch.from_numpy((mixture @ buffers).astype(np.float32)),
-        axes="principal",
+        axes="pca",
         explained=explained,
     )
 

@@ -21,7 +21,7 @@ with job(snakemake) as this:
         layers=this.settings["layers"],
         probes=this.settings["probes"],
         density=this.settings["density"],
-        agreements=this.settings["agreement"],
+        agreements=this.settings["hessian_agreement"],
         model=model.pop("kind"),
         model_settings=model,
         dataset_folder=Path(snakemake.input.dataset[0]).parent,

@@ -13,7 +13,7 @@ import pandas as pd
 from fedscape.tables.curvature import mean_over_runs
 
 SOURCES = ("curvature",)
-QUANTITY = "agreement"
+QUANTITY = "hessian_agreement"
 
 
 @dataclass(frozen=True)
@@ -31,4 +31,4 @@ class Settings:
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the runs of the case; NaN if there is none, or one was not measured."""
     wanted = {"quantity": settings.quantity, "definition": settings.definition}
-    return mean_over_runs(frames["curvature"], wanted, "agreement", settings.data, settings.at)
+    return mean_over_runs(frames["curvature"], wanted, "hessian_agreement", settings.data, settings.at)
