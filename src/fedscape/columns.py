@@ -7,7 +7,7 @@ compute import neither: a column that some other stage adds must not train anyth
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fedscape.files import FLAG, NUMBER, SEED, TEXT, WHOLE
+from fedscape.files import FLAG, INDEX, NUMBER, SEED, TEXT, WHOLE
 
 IDENTITY = ["study", "scale", "dataset", "model", "partition", "init", "method", "seed"]
 TO_RUN = ["to_partition", "to_init", "to_method", "to_seed"]  # other end of a pair: same data set, same model
@@ -67,8 +67,9 @@ def _columns() -> dict[str, Column]:
         Column(FLAG): ["diverged", "interpolated"],
         Column(WHOLE): [
             "round", "to_round", "rounds", "best_round", "client", "to_client", "clients", "samples", "class",
-            "i", "j", "depth", "averaged", "draw", "index", "number", "case", "seeds", "diverged_seeds",
+            "seeds", "diverged_seeds",
         ],
+        Column(INDEX): ["i", "j", "depth", "averaged", "draw", "index", "number", "case"],
         Column(NUMBER): [
             "gradient_diversity", "inverse_gradient_diversity", "mean_cosine", "minimum_cosine", "point", "x",
             "y", "curvature_x", "curvature_y", "t", "argmax", "sup", "midpoint", "highest", "sup_se",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Types of columns. Names such as `0.1` or `1e3` stay text; a seed is `*` where a row stands for several.
 TEXT, NUMBER, FLAG, SEED = "text", "number", "true or false", "number or `*`"
 WHOLE = "whole number"
+INDEX = "whole number, never empty"
 CSV_END = "\n"  # an empty last line: without it, a file that was cut off at a line's end would seem whole
 
 
@@ -154,12 +155,12 @@ def _check_cells(name: str, texts: Sequence[str], type_: str) -> None:
         # pandas takes `nan` and `1e999` for numbers; what is not finite has one spelling each in our files.
         numbers = pd.to_numeric(cells, errors="coerce")
         right, what = numbers.abs().lt(math.inf), "no number"
-        if type_ == WHOLE:
+        if type_ in (WHOLE, INDEX):
             right, what = right & (numbers % 1 == 0), "no whole number"
         else:
             right |= cells.isin(["inf", "-inf"])
         if type_ == SEED:
             right |= cells == "*"
-    wrong = cells[~right & (cells != "")]
+    wrong = cells[~right & ((cells != "") | (type_ == INDEX))]
     if len(wrong):
         raise ValueError(f"column {name}: '{wrong.iloc[0]}' is {what}")

@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 from collections.abc import Iterable
 
 import yaml
@@ -117,4 +118,9 @@ def study_values(rng: random.Random, text: str) -> str:
         content = altered(rng, content, NAMES)
         if not isinstance(content, dict):
             break
-    return yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10 * limit)  # lists may be nested deeper than what writes YAML goes by itself
+    try:
+        return yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
+    finally:
+        sys.setrecursionlimit(limit)

@@ -5,15 +5,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedscape.columns import FILES
-from fedscape.files import write_csv
+from fedscape.columns import COLUMNS, FILES
+from fedscape.files import INDEX, write_csv
 
 
 def write_table(
     path: Path, frame: pd.DataFrame, kind: str, sort_by: Sequence[str] = (), without: Sequence[str] = ()
 ) -> Path:
-    """Write a frame, the columns that it lacks empty, but none of those that the file is to be `without`."""
+    """Write a frame, but none of the columns that the file is to be `without`.
+
+    Columns that it lacks are empty, and those that never are count its rows.
+    """
     missing = [column for column in FILES[kind].columns if column not in frame]
-    whole = frame.assign(**dict.fromkeys(missing)).drop(columns=list(without))
+    filled = {name: range(len(frame)) if COLUMNS[name].type == INDEX else None for name in missing}
+    whole = frame.assign(**filled).drop(columns=list(without))
     write_csv(path, whole, sort_by or [frame.columns[0]])
     return path

@@ -37,6 +37,7 @@ TABLES = {
     "a time among numbers": (ROWS.replace("1.5", "2026-01-31"), "column loss: '2026-01-31' is no number"),
     "an infinite round": (ROWS.replace("pilot,0,2", "pilot,0,inf"), "column round: 'inf' is no whole number"),
     "half a round": (ROWS.replace("pilot,0,2", "pilot,0,2.5"), "column round: '2.5' is no whole number"),
+    "a point without a row of its grid": (ROWS.replace("round", "i").replace("pilot,0,2", "pilot,0,"), "column i: '' is no whole number"),
     "text for a seed": (ROWS.replace("pilot,0,2", "pilot,one,2"), "column seed: 'one' is no number"),
     "a number for true": (ROWS.replace("true", "1.5"), "column diverged: '1.5' is neither true nor false"),
     "no text in UTF-8": (b"study,round\n\xff\xfe,1\n", "'utf-8' codec can't decode"),

@@ -119,6 +119,10 @@ class TestSpectrum:
         low, high = figure.axes[0].get_ylim()
         assert high > densities()["density"].max() > 0.1 and low == pytest.approx(1e-6, rel=0.1)
 
+    def test_what_is_not_finite_is_refused(self):
+        with pytest.raises(FedscapeError, match="a density of global on global samples is not finite"):
+            self.draw(densities().replace({"density": {densities()["density"].max(): np.inf}}))
+
     def test_seeds_and_clients_are_lines_of_one_look(self):
         frame = pd.concat([densities(["iid"], [5], seeds=(0, 1)), densities(["dir0.1"], [5])])
         lines = [line for line in self.draw(frame).axes[0].lines if len(line.get_xdata()) > 2]

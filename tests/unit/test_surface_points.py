@@ -174,7 +174,9 @@ def test_points_of_other_settings_are_not_taken(tmp_path, counted, caplog):
 
 def test_files_of_points(tmp_path, caplog):
     draw = np.random.default_rng(0)
-    points = {(float(x), float(y)): draw.standard_normal((3, 4)) for x, y in draw.standard_normal((7, 2))}
+    points = {
+        (float(x), float(y)): abs(draw.standard_normal((3, 4))) for x, y in draw.standard_normal((7, 2))
+    }
     points[0.0, 1.0] = np.array([[np.nan, np.inf, 1, 0]] * 3)
     save_points(tmp_path / "a.npz", points, "f")
     save_points(tmp_path / "b.npz", dict(reversed(points.items())), "f")
@@ -194,6 +196,8 @@ def test_files_of_points(tmp_path, caplog):
         caplog.clear()
         assert saved_points(tmp_path / f"{name}.npz", "f", groups=3) == {}
         assert "not points of this surface" in caplog.text
+    np.savez(tmp_path / "below.npz", **{**arrays, "measures": np.full_like(arrays["measures"], -1)})
+    assert saved_points(tmp_path / "below.npz", "f", groups=3) == {} and "below 0" in caplog.text
     save_points(tmp_path / "empty.npz", {}, "f")
     assert saved_points(tmp_path / "empty.npz", "f", groups=3) == {}
 

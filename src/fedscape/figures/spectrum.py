@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -79,6 +80,8 @@ def _chosen(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     rows = frame[(frame["of"] == of) & (frame["data"] == settings.data)]
     if rows.empty:
         raise FedscapeError(f"no density of {settings.of} on {settings.data} samples")
+    if not np.isfinite(rows[["eigenvalue", "density"]].to_numpy(float)).all():
+        raise FedscapeError(f"a density of {settings.of} on {settings.data} samples is not finite")
     if settings.rounds is not None:
         there = rows["round"].unique().tolist()
         for number in settings.rounds:

@@ -64,6 +64,9 @@ def saved_points(path: str | Path, fingerprint: str, groups: int) -> Points:
     if (places.shape, measures.shape) != shapes or {places.dtype, measures.dtype} != {np.dtype(np.float64)}:
         log.warning("%s: not points of this surface; evaluating all points", path)
         return {}
+    if (measures < 0).any():
+        log.warning("%s: losses, errors or standard errors below 0; evaluating all points", path)
+        return {}
     return {(x, y): row for (x, y), row in zip(places.tolist(), measures, strict=True)}
 
 
