@@ -34,11 +34,11 @@ from torch.nn.functional import cross_entropy
 
 from fedscape.curvature import EvaluationSet, HessianProduct, exact_diagonal, hutch_pp, state_of, xtrace
 from fedscape.data.storage import open_dataset
-from fedscape.job import keep_freed_memory
-from fedscape.models import hessian
+from fedscape.evaluation import eigenvalues as hessian
+from fedscape.evaluation.eigenvalues import top_eigenpairs
+from fedscape.jobs.job import keep_freed_memory
+from fedscape.jobs.streams import stream
 from fedscape.models.build import random_model
-from fedscape.models.hessian import top_eigenpairs
-from fedscape.streams import stream
 
 try:
     import pyhessian

@@ -36,7 +36,7 @@ from plain import final_loss, loader_loop, open_task, tensor_loop
 from runs import Outcome, Work, by_hand, cifar10, digits, fedscape, make_work
 from turns import Way, in_turns
 
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 
 CLIENTS, BATCH, LR, MOMENTUM = 10, 16, 0.03, 0.9
 CIFAR_IMAGES = 2_000  # on a CPU; seconds per sample do not depend on their number

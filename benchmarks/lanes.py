@@ -30,7 +30,7 @@ from stepping import GRAPH, REFERENCE, WAYS, Lanes, Model, stepper
 from torch import Tensor
 
 from fedscape.federated.device import prepare_device
-from fedscape.job import keep_freed_memory
+from fedscape.jobs.job import keep_freed_memory
 
 CHECKED_STEPS = 3
 SAME = 0.05  # largest difference from one after another, relative to the largest change of a parameter

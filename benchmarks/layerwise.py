@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from measured import Options, Place, Table
 
-from fedscape.connectivity.layers import layers_of
-from fedscape.connectivity.mixtures import Mixture, evaluate_mixtures
-from fedscape.connectivity.orders import ORDERS, order
+from fedscape.connectivity.layer_groups import layers_of
+from fedscape.connectivity.layer_merges import Mixture, evaluate_mixtures
+from fedscape.connectivity.layer_orders import ORDERS, order
+from fedscape.evaluation.evaluate import CPU_BATCH, GPU_BATCH, EvaluationSet, evaluate
 from fedscape.federated.device import prepare_device
-from fedscape.job import keep_freed_memory
+from fedscape.jobs.job import keep_freed_memory
 from fedscape.models.build import random_model
-from fedscape.models.evaluate import CPU_BATCH, GPU_BATCH, EvaluationSet, evaluate
 
 SHAPE, CLASSES = (3, 32, 32), 10
 SETTINGS = {"blocks": [2, 2, 2, 2], "norm": "none"}

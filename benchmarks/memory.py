@@ -28,14 +28,14 @@ from stand_in import stand_in
 from fedscape.command.prices import COLUMNS
 from fedscape.command.work import SECTIONS, input_shape, model_label, work_of
 from fedscape.data.partition import make_partition
+from fedscape.evaluation.eigenvalues import HessianProduct, state_of
+from fedscape.evaluation.evaluate import EvaluationSet, evaluate
+from fedscape.evaluation.problem import open_subject
 from fedscape.federated.batches import Feed
 from fedscape.federated.train import train_run
 from fedscape.federated.weights import write_weights
-from fedscape.job import keep_freed_memory
+from fedscape.jobs.job import keep_freed_memory
 from fedscape.models.build import random_model
-from fedscape.models.evaluate import EvaluationSet, evaluate
-from fedscape.models.hessian import HessianProduct, state_of
-from fedscape.models.subject import open_subject
 from fedscape.study import paths
 from fedscape.study.campaign import read_campaign
 from fedscape.study.catalog import constant

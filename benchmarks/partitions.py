@@ -11,7 +11,7 @@ import numpy as np
 from measured import Options, Place, Table
 
 from fedscape.data.partitions.dirichlet import draw_classes
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 
 CLASSES, CLIENTS = 10, 10
 ALPHAS = (100.0, 10.0, 1.0, 0.5, 0.3, 0.1)

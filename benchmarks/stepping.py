@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy, unfold
 
+from fedscape.checkpoints.layout import buffers_of, layout_of, parameters_of
+from fedscape.evaluation.evaluate import normalise
 from fedscape.federated.state import ModelState
 from fedscape.models.build import random_model
-from fedscape.models.evaluate import normalise
-from fedscape.models.layout import buffers_of, layout_of, parameters_of
 
 LR, MOMENTUM = 0.01, 0.9
 SAMPLES = 2_048  # images that batches are drawn from

@@ -27,12 +27,12 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 from turns import Way, in_turns
 
+from fedscape.checkpoints.layout import flatten, parameters_of
+from fedscape.evaluation.evaluate import Precision, evaluate, normalise
+from fedscape.evaluation.problem import Subject, open_subject
 from fedscape.federated.device import prepare_device
 from fedscape.landscape.refine import checked, filled_losses, on_nodes
 from fedscape.models.build import random_model
-from fedscape.models.evaluate import Precision, evaluate, normalise
-from fedscape.models.layout import flatten, parameters_of
-from fedscape.models.subject import Subject, open_subject
 
 try:
     import loss_landscapes

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 
 import torch
 
-from fedscape.job import keep_freed_memory
+from fedscape.jobs.job import keep_freed_memory
 
 
 @dataclass(frozen=True)

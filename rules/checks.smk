@@ -2,7 +2,7 @@
 
 What a job computes depends on its inputs, its settings and the digest of its stage's script and of all that
 this imports. So a rule runs that script, and nothing else. How many threads it is granted changes no result
-(`src/fedscape/job.py`).
+(`src/fedscape/jobs/job.py`).
 """
 
 

@@ -1,7 +1,7 @@
 """What happens before the first job and after the last one; none of it under `-n`, nor in a job's process."""
 
 from fedscape.command.settle import settle
-from fedscape.ended import NOTES
+from fedscape.jobs.unrecorded import NOTES
 from fedscape.provenance import commit, versions
 from fedscape.regular import check_kinds, check_links
 from fedscape.study.resolved import write_resolved

@@ -13,7 +13,7 @@ os.environ.update(
     OMP_NUM_THREADS="1", MPLBACKEND="Agg"
 )  # before torch: forked processes have no other threads
 TESTS = Path(__file__).resolve().parents[1]
-sys.path += [str(TESTS / "unit"), str(TESTS / "workflow")]
+sys.path.append(str(TESTS / "helpers"))
 
 from campaign import main  # noqa: E402
 

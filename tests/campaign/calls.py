@@ -91,7 +91,7 @@ def owns(job: Job, path: Path) -> bool:
 
 def play_until_stopped(job: Job) -> None:
     """Run a job's script, and have it stop as soon as something is committed."""
-    from fedscape.resume import ResumeFolder
+    from fedscape.jobs.resume import ResumeFolder
 
     ResumeFolder.stop_requested = lambda self: "the campaign" if self.progress else None
     play(job)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from leaf_files import leaf_file, write_leaf
 from PIL import Image
-from test_word_datasets import write_sqlite
+from stack_overflow_files import write_sqlite
 
 OUT = "results/data/mine"
 ARRAYS = ("train-inputs.npy", "train-labels.npy", "train-clients.npy", "test-inputs.npy", "test-labels.npy")

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from clone import Clone
 
-from fedscape.recorded import FOLDER, VOID, record_path
-from fedscape.resume import PROGRESS
+from fedscape.jobs.recorded import FOLDER, VOID, record_path
+from fedscape.jobs.resume import PROGRESS
 
 STUDY = """
 title: Faults

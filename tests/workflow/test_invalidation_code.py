@@ -56,7 +56,7 @@ FILES = {
         "dir1.0", "dir0.5", "dir0.3", "dir0.1", "dir0.5-50"
     ),
     "src/fedscape/data/partitions/shards.py": {},
-    "src/fedscape/models/resnet20.py": remodelled("resnet20"),
+    "src/fedscape/models/networks/resnet20.py": remodelled("resnet20"),
     "src/fedscape/federated/initials/after_round.py": joined(
         {
             "initial": {
@@ -74,17 +74,15 @@ FILES = {
     "src/fedscape/landscape/planes/random.py": {},
     "src/fedscape/tables/measures/final.py": joined(CLAIMS, {"table": {"tables/readings.csv"}}),
     "src/fedscape/tables/measures/trace.py": {},
-    "src/fedscape/figures/contour.py": {"figure": drawn(*CONTOURS)},
+    "src/fedscape/figures/kinds/contour.py": {"figure": drawn(*CONTOURS)},
     # what stages import
     "src/fedscape/federated/aggregate.py": retrained(RUNS),
-    "src/fedscape/landscape/plane.py": planes(*(folder.split("/")[1] for folder in PLANES)),
+    "src/fedscape/landscape/make_plane.py": planes(*(folder.split("/")[1] for folder in PLANES)),
     "src/fedscape/landscape/surface.py": surfaces(),
     "src/fedscape/connectivity/path.py": walked(),
-    "src/fedscape/connectivity/mixtures.py": averaged(),
+    "src/fedscape/connectivity/layer_merges.py": averaged(),
     "src/fedscape/curvature/traces.py": bent(),
-    "src/fedscape/drift/distances.py": joined(
-        {"drift": {f"{folder}/drift.csv" for folder in DRIFT}}, tabled()
-    ),
+    "src/fedscape/drift/drift.py": joined({"drift": {f"{folder}/drift.csv" for folder in DRIFT}}, tabled()),
     "src/fedscape/export/paraview.py": {"export": {f"{folder}/surface.vts" for folder in PLANES}},
     "src/fedscape/tables/claims.py": CLAIMS,
     "src/fedscape/figures/draw.py": {"figure": drawn(*FIGURES, "partitions")},

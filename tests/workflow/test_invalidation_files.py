@@ -7,7 +7,7 @@ import pytest
 from clone import SHORT, Clone
 from edits import at_scale, below, swap
 
-from fedscape.recorded import STARTED, record_path
+from fedscape.jobs.recorded import STARTED, record_path
 
 RESULTS = "results/pilot/quick"
 RUN = f"{RESULTS}/runs/digits/convnet/dir0.3/random/fedavg/seed0"

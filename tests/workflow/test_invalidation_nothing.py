@@ -11,7 +11,7 @@ import pytest
 from clone import STUDIES, Clone
 from edits import at_scale, more_code, new_file, reformatted, swap
 
-from fedscape.recorded import record_of
+from fedscape.jobs.recorded import record_of
 from fedscape.study.catalog import PACKAGES
 
 STUDY, CONFIG = "config/studies/pilot.yaml", "config/config.yaml"

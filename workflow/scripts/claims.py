@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fedscape.job import job
+from fedscape.jobs.job import job
 from fedscape.tables.claims import make_claims
 
 with job(snakemake) as this:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from fedscape.curvature.hessian import evaluate_hessians
-from fedscape.job import job
+from fedscape.curvature.curvature import evaluate_hessians
+from fedscape.jobs.job import job
 
 with job(snakemake) as this:
     model = dict(this.settings["model"])

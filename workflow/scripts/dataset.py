@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fedscape.data.prepare import prepare_dataset
-from fedscape.job import job
+from fedscape.jobs.job import job
 
 with job(snakemake) as this:
     settings = dict(this.settings["dataset"])

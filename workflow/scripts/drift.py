@@ -1,7 +1,7 @@
 """Measure the distances of global models from the start, the end and each other."""
 
-from fedscape.drift.distances import evaluate_drift
-from fedscape.job import job
+from fedscape.drift.drift import evaluate_drift
+from fedscape.jobs.job import job
 
 with job(snakemake) as this:
     evaluate_drift(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fedscape.export.paraview import export_plane
-from fedscape.job import job
+from fedscape.jobs.job import job
 
 with job(snakemake) as this:
     export_plane(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fedscape.figures.draw import draw_figure
-from fedscape.job import job
+from fedscape.jobs.job import job
 
 with job(snakemake) as this:
     kind = dict(this.settings["figure"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fedscape.federated.initial import make_initial
-from fedscape.job import job
+from fedscape.jobs.job import job
 
 with job(snakemake) as this:
     start = dict(this.settings["initial"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fedscape.data.partition import make_partition
-from fedscape.job import job
+from fedscape.jobs.job import job
 
 with job(snakemake) as this:
     scheme = dict(this.settings["partition"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fedscape.connectivity.path import evaluate_paths
-from fedscape.job import job
+from fedscape.jobs.job import job
 
 with job(snakemake) as this:
     model = dict(this.settings["model"])

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from fedscape.job import job
-from fedscape.landscape.plane import make_plane
+from fedscape.jobs.job import job
+from fedscape.landscape.make_plane import make_plane
 
 with job(snakemake) as this:
     kind = dict(this.settings["plane"])

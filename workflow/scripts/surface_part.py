@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from fedscape.job import job
+from fedscape.jobs.job import job
 from fedscape.landscape.surface import evaluate_part
 
 with job(snakemake) as this:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fedscape.job import job
+from fedscape.jobs.job import job
 from fedscape.tables.table import make_table
 
 with job(snakemake) as this:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fedscape.federated.train import train_run
-from fedscape.job import job
+from fedscape.jobs.job import job
 from fedscape.study.training import training_from
 
 with job(snakemake) as this:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from fedscape.command import slurm
 from fedscape.command.found import count, last_lines, last_rows, numbers
-from fedscape.locks import LOCK, is_held
-from fedscape.recorded import STARTED, record_path
+from fedscape.jobs.locks import LOCK, is_held
+from fedscape.jobs.recorded import STARTED, record_path
+from fedscape.jobs.resume_state import PROGRESS
 from fedscape.regular import is_regular, json_object, read_regular
-from fedscape.resume_state import PROGRESS
 from fedscape.study.jobs import Job
 from fedscape.study.study import Study
 
@@ -21,7 +21,10 @@ STATES = (DONE, RUNNING, QUEUED, WAITING, STOPPED, FAILED)
 RECENT_ROUNDS = 10  # of which the time left is told
 STARTING = 60  # seconds from Snakemake's mark to a job's own log: Python and torch start
 QUIET = 900  # seconds without a commit after which a job on another machine counts as stopped
-ENDED, STOP = "ended after", "stopped by"  # how last lines of logs begin: `fedscape.job`, `fedscape.resume`
+ENDED, STOP = (
+    "ended after",
+    "stopped by",
+)  # how last lines of logs begin: `jobs.job`, `jobs.resume`
 TRACEBACK = "Traceback (most recent call last):"
 UNITS = {"surface": "points", "surface_part": "points", "plane": "markers", "path": "paths"}
 

@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from fedscape.ended import NOTES, Ended, read_note
 from fedscape.errors import FedscapeError
-from fedscape.locks import LOCK, is_held
-from fedscape.recorded import FOLDER, STARTED, record_of, record_path
+from fedscape.jobs.locks import LOCK, is_held
+from fedscape.jobs.recorded import FOLDER, STARTED, record_of, record_path
+from fedscape.jobs.resume_state import remove
+from fedscape.jobs.unrecorded import NOTES, Ended, read_note
 from fedscape.regular import check_links
-from fedscape.resume_state import remove
 
 
 def settle() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fedscape.command.place import enter_repository, settings
 from fedscape.errors import FedscapeError, printable
-from fedscape.recorded import Record, check_records, record_of
+from fedscape.jobs.recorded import Record, check_records, record_of
 from fedscape.regular import open_regular
 from fedscape.study.campaign import Campaign, read_study
 from fedscape.study.jobs import Job, dataset_job, jobs_of

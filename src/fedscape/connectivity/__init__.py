@@ -6,8 +6,8 @@ For a notebook: any two state_dicts of a module, layer by layer (`layerwise_tabl
 """
 
 from fedscape.connectivity.barriers import Barrier, barrier
-from fedscape.connectivity.distances import distances
-from fedscape.connectivity.layers import chosen_layers, layers_of
+from fedscape.connectivity.layer_distances import distances
+from fedscape.connectivity.layer_groups import chosen_layers, layers_of
 from fedscape.connectivity.layerwise import layerwise_barriers, layerwise_table, model_of
 from fedscape.connectivity.matching import match_weights, permuted, units_moved
 from fedscape.connectivity.permutations import permutations_of

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
 
-from fedscape.models.evaluate import mode
+from fedscape.evaluation.evaluate import mode
 
 DESCRIPTIONS = ("size", "dim", "shape", "ndim", "device", "dtype")
 """What a tensor tells of itself whatever its values are."""

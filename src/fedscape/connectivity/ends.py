@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from fedscape.connectivity.mixtures import Model
-from fedscape.federated.trajectory import GLOBAL, ClientModels, Trajectory
-from fedscape.models.layout import parameters_of
-from fedscape.models.subject import Subject, check_layout
+from fedscape.checkpoints.layout import parameters_of
+from fedscape.checkpoints.trajectory import GLOBAL, ClientModels, Trajectory
+from fedscape.connectivity.layer_merges import Model
+from fedscape.evaluation.problem import Subject, check_layout
 
 log = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from fedscape.connectivity.layers import chosen_layers, layers_of
-from fedscape.connectivity.mixtures import Mixture, Model, Samples, Source, Tensors, evaluate_mixtures
-from fedscape.connectivity.orders import ORDERS, order
+from fedscape.connectivity.layer_groups import chosen_layers, layers_of
+from fedscape.connectivity.layer_merges import Mixture, Model, Samples, Source, Tensors, evaluate_mixtures
+from fedscape.connectivity.layer_orders import ORDERS, order
 from fedscape.errors import FedscapeError
-from fedscape.models.evaluate import CPU_BATCH, GPU_BATCH, Evaluation
-from fedscape.models.subject import BatchNorm
-from fedscape.streams import stream
+from fedscape.evaluation.evaluate import CPU_BATCH, GPU_BATCH, Evaluation
+from fedscape.evaluation.problem import BatchNorm
+from fedscape.jobs.streams import stream
 
 REGIMES = ("full", "single", *ORDERS)
 RESTS = ("from", "to")

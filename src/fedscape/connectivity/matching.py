@@ -17,7 +17,7 @@ from torch import Tensor
 from fedscape.connectivity.permutations import Permutations
 from fedscape.connectivity.units import Axis
 from fedscape.errors import FedscapeError
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 
 Tensors = Mapping[str, Tensor]
 Orders = Mapping[str, Tensor]

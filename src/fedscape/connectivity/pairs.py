@@ -9,20 +9,20 @@ import pandas as pd
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from fedscape.connectivity.distances import WHOLE, distances
 from fedscape.connectivity.ends import End, Runs
 from fedscape.connectivity.identity import OTHER_END, other_end
-from fedscape.connectivity.layers import chosen_layers, layers_of
+from fedscape.connectivity.layer_distances import WHOLE, distances
+from fedscape.connectivity.layer_groups import chosen_layers, layers_of
+from fedscape.connectivity.layer_merges import Model
 from fedscape.connectivity.layerwise import barrier_rows, layerwise_barriers
 from fedscape.connectivity.matching import match_weights, permuted, units_moved
-from fedscape.connectivity.mixtures import Model
 from fedscape.connectivity.permutations import Permutations, permutations_of
 from fedscape.connectivity.repair import check_repairable, repair, repaired
+from fedscape.evaluation.evaluate import Evaluation, EvaluationSet, evaluate
+from fedscape.evaluation.problem import BatchNorm, Subject, open_subject
 from fedscape.federated.device import prepare_device
 from fedscape.files import TEXT, read_csv, write_csv
-from fedscape.models.evaluate import Evaluation, EvaluationSet, evaluate
-from fedscape.models.subject import BatchNorm, Subject, open_subject
-from fedscape.resume import ResumeFolder, counts_to
+from fedscape.jobs.resume import ResumeFolder, counts_to
 
 LAYERS, DISTANCES = "layers.csv", "distances.csv"
 KEYS = ["connectivity", "group", "between", "round", "to_round", "client", "to_client", "alignment"]

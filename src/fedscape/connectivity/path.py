@@ -12,14 +12,14 @@ import pandas as pd
 from torch import Tensor
 from tqdm import tqdm
 
+from fedscape.checkpoints.trajectory import Trajectory
 from fedscape.connectivity.barriers import Barrier, barrier
 from fedscape.connectivity.identity import other_end
+from fedscape.evaluation.evaluate import LOSS, WRONG, Evaluation, evaluate_samples, evaluation
+from fedscape.evaluation.problem import BatchNorm, Subject, check_layout, open_subject
 from fedscape.federated.device import prepare_device
-from fedscape.federated.trajectory import Trajectory
 from fedscape.files import write_csv
-from fedscape.models.evaluate import LOSS, WRONG, Evaluation, evaluate_samples, evaluation
-from fedscape.models.subject import BatchNorm, Subject, check_layout, open_subject
-from fedscape.resume import ResumeFolder
+from fedscape.jobs.resume import ResumeFolder
 
 MEASURES = ("loss", "error")
 RISE_SE = {measure: f"{measure}_rise_se" for measure in MEASURES}

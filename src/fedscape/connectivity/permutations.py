@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 from torch import fx, nn
 
+from fedscape.checkpoints.layout import Layout, layout_of
 from fedscape.connectivity.operations import OPERATIONS, Features, keep_order, refusal, size
 from fedscape.connectivity.units import Group, Units
 from fedscape.errors import FedscapeError
-from fedscape.models.evaluate import mode
-from fedscape.models.layout import Layout, layout_of
+from fedscape.evaluation.evaluate import mode
 from fedscape.models.residual import PaddedShortcut
 
 

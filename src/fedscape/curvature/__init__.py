@@ -9,19 +9,19 @@ In a notebook, of any module and an `EvaluationSet` of samples:
     hutch_pp(product, product.size, 30, seed=0, device=product.point.device)   # where it does not
 """
 
-from fedscape.curvature.agreement import Agreement, agreement
 from fedscape.curvature.density import quadrature, smoothed
 from fedscape.curvature.exact import exact_diagonal
+from fedscape.curvature.hessian_agreement import Agreement, agreement
 from fedscape.curvature.piecewise import why_not_piecewise_linear
 from fedscape.curvature.traces import Estimate, hutch_pp, hutchinson, hutchinson_parts, xtrace
-from fedscape.models.evaluate import EvaluationSet
-from fedscape.models.hessian import (
+from fedscape.evaluation.eigenvalues import (
     Eigenpairs,
     HessianProduct,
     bottom_eigenpairs,
     state_of,
     top_eigenpairs,
 )
+from fedscape.evaluation.evaluate import EvaluationSet
 
 __all__ = [
     "Agreement",

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from fedscape.curvature.traces import Product, probes
-from fedscape.models.krylov import lanczos
+from fedscape.evaluation.krylov import lanczos
 
 POINTS = 512
 """Eigenvalues at which the density is given."""

@@ -19,9 +19,9 @@ from torch.func import functional_call
 from torch.nn.functional import pad, unfold
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fedscape.checkpoints.layout import Layout, parameters_of
 from fedscape.curvature.piecewise import LAYERS, check_piecewise_linear
-from fedscape.models.evaluate import EvaluationSet, mode
-from fedscape.models.layout import Layout, parameters_of
+from fedscape.evaluation.evaluate import EvaluationSet, mode
 
 PATCH_BYTES = 512 << 20
 """Memory for the inputs of all layers, of convolutions laid out patch by patch: it bounds the samples of a

@@ -10,12 +10,12 @@ import numpy as np
 from scipy.sparse.linalg import ArpackError
 from torch import Tensor
 
+from fedscape.checkpoints.layout import Layout
 from fedscape.curvature.density import quadrature, smoothed
 from fedscape.curvature.traces import ESTIMATORS, Estimate, hutchinson_parts
-from fedscape.models.evaluate import EvaluationSet
-from fedscape.models.hessian import HessianProduct, bottom_eigenpairs, top_eigenpairs
-from fedscape.models.layout import Layout
-from fedscape.models.subject import Subject
+from fedscape.evaluation.eigenvalues import HessianProduct, bottom_eigenpairs, top_eigenpairs
+from fedscape.evaluation.evaluate import EvaluationSet
+from fedscape.evaluation.problem import Subject
 
 COLUMNS = [
     "quantity", "index", "layer", "definition", "estimator", "value", "standard_error", "residual",

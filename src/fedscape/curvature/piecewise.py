@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from fedscape.errors import FedscapeError
-from fedscape.models.evaluate import mode
+from fedscape.evaluation.evaluate import mode
 
 LAYERS = (nn.Conv2d, nn.Linear, _BatchNorm)
 """Layers that may have parameters."""

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from fedscape.checkpoints.trajectory import GLOBAL, ClientModels, Trajectory
 from fedscape.data.partition import Partition, open_partition
 from fedscape.data.storage import Dataset, open_dataset
-from fedscape.federated.trajectory import GLOBAL, ClientModels, Trajectory
-from fedscape.models.evaluate import EvaluationSet
-from fedscape.models.subject import Subject, check_layout, chosen_samples
+from fedscape.evaluation.evaluate import EvaluationSet
+from fedscape.evaluation.problem import Subject, check_layout, chosen_samples
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 
 Product = Callable[[Tensor], Tensor]
 FEWEST = 6

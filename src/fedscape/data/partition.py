@@ -10,7 +10,7 @@ from fedscape import plugins
 from fedscape.data.storage import Dataset, open_dataset
 from fedscape.errors import FedscapeError
 from fedscape.files import atomic, reading, write_csv
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 
 MOST_ROWS = 1_000_000
 """Of a CSV with classes one by one, about 100 MB: 10,000 words of 10,000 clients would be 10 GB."""

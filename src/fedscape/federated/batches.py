@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from fedscape.errors import FedscapeError
+from fedscape.evaluation.evaluate import IMAGES, EvaluationSet, has_batch_statistics
 from fedscape.federated.augment import augment, changes_images, draw
 from fedscape.federated.rule import Batch, Rule, Training
 from fedscape.federated.weighting import UPDATE_VARIANCE, pieces
-from fedscape.models.evaluate import IMAGES, EvaluationSet, has_batch_statistics
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 
 POSITIONS = "positions"
 

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fedscape.checkpoints.layout import Layout, buffers_of, layout_of, parameters_of
+from fedscape.evaluation.evaluate import laid_out
 from fedscape.federated.network import Network
 from fedscape.federated.rule import Batch, Client, Context, Rule
 from fedscape.federated.state import ModelState
-from fedscape.models.evaluate import laid_out
-from fedscape.models.layout import Layout, buffers_of, layout_of, parameters_of
 
 
 class SequentialGradient:

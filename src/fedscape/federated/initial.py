@@ -12,9 +12,9 @@ from fedscape.errors import FedscapeError
 from fedscape.federated.device import prepare_device
 from fedscape.federated.state import ModelState
 from fedscape.federated.weights import load_weights, write_weights
+from fedscape.jobs.resume import ResumeFolder
 from fedscape.models.build import random_model
 from fedscape.plugins import load
-from fedscape.resume import ResumeFolder
 
 INITIAL = "initial.safetensors"
 

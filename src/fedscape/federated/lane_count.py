@@ -1,7 +1,7 @@
 """How many lanes `lanes: auto` means."""
 
+from fedscape.evaluation.evaluate import IMAGES, EvaluationSet
 from fedscape.federated.rule import Training
-from fedscape.models.evaluate import IMAGES, EvaluationSet
 
 SMALL_IMAGE = 16
 """Pixels of the longer side up to which stacking pays on a CPU: a step's time is then mostly the overhead of

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from fedscape.checkpoints.layout import layout_of
+from fedscape.evaluation.evaluate import EvaluationSet, prepared
 from fedscape.federated.batches import ClientTask, Feed, Work, batch, stacked_batch
 from fedscape.federated.gradients import SequentialGradient, StackedGradient
 from fedscape.federated.network import frozen_statistics
@@ -21,9 +23,7 @@ from fedscape.federated.optimiser import clip, learning_rate, moment_names, step
 from fedscape.federated.pruning import due, mask, sparsity
 from fedscape.federated.rule import Batch, Client, ClientResult, Context, Rule, Training
 from fedscape.federated.state import ModelState
-from fedscape.models.evaluate import EvaluationSet, prepared
-from fedscape.models.layout import layout_of
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 
 
 @dataclass(frozen=True)

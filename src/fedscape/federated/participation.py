@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 
 
 def participants_per_round(clients: int, participation: float) -> int:

@@ -18,7 +18,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from fedscape.models.layout import Layout
+from fedscape.checkpoints.layout import Layout
 
 POWER = 3  # of the schedule's polynomial
 

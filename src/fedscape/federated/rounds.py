@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fedscape.checkpoints.layout import Layout
+from fedscape.evaluation.update_statistics import Agreement, UpdateStatistics
 from fedscape.federated import pruning
 from fedscape.federated.aggregate import Gathering
-from fedscape.federated.agreement import Agreement, UpdateStatistics
 from fedscape.federated.batches import ClientTask, client_task
 from fedscape.federated.clients import ClientStore
 from fedscape.federated.lanes import ClientStart, Lanes
@@ -20,7 +21,6 @@ from fedscape.federated.participation import participants
 from fedscape.federated.rule import Client, ClientResult, Context, Rule, Training, Vectors
 from fedscape.federated.state import ModelState
 from fedscape.federated.weighting import UPDATE_VARIANCE, update_variance, weight
-from fedscape.models.layout import Layout
 
 MODEL, OPTIMISER, RULE = "model.", "optimiser.", "rule."  # prefixes of what a client keeps
 STEPS = OPTIMISER + "steps"

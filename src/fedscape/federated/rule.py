@@ -12,9 +12,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from torch import Tensor
 
+from fedscape.checkpoints.layout import Layout, parameters_of
 from fedscape.errors import FedscapeError
 from fedscape.federated.state import ModelState
-from fedscape.models.layout import Layout, parameters_of
 
 Vectors = Mapping[str, Tensor]
 

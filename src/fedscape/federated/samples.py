@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from fedscape.checkpoints.layout import Layout, buffers_of, parameters_of
 from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
+from fedscape.evaluation.evaluate import Evaluation, EvaluationSet, evaluate
 from fedscape.federated.state import ModelState
-from fedscape.models.evaluate import Evaluation, EvaluationSet, evaluate
-from fedscape.models.layout import Layout, buffers_of, parameters_of
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fedscape.models.layout import Layout, buffers_of, flatten, layout_of, parameters_of
+from fedscape.checkpoints.layout import Layout, buffers_of, flatten, layout_of, parameters_of
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from fedscape.checkpoints.layout import Layout
+from fedscape.checkpoints.trajectory import PATH_PREFIX, RowWriter, clients_writer, shorten, trajectory_writer
 from fedscape.errors import FedscapeError
 from fedscape.federated.clients import ClientStore, Entries
 from fedscape.federated.records import GrowingTable, now
 from fedscape.federated.rounds import GlobalState
 from fedscape.federated.rule import ClientResult
 from fedscape.federated.state import ModelState
-from fedscape.federated.trajectory import PATH_PREFIX, RowWriter, clients_writer, shorten, trajectory_writer
 from fedscape.federated.weights import read_weights, write_weights
-from fedscape.models.layout import Layout
-from fedscape.resume import ResumeFolder
+from fedscape.jobs.resume import ResumeFolder
 
 TRAJECTORY = "trajectory.safetensors"
 CLIENTS = "clients.safetensors"

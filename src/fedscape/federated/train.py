@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from fedscape.errors import FedscapeError
+from fedscape.evaluation.evaluate import Evaluation
 from fedscape.federated.device import prepare_device
 from fedscape.federated.lane_count import lane_count
 from fedscape.federated.lanes import Lanes
@@ -35,11 +36,10 @@ from fedscape.federated.store import CLIENTS, ROUNDS, TIMING, TRAJECTORY, RunSto
 from fedscape.federated.weighting import INPUT_VARIANCE, input_variances
 from fedscape.federated.weights import load_weights, read_weights, write_weights
 from fedscape.files import write_json
+from fedscape.jobs.resume import ResumeFolder
 from fedscape.models.build import random_model
-from fedscape.models.evaluate import Evaluation
 from fedscape.plugins import load
 from fedscape.provenance import commit, versions
-from fedscape.resume import ResumeFolder
 
 FINAL = "final.safetensors"
 RUN = "run.json"
@@ -85,7 +85,7 @@ def train_run(
 
     A run whose loss or model turns NaN or infinite ends with the last finite round; the row of the round
     after it in rounds.csv has `diverged` true and no measures, and all files are written. Raises
-    FedscapeError on bad input, and SystemExit when told to stop (see `fedscape.resume`).
+    FedscapeError on bad input, and SystemExit when told to stop (see `fedscape.jobs.resume`).
     """
     files = {TRAJECTORY: trajectory, CLIENTS: clients, ROUNDS: rounds, FINAL: final, TIMING: timing, RUN: run}
     with ResumeFolder(resume, fingerprint, valid=partial(continues, training.rounds)) as folder:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from fedscape.errors import FedscapeError
-from fedscape.models.evaluate import IMAGES, EvaluationSet
+from fedscape.evaluation.evaluate import IMAGES, EvaluationSet
 
 SIZE, UNIFORM = "size", "uniform"
 INPUT_VARIANCE, UPDATE_VARIANCE = "inverse-input-variance", "inverse-update-variance"

@@ -36,7 +36,7 @@ def draw_figure(
     labels: what the study calls its runs, `[{"label": ..., "where": {column: values}}, ...]`.
     Raises FedscapeError where `where` leaves nothing to draw, or the kind finds nothing in what it leaves.
     """
-    plugin = load("figures", kind)
+    plugin = load("figures.kinds", kind)
     read = {name: _read(paths, name) for name, paths in frames.items()}
     chosen = {name: selected(frame, where) for name, frame in read.items()}
     # Where all runs of a plane diverged, its surface has no rows to begin with: that can be drawn.

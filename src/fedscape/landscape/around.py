@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from fedscape.landscape.material import Mark, Material
-from fedscape.landscape.projection import Plane
+from fedscape.landscape.plane import Plane
 
 
 def plane_around(

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 
 from torch import Tensor
 
+from fedscape.evaluation.evaluate import Evaluation, evaluate, evaluate_groups
+from fedscape.evaluation.problem import BatchNorm, Subject
 from fedscape.landscape.material import Mark, Material
-from fedscape.landscape.projection import Plane
-from fedscape.models.evaluate import Evaluation, evaluate, evaluate_groups
-from fedscape.models.subject import BatchNorm, Subject
+from fedscape.landscape.plane import Plane
 
 MEASURES = (
     *("x", "y", "residual"),

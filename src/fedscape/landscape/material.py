@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from fedscape.checkpoints.layout import Layout, flatten
+from fedscape.checkpoints.trajectory import ClientModels, Trajectory
 from fedscape.errors import FedscapeError
-from fedscape.federated.trajectory import ClientModels, Trajectory
-from fedscape.models.layout import Layout, flatten
-from fedscape.models.subject import Subject
+from fedscape.evaluation.problem import Subject
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedscape.landscape.projection import Plane
-from fedscape.models.blocks import column_blocks
-from fedscape.models.layout import Layout
-from fedscape.streams import stream
+from fedscape.checkpoints.blocks import column_blocks
+from fedscape.checkpoints.layout import Layout
+from fedscape.jobs.streams import stream
+from fedscape.landscape.plane import Plane
 
 UNDETERMINED = 1e-12
 """Share of the largest eigenvalue below which a direction is the rounding of float32 weights, squared."""

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from fedscape.errors import reason
 from fedscape.files import atomic
-from fedscape.resume import ResumeFolder
+from fedscape.jobs.resume import ResumeFolder
 
 MEASURES = ("loss", "loss_se", "error", "error_se")
 POINTS = "points.npz"

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import distance_transform_edt, maximum_filter
 
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 
 CHECKS = 24
 """Filled points that are evaluated: half at random, half where the fill is most likely to be wrong."""

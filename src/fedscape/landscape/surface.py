@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from fedscape.files import csv_text, write_text
+from fedscape.jobs.resume import ResumeFolder
+from fedscape.landscape.evaluator import Survey, open_survey
 from fedscape.landscape.points import MEASURES, POINTS, Points, complete, save_points, saved_points
 from fedscape.landscape.refine import beside_undefined, checked, filled_losses, on_nodes, worst
-from fedscape.landscape.survey import Survey, open_survey
-from fedscape.resume import ResumeFolder
 
 TABLE = "surface.csv"
 LOSS = MEASURES.index("loss")

@@ -1,1 +1,1 @@
-"""Networks (one file each), their parameter layout and their evaluation."""
+"""Networks, how they are built, and what wraps them."""

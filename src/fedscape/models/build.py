@@ -5,17 +5,17 @@ from torch import nn
 
 from fedscape.data.storage import IMAGE
 from fedscape.errors import FedscapeError
+from fedscape.jobs.streams import stream
 from fedscape.plugins import load
-from fedscape.streams import stream
 
 
 def build_model(name: str, settings: dict, shape: tuple[int, ...], classes: int) -> nn.Module:
-    """The network `models/<name>.py` for images of `shape` (channels, height, width) or tokens of (T,).
+    """The network `networks/<name>.py` for images of `shape` (channels, height, width) or tokens of (T,).
 
     Its weights come from torch's global generator: use `random_model` where they matter. Raises FedscapeError
     where the network takes the other of the two; a plug-in for tokens says so by `INPUTS = "tokens"`.
     """
-    plugin = load("models", name)
+    plugin = load("models.networks", name)
     taken, given = getattr(plugin, "INPUTS", "images"), "images" if len(shape) == IMAGE else "tokens"
     if taken != given:
         raise FedscapeError(

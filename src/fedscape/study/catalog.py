@@ -21,12 +21,12 @@ LIBRARY = Path(__file__).resolve().parent.parent
 PACKAGES = {
     "dataset": "data.datasets",
     "partition": "data.partitions",
-    "model": "models",
+    "model": "models.networks",
     "initial": "federated.initials",
     "algorithm": "federated.algorithms",
     "server": "federated.servers",
     "plane": "landscape.planes",
-    "figure": "figures",
+    "figure": "figures.kinds",
     "measure": "tables.measures",
 }
 

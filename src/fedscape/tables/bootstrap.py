@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import bootstrap
 
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 from fedscape.tables.ranks import ranks
 
 RESAMPLES = 9999  # as scipy has it; quantiles of 2.5 % then rest on 250 of them

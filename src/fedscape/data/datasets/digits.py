@@ -14,7 +14,7 @@ import numpy as np
 
 from fedscape.data.holdout import held_out
 from fedscape.data.storage import Inputs, Raw
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 
 SPLIT_SEED = 0  # no setting: the parts must never overlap, whoever prepares them
 PROXY_SHARE = 1 / 3  # enough to pre-train on, and leaves 10 clients about 90 train images each

@@ -34,7 +34,7 @@ from PIL import Image
 from fedscape.data.holdout import held_out
 from fedscape.data.storage import BLOCK, Inputs, Raw
 from fedscape.errors import FedscapeError
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 
 MOST_PIXELS = 2**26  # of an image as it lies in the folder: 200 MB while it is decoded
 BLOCK_BYTES = 2**27  # of images that are in memory together

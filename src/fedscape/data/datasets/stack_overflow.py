@@ -26,7 +26,7 @@ from fedscape.data.sources.tf_example import bytes_feature
 from fedscape.data.sources.words import raw_of_sentences
 from fedscape.data.storage import Raw
 from fedscape.errors import FedscapeError
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 
 FEATURE = "tokens"  # of an example: the sentence
 

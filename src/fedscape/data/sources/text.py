@@ -8,7 +8,7 @@ import numpy as np
 
 from fedscape.data.storage import Inputs, Raw
 from fedscape.errors import FedscapeError
-from fedscape.streams import stream
+from fedscape.jobs.streams import stream
 
 PART_SEED = 0  # no setting: clients and proxy must never overlap, whoever prepares them
 PROXY_SHARE = 1 / 3  # of the clients

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fedscape.checkpoints.layout import Layout
 from fedscape.federated.algorithms.fedavg import loss
 from fedscape.federated.rule import Client, ClientResult, Context, Contribution
 from fedscape.federated.state import ModelState
-from fedscape.models.layout import Layout
 
 __all__ = ["Settings", "after_client", "client_state", "loss", "start"]
 

@@ -25,9 +25,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy, softplus
 
+from fedscape.checkpoints.layout import Layout, buffers_of, parameters_of
 from fedscape.federated.network import Network
 from fedscape.federated.rule import Batch, Client, ClientResult, Context, Contribution, Gathered
-from fedscape.models.layout import Layout, buffers_of, parameters_of
 
 INPUTS = "images"  # the only ones that it can take
 

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fedscape.checkpoints.layout import Layout
 from fedscape.federated.algorithms.fedavg import loss
 from fedscape.federated.rule import Client, ClientResult, Context, Contribution, Gathered
-from fedscape.models.layout import Layout
 
 __all__ = ["Settings", "adjust_gradient", "after_client", "aggregate", "client_state", "loss", "shared_state"]
 

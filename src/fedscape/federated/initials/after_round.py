@@ -8,8 +8,8 @@ from typing import Literal
 
 from torch import Tensor
 
+from fedscape.checkpoints.trajectory import Trajectory
 from fedscape.federated.initial import InitialContext
-from fedscape.federated.trajectory import Trajectory
 from fedscape.federated.weights import check_weights
 
 

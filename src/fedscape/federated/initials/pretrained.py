@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from fedscape.data.storage import Dataset, open_dataset
 from fedscape.errors import FedscapeError
+from fedscape.evaluation.evaluate import EvaluationSet
 from fedscape.federated.algorithms import fedavg
 from fedscape.federated.batches import ClientTask
 from fedscape.federated.initial import InitialContext
@@ -23,9 +24,8 @@ from fedscape.federated.lanes import ClientStart, Lanes
 from fedscape.federated.progress import ProgressDisplay, say
 from fedscape.federated.rule import Client, Context, Rule
 from fedscape.federated.weights import load_weights, read_weights, write_weights
+from fedscape.jobs.streams import stream
 from fedscape.models.build import classifier_names, random_model
-from fedscape.models.evaluate import EvaluationSet
-from fedscape.streams import stream
 
 TRAINS = True  # a job for the queue of a cluster
 MOMENT = "moment."  # prefix of the optimiser's vectors in a saved epoch

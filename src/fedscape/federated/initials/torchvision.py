@@ -40,7 +40,7 @@ def weights(settings: Settings, context: InitialContext) -> dict[str, Tensor]:
     Raises FedscapeError for a model that torchvision does not have, and naming the file where it is missing,
     broken, or of another architecture.
     """
-    plugin, own = load("models", context.model), context.module.state_dict()
+    plugin, own = load("models.networks", context.model), context.module.state_dict()
     if not hasattr(plugin, "torchvision_name"):
         raise FedscapeError(
             f"torchvision start from {settings.file}: model {context.model} is none of torchvision's; "

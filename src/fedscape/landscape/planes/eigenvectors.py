@@ -14,10 +14,10 @@ import torch
 from scipy.sparse.linalg import ArpackError
 
 from fedscape.errors import FedscapeError
+from fedscape.evaluation.eigenvalues import HessianProduct, top_eigenpairs
 from fedscape.landscape.around import plane_around
 from fedscape.landscape.material import Mark, Material
-from fedscape.landscape.projection import Plane
-from fedscape.models.hessian import HessianProduct, top_eigenpairs
+from fedscape.landscape.plane import Plane
 
 AXES = "eigenvectors"
 FEWEST_RUNS = 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.pca import principal_plane
-from fedscape.landscape.projection import Plane
+from fedscape.landscape.plane import Plane
 
 AXES = "pca"
 FEWEST_RUNS = 2

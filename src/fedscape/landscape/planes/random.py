@@ -16,11 +16,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from fedscape.checkpoints.layout import Layout, parameters_of
+from fedscape.jobs.streams import stream
 from fedscape.landscape.around import plane_around
 from fedscape.landscape.material import Mark, Material
-from fedscape.landscape.projection import Plane
-from fedscape.models.layout import Layout, parameters_of
-from fedscape.streams import stream
+from fedscape.landscape.plane import Plane
 
 AXES = "random"
 FEWEST_RUNS = 1

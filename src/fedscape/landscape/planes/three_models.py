@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
+from fedscape.jobs.streams import stream
 from fedscape.landscape.material import Mark, Material
-from fedscape.landscape.projection import Plane
-from fedscape.streams import stream
+from fedscape.landscape.plane import Plane
 
 AXES = "models"
 FEWEST_RUNS = 3

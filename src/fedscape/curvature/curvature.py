@@ -1,0 +1,231 @@
+"""Stage `curvature`: the curvature of the loss at chosen models of several runs, global ones and clients'."""
+
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from fedscape.checkpoints.trajectory import GLOBAL
+from fedscape.curvature.exact import exact_diagonal
+from fedscape.curvature.hessian_agreement import agreement
+from fedscape.curvature.measure import COLUMNS, DENSITY_COLUMNS, EXACT, Here, Wanted, model_rows
+from fedscape.curvature.piecewise import check_piecewise_linear, why_not_piecewise_linear
+from fedscape.curvature.subjects import Model, Models
+from fedscape.evaluation.problem import open_subject
+from fedscape.federated.device import prepare_device
+from fedscape.files import TEXT, atomic, read_csv, write_csv
+from fedscape.jobs.resume import ResumeFolder, counts_to
+
+CURVATURE, DENSITY = "curvature.csv", "density.csv"
+KEYS = ["curvature", "group", "round", "of", "client", "data"]
+NUMBERS = (
+    *("seed", "round", "client", "index", "value", "standard_error", "residual", "products", "samples"),
+    *("eigenvalue", "density"),
+)
+ROW_KEYS = ["quantity", "index", "definition"]  # layers stay in their order
+EXACT_CLASSES = 20
+"""With more classes `auto` estimates a trace: the exact one takes a backward pass for each of them."""
+
+log = logging.getLogger(__name__)
+
+
+def evaluate_hessians(
+    *,
+    runs: Sequence[dict],
+    trajectories: Sequence[str | Path],
+    clients: Sequence[str | Path],
+    partitions: Sequence[str | Path],
+    rounds: Sequence[int | float | str],
+    of: Sequence[str],
+    on: Sequence[str],
+    top: int,
+    bottom: int,
+    trace: str,
+    layers: bool,
+    probes: int,
+    density: Mapping[str, object] | None,
+    agreements: Sequence[str],
+    model: str,
+    model_settings: dict,
+    dataset_folder: str | Path,
+    partition: str | Path,
+    curvature: str,
+    group: str,
+    samples: int | None,
+    seed: int,
+    device: str,
+    resume: str | Path,
+    fingerprint: str,
+    out_curvature: str | Path,
+    out_density: str | Path,
+) -> None:
+    """Write curvature.csv and density.csv; killed at any moment and called again, it resumes.
+
+    rounds: as in `chosen_rounds`. of: `global`, `clients`: whose models. on: `global`, the train samples of
+    `partition`, and `own`, each client's own of its run's file in `partitions`; at most `samples` of either,
+    chosen by `seed`, the same in every product. top, bottom: eigenvalues at each end. trace: `none`, `exact`,
+    the name of an estimator, or `auto`, exact where that is possible and cheap. layers: each layer's trace
+    too. probes: products of an estimate. density: `{steps, probes, width}` or None. agreements: definitions
+    of H_N and H_D. clients, partitions: files of each run, none unless clients' models or samples are wanted.
+    The network is in eval mode with the model's own running statistics. curvature, group: names for the CSV.
+    fingerprint: digest of all that the job depends on; a folder `resume` of another one is emptied.
+    Raises FedscapeError before anything is computed where an exact diagonal is not possible.
+    """
+    subject = open_subject(
+        model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
+    )
+    models = Models.open(subject, trajectories, clients, partitions, dataset_folder, samples, seed)
+    wanted = Wanted(top, bottom, _chosen_trace(models, trace, layers), layers, probes, density)
+    if wanted.trace == EXACT or agreements:
+        name = "trace: exact" if wanted.trace == EXACT else "hessian_agreement"
+        check_piecewise_linear(*_first_model(models), name)
+    tasks = list(_tasks(models, rounds, of, on, bool(agreements)))
+    with ResumeFolder(resume, fingerprint, valid=counts_to(len(tasks))) as folder:
+        if done := folder.progress.get("done"):
+            log.info("continuing after model %d of %d", done, len(tasks))
+        for number, one in enumerate(tqdm(tasks, disable=None) if not folder.finished else ()):
+            if number < folder.progress.get("done", 0):
+                continue
+            if reason := folder.stop_requested():
+                folder.stop(reason, f"{number} of {len(tasks)} models")
+            log.info("%s: round %d, %s", trajectories[one.run], one.round, one.words)
+            whole = one.of in of
+            identity = {**runs[one.run], "curvature": curvature, "group": group, **one.columns}
+            measured = _measured(models, one, wanted if whole else None, bool(agreements), seed)
+            _save(folder.folder, number, identity, *measured)
+            parts = [path.name for path in folder.folder.glob(f"{number}-*")]
+            folder.commit({"done": number + 1}, parts, adding=True)
+        if not folder.finished:
+            names = {"curvature": curvature, "group": group}
+            agreed = _agreements(folder.folder, tasks, models, runs, names, agreements)
+            columns = [*runs[0], *KEYS]
+            _join(folder.folder, CURVATURE, [*columns, *COLUMNS], [*columns, *ROW_KEYS], agreed)
+            _join(folder.folder, DENSITY, [*columns, *DENSITY_COLUMNS], [*columns, "eigenvalue"], [])
+        folder.finish({CURVATURE: out_curvature, DENSITY: out_density})
+
+
+def chosen_rounds(kept: Sequence[int], rounds: Sequence[int | float | str]) -> list[int]:
+    """Round numbers, ascending, from a mixture of numbers, shares of the last round (0.5) and "last".
+
+    A share means the kept round nearest to it. A number past the last kept round is left out: that run ended
+    early, because it diverged.
+    """
+    chosen = set()
+    for value in rounds:
+        if value == "last":
+            chosen.add(kept[-1])
+        elif isinstance(value, float):
+            chosen.add(min(kept, key=lambda number: abs(number - value * kept[-1])))
+        elif value <= kept[-1]:
+            chosen.add(value)
+    return sorted(chosen)
+
+
+def _chosen_trace(models: Models, trace: str, layers: bool) -> str:
+    """What `auto` means for this network and these classes."""
+    if trace != "auto":
+        return trace
+    module, tensors, inputs = _first_model(models)
+    reason = why_not_piecewise_linear(module, tensors, inputs)
+    if reason is None and models.classes > EXACT_CLASSES:
+        reason = f"there are {models.classes} classes"
+    if reason is None:
+        return EXACT
+    estimator = "hutchinson" if layers else "hutch++"
+    log.info("traces are estimated (%s), because %s", estimator, reason)
+    return estimator
+
+
+def _first_model(models: Models) -> tuple:
+    """The network, the tensors of any of its models and a sample, for a look at its layers."""
+    subject, first = models.subject, models.trajectories[0]
+    parameters, buffers = first.state(first.rounds[0])
+    ((inputs, _), *_) = models.sample.batches()
+    tensors = {name: one.to(subject.device) for name, one in {**parameters, **buffers}.items()}
+    return subject.module, tensors, inputs
+
+
+def _tasks(
+    models: Models, rounds: Sequence, of: Sequence[str], on: Sequence[str], agreed: bool
+) -> Iterator[Model]:
+    """The models to look at, and on which samples, in a fixed order."""
+    for run, trajectory in enumerate(models.trajectories):
+        for number in chosen_rounds(trajectory.rounds, rounds):
+            if "global" in of:
+                yield Model(run, number, GLOBAL, "global")
+            for client in models.participants(run, number) if "clients" in of or agreed else ():
+                for data in on:
+                    yield Model(run, number, client, data)
+
+
+def _measured(
+    models: Models, one: Model, wanted: Wanted | None, agreed: bool, seed: int
+) -> tuple[list, list, np.ndarray | None]:
+    """Rows of both CSVs about one model, and its diagonal if clients' are compared."""
+    here = Here(models.subject, *models.tensors(one), models.data(one))
+    compared = agreed and one.client != GLOBAL
+    exact = compared or (wanted is not None and wanted.trace == EXACT)
+    diagonal = exact_diagonal(*here.arguments).cpu() if exact else None
+    rows, points = model_rows(here, wanted, diagonal, seed) if wanted else ([], [])
+    return rows, points, diagonal.numpy() if compared else None
+
+
+def _save(
+    folder: Path, number: int, identity: dict, rows: list, points: list, diagonal: np.ndarray | None
+) -> None:
+    """Keep what was measured of model `number` until all are done."""
+    for name, found in ((CURVATURE, rows), (DENSITY, points)):
+        if found:
+            table = pd.DataFrame([{**identity, **row} for row in found])
+            write_csv(folder / f"{number}-{name}", table, sort_by=list(identity))
+    if diagonal is not None:
+        with atomic(_diagonal(folder, number)) as temporary, temporary.open("wb") as file:
+            np.save(file, diagonal)
+
+
+def _diagonal(folder: Path, number: int) -> Path:
+    return folder / f"{number}-diagonal.npy"
+
+
+def _agreements(
+    folder: Path,
+    tasks: Sequence[Model],
+    models: Models,
+    runs: Sequence[dict],
+    names: Mapping[str, str],
+    definitions: Sequence[str],
+) -> list[dict]:
+    """Rows of H_N and H_D: of the clients of a round, on each kind of samples, by each definition."""
+    rounds: dict[tuple, list[int]] = {}
+    for number, one in enumerate(tasks):
+        if one.client != GLOBAL:
+            rounds.setdefault((one.run, one.round, one.data), []).append(number)
+    sizes = [math.prod(shape) for _, shape in models.subject.layout.parameters]
+    rows = []
+    for (run, number, data), places in rounds.items() if definitions else ():
+        diagonals = [np.load(_diagonal(folder, place), mmap_mode="r") for place in places]
+        counts = [models.count(tasks[place]) for place in places]
+        for definition in definitions:
+            found = agreement(diagonals, sizes, definition)
+            shared = {
+                **runs[run], **names, "round": number, "of": "clients", "client": GLOBAL, "data": data,
+                "index": 0, "layer": "", "definition": definition, "estimator": EXACT,
+                "standard_error": np.nan, "residual": np.nan, "products": 0,
+                "samples": counts[0] if data == "global" else sum(counts),
+            }  # fmt: skip
+            rows += [{**shared, "quantity": "H_N", "value": found.norm}]
+            rows += [{**shared, "quantity": "H_D", "value": found.direction}]
+    return rows
+
+
+def _join(folder: Path, name: str, columns: Sequence[str], keys: Sequence[str], more: list[dict]) -> None:
+    """All models' rows of one kind in one file, sorted."""
+    paths = sorted(folder.glob(f"*-{name}"), key=lambda path: int(path.name.partition("-")[0]))
+    names = dict.fromkeys([*set(columns).difference(NUMBERS)], TEXT)
+    parts = [*(read_csv(path, names) for path in paths), *([pd.DataFrame(more)] if more else [])]
+    table = pd.concat(parts) if parts else pd.DataFrame()
+    write_csv(folder / name, table.reindex(columns=list(columns)), sort_by=list(keys))

@@ -1,0 +1,60 @@
+"""Stage `drift`: how far the global model moves."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from fedscape.checkpoints.blocks import column_blocks
+from fedscape.checkpoints.trajectory import Trajectory
+from fedscape.files import write_csv
+
+
+@dataclass(frozen=True)
+class Movement:
+    """L2 distances of one kept round's global model from the round before, the first and the last kept."""
+
+    round: int
+    step_norm: float
+    distance_start: float
+    distance_end: float
+
+
+def evaluate_drift(
+    *,
+    runs: Sequence[dict],
+    trajectories: Sequence[str | Path],
+    drift: str,
+    group: str,
+    out: str | Path,
+) -> None:
+    """Write per run and kept round the distances of the global model.
+
+    runs, trajectories: identities and files in the same order. drift, group: names for the CSV. Distances are
+    L2 norms of parameters: from the round before (`step_norm`, empty if it was not kept), from the first and
+    from the last kept round.
+    """
+    rows = [
+        {**run, "drift": drift, "group": group, **asdict(movement)}
+        for run, path in zip(tqdm(runs, disable=None), trajectories, strict=True)
+        for movement in movements(Trajectory.open(path))
+    ]
+    write_csv(out, pd.DataFrame(rows), sort_by=[*runs[0], "drift", "group", "round"])
+
+
+def movements(trajectory: Trajectory) -> list[Movement]:
+    """The movement of every kept round; sums in float64."""
+    kept = len(trajectory.rounds)
+    columns = trajectory.layout.parameter_count
+    squares = np.zeros((3, kept))
+    for start, stop in column_blocks(kept, columns):
+        rows = trajectory.columns(start, stop).astype(np.float64)
+        for measure, origin in enumerate((np.vstack([rows[:1], rows[:-1]]), rows[:1], rows[-1:])):
+            squares[measure] += np.square(rows - origin).sum(axis=1)
+    norms = np.sqrt(squares)
+    norms[0, 0] = np.nan
+    norms[0, 1:][np.diff(trajectory.rounds) > 1] = np.nan  # the round before was not kept
+    return [Movement(*values) for values in zip(trajectory.rounds, *norms.tolist(), strict=True)]

@@ -1,0 +1,306 @@
+"""Loss and error of a model on a fixed set of samples that lives on the device as it is stored."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from fedscape.data.storage import IMAGE, Dataset
+from fedscape.evaluation.on_disk import OnDisk, copied_or_left
+from fedscape.jobs.streams import stream
+
+IMAGES = 1 + IMAGE
+"""Dimensions of a batch of images; one of sequences of tokens has 2."""
+MEASURES = 4
+"""Numbers that are added up over the samples; see `measures`."""
+LOSS, WRONG = 0, 2
+"""The places of two of them: the loss, the share of wrong answers."""
+Precision = Literal["fp32", "bf16"]
+"""Type in which convolutions and matrix products are computed; the loss itself is always float32."""
+CPU_BATCH, GPU_BATCH = 250, 2000
+"""Images per forward pass: activations that stay in a processor's cache; enough to keep a GPU busy."""
+BATCH_PIXELS = 32 * 32
+"""Of these images; of larger ones there are fewer, so that memory stays the same."""
+CPU_TOKENS, GPU_TOKENS = 8_192, 131_072
+"""Tokens per forward pass; attention's memory grows with the length of a sequence, too."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Means over the samples with their standard errors; loss in nats, error as a fraction.
+
+    The loss and the error of a sequence are the means over its tokens.
+    """
+
+    loss: float
+    loss_se: float
+    error: float
+    error_se: float
+    samples: int
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of the samples that are classified correctly."""
+        return 1.0 - self.error
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Inputs and their labels on one device, and how to normalise them.
+
+    inputs: images uint8 [n, C, H, W] with labels int64 [n], or tokens int32 [n, T] with labels [n, T].
+    mean, std: [C] of images; empty for tokens. border: pixels at each side of `inputs` that no network is
+    shown, for random crops.
+    """
+
+    inputs: Tensor | OnDisk
+    labels: Tensor
+    mean: Tensor
+    std: Tensor
+    batch_size: int = CPU_BATCH
+    border: int = 0
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: Dataset,
+        split: Literal["train", "test"],
+        indices: np.ndarray,
+        device: str | torch.device,
+    ) -> "EvaluationSet":
+        """Samples `indices` of one split, on the device; where they would fill it they stay on disk."""
+        inputs = dataset.train_inputs if split == "train" else dataset.test_inputs
+        labels = dataset.train_labels if split == "train" else dataset.test_labels
+        return cls(
+            inputs=copied_or_left(inputs, indices, torch.device(device)),
+            labels=torch.from_numpy(np.asarray(labels[indices], dtype=np.int64)).to(device),
+            mean=torch.tensor(dataset.mean, device=device),
+            std=torch.tensor(dataset.std, device=device),
+            batch_size=_batch_size(dataset.shape, torch.device(device)),
+            border=dataset.border,
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an input as a network is shown it."""
+        channels, *sides = self.inputs.shape[1:]
+        return (channels, *(side - 2 * self.border for side in sides))
+
+    def shown(self, rows: Tensor | slice) -> Tensor:
+        """The inputs of these rows [...] without their border, as they are stored: [..., *shape]."""
+        inputs = self.inputs[rows]
+        if not self.border:
+            return inputs
+        middle = slice(self.border, -self.border)
+        return inputs[..., middle, middle]
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """What a network takes, and labels, in the order of the set; the last batch may be short."""
+        for start in range(0, len(self.labels), self.batch_size):
+            rows = slice(start, start + self.batch_size)
+            yield prepared(self.shown(rows), self.mean, self.std), self.labels[rows]
+
+
+def prepared(inputs: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Inputs [n, ...] as a network takes them: normalised images float32, or tokens int64."""
+    return normalise(inputs, mean, std) if inputs.ndim == IMAGES else inputs.long()
+
+
+def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """uint8 images [n, C, H, W] -> float32 with the data set's train mean 0 and deviation 1 per channel."""
+    return (images / 255 - mean[:, None, None]) / std[:, None, None]
+
+
+def evaluate(
+    module: nn.Module,
+    parameters: dict[str, Tensor],
+    buffers: dict[str, Tensor],
+    data: EvaluationSet,
+    precision: Precision = "fp32",
+) -> Evaluation:
+    """Cross-entropy and error of `module` with the given tensors in the place of its own, in eval mode.
+
+    One stateless pass; the mean weighs every sample the same, whatever the batches. A loss that is NaN or
+    infinite stays so; a sample without a defined loss counts as an error.
+    """
+    sums = torch.zeros(MEASURES, dtype=torch.float64, device=data.labels.device)
+    for values in _measured(module, parameters, buffers, data, precision):
+        sums += values.sum(dim=1)
+    return evaluation(sums, len(data.labels))
+
+
+def evaluate_samples(
+    module: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], data: EvaluationSet
+) -> Tensor:
+    """As `evaluate`, sample by sample: the `measures`, float64 [MEASURES, n]."""
+    return torch.cat(list(_measured(module, parameters, buffers, data, "fp32")), dim=1)
+
+
+def evaluate_groups(
+    module: nn.Module,
+    parameters: dict[str, Tensor],
+    buffers: dict[str, Tensor],
+    data: EvaluationSet,
+    groups: Tensor,
+    count: int,
+    precision: Precision = "fp32",
+) -> list[Evaluation]:
+    """As `evaluate`, of all samples and then of those of each group 0 to count - 1, all from one pass.
+
+    groups: int64 [n] on the data's device, the group of each sample; -1 for none. An empty group has NaN.
+    """
+    sums = torch.zeros(MEASURES, count + 1, dtype=torch.float64, device=data.labels.device)
+    start = 0
+    for values in _measured(module, parameters, buffers, data, precision):
+        stop = start + values.shape[1]
+        sums.index_add_(1, groups[start:stop] + 1, values)
+        start = stop
+    sizes = torch.bincount(groups + 1, minlength=count + 1).tolist()
+    return [
+        evaluation(sums.sum(dim=1), start),
+        *(evaluation(sums[:, group], sizes[group]) for group in range(1, count + 1)),
+    ]
+
+
+def has_batch_statistics(module: nn.Module) -> bool:
+    """Whether the module keeps running statistics, so that a batch-norm policy means something."""
+    return bool(_batch_statistics(module))
+
+
+def recalibrated(
+    module: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], data: EvaluationSet
+) -> dict[str, Tensor]:
+    """New buffers: batch-norm statistics of `parameters` measured afresh in one pass over the data.
+
+    Every batch counts by its samples, as in `update_bn` of Garipov et al. (Loss Surfaces, Mode Connectivity,
+    2018). What is averaged is the variance within batches, so they must be alike: of a fixed size on every
+    device, dealt by a fixed permutation, because data sets may be sorted by class or writer. Only the
+    batch-norm layers are in train mode. Buffers that are no statistics are handed on.
+    """
+    fresh = {name: tensor.clone() for name, tensor in buffers.items()}
+    layers = _batch_statistics(module)
+    momenta = {name: layer.momentum for name, layer in layers.items()}
+    for name in layers:
+        prefix = f"{name}." if name else ""
+        fresh[f"{prefix}running_mean"].zero_()
+        fresh[f"{prefix}running_var"].fill_(1)
+        fresh[f"{prefix}num_batches_tracked"].zero_()
+    seen = 0
+    try:
+        with mode(module, training=False), torch.no_grad():
+            for layer in layers.values():
+                layer.train()
+            for rows in _mixed_batches(data):
+                seen += len(rows)
+                for layer in layers.values():
+                    layer.momentum = len(rows) / seen
+                inputs = prepared(data.shown(rows), data.mean, data.std)
+                functional_call(module, {**parameters, **fresh}, (inputs,), strict=True)
+    finally:
+        for name, layer in layers.items():
+            layer.momentum = momenta[name]
+    return fresh
+
+
+def _mixed_batches(data: EvaluationSet) -> tuple[Tensor, ...]:
+    """The set's positions in a fixed random order, in batches whose sizes differ by one at most."""
+    count, shape = len(data.labels), data.shape
+    order = torch.from_numpy(stream(0, "recalibration").permutation(count)).to(data.labels.device)
+    # Of large images no fewer: the statistics of a few are no estimate.
+    together = CPU_BATCH if len(shape) == IMAGE else _batch_size(shape, torch.device("cpu"))
+    return order.tensor_split(-(-count // together))
+
+
+def _batch_size(shape: tuple[int, ...], device: torch.device) -> int:
+    """Samples per forward pass."""
+    on_cpu = device.type == "cpu"
+    if len(shape) == IMAGE:
+        most = CPU_BATCH if on_cpu else GPU_BATCH
+        return min(most, max(1, most * BATCH_PIXELS // (shape[1] * shape[2])))
+    return max(1, (CPU_TOKENS if on_cpu else GPU_TOKENS) // shape[0])
+
+
+@contextmanager
+def mode(module: nn.Module, training: bool) -> Iterator[None]:
+    """Train or eval mode for a block; afterwards every layer has the mode it had."""
+    before = [(layer, layer.training) for layer in module.modules()]
+    module.train(training)
+    try:
+        yield
+    finally:
+        for layer, was_training in before:
+            layer.training = was_training
+
+
+def _batch_statistics(module: nn.Module) -> dict[str, _BatchNorm]:
+    """The layers that keep running statistics, by name."""
+    layers = ((name, layer) for name, layer in module.named_modules() if isinstance(layer, _BatchNorm))
+    return {name: layer for name, layer in layers if layer.track_running_stats}
+
+
+def _measured(
+    module: nn.Module,
+    parameters: dict[str, Tensor],
+    buffers: dict[str, Tensor],
+    data: EvaluationSet,
+    precision: Precision,
+) -> Iterator[Tensor]:
+    """The `measures` of every batch."""
+    tensors = {**parameters, **buffers}
+    half = torch.autocast(data.labels.device.type, torch.bfloat16, enabled=precision == "bf16")
+    with mode(module, training=False), torch.inference_mode(), half:
+        for inputs, labels in data.batches():
+            logits = functional_call(module, tensors, (laid_out(inputs),), strict=True)
+            yield measures(logits, labels)
+
+
+def laid_out(inputs: Tensor) -> Tensor:
+    """The same values, images on a CPU with the channels last, which takes a ConvNet about half of the time.
+
+    A copy, because images of one channel count as channels last as they are, but what is computed from them
+    would not be.
+    """
+    if inputs.device.type != "cpu" or inputs.ndim != IMAGES:
+        return inputs
+    return torch.empty_like(inputs, memory_format=torch.channels_last).copy_(inputs)
+
+
+def measures(logits: Tensor, labels: Tensor) -> Tensor:
+    """Of each sample: loss and its square, share of wrong answers and its square; float64 [MEASURES, b].
+
+    logits: [b, classes], or [b, classes, T] with labels [b, T].
+    """
+    losses = cross_entropy(logits.float(), labels, reduction="none").double()
+    wrong = ((logits.argmax(dim=1) != labels) | losses.isnan()).double()
+    if labels.ndim > 1:
+        losses, wrong = losses.mean(dim=1), wrong.mean(dim=1)
+    return torch.stack([losses, losses.square(), wrong, wrong.square()])
+
+
+def evaluation(sums: Tensor, samples: int) -> Evaluation:
+    """Means and standard errors from the sums of `measures` [MEASURES] over the samples; NaN without any."""
+    loss_sum, loss_squares, errors, error_squares = sums.tolist()
+    return Evaluation(
+        loss=loss_sum / samples if samples else math.nan,
+        loss_se=_standard_error(loss_sum, loss_squares, samples),
+        error=errors / samples if samples else math.nan,
+        error_se=_standard_error(errors, error_squares, samples),
+        samples=samples,
+    )
+
+
+def _standard_error(total: float, square_total: float, samples: int) -> float:
+    """Standard error of a mean from the sum and the sum of squares; NaN for one sample or undefined sums."""
+    if samples < 2 or not math.isfinite(total) or not math.isfinite(square_total):
+        return math.nan
+    # Rounding may leave a spread of -1e-16 where all samples have the same value.
+    spread = max(square_total - total**2 / samples, 0.0)
+    return math.sqrt(spread / (samples - 1) / samples)

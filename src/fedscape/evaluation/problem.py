@@ -1,0 +1,114 @@
+"""What every analysis looks at: one network and the fixed samples on which it is evaluated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fedscape.checkpoints.layout import Layout, layout_of, parameters_of
+from fedscape.data.partition import open_partition
+from fedscape.data.storage import open_dataset
+from fedscape.errors import FedscapeError
+from fedscape.evaluation.evaluate import EvaluationSet, has_batch_statistics, recalibrated
+from fedscape.jobs.streams import stream
+from fedscape.models.build import random_model
+
+BatchNorm = Literal["keep", "interpolate", "recalibrate"]
+"""Which running statistics a model has that nobody trained: those of one model nearby, the same mixture of
+several models' as its parameters are, or statistics measured anew."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network, whose own weights do not matter, with samples of the train and the test set.
+
+    owners: int64 [n], which of the partition's `clients` clients has each train sample; -1 for none. share:
+    n as a share of the partition's train samples.
+    """
+
+    module: nn.Module
+    layout: Layout
+    train: EvaluationSet
+    test: EvaluationSet
+    owners: Tensor
+    clients: int
+    share: float
+    device: torch.device
+
+    def policy(self, batch_norm: BatchNorm) -> str:
+        """The batch-norm policy as CSVs record it: `none` for a network without running statistics."""
+        return batch_norm if has_batch_statistics(self.module) else "none"
+
+    def tensors(
+        self, vector: Tensor, buffers: dict[str, Tensor], batch_norm: BatchNorm
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Named parameters and buffers on the device of a model that nobody trained, such as a mixture.
+
+        vector: its parameters [P]. buffers: those of a model nearby (`keep`) or a mixture that the caller
+        made (`interpolate`), taken as they are; `recalibrate` measures them afresh on the train samples.
+        """
+        parameters = parameters_of(vector.to(self.device), self.layout)
+        buffers = {name: tensor.to(self.device) for name, tensor in buffers.items()}
+        if self.policy(batch_norm) == "recalibrate":
+            buffers = recalibrated(self.module, parameters, buffers, self.train)
+        return parameters, buffers
+
+
+def open_subject(
+    model: str,
+    model_settings: dict,
+    dataset_folder: str | Path,
+    partition: str | Path,
+    samples: int | None,
+    seed: int,
+    device: torch.device,
+) -> Subject:
+    """The network for a prepared data set, and the samples of a partition that analyses use.
+
+    samples: at most so many training samples, chosen by the stream `samples` of `seed`; None for all. The
+    test samples are always all that the partition has.
+    """
+    dataset = open_dataset(dataset_folder)
+    chosen = open_partition(partition, dataset)
+    module = random_model(model, model_settings, dataset.shape, len(dataset.classes), seed).to(device)
+    module.requires_grad_(False)
+    train = chosen_samples(chosen.train, samples, seed)
+    return Subject(
+        module=module,
+        layout=layout_of(module),
+        train=EvaluationSet.from_dataset(dataset, "train", train, device),
+        test=EvaluationSet.from_dataset(dataset, "test", chosen.test, device),
+        owners=torch.from_numpy(sample_owners(train, chosen.clients)).to(device),
+        clients=len(chosen.clients),
+        share=len(train) / len(chosen.train),
+        device=device,
+    )
+
+
+def chosen_samples(indices: np.ndarray, samples: int | None, seed: int) -> np.ndarray:
+    """At most `samples` of the indices, fixed by the stream `samples` of `seed`, sorted; None for all."""
+    if samples is None or samples >= len(indices):
+        return indices
+    return np.sort(stream(seed, "samples").permutation(indices)[:samples])
+
+
+def sample_owners(samples: np.ndarray, clients: Sequence[np.ndarray]) -> np.ndarray:
+    """Which client has each of the `samples` [n], from the disjoint samples of every client; -1 for none."""
+    largest = max(indices.max(initial=-1) for indices in (samples, *clients))
+    owners = np.full(largest + 1, -1, dtype=np.int64)
+    for client, indices in enumerate(clients):
+        owners[indices] = client
+    return owners[samples]
+
+
+def check_layout(subject: Subject, layout: Layout, path: str | Path) -> None:
+    """Refuse a file of models that are not of the subject's kind."""
+    if layout != subject.layout:
+        raise FedscapeError(
+            f"{path}: holds models of {layout.parameter_count} parameters with other names or shapes than "
+            f"{type(subject.module).__name__} for this data set ({subject.layout.parameter_count} parameters)"
+        )

@@ -1,0 +1,206 @@
+"""What the script of every rule does before and after its one call: log, threads, settings, clear errors."""
+
+import ctypes
+import errno
+import fcntl
+import hashlib
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from fedscape.errors import FedscapeError
+from fedscape.jobs.recorded import void_records
+from fedscape.jobs.unrecorded import keep_notes
+from fedscape.study.settings import decode
+
+IDENTITY = ("study", "scale", "dataset", "model", "partition", "init", "method", "seed")
+GPUS = "CUDA_VISIBLE_DEVICES"  # what SLURM, or whoever shares a machine, grants
+ENDED = "ended"  # begins the last line of the log of a job that came to its end
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of mallopt(3)
+KEPT_BYTES = 1 << 30
+THREADS = 1
+"""Threads that a job computes with on a CPU, whatever it was granted. More add up in another order: the bits
+of a result would depend on where it ran, and a job that resumes would mix them."""
+# Where libraries that are loaded later read how many threads they may have.
+_THREADS_OF_LIBRARIES = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"),
+)
+_READ_SIZE = 1 << 20  # bytes hashed at a time
+# What a user can mend about a disk; of other errors of the system the traceback tells more.
+_ADVICE = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room")
+_ADVICE |= dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable")
+_ADVICE |= dict.fromkeys((errno.EIO, errno.ESTALE), "see to the disk")
+# A file where a folder is wanted, or a folder where a file is.
+_ADVICE |= dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "move away what lies there")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a script needs beside the paths that it names itself."""
+
+    settings: dict  # as the study's stage put them together
+    identity: dict  # identifying columns that the job's wildcards know
+    device: str  # "cuda" where there is a GPU, else "cpu"
+    depends_on: tuple[list[str], list[str]]  # tracked strings, input files
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of settings, code and inputs: a resume folder is valid for one fingerprint.
+
+        Prepared arrays are left out: their checksums stand in dataset.json.
+        """
+        return self.fingerprint_without()
+
+    def fingerprint_without(self, settings: Sequence[str] = (), files: Sequence[str] = ()) -> str:
+        """As `fingerprint`, for work that some settings and some input files (by name) do not change."""
+        strings, paths = self.depends_on
+        strings = [string for string in strings if string.partition("=")[0] not in settings]
+        paths = [path for path in paths if Path(path).name not in files]
+        digest = hashlib.sha256("\n".join(strings).encode())
+        for path in sorted(path for path in paths if not path.endswith(".npy")):
+            with Path(path).open("rb") as file:
+                while block := file.read(_READ_SIZE):
+                    digest.update(block)
+        return digest.hexdigest()[:16]
+
+    def identities(self, runs: list[dict]) -> list[dict]:
+        """The identifying columns of each run that the settings list by its names."""
+        known = {"study": self.identity["study"], "scale": self.identity["scale"]}
+        return [{column: (known | run)[column] for column in IDENTITY} for run in runs]
+
+    def shared_identity(self, runs: list[dict]) -> dict:
+        """The identifying columns of rows that belong to all runs: `*` where these differ."""
+        first, *others = self.identities(runs)
+        return {
+            key: value if all(one[key] == value for one in others) else "*" for key, value in first.items()
+        }
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep the memory that arrays free, up to 1 GiB, instead of giving it back.
+
+    Every batch frees and asks for the same megabytes; to give them back and have their pages cleared again
+    takes longer than to compute on them. Only glibc knows these settings; elsewhere this does nothing.
+    """
+    with suppress(AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for setting in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
+            mallopt(setting, KEPT_BYTES)
+
+
+@contextmanager
+def job(snakemake) -> Iterator[Job]:
+    """Run a script's call: output into the job's log, one thread, bad input as one line.
+
+    On a cluster the log begins with where the job runs. It ends with how it went: `ended after ...`,
+    `fedscape: ...`, `stopped by ...`, a traceback; after a kill there is none of these. On a disk that is
+    full or cannot be written to it may end anywhere.
+    """
+    folder = Path(snakemake.output[0]).parent
+    try:
+        with _logged(snakemake, folder) as this:
+            yield this
+    except (FedscapeError, OSError) as error:
+        told = _told(error, folder)
+        if told is None:
+            raise
+        print(f"fedscape: {told}", file=sys.__stderr__)
+        sys.exit(1)
+
+
+@contextmanager
+def _logged(snakemake, folder: Path) -> Iterator[Job]:
+    """What `job` does within the log."""
+    begin = time.monotonic()
+    with Path(snakemake.log[0]).open("w", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
+        with suppress(OSError):
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # while it holds, `fedscape status` says running
+        logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
+        keep_freed_memory()
+        names = snakemake.wildcards
+        _say_where(snakemake.threads)
+        try:
+            if names.get("study"):
+                keep_notes(Path("results", names.study, names.scale), snakemake.output)
+            _check_inputs(snakemake.input)
+            void_records(snakemake.rule, snakemake.output)
+            os.environ.update(dict.fromkeys(_THREADS_OF_LIBRARIES, str(THREADS)))
+            with threadpool_limits(THREADS):
+                yield Job(
+                    settings=decode(snakemake.params.settings),
+                    identity=_identity(snakemake.wildcards),
+                    device=_device(),
+                    depends_on=(list(snakemake.params.settings), list(snakemake.input)),
+                )
+            print(f"{ENDED} after {time.monotonic() - begin:.1f} s", file=log)
+        except SystemExit as reason:  # a job that was told to stop says how to go on
+            print(reason, file=log)
+            raise
+        except Exception as error:
+            with suppress(OSError):
+                if told := _told(error, folder):
+                    print(f"fedscape: {told}", file=log)
+                else:
+                    traceback.print_exc(file=log)
+            raise
+
+
+def _check_inputs(inputs: Sequence[str]) -> None:
+    """Refuse what is no file: to read a pipe or a device may never end."""
+    for path in inputs:
+        if not Path(path).is_file():
+            raise FedscapeError(f"{path}: not an ordinary file; delete it to have it rebuilt")
+
+
+def _told(error: Exception, folder: Path) -> FedscapeError | None:
+    """The line that tells a user what to do about an error; None where nobody but us can do anything.
+
+    folder: where the job writes, for what a full disk does not say itself.
+    """
+    if isinstance(error, FedscapeError):
+        return error
+    if not isinstance(error, OSError):
+        return None
+    # numpy gives no number for a disk that takes only a part of an array.
+    number = errno.ENOSPC if " requested and " in str(error) else error.errno
+    if number not in _ADVICE:
+        return None
+    place = error.filename2 or error.filename or folder
+    return FedscapeError(
+        f"{place}: {os.strerror(number).lower()}; {_ADVICE[number]} and run again: what is done is kept"
+    )
+
+
+def _identity(wildcards) -> dict:
+    identity = {column: wildcards.get(column, "*") for column in IDENTITY}
+    return {**identity, "seed": identity["seed"] if identity["seed"] == "*" else int(identity["seed"])}
+
+
+def _say_where(cores: int) -> None:
+    number = os.environ.get("SLURM_JOB_ID")
+    if number:
+        card = os.environ.get(GPUS)
+        place = f"{os.environ.get('SLURMD_NODENAME', 'unknown node')}, {cores} core{'s' * (cores > 1)}"
+        print(f"SLURM job {number} on {place}, {f'GPU {card}' if card else 'no GPU'}")
+
+
+def _device() -> str:
+    # Only where the script has imported it already: tables and figures do without torch.
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return "cpu"
+    torch.set_num_threads(THREADS)
+    if torch.cuda.is_available():
+        return "cuda"
+    if os.environ.get(GPUS):
+        print(f"PyTorch sees no GPU here, although {GPUS}={os.environ[GPUS]}: computing on the CPU")
+    return "cpu"

@@ -1,0 +1,109 @@
+"""What makes a folder a resume folder, its committed state, and the one place where folders are removed."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Set
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from fedscape.errors import FedscapeError
+from fedscape.files import write_json
+from fedscape.jobs.locks import LOCK
+from fedscape.regular import is_inside, read_regular
+
+PROGRESS = "progress.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """What a `progress.json` says."""
+
+    fingerprint: str  # of all that the job depends on
+    finished: list[str] | None  # files of the folder that are the job's outputs, once all are whole
+    progress: dict  # the state that a next process starts from
+    files: dict[str, int] = field(default_factory=dict)  # checksums of those that it needs unchanged
+
+
+def write_state(folder: Path, state: State) -> None:
+    """Make `state` the folder's committed one, at once."""
+    write_json(folder / PROGRESS, {**asdict(state), "check": _digest(asdict(state))})
+
+
+def read_state(folder: Path) -> State:
+    """The committed state; FileNotFoundError if nothing is committed, ValueError for any other content."""
+    try:
+        found = json.loads(read_regular(folder / PROGRESS))
+        if found.pop("check") != _digest(found):
+            raise ValueError("its checksum is another")
+        state = State(**found)
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a state: {error}") from None
+    outputs = state.finished if state.finished is not None else []
+    if not (isinstance(state.progress, dict) and isinstance(state.files, dict) and isinstance(outputs, list)):
+        raise ValueError("not a state: a value of another type")
+    for name in (*outputs, *state.files):
+        if not isinstance(name, str) or Path(name).name != name or "\0" in name:
+            raise ValueError(f"{name!r} is no file of the folder")
+    return state
+
+
+def is_resume_folder(folder: Path) -> bool:
+    """Whether a folder is a resume folder by what it holds: a lock and a state, or nothing but a lock."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    if {entry.name for entry in folder.iterdir()} <= {LOCK}:
+        return True
+    try:
+        read_state(folder)
+    except (OSError, ValueError):
+        return False
+    return (folder / LOCK).is_file() and not (folder / LOCK).is_symlink()
+
+
+def remove(folder: Path, inside: Path) -> None:
+    """Remove a resume folder that lies strictly inside another folder; nothing else removes a folder.
+
+    By one rename, so that no part of it is taken for the whole. Raises FedscapeError for any other folder;
+    one that is not there has been removed already.
+    """
+    is_there = folder.exists() or folder.is_symlink()
+    if not is_inside(folder, inside) or (is_there and not is_resume_folder(folder)):
+        raise FedscapeError(f"{folder}: not a resume folder inside {inside}; it stays as it is")
+    if is_there:
+        with suppress(FileNotFoundError):
+            folder.rename(_waste(folder))
+    remove_waste(folder)
+
+
+def remove_waste(folder: Path) -> None:
+    """Remove what a process killed in `remove` has left of `folder`; the next process may be at it, too."""
+    waste = _waste(folder)
+    with suppress(FileNotFoundError, OSError):
+        if is_resume_folder(waste):
+            clear(waste, kept={LOCK, PROGRESS})
+            # What makes it a resume folder goes last, so that a rest of it is one still.
+            for name in (PROGRESS, LOCK):
+                (waste / name).unlink(missing_ok=True)
+            waste.rmdir()
+
+
+def clear(folder: Path, kept: Set[str]) -> None:
+    """Remove all that lies in a resume folder but the files named."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name not in kept:
+            entry.unlink()
+
+
+def _waste(folder: Path) -> Path:
+    """What a folder is called while it is removed."""
+    return folder.with_name(f".{folder.name}.removed")
+
+
+def _digest(state: Mapping) -> str:
+    """Of what `progress.json` says, as it is after a way through JSON."""
+    plain = json.loads(json.dumps(state))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,189 @@
+"""Figures of final results: points and intervals along an axis, ranks under two circumstances."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from result_frames import results_frame
+from run_frames import runs_frame
+from scipy import stats
+
+from fedscape.errors import FedscapeError
+from fedscape.figures.kinds import finals, ranking
+from fedscape.figures.labels import value_names
+
+LABELS = [
+    {"label": "IID", "where": {"partition": ["iid"]}},
+    {"label": "from scratch", "where": {"init": ["random"]}},
+    {"label": "A of iid", "where": {"method": ["a"], "partition": ["iid"]}},
+    {"label": "Tuned", "where": {"method": ["tuned.g1", "tuned.g2"]}},
+]
+
+
+def sweep(values, name="local_epochs", **names):
+    """A run for each value of a setting in a grid and each seed, with accuracy value / 100 + seed / 1000."""
+    return [
+        {"method": f"epochs.g{i}", "grid": f"lr=0.1;{name}={value}", "seed": seed, "test_accuracy": value / 100 + seed / 1000, **names}
+        for i, value in enumerate(values, start=1)
+        for seed in (0, 1)
+    ]  # fmt: skip
+
+
+def draw(kind, frame, labels=(), **settings):
+    return kind.draw({"runs": frame}, kind.Settings(**settings), labels)
+
+
+def heights(axes):
+    """Means of each series in a panel, by errorbar; crosses left out."""
+    return [container.lines[0].get_xydata() for container in axes.containers]
+
+
+class TestFinals:
+    def test_names_stand_side_by_side_with_students_interval(self):
+        figure = draw(
+            finals, results_frame({"iid": 0.9, "dir0.1": 0.7}), LABELS, along="partition", lines="init"
+        )
+        (axes,) = figure.axes
+        assert [text.get_text() for text in axes.get_xticklabels()] == ["IID", "dir0.1"]
+        random, pretrained = heights(axes)
+        assert np.allclose(random[:, 1], [0.905, 0.705]) and np.allclose(pretrained[:, 1], [0.955, 0.755])
+        assert (random[:, 0] < pretrained[:, 0]).all() and np.allclose(random[:, 0].round(), [0, 1])
+        (bars,) = axes.containers[0].lines[2]
+        low, high = stats.t.interval(0.95, 1, loc=0.905, scale=stats.sem([0.9, 0.91]))
+        assert np.allclose(bars.get_segments()[0][:, 1], [low, high])
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["from scratch", "pretrained"]
+        assert axes.get_ylabel() == "test accuracy (%)"
+
+    def test_the_bootstrap_of_two_seeds_spans_them(self):
+        figure = draw(
+            finals, results_frame({"iid": 0.9}), along="partition", lines="init", interval="bootstrap"
+        )
+        (bars,) = figure.axes[0].containers[0].lines[2]
+        assert np.allclose(bars.get_segments()[0][:, 1], [0.9, 0.91])
+
+    def test_a_setting_of_a_grid_is_a_line_over_numbers(self):
+        frame = runs_frame(*sweep([10, 2, 1]), *sweep([1, 2, 10], init="pretrained"))
+        figure = draw(finals, frame, along="local_epochs", lines="init", log_along=True)
+        for points in heights(figure.axes[0]):
+            assert points.tolist() == pytest.approx(np.array([[1, 0.0105], [2, 0.0205], [10, 0.1005]]))
+        assert (
+            figure.axes[0].get_xlabel() == "local epochs in a round" and figure.axes[0].get_xscale() == "log"
+        )
+
+    def test_the_best_point_is_drawn_for_each_value_of_the_sweep(self):
+        rows = [
+            {"method": f"e.g{i}", "grid": f"lr={lr};local_epochs={epochs}", "validation_accuracy": held_out, "test_accuracy": i / 10}
+            for i, (lr, epochs, held_out) in enumerate([(1, 1, 0.1), (2, 1, 0.9), (1, 5, 0.8), (2, 5, 0.2)], start=1)
+        ]  # fmt: skip
+        figure = draw(finals, runs_frame(*rows), along="local_epochs", choose="validation_accuracy")
+        assert heights(figure.axes[0])[0].tolist() == pytest.approx(np.array([[1, 0.2], [5, 0.3]]))
+        with pytest.raises(FedscapeError, match="several runs of one seed"):
+            draw(finals, runs_frame(*rows), along="local_epochs")
+
+    def test_a_panel_a_data_set_with_a_scale_of_its_own(self):
+        frame = pd.concat([results_frame({"iid": 0.9}), results_frame({"iid": 0.2}).assign(dataset="text")])
+        figure = draw(finals, frame, along="init", panels="dataset", same_scale=False)
+        assert [axes.get_title() for axes in figure.axes] == ["digits", "text"]
+        assert figure.axes[0].get_ylim() != figure.axes[1].get_ylim()
+        alike = draw(finals, frame, along="init", panels="dataset")
+        assert alike.axes[0].get_ylim() == alike.axes[1].get_ylim()
+
+    def test_a_run_that_diverged_is_a_cross_without_a_mean(self):
+        frame = results_frame({"iid": 0.9, "dir0.1": 0.7})
+        frame.loc[
+            (frame["partition"] == "iid") & (frame["init"] == "random") & (frame["seed"] == 1), "diverged"
+        ] = True
+        figure = draw(finals, frame, along="partition", lines="init")
+        assert [len(points) for points in heights(figure.axes[0])] == [1, 2]
+        assert "diverged" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+    def test_rows_of_another_table(self):
+        rows = [{"quantity": quantity, "round": number, "value": value, "init": init, "dataset": "d"}
+                for quantity, number, value, init in (("eigenvalue", 0, 5.0, "random"), ("eigenvalue", 9, 1.0, "random"),
+                                                      ("trace", 0, 7.0, "random"), ("eigenvalue", 0, 2.0, "pretrained"))]  # fmt: skip
+        frame = runs_frame(*rows).drop(columns=["diverged", "grid"])
+        rows = {"quantity": "eigenvalue", "round": [0]}
+        settings = finals.Settings(along="init", column="value", rows=rows, log=True)
+        figure = finals.draw({"curvature": frame}, settings)
+        assert [point[1] for point in heights(figure.axes[0])[0]] == [5.0, 2.0]
+        assert figure.axes[0].get_yscale() == "log"
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"along": "momentum"}, "along momentum: method fedavg has no such setting in a grid; allowed: dataset, model"),
+            ({"along": "partition", "column": "f1"}, "runs has no column f1; it has study"),
+            ({"along": "partition", "rows": {"round": 1}}, "runs has no column round"),
+            ({"along": "partition", "rows": {"seed": 7}}, "no finite value in the rows drawn"),
+        ],
+    )  # fmt: skip
+    def test_what_is_not_there_is_one_line(self, settings, message):
+        with pytest.raises(FedscapeError, match=message) as error:
+            draw(finals, results_frame({"iid": 0.9}), **settings)
+        assert "\n" not in str(error.value)
+
+
+class TestRanking:
+    def frame(self):
+        """Method a is best from random weights and last from pre-trained ones."""
+        accuracies = {"a": (0.9, 0.5), "b": (0.8, 0.7), "tuned.g1": (0.1, 0.6), "tuned.g2": (0.7, 0.1)}
+        return runs_frame(
+            *(
+                {"method": method, "init": init, "seed": seed, "test_accuracy": value + seed / 100, "validation_accuracy": value}
+                for method, values in accuracies.items()
+                for init, value in zip(("random", "pretrained"), values, strict=True)
+                for seed in (0, 1)
+            )
+        )  # fmt: skip
+
+    def test_lines_go_from_rank_to_rank_of_the_best_points(self):
+        figure = draw(ranking, self.frame(), LABELS, choose="validation_accuracy")
+        (axes,) = figure.axes
+        lines = [line.get_ydata() for line in axes.lines if line.get_marker() not in ("", "None")]
+        assert [list(line) for line in lines] == [[1, 3], [2, 1], [3, 2]]
+        assert axes.get_title() == "Kendall's τ = -0.33"
+        assert [text.get_text() for text in axes.get_xticklabels()] == ["from scratch", "pretrained"]
+        assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the best on top
+
+    def test_names_stand_beside_both_ends_with_their_means(self):
+        texts = [
+            one.get_text()
+            for one in draw(ranking, self.frame(), LABELS, choose="validation_accuracy").axes[0].texts
+        ]
+        assert texts == ["a  90.5", "b  80.5", "Tuned  70.5", "70.5  b", "60.5  Tuned", "50.5  a"]
+
+    def test_of_a_loss_the_lowest_is_best(self):
+        frame = (
+            self.frame().query("method != 'tuned.g1'").assign(test_loss=lambda one: 1 - one["test_accuracy"])
+        )
+        lines = [line.get_ydata() for line in draw(ranking, frame, column="test_loss").axes[0].lines]
+        assert list(lines[0]) == [1, 2]
+
+    def test_ranks_that_seeds_change_have_a_bar(self):
+        rows = [{"method": m, "seed": s, "test_accuracy": v} for m, values in (("a", (1, 0)), ("b", (0, 0.5)), ("c", (9, 9)))
+                for s, v in enumerate(values)]  # fmt: skip
+        axes = draw(ranking, runs_frame(*rows)).axes[0]
+        bars = [line.get_ydata() for line in axes.lines if line.get_marker() in ("", "None")]
+        assert [list(bar) for bar in bars] == [[2, 3], [2, 3]]
+
+    def test_a_method_that_diverged_stands_below_with_the_word(self):
+        frame = self.frame()
+        frame.loc[(frame["method"] == "a") & (frame["init"] == "random"), "diverged"] = True
+        texts = [one.get_text() for one in draw(ranking, frame, choose="validation_accuracy").axes[0].texts]
+        assert texts[:3] == ["b  80.5", "tuned  70.5", "a  diverged"]
+
+    def test_grid_points_without_a_choice_are_refused(self):
+        with pytest.raises(FedscapeError, match="several runs of one seed"):
+            draw(ranking, self.frame(), LABELS)
+
+
+def test_values_are_called_by_labels_about_their_column_alone():
+    frame = runs_frame({"method": "a"}, {"method": "tuned.g2"}, {"method": "other.g1"})
+    assert list(value_names(frame, "method", LABELS)) == ["a", "Tuned", "other"]
+    assert list(value_names(frame, "partition", LABELS)) == ["IID"] * 3
+
+
+def test_figures_leave_no_global_state():
+    before = dict(matplotlib.rcParams)
+    draw(ranking, results_frame({"iid": 0.9}, methods=("a", "b")))
+    assert dict(matplotlib.rcParams) == before
