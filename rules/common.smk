@@ -16,13 +16,13 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, os.environ.ge
 from fedscape.command import asked
 from fedscape.command.prices import read_prices
 from fedscape.errors import FedscapeError
-from fedscape.study import paths
 from fedscape.study.campaign import Campaign, missing_file, read_campaign
 from fedscape.study.files import read_yaml
+from fedscape.study.jobs import STAGES, targets
 from fedscape.study.kept import measured_csvs
-from fedscape.study.stages import STAGES
-from fedscape.study.stages import tracked as tracked_strings
+from fedscape.study.stages.training import is_trained
 from fedscape.study.tables import OF_EVERY_STUDY
+from fedscape.study.tracked import tracked as tracked_strings
 
 # What Snakemake builds for thousands of jobs stays to the end, yet Python's collector would look through it over
 # and over: a fifth of the seconds of a dry run. It is back when jobs run, which may take days.
@@ -88,7 +88,7 @@ def study_of(wildcards):
 
 def targets_of(study):
     """For `input:` of a target rule: all that a study makes at the chosen scale."""
-    return lambda wildcards: paths.targets(CAMPAIGN.get(study))
+    return lambda wildcards: targets(CAMPAIGN.get(study))
 
 
 def targets_of_seed(study, seed):
@@ -96,19 +96,37 @@ def targets_of_seed(study, seed):
     return lambda wildcards: [path for path, own in measured_csvs(CAMPAIGN.get(study)).items() if own == seed]
 
 
-def gently(function):
-    """An input function that answers for names that no study holds, instead of raising.
+def names_of(wildcards):
+    """What a job's paths call the parts of its study."""
+    return {name: value for name, value in wildcards.items() if name not in ("study", "scale")}
 
-    The answer is a file that cannot be there; the job's params then say what is unknown.
+
+def inputs_of(stage):
+    """For `input: unpack()`: what a job of this stage reads, by name.
+
+    For names that no study holds that is a file that cannot be there; the job's params then say what is unknown.
     """
 
-    def answer(wildcards):
+    def inputs(wildcards):
         try:
-            return function(wildcards)
+            files = STAGES[stage].inputs(study_of(wildcards), names_of(wildcards))
+            return without_missing(wildcards, files) if stage == "initial" else files
         except KeyError as error:
-            return [f"(no {error} in this study)"]
+            return {"unknown": f"(no {error} in this study)"}
 
-    return answer
+    return inputs
+
+
+def without_missing(wildcards, files):
+    """What a start is made from; a user's file that is not there is noted in `MISSING` instead."""
+    missing = missing_file(study_of(wildcards), wildcards.init)
+    if missing is None:
+        return files
+    if missing not in MISSING:
+        MISSING.append(missing)
+        if MAIN and workflow.dryrun:
+            print(f"fedscape: missing for a run: {missing}", file=sys.stderr)
+    return {**files, "source": []}
 
 
 def tracked(stage):
@@ -116,10 +134,9 @@ def tracked(stage):
 
     def strings(wildcards):
         try:
-            if stage == "dataset":  # belongs to no study
-                settings = {"dataset": CAMPAIGN.datasets[wildcards.dataset]}
-            else:
-                settings = STAGES[stage](study_of(wildcards), dict(wildcards.items()))
+            # A data set belongs to no study, but all data sets to the settings.
+            owner = CAMPAIGN if STAGES[stage].shared else study_of(wildcards)
+            settings = STAGES[stage].settings(owner, names_of(wildcards))
         except KeyError as error:
             # An exception would be ten lines of Snakemake's around this one.
             sys.exit(f"fedscape: {stage}: no {error} in this study; config/studies names what there is")
@@ -127,11 +144,6 @@ def tracked(stage):
 
     strings.stage = stage
     return strings
-
-
-def dataset_files(wildcards):
-    """The prepared arrays of a job's data set."""
-    return paths.dataset_files(wildcards.dataset)
 
 
 def whose_starts(trained):
@@ -145,7 +157,7 @@ def whose_starts(trained):
     found = []
     for name, scale in CAMPAIGN.every:
         study = CAMPAIGN.get(name, scale)
-        inits = [re.escape(init) for init in study.inits if paths.is_trained(study, init)]
+        inits = [re.escape(init) for init in study.inits if is_trained(study, init)]
         if inits:
             found.append(f"{name}(?=/{scale}/initial/[^/]+/[^/]+/(?:{'|'.join(inits)})/)")
     those = "|".join(found) or "(?!)"  # which matches nothing
@@ -161,109 +173,6 @@ def prices():
 def times(function, wildcards):
     """How many times the usual time (`asked.longer`) or memory (`asked.roomier`) a run asks for."""
     try:
-        return function(study_of(wildcards), dict(wildcards.items()), prices())
+        return function(study_of(wildcards), names_of(wildcards), prices())
     except KeyError:  # the params say what the study does not hold
         return 1
-
-
-@gently
-def start_proxy(wildcards):
-    """The data set that a start is pre-trained on, if it is."""
-    return paths.start_proxy(study_of(wildcards), wildcards.init)
-
-
-@gently
-def start_source(wildcards):
-    """What a start is taken from, if it is. A user's file that is not there is noted in `MISSING` instead."""
-    w = wildcards
-    if (missing := missing_file(study_of(w), w.init)) is not None:
-        if missing not in MISSING:
-            MISSING.append(missing)
-            if MAIN and workflow.dryrun:
-                print(f"fedscape: missing for a run: {missing}", file=sys.stderr)
-        return []
-    return paths.start_source(study_of(w), w.init, w.dataset, w.model, int(w.seed))
-
-
-def analysis_input(section, **files):
-    """For `input:` of an analysis: prepared data, one partition, and files of each run by keyword.
-
-    Runs of one data set and one seed share their training samples whatever their partition, so the
-    first run's file stands for all.
-    """
-
-    def runs(wildcards):
-        return paths.analysed_runs(study_of(wildcards), section, wildcards.name, wildcards.group)
-
-    def of_each_run(file):
-        return gently(lambda wildcards: paths.run_files(study_of(wildcards), runs(wildcards), file))
-
-    return {
-        "dataset": gently(lambda wildcards: paths.dataset_files(runs(wildcards)[0].dataset)),
-        "partition": gently(lambda wildcards: paths.partition_file(study_of(wildcards), runs(wildcards)[0])),
-        **{keyword: of_each_run(file) for keyword, file in files.items()},
-    }
-
-
-@gently
-def plane_clients(wildcards):
-    """The clients' models that a plane is laid through, if it is."""
-    return paths.plane_clients(study_of(wildcards), wildcards.name, wildcards.group)
-
-
-@gently
-def connected_clients(wildcards):
-    """The clients' models that a connection is between, if it is."""
-    return paths.connected_clients(study_of(wildcards), wildcards.name, wildcards.group)
-
-
-@gently
-def measured_clients(wildcards):
-    """The clients' models whose curvature is measured, if any is."""
-    return paths.measured_clients(study_of(wildcards), wildcards.name, wildcards.group)
-
-
-@gently
-def measured_partitions(wildcards):
-    """Who has which sample in each run, where a curvature is measured on clients' own samples."""
-    return paths.measured_partitions(study_of(wildcards), wildcards.name, wildcards.group)
-
-
-@gently
-def surface_parts(wildcards):
-    """The points that jobs of their own evaluate for a surface, if it is split."""
-    return paths.surface_parts(study_of(wildcards), wildcards.name, wildcards.group)
-
-
-@gently
-def measured_jobs(wildcards):
-    """For `input:` of the costs: one output of each long job but training."""
-    return paths.measured_jobs(study_of(wildcards))
-
-
-def all_runs(file):
-    """For `input:` of a table: one file of every run of the study."""
-    return gently(lambda wildcards: paths.run_files(study_of(wildcards), study_of(wildcards).runs, file))
-
-
-def all_groups(section, file):
-    """For `input:` of a table: one file of every group of a section's analyses."""
-    return gently(lambda wildcards: paths.group_files(study_of(wildcards), section, file))
-
-
-def claimed(file):
-    """For `input:` of the claims: this file of every group that one of them is measured on."""
-    return gently(lambda wildcards: paths.claim_files(study_of(wildcards), file))
-
-
-def tabled(file):
-    """For `input:` of one table: this file of every group that a cell is measured on; the costs, if any is."""
-    return gently(lambda wildcards: paths.table_files(study_of(wildcards), wildcards.table, file))
-
-
-def figure_files(wildcards):
-    """For `input: unpack()` of a figure: its CSVs by what they hold."""
-    try:
-        return paths.figure_files(study_of(wildcards), wildcards.figure)
-    except KeyError as error:
-        return {"unknown": f"(no {error} in this study)"}

@@ -4,14 +4,14 @@
 rule path:
     """Evaluate the models on the straight lines between pairs of final models."""
     input:
-        **analysis_input("connectivity", trajectories="trajectory.safetensors"),
+        unpack(inputs_of("path")),
     output:
-        path="results/{study}/{scale}/connectivity/{name}/{group}/path.csv",
-        barriers="results/{study}/{scale}/connectivity/{name}/{group}/barriers.csv",
+        path=STAGES["path"].outputs["path"],
+        barriers=STAGES["path"].outputs["barriers"],
     log:
-        "results/{study}/{scale}/logs/path/{name}_{group}.log",
+        STAGES["path"].log,
     benchmark:
-        "results/{study}/{scale}/benchmarks/path/{name}_{group}.tsv"
+        STAGES["path"].benchmark
     priority: MEASURED_FIRST
     conda:
         "../envs/gpu.yaml"
@@ -29,15 +29,14 @@ rule path:
 rule layers:
     """Average pairs of models in some of their layers, and evaluate what comes out."""
     input:
-        **analysis_input("connectivity", trajectories="trajectory.safetensors"),
-        clients=connected_clients,
+        unpack(inputs_of("layers")),
     output:
-        layers="results/{study}/{scale}/connectivity/{name}/{group}/layers.csv",
-        distances="results/{study}/{scale}/connectivity/{name}/{group}/distances.csv",
+        layers=STAGES["layers"].outputs["layers"],
+        distances=STAGES["layers"].outputs["distances"],
     log:
-        "results/{study}/{scale}/logs/layers/{name}_{group}.log",
+        STAGES["layers"].log,
     benchmark:
-        "results/{study}/{scale}/benchmarks/layers/{name}_{group}.tsv"
+        STAGES["layers"].benchmark
     priority: MEASURED_FIRST
     conda:
         "../envs/gpu.yaml"

@@ -4,16 +4,14 @@
 rule curvature:
     """Measure eigenvalues and traces of the Hessian, and clients' agreement, at models of a group of runs."""
     input:
-        **analysis_input("curvature", trajectories="trajectory.safetensors"),
-        clients=measured_clients,
-        partitions=measured_partitions,
+        unpack(inputs_of("curvature")),
     output:
-        curvature="results/{study}/{scale}/curvature/{name}/{group}/curvature.csv",
-        density="results/{study}/{scale}/curvature/{name}/{group}/density.csv",
+        curvature=STAGES["curvature"].outputs["curvature"],
+        density=STAGES["curvature"].outputs["density"],
     log:
-        "results/{study}/{scale}/logs/curvature/{name}_{group}.log",
+        STAGES["curvature"].log,
     benchmark:
-        "results/{study}/{scale}/benchmarks/curvature/{name}_{group}.tsv"
+        STAGES["curvature"].benchmark
     priority: MEASURED_FIRST
     conda:
         "../envs/gpu.yaml"

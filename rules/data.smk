@@ -9,9 +9,9 @@ localrules:
 rule dataset:
     """Prepare a data set: memory-mapped arrays that all jobs share."""
     output:
-        paths.dataset_files("{dataset}"),
+        list(STAGES["dataset"].outputs.values()),
     log:
-        "results/data/logs/{dataset}.log",
+        STAGES["dataset"].log,
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -29,12 +29,12 @@ rule dataset:
 rule partition:
     """Deal a data set's samples to clients."""
     input:
-        dataset=dataset_files,
+        unpack(inputs_of("partition")),
     output:
-        samples="results/{study}/{scale}/partitions/{dataset}/{partition}/seed{seed}.npz",
-        counts="results/{study}/{scale}/partitions/{dataset}/{partition}/seed{seed}.csv",
+        samples=STAGES["partition"].outputs["samples"],
+        counts=STAGES["partition"].outputs["counts"],
     log:
-        "results/{study}/{scale}/logs/partition/{dataset}_{partition}_seed{seed}.log",
+        STAGES["partition"].log,
     conda:
         "../envs/cpu.yaml"
     threads: 1

@@ -4,11 +4,11 @@
 rule drift:
     """Measure the distances of global models from the start, the end and each other."""
     input:
-        **analysis_input("drift", trajectories="trajectory.safetensors"),
+        unpack(inputs_of("drift")),
     output:
-        "results/{study}/{scale}/drift/{name}/{group}/drift.csv",
+        STAGES["drift"].outputs["drift"],
     log:
-        "results/{study}/{scale}/logs/drift/{name}_{group}.log",
+        STAGES["drift"].log,
     priority: MEASURED_FIRST
     conda:
         "../envs/cpu.yaml"

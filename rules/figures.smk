@@ -8,17 +8,17 @@ localrules:
 rule figure:
     """Draw one figure of a study."""
     input:
-        unpack(figure_files),
+        unpack(inputs_of("figure")),
     output:
         png=report(
-            "results/{study}/{scale}/figures/{figure}.png",
+            STAGES["figure"].outputs["png"],
             category="Figures",
             caption="../workflow/report/figure.rst",
             labels={"study": "{study}", "scale": "{scale}", "figure": "{figure}"},
         ),
-        svg="results/{study}/{scale}/figures/{figure}.svg",
+        svg=STAGES["figure"].outputs["svg"],
     log:
-        "results/{study}/{scale}/logs/figure/{figure}.log",
+        STAGES["figure"].log,
     conda:
         "../envs/cpu.yaml"
     threads: 1

@@ -8,15 +8,13 @@ localrules:
 rule initial:
     """Make the weights that a run starts from."""
     input:
-        dataset=dataset_files,
-        proxy=start_proxy,
-        source=start_source,
+        unpack(inputs_of("initial")),
     output:
-        "results/{study}/{scale}/initial/{dataset}/{model}/{init}/seed{seed}.safetensors",
+        STAGES["initial"].outputs["start"],
     log:
-        "results/{study}/{scale}/logs/initial/{dataset}_{model}_{init}_seed{seed}.log",
+        STAGES["initial"].log,
     benchmark:
-        "results/{study}/{scale}/benchmarks/initial/{dataset}_{model}_{init}_seed{seed}.tsv"
+        STAGES["initial"].benchmark
     wildcard_constraints:
         study=whose_starts(trained=False),
     conda:

@@ -8,15 +8,14 @@ localrules:
 rule plane:
     """Lay a plane through the models of a group of runs, and mark them on it."""
     input:
-        **analysis_input("planes", trajectories="trajectory.safetensors"),
-        clients=plane_clients,
+        unpack(inputs_of("plane")),
     output:
-        plane="results/{study}/{scale}/planes/{name}/{group}/plane.safetensors",
-        markers="results/{study}/{scale}/planes/{name}/{group}/markers.csv",
+        plane=STAGES["plane"].outputs["plane"],
+        markers=STAGES["plane"].outputs["markers"],
     log:
-        "results/{study}/{scale}/logs/plane/{name}_{group}.log",
+        STAGES["plane"].log,
     benchmark:
-        "results/{study}/{scale}/benchmarks/plane/{name}_{group}.tsv"
+        STAGES["plane"].benchmark
     priority: MEASURED_FIRST
     conda:
         "../envs/gpu.yaml"
@@ -34,15 +33,13 @@ rule plane:
 rule surface_part:
     """Evaluate some columns of a surface that is split over several jobs (`parts` in the study)."""
     input:
-        **analysis_input("planes"),
-        plane="results/{study}/{scale}/planes/{name}/{group}/plane.safetensors",
-        markers="results/{study}/{scale}/planes/{name}/{group}/markers.csv",
+        unpack(inputs_of("surface_part")),
     output:
-        temp("results/{study}/{scale}/planes/{name}/{group}/parts/{part}-of-{parts}.npz"),
+        temp(STAGES["surface_part"].outputs["points"]),
     log:
-        "results/{study}/{scale}/logs/surface_part/{name}_{group}_{part}-of-{parts}.log",
+        STAGES["surface_part"].log,
     benchmark:
-        "results/{study}/{scale}/benchmarks/surface_part/{name}_{group}_{part}-of-{parts}.tsv"
+        STAGES["surface_part"].benchmark
     wildcard_constraints:
         part=r"\d+",
         parts=r"\d+",
@@ -64,16 +61,13 @@ rule surface_part:
 rule surface:
     """Evaluate the loss on a grid over a plane."""
     input:
-        **analysis_input("planes"),
-        plane="results/{study}/{scale}/planes/{name}/{group}/plane.safetensors",
-        markers="results/{study}/{scale}/planes/{name}/{group}/markers.csv",
-        parts=surface_parts,
+        unpack(inputs_of("surface")),
     output:
-        "results/{study}/{scale}/planes/{name}/{group}/surface.csv",
+        STAGES["surface"].outputs["surface"],
     log:
-        "results/{study}/{scale}/logs/surface/{name}_{group}.log",
+        STAGES["surface"].log,
     benchmark:
-        "results/{study}/{scale}/benchmarks/surface/{name}_{group}.tsv"
+        STAGES["surface"].benchmark
     priority: MEASURED_FIRST
     conda:
         "../envs/gpu.yaml"
@@ -91,13 +85,12 @@ rule surface:
 rule export:
     """Write a plane's surface and trajectories for ParaView."""
     input:
-        surface="results/{study}/{scale}/planes/{name}/{group}/surface.csv",
-        markers="results/{study}/{scale}/planes/{name}/{group}/markers.csv",
+        unpack(inputs_of("export")),
     output:
-        surface="results/{study}/{scale}/planes/{name}/{group}/surface.vts",
-        trajectories="results/{study}/{scale}/planes/{name}/{group}/trajectories.vtp",
+        surface=STAGES["export"].outputs["surface"],
+        trajectories=STAGES["export"].outputs["trajectories"],
     log:
-        "results/{study}/{scale}/logs/export/{name}_{group}.log",
+        STAGES["export"].log,
     conda:
         "../envs/cpu.yaml"
     threads: 1

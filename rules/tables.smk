@@ -11,27 +11,22 @@ localrules:
 rule tables:
     """Collect all runs of a study into tidy tables."""
     input:
-        rounds=all_runs("rounds.csv"),
-        barriers=all_groups("connectivity", "barriers.csv"),
-        layers=all_groups("connectivity", "layers.csv"),
-        distances=all_groups("connectivity", "distances.csv"),
-        curvatures=all_groups("curvature", "curvature.csv"),
-        drifts=all_groups("drift", "drift.csv"),
+        unpack(inputs_of("tables")),
     output:
-        runs="results/{study}/{scale}/tables/runs.csv",
+        runs=STAGES["tables"].outputs["runs"],
         summary=report(
-            "results/{study}/{scale}/tables/runs.md",
+            STAGES["tables"].outputs["summary"],
             category="Tables",
             caption="../workflow/report/runs.rst",
         ),
-        rounds="results/{study}/{scale}/tables/rounds.csv",
-        barriers="results/{study}/{scale}/tables/barriers.csv",
-        layers="results/{study}/{scale}/tables/layers.csv",
-        distances="results/{study}/{scale}/tables/distances.csv",
-        curvature="results/{study}/{scale}/tables/curvature.csv",
-        drift="results/{study}/{scale}/tables/drift.csv",
+        rounds=STAGES["tables"].outputs["rounds"],
+        barriers=STAGES["tables"].outputs["barriers"],
+        layers=STAGES["tables"].outputs["layers"],
+        distances=STAGES["tables"].outputs["distances"],
+        curvature=STAGES["tables"].outputs["curvature"],
+        drift=STAGES["tables"].outputs["drift"],
     log:
-        "results/{study}/{scale}/logs/tables.log",
+        STAGES["tables"].log,
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -47,25 +42,18 @@ rule tables:
 rule claims:
     """Test what the paper claims on the numbers of a study."""
     input:
-        runs="results/{study}/{scale}/tables/runs.csv",
-        rounds=claimed("rounds"),
-        barriers=claimed("barriers"),
-        layers=claimed("layers"),
-        distances=claimed("distances"),
-        markers=claimed("markers"),
-        surfaces=claimed("surface"),
-        curvatures=claimed("curvature"),
+        unpack(inputs_of("claims")),
     output:
-        csv="results/{study}/{scale}/tables/claims.csv",
-        contrasts="results/{study}/{scale}/tables/contrasts.csv",
-        values="results/{study}/{scale}/tables/claim-values.csv",
+        csv=STAGES["claims"].outputs["csv"],
+        contrasts=STAGES["claims"].outputs["contrasts"],
+        values=STAGES["claims"].outputs["values"],
         page=report(
-            "results/{study}/{scale}/tables/claims.md",
+            STAGES["claims"].outputs["page"],
             category="Tables",
             caption="../workflow/report/claims.rst",
         ),
     log:
-        "results/{study}/{scale}/logs/claims.log",
+        STAGES["claims"].log,
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -81,13 +69,11 @@ rule claims:
 rule costs:
     """Collect what the jobs of a study cost: seconds and memory."""
     input:
-        timings=all_runs("timing.csv"),
-        # For their benchmarks, which are no inputs: one that is missing makes nothing run.
-        made=measured_jobs,
+        unpack(inputs_of("costs")),
     output:
-        "results/{study}/{scale}/tables/costs.csv",
+        STAGES["costs"].outputs["costs"],
     log:
-        "results/{study}/{scale}/logs/costs.log",
+        STAGES["costs"].log,
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -103,24 +89,16 @@ rule costs:
 rule table:
     """One table of the paper, ours beside its numbers."""
     input:
-        runs="results/{study}/{scale}/tables/runs.csv",
-        rounds=tabled("rounds"),
-        timings=tabled("timing"),
-        barriers=tabled("barriers"),
-        layers=tabled("layers"),
-        distances=tabled("distances"),
-        markers=tabled("markers"),
-        surfaces=tabled("surface"),
-        curvatures=tabled("curvature"),
+        unpack(inputs_of("table")),
     output:
-        csv="results/{study}/{scale}/tables/{table}.csv",
+        csv=STAGES["table"].outputs["csv"],
         page=report(
-            "results/{study}/{scale}/tables/{table}.md",
+            STAGES["table"].outputs["page"],
             category="Tables",
             caption="../workflow/report/table.rst",
         ),
     log:
-        "results/{study}/{scale}/logs/tables/{table}.log",
+        STAGES["table"].log,
     wildcard_constraints:
         # The other rules' files lie in the same folder.
         table=f"(?!(?:{'|'.join(OF_EVERY_STUDY)})[.]){NAME}",

@@ -4,20 +4,18 @@
 rule train:
     """Train one run; keep its global models and, at chosen rounds, its clients' models."""
     input:
-        dataset=dataset_files,
-        partition="results/{study}/{scale}/partitions/{dataset}/{partition}/seed{seed}.npz",
-        initial="results/{study}/{scale}/initial/{dataset}/{model}/{init}/seed{seed}.safetensors",
+        unpack(inputs_of("train")),
     output:
-        trajectory="results/{study}/{scale}/runs/{dataset}/{model}/{partition}/{init}/{method}/seed{seed}/trajectory.safetensors",
-        clients="results/{study}/{scale}/runs/{dataset}/{model}/{partition}/{init}/{method}/seed{seed}/clients.safetensors",
-        final="results/{study}/{scale}/runs/{dataset}/{model}/{partition}/{init}/{method}/seed{seed}/final.safetensors",
-        rounds="results/{study}/{scale}/runs/{dataset}/{model}/{partition}/{init}/{method}/seed{seed}/rounds.csv",
-        timing="results/{study}/{scale}/runs/{dataset}/{model}/{partition}/{init}/{method}/seed{seed}/timing.csv",
-        run="results/{study}/{scale}/runs/{dataset}/{model}/{partition}/{init}/{method}/seed{seed}/run.json",
+        trajectory=STAGES["train"].outputs["trajectory"],
+        clients=STAGES["train"].outputs["clients"],
+        final=STAGES["train"].outputs["final"],
+        rounds=STAGES["train"].outputs["rounds"],
+        timing=STAGES["train"].outputs["timing"],
+        run=STAGES["train"].outputs["run"],
     log:
-        "results/{study}/{scale}/logs/train/{dataset}_{model}_{partition}_{init}_{method}_seed{seed}.log",
+        STAGES["train"].log,
     benchmark:
-        "results/{study}/{scale}/benchmarks/train/{dataset}_{model}_{partition}_{init}_{method}_seed{seed}.tsv"
+        STAGES["train"].benchmark
     conda:
         "../envs/gpu.yaml"
     threads: 1

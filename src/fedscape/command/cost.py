@@ -13,7 +13,7 @@ from fedscape.command.work import NUMBER, Work, work_of
 from fedscape.errors import printable
 from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job, jobs_of, levels
-from fedscape.study.paths import is_trained
+from fedscape.study.stages.training import is_trained
 from fedscape.study.study import Study
 
 ON_GPU = ("train", "pretrain", "plane", "surface", "surface_part", "path", "layers", "curvature")

@@ -10,12 +10,11 @@ from fedscape.errors import FedscapeError, printable
 from fedscape.jobs.recorded import Record, check_records, record_of
 from fedscape.regular import open_regular
 from fedscape.study.campaign import Campaign, read_study
-from fedscape.study.jobs import Job, dataset_job, jobs_of
-from fedscape.study.stages import STAGES, tracked
+from fedscape.study.jobs import STAGES, Job, dataset_job, jobs_of
+from fedscape.study.tracked import tracked
 
 SCRIPTS = Path("workflow", "scripts")
 UP_TO_DATE = "up to date"
-STAGES_OF = {"surface_part": ("surface_part", "surface"), "pretrain": ("initial",)}  # else the rule's own
 Strings = Callable[[Job], list[str]]  # what a job would be made with today
 _BLOCK = 1 << 20  # bytes hashed at a time
 
@@ -43,10 +42,12 @@ def today(config: dict, name: str, scale: str) -> tuple[Strings, list[Job], str]
     study = read_study(Path.cwd(), {**config, "study": name, "scale": scale})
 
     def strings(job: Job) -> list[str]:
-        if job.rule == "dataset":
-            return tracked("dataset", {"dataset": study.datasets[job.wildcards["dataset"]]}, SCRIPTS)
-        stages = STAGES_OF.get(job.rule, (job.rule,))
-        return [text for one in stages for text in tracked(one, STAGES[one](study, job.wildcards), SCRIPTS)]
+        stages = STAGES[job.rule].tracks or (job.rule,)
+        return [
+            text
+            for stage in stages
+            for text in tracked(stage, STAGES[stage].settings(study, job.wildcards), SCRIPTS)
+        ]
 
     return strings, jobs_of(study), f"{name} at {scale}"
 

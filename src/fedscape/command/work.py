@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields, replace
 
 from fedscape.command.found import count
 from fedscape.regular import json_object
-from fedscape.study import paths
 from fedscape.study.catalog import constant, settings_class
-from fedscape.study.grid import Run, as_list
+from fedscape.study.grid import Run, as_list, runs_of
 from fedscape.study.jobs import Job
+from fedscape.study.stages.data import dataset_files
 from fedscape.study.study import Method, Study
 
 SHAPES = {  # of data sets whose shape their name decides: nothing needs to be prepared to know it
@@ -111,7 +111,8 @@ def _initial(study: Study, job: Job) -> Work:
 
 def _analysis(study: Study, job: Job) -> Work:
     section, name, group = SECTIONS[job.rule], job.wildcards["name"], job.wildcards["group"]
-    entry, runs = getattr(study, section)[name], paths.analysed_runs(study, section, name, group)
+    entry = getattr(study, section)[name]
+    runs = runs_of(entry.groups[group])
     settings, samples = entry.settings, _samples(study, runs[0].dataset)
     used = min(settings.get("samples") or samples["train"], samples["train"])
     passes = RECALIBRATED if settings.get("batch_norm") == "recalibrate" else 1
@@ -127,8 +128,9 @@ def _analysis(study: Study, job: Job) -> Work:
     if job.rule in ("surface", "surface_part"):
         split = settings["parts"] > 1
         points = settings["grid"][0] * settings["grid"][1] / settings["coarse"] ** 2
-        share = (job.rule == "surface_part") / settings["parts"] if split else 1
-        return replace(about, evaluations=points * share * used * passes)
+        if split:  # the jobs of its parts evaluate all of them
+            points = points / settings["parts"] if job.rule == "surface_part" else 0
+        return replace(about, evaluations=points * used * passes)
     if job.rule == "path":
         return replace(about, evaluations=members * settings["points"] * (used + samples["test"]) * passes)
     if job.rule == "layers":
@@ -201,7 +203,7 @@ def _samples(study: Study, dataset: str, whole: bool = False) -> dict[str, int]:
 
 def _prepared(dataset: str) -> dict:
     """What the description of the prepared arrays says; nothing where there are none."""
-    found = json_object(paths.dataset_files(dataset)[0])
+    found = json_object(dataset_files(dataset)[0])
     shape, sizes = found.get("shape"), [found.get(split, 0) for split in ("train", "test")]
     whole = isinstance(shape, list) and None not in map(count, [*shape, *sizes])
     return found if whole else {}

@@ -13,7 +13,8 @@ from fedscape.files import read_json, write_csv
 from fedscape.provenance import commit
 from fedscape.study.campaign import read_study
 from fedscape.study.kept import costs_csv, measured_csvs
-from fedscape.study.paths import measured_jobs, run_files
+from fedscape.study.stages.tables import COSTS
+from fedscape.study.stages.training import run_files
 from fedscape.study.study import Study
 from fedscape.tables.costs import ORDER, make_costs
 from fedscape.tables.read import joined
@@ -63,9 +64,7 @@ def _missing(example: Example, study: Study, csvs: Iterable[str]) -> list[str]:
 
 def _made_with(study: Study, before: Mapping | None) -> dict:
     """The one commit of all runs, and the versions that they were made with, of those kept before as well."""
-    runs = {
-        path: read_json(path) for path in run_files(study, study.runs, "run.json") if Path(path).is_file()
-    }
+    runs = {path: read_json(path) for path in run_files(study, study.runs, "run") if Path(path).is_file()}
     if not runs:
         raise FedscapeError(f"{study.folder}: no run of {study.name} at scale {study.scale} is there")
     clone = commit()
@@ -104,11 +103,12 @@ def _costs(study: Study, example: Example) -> dict[str, bytes]:
     path = costs_csv(study)
     with TemporaryDirectory() as scratch:
         here, before, both = (Path(scratch, name) for name in ("here.csv", "before.csv", "both.csv"))
+        inputs = COSTS.inputs(study, {})
         make_costs(
             study=study.name,
             scale=study.scale,
-            timings=[Path(one) for one in run_files(study, study.runs, "timing.csv") if Path(one).is_file()],
-            made=[Path(one) for one in measured_jobs(study) if Path(one).is_file()],
+            timings=_there(inputs["timings"]),
+            made=_there(inputs["made"]),
             benchmarks=Path(study.folder, "benchmarks"),
             out=here,
         )
@@ -119,3 +119,7 @@ def _costs(study: Study, example: Example) -> dict[str, bytes]:
         job = rows[FILES["costs"].keys].astype("string").fillna("")
         write_csv(both, rows[~job.duplicated(keep="last")], sort_by=ORDER)
         return {path: both.read_bytes()}
+
+
+def _there(paths: Iterable[str]) -> list[Path]:
+    return [Path(path) for path in paths if Path(path).is_file()]

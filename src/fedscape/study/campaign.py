@@ -7,21 +7,15 @@ from fedscape.regular import is_regular
 from fedscape.study.build import build_study, known_datasets
 from fedscape.study.claims import check_claims
 from fedscape.study.files import at_scale, check, read_schema, read_yaml
+from fedscape.study.jobs import STAGES
 from fedscape.study.selection import check_names
-from fedscape.study.stages import STAGES
 from fedscape.study.study import Study
 from fedscape.study.tables import check_tables
 from fedscape.study.types import unknown
 
 CONFIG = "config/config.yaml or --config"  # where the user's settings come from
 LONGEST = 32  # letters of a study's name, as of the names in it
-TAKEN = (
-    "all",
-    "dataset",
-    "pretrain",
-    *STAGES,
-    "data",
-)  # names of rules, and of the folder that all studies share
+TAKEN = ("all", *STAGES, "data")  # names of rules, and of the folder that all studies share
 
 
 class Campaign:

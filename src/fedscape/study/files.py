@@ -44,8 +44,6 @@ def parsed_yaml(text: str, where: str) -> object:
         raise FedscapeError(f"{where}:{mark.line + 1 if mark else '?'}: {error.problem}") from None
     except yaml.YAMLError as error:
         raise FedscapeError(f"{where}: no YAML text ({reason(error)})") from None
-    except RecursionError:
-        raise FedscapeError(f"{where}: values within values within values, too deep to read") from None
 
 
 @lru_cache

@@ -23,6 +23,11 @@ class Run:
         """`{dataset}/{model}/{partition}/{init}/{method}/seed{seed}`."""
         return f"{self.dataset}/{self.model}/{self.partition}/{self.init}/{self.method}/seed{self.seed}"
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The wildcards of its paths."""
+        return {key: str(value) for key, value in asdict(self).items()}
+
     def identity(self, study: str, scale: str) -> dict:
         """The identifying columns of this run's rows in every CSV."""
         return {"study": study, "scale": scale, **asdict(self)}

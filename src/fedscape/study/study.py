@@ -174,6 +174,11 @@ class Study:
         """The seeds of all runs, ascending."""
         return sorted({run.seed for run in self.runs})
 
+    def start_seed(self, init: str, seed: int) -> int:
+        """The seed of a start: the run's own, unless the entry pins one."""
+        pinned = self.inits[init].seed
+        return seed if pinned is None else pinned
+
     def start_run(self, init: str, dataset: str, model: str, seed: int) -> Run | None:
         """The run that an `after-round` start continues, or None for other kinds."""
         start = self.inits[init].start

@@ -7,6 +7,7 @@ import yaml
 
 MOST_VALUES = 100_000  # in a file, aliases written out: sixteen times those of the largest study
 DEEPEST = 100  # values within values
+TOO_DEEP = f"values within values within values, more than {DEEPEST} deep"
 LARGEST = 2**63 - 1  # whole number that arrays can hold
 SHOWN = 40  # characters of a value that an error quotes
 
@@ -28,6 +29,19 @@ class Loader(yaml.SafeLoader):
     twice, a number that is not finite, beyond 64 bits or not plain decimal, for control characters, and for
     aliases that hold themselves or are too many written out.
     """
+
+    _depth = 0
+
+    def compose_node(self, parent, index):
+        # Counted before Python's own limit is near: what is raised there may come from anywhere.
+        self._depth += 1
+        if self._depth > DEEPEST:
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem=TOO_DEEP, problem_mark=mark)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
     def get_single_node(self):
         node = super().get_single_node()
@@ -79,7 +93,7 @@ def _measure(node: yaml.Node, known: dict[int, tuple[int, int] | None]) -> tuple
     if size > MOST_VALUES:
         _refuse(node, f"more than {MOST_VALUES} values, with aliases (*name) written out")
     if depth > DEEPEST:
-        _refuse(node, f"values within values within values, more than {DEEPEST} deep")
+        _refuse(node, TOO_DEEP)
     known[id(node)] = size, depth
     return size, depth
 

@@ -12,8 +12,8 @@ from fedscape.cli import main
 from fedscape.command.why import SCRIPTS
 from fedscape.jobs.recorded import FOLDER, record_of, record_path
 from fedscape.study import digest, imports, stages, syntax
-from fedscape.study.jobs import jobs_of
-from fedscape.study.stages import STAGES, tracked
+from fedscape.study.jobs import STAGES, jobs_of
+from fedscape.study.tracked import tracked
 
 
 def strings(study, job) -> list[str]:

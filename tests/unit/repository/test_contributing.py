@@ -19,7 +19,7 @@ from fedscape.federated.rule import Rule
 from fedscape.plugins import load
 from fedscape.study import catalog
 from fedscape.study.campaign import read_campaign
-from fedscape.study.stages import STAGES
+from fedscape.study.jobs import STAGES
 from fedscape.study.training import training_from
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -107,11 +107,13 @@ def trained(folder: Path, settings: dict, out: str) -> Trajectory:
 def test_an_algorithm_in_five_steps(tmp_path, my_algorithm):
     small_run.prepare(tmp_path, "convnet")
     wildcards = RUN | {"seed": "0"}
-    settings = STAGES["train"](study(tmp_path), wildcards)
+    settings = STAGES["train"].settings(study(tmp_path), wildcards)
     assert settings["algorithm"] == {"kind": "my-algorithm", "my_setting": 0.1}
     mine = trained(tmp_path, settings, "mine")
     assert mine.rounds == tuple(range(settings["training"]["rounds"] + 1))
-    neutral = trained(tmp_path, STAGES["train"](study(tmp_path, my_setting=0.0), wildcards), "neutral")
+    neutral = trained(
+        tmp_path, STAGES["train"].settings(study(tmp_path, my_setting=0.0), wildcards), "neutral"
+    )
     plain = trained(tmp_path, settings | {"algorithm": {"kind": "fedavg"}}, "plain")
     last = plain.rounds[-1]
     assert torch.equal(neutral.parameters(last), plain.parameters(last))

@@ -7,8 +7,8 @@ from edited_study import ROOT, reader
 from fedscape.errors import FedscapeError
 from fedscape.study.campaign import read_campaign
 from fedscape.study.catalog import constant, names
+from fedscape.study.jobs import STAGES
 from fedscape.study.settings import decode, encode
-from fedscape.study.stages import STAGES
 
 STUDY = """
 title: A study
@@ -141,7 +141,7 @@ def test_sides_are_compared_on_the_seeds_that_all_of_them_have(campaign):
 
 def test_settings_survive_the_journey_to_the_job_and_name_every_measure(campaign):
     study = campaign().get("pilot", "paper")
-    settings = decode(encode(STAGES["claims"](study, {})))
+    settings = decode(encode(STAGES["claims"].settings(study, {})))
     assert [one["kind"] for one in settings["measure"]] == ["final", "barrier", "deviation"]
     (side,) = settings["claims"][2]["sides"]
     assert side["where"] == {"partition": ["dir0.1"]} and side["has_runs"]

@@ -4,8 +4,9 @@ import pytest
 from edited_study import CONFIG, ROOT, reader
 
 from fedscape.errors import FedscapeError
-from fedscape.study import paths
-from fedscape.study.stages import STAGES, tracked
+from fedscape.study.jobs import STAGES
+from fedscape.study.stages.stage import group_files
+from fedscape.study.tracked import tracked
 
 STUDY = """\
 title: T
@@ -39,7 +40,7 @@ def campaign(tmp_path):
 
 
 def pairs(study, name):
-    return STAGES["layers"](study, {**SEED0, "name": name})["pairs"]
+    return STAGES["layers"].settings(study, {**SEED0, "name": name})["pairs"]
 
 
 def ends(pair):
@@ -65,7 +66,7 @@ def test_two_runs_that_both_ends_name_are_one_pair(campaign):
     study = campaign(
         ("from: {method: a, partition: iid}, to: {method: b, partition: iid}", f"from: {every}, to: {every}")
     )
-    found = STAGES["path"](study.get("pilot"), {**SEED0, "name": "lines"})["pairs"]
+    found = STAGES["path"].settings(study.get("pilot"), {**SEED0, "name": "lines"})["pairs"]
     assert [(one["method"], other["method"]) for one, other in found] == [("a", "b"), ("a", "c"), ("b", "c")]
 
 
@@ -76,14 +77,18 @@ def test_fractions_that_are_the_same_round_are_one_pair(campaign):
     assert found[:3] == [(1, 1), (3, 3), ("last", "last")]
 
 
+def clients_of(study, name):
+    return STAGES["layers"].inputs(study, {**SEED0, "name": name})["clients"]
+
+
 def test_every_pair_of_clients_of_a_round(campaign):
     study = campaign().get("pilot")
     found = pairs(study, "clients")
     assert [(one["client"], one["to_client"]) for one in found] == [(0, 1), (0, 2), (1, 2)]
     assert {one["round"] for one in found} == {one["to_round"] for one in found} == {6}
     folder = "results/pilot/smoke/runs/digits/convnet/iid/random/a/seed0"
-    assert paths.connected_clients(study, "clients", SEED0["group"]) == [f"{folder}/clients.safetensors"]
-    assert paths.connected_clients(study, "rounds", SEED0["group"]) == []
+    assert clients_of(study, "clients") == [f"{folder}/clients.safetensors"]
+    assert clients_of(study, "rounds") == []
 
 
 def test_a_round_and_the_one_before(campaign):
@@ -97,17 +102,17 @@ def test_files_of_each_kind(campaign):
     groups = ["digits_all_seed0", "digits_all_seed1"]
     folder = "results/pilot/smoke/connectivity"
     lines = [f"{folder}/lines/{group}/barriers.csv" for group in groups]
-    assert paths.group_files(study, "connectivity", "barriers.csv") == lines
+    assert group_files(STAGES["path"], "barriers", study) == lines
     layers = [
         f"{folder}/{name}/{group}/layers.csv" for name in ("runs", "clients", "rounds") for group in groups
     ]
-    assert paths.group_files(study, "connectivity", "layers.csv") == layers
+    assert group_files(STAGES["layers"], "layers", study) == layers
 
 
 def test_groups_of_layers_keep_their_order_and_may_hold_dots(campaign, tmp_path):
     groups = "groups: {z.1: ['0'], a: ['2', '4']}"
     study = campaign(("a}], rounds: [1, last]", "a}], rounds: [1, last], " + groups)).get("pilot")
-    settings = STAGES["layers"](study, {**SEED0, "name": "rounds"})
+    settings = STAGES["layers"].settings(study, {**SEED0, "name": "rounds"})
     assert settings["groups"] == [["z.1", ["0"]], ["a", ["2", "4"]]]
     assert any("z.1" in string for string in tracked("layers", settings, ROOT / "workflow" / "scripts"))
 

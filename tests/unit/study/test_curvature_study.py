@@ -4,9 +4,8 @@ import pytest
 from edited_study import reader
 
 from fedscape.errors import FedscapeError
-from fedscape.study.paths import figure_files, measured_clients, measured_partitions
+from fedscape.study.jobs import STAGES
 from fedscape.study.settings import decode, encode
-from fedscape.study.stages import STAGES
 
 STUDY = """
 title: A study
@@ -56,7 +55,8 @@ def test_an_entry_measures_the_largest_eigenvalue_of_global_models_and_needs_no_
     assert (settings["rounds"], settings["of"], settings["data"]) == (["last"], ["global"], ["global"])
     assert (settings["hessian_agreement"], settings["layers"], settings["samples"]) == ([], False, None)
     group = "digits_fedavg_seed0"
-    assert measured_clients(study, "sharp", group) == measured_partitions(study, "sharp", group) == []
+    inputs = STAGES["curvature"].inputs(study, {"name": "sharp", "group": group})
+    assert inputs["clients"] == inputs["partitions"] == []
 
 
 def test_clients_models_and_their_own_samples_are_inputs_where_they_are_looked_at(campaign):
@@ -71,14 +71,14 @@ def test_clients_models_and_their_own_samples_are_inputs_where_they_are_looked_a
         ("hessian_agreement: [paper], data: [own]", own),
     ):
         study = entry(campaign, more)
-        assert measured_clients(study, "sharp", group) == clients
-        assert measured_partitions(study, "sharp", group) == partitions
+        inputs = STAGES["curvature"].inputs(study, {"name": "sharp", "group": group})
+        assert (inputs["clients"], inputs["partitions"]) == (clients, partitions)
 
 
 def test_settings_survive_the_journey_to_the_job(campaign):
     study = entry(campaign, "trace: hutch++, density: {steps: 9}, rounds: [0, 0.5, last]")
     wildcards = {"name": "sharp", "group": "digits_fedavg_seed0"}
-    settings = STAGES["curvature"](study, wildcards)
+    settings = STAGES["curvature"].settings(study, wildcards)
     assert decode(encode(settings)) == {**settings, "model": dict(settings["model"])}
     assert settings["density"] == {"steps": 9, "probes": 4, "width": 0.01}
     assert settings["trace"] == "hutch++" and settings["rounds"] == [0, 0.5, "last"]
@@ -88,7 +88,7 @@ def test_a_spectrum_is_drawn_from_the_densities_of_all_groups(campaign):
     study = campaign().get("pilot")
     folder = "results/pilot/smoke/curvature/dense"
     files = [f"{folder}/digits_all_seed{seed}/density.csv" for seed in (0, 1)]
-    assert figure_files(study, "spectrum") == {"density": files}
+    assert STAGES["figure"].inputs(study, {"figure": "spectrum"}) == {"density": files}
 
 
 REFUSED = {

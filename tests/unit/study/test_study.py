@@ -8,14 +8,14 @@ import yaml
 from edited_study import ROOT, reader
 
 from fedscape.errors import FedscapeError
-from fedscape.study import catalog, paths
+from fedscape.study import catalog
 from fedscape.study.campaign import missing_file
 from fedscape.study.files import merged
 from fedscape.study.grid import Run
+from fedscape.study.jobs import STAGES
 from fedscape.study.methods import build_methods
 from fedscape.study.reference import README, with_reference
 from fedscape.study.settings import decode, encode
-from fedscape.study.stages import STAGES
 from fedscape.study.training import Schedule, training_from
 
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -390,7 +390,7 @@ def test_rounds_may_be_fractions(campaign):
     assert study.get("pilot", "paper").methods["fedavg"].client_rounds == [1, 10, 30, 100]
     planes = {"local": "paper", "local-early": "quick"}
     rounds = [
-        STAGES["plane"](study.get("pilot", scale), {"name": name, "group": group})["plane"]["round"]
+        STAGES["plane"].settings(study.get("pilot", scale), {"name": name, "group": group})["plane"]["round"]
         for name, scale in planes.items()
         for group in list(study.get("pilot", scale).planes[name].groups)[:1]
     ]
@@ -438,7 +438,7 @@ def test_training_settings_reach_the_job_as_they_were_checked(campaign):
     line = ("    lr: 0.01\n", "    lr: 0.01\n    schedule: {kind: cosine, warmup_steps: 5}\n    clip: 10\n")
     study = campaign(line).get("pilot", "paper")
     run = next(run for run in study.runs if run.method == "fedavg")
-    settings = STAGES["train"](study, {"model": run.model, "method": run.method, "seed": "0"})
+    settings = STAGES["train"].settings(study, {"model": run.model, "method": run.method, "seed": "0"})
     training = training_from(decode(encode(settings))["training"])
     assert training.schedule == Schedule(kind="cosine", warmup_steps=5)
     assert (training.rounds, training.clip, training.pruning) == (100, 10.0, None)
@@ -484,8 +484,8 @@ def test_a_server_rule_needs_an_average_in_every_round():
 def test_a_pinned_seed_reaches_the_split_and_nothing_else(campaign):
     study = campaign().get("pilot", "quick")
     wildcards = {"dataset": "digits", "seed": "0"}
-    pinned = STAGES["partition"](study, {**wildcards, "partition": "iid-b"})
-    free = STAGES["partition"](study, {**wildcards, "partition": "iid"})
+    pinned = STAGES["partition"].settings(study, {**wildcards, "partition": "iid-b"})
+    free = STAGES["partition"].settings(study, {**wildcards, "partition": "iid"})
     assert (pinned["partition_seed"], pinned["seed"]) == (1001, 0)
     assert free["partition_seed"] == 0
 
@@ -513,9 +513,9 @@ def test_the_file_that_a_start_is_taken_from_is_an_input(campaign, tmp_path, kin
     file = tmp_path / "weights.pth"
     file.touch()
     study = campaign(("{kind: random}", f"{{kind: {kind}, file: {file}}}")).get("pilot", "quick")
-    assert paths.start_source(study, "random", "digits", "convnet", 0) == [str(file)]
     wildcards = {"dataset": "digits", "model": "convnet", "init": "random", "seed": "0"}
-    assert STAGES["initial"](study, wildcards)["initial"] == {"kind": kind, "file": str(file)}
+    assert STAGES["initial"].inputs(study, wildcards)["source"] == [str(file)]
+    assert STAGES["initial"].settings(study, wildcards)["initial"] == {"kind": kind, "file": str(file)}
 
 
 def test_the_key_reference_is_up_to_date():

@@ -6,9 +6,8 @@ from edited_study import ROOT, reader
 
 from fedscape.errors import FedscapeError
 from fedscape.study.campaign import read_campaign
-from fedscape.study.paths import table_files, targets
+from fedscape.study.jobs import STAGES, targets
 from fedscape.study.settings import decode, encode
-from fedscape.study.stages import STAGES
 
 STUDY = """
 title: A study
@@ -100,14 +99,18 @@ def test_what_a_scale_lacks_is_no_slip_and_a_table_without_runs_is_not_made(camp
     )
 
 
+def files(study, table, what):
+    return STAGES["table"].inputs(study, {"table": table})[what]
+
+
 def test_only_a_table_that_measures_a_cost_reads_the_clock(campaign):
     study = campaign().get("pilot", "paper")
-    assert table_files(study, "table-1", "timing") == []
-    assert table_files(study, "table-2", "timing") == [
+    assert files(study, "table-1", "timings") == []
+    assert files(study, "table-2", "timings") == [
         f"results/pilot/paper/runs/{run.path}/timing.csv" for run in study.runs
     ]
-    assert table_files(study, "table-2", "curvature") == []
-    assert sorted(table_files(study, "table-1", "curvature")) == [
+    assert files(study, "table-2", "curvatures") == []
+    assert sorted(files(study, "table-1", "curvatures")) == [
         f"results/pilot/paper/curvature/sharp/digits_{method}_seed{seed}/curvature.csv"
         for method in ("fedavg", "longer")
         for seed in (0, 1)
@@ -116,7 +119,7 @@ def test_only_a_table_that_measures_a_cost_reads_the_clock(campaign):
 
 def test_settings_survive_the_journey_to_the_job_and_name_every_measure(campaign):
     study = campaign().get("pilot", "paper")
-    settings = decode(encode(STAGES["table"](study, {"table": "table-1"})))
+    settings = decode(encode(STAGES["table"].settings(study, {"table": "table-1"})))
     assert [one["kind"] for one in settings["measure"]] == ["final", "eigenvalue"]
     assert [one["measured"] for one in settings["table"]["columns"]] == [True, True, False]
     (first, _), _, _ = settings["table"]["cells"][0]
@@ -129,7 +132,7 @@ def test_one_tables_numbers_reach_no_other_job(campaign):
     after = campaign(("52.9", "53.9")).get("pilot", "paper")
 
     def changed(stage, wildcards):
-        return STAGES[stage](before, wildcards) != STAGES[stage](after, wildcards)
+        return STAGES[stage].settings(before, wildcards) != STAGES[stage].settings(after, wildcards)
 
     assert changed("table", {"table": "table-1"})
     assert not changed("table", {"table": "table-2"}) and not changed("tables", {})
@@ -173,16 +176,16 @@ def test_intervals_and_ranks_reach_the_job(campaign):
         ("    title: Time\n", "    title: Time\n    interval: bootstrap\n"),
         ("over: iid", "rank: lowest"),
     )
-    settings = decode(encode(STAGES["table"](campaign(*edits).get("pilot", "paper"), {"table": "table-2"})))[
-        "table"
-    ]
+    settings = decode(
+        encode(STAGES["table"].settings(campaign(*edits).get("pilot", "paper"), {"table": "table-2"}))
+    )["table"]
     assert settings["interval"] == "bootstrap"
     assert [(one["rank"], one["percent"]) for one in settings["columns"]] == [
         (None, True),
         ("lowest", False),
         (None, True),
     ]
-    plain = STAGES["table"](campaign().get("pilot", "paper"), {"table": "table-2"})["table"]
+    plain = STAGES["table"].settings(campaign().get("pilot", "paper"), {"table": "table-2"})["table"]
     assert plain["interval"] == "student"
 
 
@@ -197,14 +200,14 @@ def test_settings_of_the_server_vary_in_a_grid(campaign):
         ("momentum", 0.5, 0.9),
         ("momentum", 1.0, 0.9),
     ]
-    assert STAGES["tables"](study, {})["grids"] == [
+    assert STAGES["tables"].settings(study, {})["grids"] == [
         ["tuned.g1", "lr=0.1;server.lr=0.5"],
         ["tuned.g2", "lr=0.1;server.lr=1.0"],
     ]
 
 
 def test_the_points_of_a_grid_are_spelled_for_the_table_of_runs(campaign):
-    settings = STAGES["tables"](campaign().get("pilot", "paper"), {})
+    settings = STAGES["tables"].settings(campaign().get("pilot", "paper"), {})
     assert settings["grids"] == [["tuned.g1", "lr=0.1;momentum=0.5"], ["tuned.g2", "lr=0.2;momentum=0.5"]]
     none = campaign(
         (
@@ -212,7 +215,7 @@ def test_the_points_of_a_grid_are_spelled_for_the_table_of_runs(campaign):
             "  smoke:\n    runs: [{partition: dir0.1, method: fedavg}]",
         )
     )
-    assert STAGES["tables"](none.get("pilot"), {})["grids"] == []
+    assert STAGES["tables"].settings(none.get("pilot"), {})["grids"] == []
 
 
 REFUSED = {

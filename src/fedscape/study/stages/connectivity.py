@@ -1,0 +1,60 @@
+"""Stages `path` and `layers`: lines between models, and barriers layer by layer."""
+
+from dataclasses import asdict
+
+from fedscape.study.connections import pairs_of
+from fedscape.study.stages.analysis import clients_of, group_trajectories
+from fedscape.study.stages.stage import Files, Names, Stage, analysed, groups, of_group
+from fedscape.study.study import Study
+
+SECTION = "connectivity"
+
+
+def _path_inputs(study: Study, names: Names) -> Files:
+    return group_trajectories(SECTION, study, names)
+
+
+def _path_settings(study: Study, names: Names) -> dict:
+    entry, pairs = analysed(SECTION, study, names)
+    return {
+        **{key: entry[key] for key in ("points", "samples", "batch_norm")},
+        "model": study.models[pairs[0][0].model],
+        "pairs": [[asdict(one), asdict(other)] for one, other in pairs],
+    }
+
+
+def _layers_inputs(study: Study, names: Names) -> Files:
+    between = analysed(SECTION, study, names)[0]["between"]
+    clients = clients_of(SECTION, study, names, between == "clients")
+    return {**group_trajectories(SECTION, study, names), "clients": clients}
+
+
+def _layers_settings(study: Study, names: Names) -> dict:
+    entry, members = analysed(SECTION, study, names)
+    keys = ("regimes", "groups", "order_seed", "directions", "alignment", "samples", "batch_norm", "between")
+    pairs = pairs_of(entry, members, study.methods)
+    return {
+        **{key: entry[key] for key in keys},
+        "model": study.models[pairs[0]["from"]["model"]],
+        "pairs": pairs,
+    }
+
+
+PATH = Stage(
+    "path",
+    outputs={"path": of_group(SECTION, "path.csv"), "barriers": of_group(SECTION, "barriers.csv")},
+    inputs=_path_inputs,
+    settings=_path_settings,
+    jobs=groups(SECTION, kind="path"),
+    label="{name}_{group}",
+    resume=of_group(SECTION, "resume"),
+)
+LAYERS = Stage(
+    "layers",
+    outputs={"layers": of_group(SECTION, "layers.csv"), "distances": of_group(SECTION, "distances.csv")},
+    inputs=_layers_inputs,
+    settings=_layers_settings,
+    jobs=groups(SECTION, kind="layers"),
+    label="{name}_{group}",
+    resume=of_group(SECTION, "resume"),
+)

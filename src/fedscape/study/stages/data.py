@@ -1,0 +1,84 @@
+"""Stages `dataset` and `partition`: prepared arrays, and which client holds which sample."""
+
+from collections.abc import Iterator
+
+from fedscape.study.grid import Run
+from fedscape.study.stages.stage import RESULTS, Files, Names, Stage
+from fedscape.study.study import Study
+
+_ARRAYS = ("dataset.json", *(f"{split}-{what}.npy" for split, what in (
+    ("train", "inputs"), ("train", "labels"), ("train", "clients"), ("test", "inputs"), ("test", "labels")
+)))  # fmt: skip
+_SPLIT = f"{RESULTS}/partitions/{{dataset}}/{{partition}}/seed{{seed}}"
+
+
+def dataset_files(dataset: str) -> list[str]:
+    """The prepared arrays of a data set, shared by all studies; the first is in the folder of all."""
+    return [f"results/data/{dataset}/{file}" for file in _ARRAYS]
+
+
+def samples(study: Study, run: Run) -> dict[str, str | list[str]]:
+    """The prepared data of a run, and which samples each client holds."""
+    return {
+        "dataset": dataset_files(run.dataset),
+        "partition": PARTITION.file(study, run.names, "samples"),
+    }
+
+
+def _dataset_inputs(study: Study, names: Names) -> Files:
+    return {}  # raw files are the user's
+
+
+def _dataset_settings(study: Study, names: Names) -> dict:
+    return {"dataset": study.datasets[names["dataset"]]}
+
+
+def _datasets(study: Study) -> Iterator[Names]:
+    starts = {run.init: study.inits[run.init].start for run in study.runs}
+    proxies = [start["dataset"] for start in starts.values() if "dataset" in start]
+    for dataset in dict.fromkeys([*(run.dataset for run in study.runs), *proxies]):
+        yield {"dataset": dataset}
+
+
+def _partition_inputs(study: Study, names: Names) -> Files:
+    return {"dataset": dataset_files(names["dataset"])}
+
+
+def _partition_settings(study: Study, names: Names) -> dict:
+    entry = study.partitions[names["partition"]]
+    seed = int(names["seed"])
+    return {
+        "partition": entry.scheme,
+        "clients": entry.clients,
+        "seed": seed,
+        "partition_seed": seed if entry.seed is None else entry.seed,
+        "images": study.images[names["dataset"]],
+        "test_images": study.test_images[names["dataset"]],
+        "validation": study.validation,
+    }
+
+
+def _partitions(study: Study) -> Iterator[Names]:
+    for run in study.runs:
+        yield {key: run.names[key] for key in ("dataset", "partition", "seed")}
+
+
+DATASET = Stage(
+    "dataset",
+    outputs=dict(zip(_ARRAYS, dataset_files("{dataset}"), strict=True)),
+    inputs=_dataset_inputs,
+    settings=_dataset_settings,
+    jobs=_datasets,
+    label="{dataset}",
+    shared=True,
+    local=True,
+)
+PARTITION = Stage(
+    "partition",
+    outputs={"samples": f"{_SPLIT}.npz", "counts": f"{_SPLIT}.csv"},
+    inputs=_partition_inputs,
+    settings=_partition_settings,
+    jobs=_partitions,
+    label="{dataset}_{partition}_seed{seed}",
+    local=True,
+)
