@@ -12,7 +12,6 @@ import pytest
 
 from fedscape.study.catalog import PACKAGES, names, source
 from fedscape.study.imports import reached
-from fedscape.study.jobs import STAGES
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPTS = ROOT / "workflow" / "scripts"
