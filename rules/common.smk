@@ -18,8 +18,9 @@ from fedscape.command.prices import read_prices
 from fedscape.errors import FedscapeError
 from fedscape.study.campaign import Campaign, missing_file, read_campaign
 from fedscape.study.files import read_yaml
-from fedscape.study.jobs import STAGES, targets
+from fedscape.study.jobs import targets
 from fedscape.study.kept import measured_csvs
+from fedscape.study.stages.every import STAGES
 from fedscape.study.stages.training import is_trained
 from fedscape.study.tables import OF_EVERY_STUDY
 from fedscape.study.tracked import tracked as tracked_strings

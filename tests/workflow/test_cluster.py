@@ -22,7 +22,7 @@ from cluster import NODES, Cluster, missing, running, wait_for
 from safetensors.torch import save_file
 
 from fedscape.models.build import random_model
-from fedscape.study.jobs import LOCAL
+from fedscape.study.stages.every import LOCAL
 
 pytestmark = pytest.mark.skipif(
     bool(missing()),

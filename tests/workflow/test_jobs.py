@@ -8,7 +8,8 @@ from clone import Clone
 
 from fedscape.study.campaign import read_campaign
 from fedscape.study.files import read_yaml
-from fedscape.study.jobs import LOCAL, jobs_of
+from fedscape.study.jobs import jobs_of
+from fedscape.study.stages.every import LOCAL
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = sorted(path.stem for path in (ROOT / "config" / "studies").glob("*.yaml"))

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from fedscape.command.cost import ON_GPU
-from fedscape.study.jobs import LOCAL
+from fedscape.study.stages.every import LOCAL
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT, SLURM = (ROOT / "profiles" / name / "config.yaml" for name in ("default", "slurm"))

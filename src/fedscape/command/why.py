@@ -10,7 +10,8 @@ from fedscape.errors import FedscapeError, printable
 from fedscape.jobs.recorded import Record, check_records, record_of
 from fedscape.regular import open_regular
 from fedscape.study.campaign import Campaign, read_study
-from fedscape.study.jobs import STAGES, Job, dataset_job, jobs_of
+from fedscape.study.jobs import Job, dataset_job, jobs_of
+from fedscape.study.stages.every import STAGES
 from fedscape.study.tracked import tracked
 
 SCRIPTS = Path("workflow", "scripts")

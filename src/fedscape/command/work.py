@@ -111,7 +111,7 @@ def _initial(study: Study, job: Job) -> Work:
 
 def _analysis(study: Study, job: Job) -> Work:
     section, name, group = SECTIONS[job.rule], job.wildcards["name"], job.wildcards["group"]
-    entry = getattr(study, section)[name]
+    entry = study.analyses[section][name]
     runs = runs_of(entry.groups[group])
     settings, samples = entry.settings, _samples(study, runs[0].dataset)
     used = min(settings.get("samples") or samples["train"], samples["train"])

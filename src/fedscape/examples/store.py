@@ -14,6 +14,7 @@ from fedscape.files import atomic, reading
 from fedscape.regular import LARGEST, open_regular, read_regular
 from fedscape.study.files import parsed_yaml
 from fedscape.study.resolved import resolved, resolved_text
+from fedscape.study.stages.every import SECTIONS
 from fedscape.study.study import Study
 
 EXAMPLES = Path("docs", "examples")
@@ -22,7 +23,6 @@ SETTINGS = "config.yaml"
 MEND = "take it from the repository again"  # what to do about a damaged file
 # What cannot change without making CSVs of runs, and of what is measured on them, again.
 OF_RUNS = ("images", "test_images", "validation", "datasets", "models", "partitions", "inits", "methods")
-OF_ANALYSES = ("planes", "connectivity", "curvature", "drift")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _measured(settings: Mapping) -> dict:
     """The settings that decide what is in the CSVs: of which runs there are some is no matter."""
     analyses = {
         section: {name: entry["settings"] for name, entry in settings[section].items()}
-        for section in OF_ANALYSES
+        for section in SECTIONS
     }
     return {**{section: settings[section] for section in OF_RUNS}, **analyses}
 

@@ -4,31 +4,15 @@ from fedscape.errors import FedscapeError
 from fedscape.study import curvature
 from fedscape.study.catalog import constant, plugin_settings
 from fedscape.study.catalog import names as plugin_names
-from fedscape.study.connections import check_kind, connected, connection_settings
+from fedscape.study.connections import check_kind
 from fedscape.study.grid import Run, grouped, matching, runs_of
 from fedscape.study.limits import MOST_JOBS, check_count
-from fedscape.study.planes import plane_settings
-from fedscape.study.selection import Names, check_choice, chosen_runs, subset_of
+from fedscape.study.selection import Names, check_choice, subset_of
+from fedscape.study.stages.every import SECTIONS
+from fedscape.study.stages.stage import Entry
 from fedscape.study.study import Analysis, Figure, Method
 from fedscape.study.types import unknown
 
-# Defaults of the settings that an analysis has beside its runs; the schema explains them. Those of
-# connections depend on their kind.
-_DEFAULTS = {
-    "planes": {
-        "grid": 21,
-        "margin": 0.3,
-        "samples": None,
-        "batch_norm": "keep",
-        "client_losses": None,
-        "precision": "fp32",
-        "coarse": 1,
-        "parts": 1,
-    },
-    "curvature": curvature.DEFAULTS,
-    "drift": {},
-}
-_OF_PLANES = ("runs", "each", "seeds")  # keys that choose and group runs
 _SOURCES = ("plane", "connectivity", "curvature", "table", "partitions")
 _VERBS = {"figure": "draw", "measure": "measure"}
 
@@ -36,33 +20,23 @@ _VERBS = {"figure": "draw", "measure": "measure"}
 def build_analyses(
     content: dict, runs: tuple[Run, ...], names: Names, methods: dict[str, Method], where: str
 ) -> dict[str, dict[str, Analysis]]:
-    """Every entry of the four analysis sections, by section and name.
+    """Every entry of the sections that look at runs, by section and name.
 
     Raises FedscapeError if an entry takes no run, would put models of different shapes together, or
     asks for a round that a run does not have.
     """
-    sections: dict[str, dict[str, Analysis]] = {
-        **{section: {} for section in _DEFAULTS},
-        "connectivity": _connections(content, runs, names, methods, where),
-    }
-    for section, defaults in _DEFAULTS.items():
-        for name, entry in content.get(section, {}).items():
-            place = f"{where}: {section}.{name}"
-            members = chosen_runs(entry, runs, names, place)
-            groups = _groups(entry, members, content, place)
-            settings = {**defaults, **{key: value for key, value in entry.items() if key in defaults}}
-            if section == "planes":
-                shared = ("kind", *_OF_PLANES, *defaults)
-                own = {key: value for key, value in entry.items() if key not in shared}
-                settings["plane"] = plugin_settings("plane", entry["kind"], own, place, shared)
-                settings = plane_settings(settings, groups, methods, place)
-            if section == "curvature":
-                settings = curvature.curvature_settings(entry, members, methods, place)
-            sections[section][name] = Analysis(settings, groups)
-        entries = sections[section].values()
-        jobs = sum(len(one.groups) * one.settings.get("parts", 1) for one in entries)
-        check_count(jobs, MOST_JOBS, "jobs", f"{where}: {section}")
-    return sections
+    found: dict[str, dict[str, Analysis]] = {}
+    for section in SECTIONS.values():
+        entries = found[section.name] = {}
+        for name, keys in content.get(section.name, {}).items():
+            place = f"{where}: {section.name}.{name}"
+            members = section.members(keys, runs, names, place)
+            groups = _groups(keys, members, content, place)
+            entry = Entry(keys, members, groups, methods, content["partitions"], place)
+            entries[name] = Analysis(section.settings(entry), groups)
+        jobs = sum(len(one.groups) * one.settings.get("parts", 1) for one in entries.values())
+        check_count(jobs, MOST_JOBS, "jobs", f"{where}: {section.name}")
+    return found
 
 
 def build_figures(
@@ -126,18 +100,6 @@ def check_kinds(role: str, kind: str, plane: str, place: str) -> None:
             f"{place}.plane: kind {kind} does not {_VERBS[role]} planes of kind {plane}; "
             f"allowed: {', '.join(allowed)}"
         )
-
-
-def _connections(
-    content: dict, runs: tuple[Run, ...], names: Names, methods: dict[str, Method], where: str
-) -> dict[str, Analysis]:
-    found = {}
-    for name, entry in content.get("connectivity", {}).items():
-        place = f"{where}: connectivity.{name}"
-        members = connected(entry, runs, names, place)
-        settings = connection_settings(entry, members, methods, content["partitions"], place)
-        found[name] = Analysis(settings, _groups(entry, members, content, place))
-    return found
 
 
 def _groups(entry: dict, members: list, content: dict, place: str) -> dict[str, tuple]:

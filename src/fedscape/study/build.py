@@ -19,6 +19,7 @@ from fedscape.study.limits import (
 )
 from fedscape.study.methods import build_methods, grid_value, kept_moment
 from fedscape.study.selection import Names, subset_of
+from fedscape.study.stages.every import SECTIONS
 from fedscape.study.study import Init, Method, Partition, Study
 from fedscape.study.tables import build_tables
 from fedscape.study.training import Augmentation
@@ -54,7 +55,7 @@ def build_study(name: str, scale: str, content: dict, known: dict[str, dict], wh
         proxy = inits[init].start.get("dataset")
         if proxy is not None:
             datasets[proxy] = _dataset(proxy, known, f"{where}: inits.{init}.dataset")
-    check_selections(content, len(runs), all_names.every, where)
+    check_selections(content, (*SECTIONS, "figures", "claims", "tables"), len(runs), all_names.every, where)
     _check_sizes(runs, datasets, partitions, content, where)
     for run in runs:
         _check_inputs(run, datasets, models, partitions, methods, where)
@@ -73,7 +74,7 @@ def build_study(name: str, scale: str, content: dict, known: dict[str, dict], wh
         inits=inits,
         methods=methods,
         runs=runs,
-        **analyses,
+        analyses=analyses,
         figures=build_figures(content, analyses, runs, all_names, where),
         claims=build_claims(content, runs, analyses, all_names, where),
         tables=build_tables(content, runs, analyses, all_names, where),

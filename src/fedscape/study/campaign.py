@@ -7,8 +7,8 @@ from fedscape.regular import is_regular
 from fedscape.study.build import build_study, known_datasets
 from fedscape.study.claims import check_claims
 from fedscape.study.files import at_scale, check, read_schema, read_yaml
-from fedscape.study.jobs import STAGES
 from fedscape.study.selection import check_names
+from fedscape.study.stages.every import STAGES
 from fedscape.study.study import Study
 from fedscape.study.tables import check_tables
 from fedscape.study.types import unknown

@@ -80,7 +80,7 @@ def case_of(runs: tuple[Run, ...], section: str, name: str, analyses: Mapping[st
 
 def check_analysis(section: str, name: str, scales: Sequence[Study], place: str) -> None:
     """Refuse a name of an analysis that no scale of a study has."""
-    known = dict.fromkeys(one for study in scales for one in (getattr(study, section) if section else ()))
+    known = dict.fromkeys(one for study in scales for one in (study.analyses[section] if section else ()))
     if section and name not in known:
         key = next(key for key, one in SECTIONS.items() if one == section)
         raise FedscapeError(f"{place}.{key}: {unknown('name', name, known)}")

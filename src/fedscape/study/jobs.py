@@ -8,26 +8,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fedscape.study.stages.connectivity import LAYERS, PATH
-from fedscape.study.stages.curvature import CURVATURE
-from fedscape.study.stages.data import DATASET, PARTITION
-from fedscape.study.stages.drift import DRIFT
-from fedscape.study.stages.figures import FIGURE
-from fedscape.study.stages.planes import EXPORT, PLANE, SURFACE, SURFACE_PART
+from fedscape.study.stages.data import DATASET
+from fedscape.study.stages.every import STAGES
 from fedscape.study.stages.stage import Names, Stage
-from fedscape.study.stages.tables import CLAIMS, COSTS, TABLE, TABLES
-from fedscape.study.stages.training import INITIAL, PRETRAIN, TRAIN
 from fedscape.study.study import Study
 
-_HOMES = (
-    *(DATASET, PARTITION, INITIAL, PRETRAIN, TRAIN),
-    *(PLANE, SURFACE_PART, SURFACE, EXPORT, PATH, LAYERS, CURVATURE, DRIFT),
-    *(TABLES, COSTS, CLAIMS, TABLE, FIGURE),
-)
-STAGES: Mapping[str, Stage] = {stage.name: stage for stage in _HOMES}
-"""All stages by the names of their rules."""
-LOCAL = tuple(stage.name for stage in _HOMES if stage.local)
-"""Rules whose jobs run where Snakemake does, not in the queue of a cluster."""
 _WILDCARD = re.compile(r"{(\w+)}")
 
 

@@ -1,7 +1,7 @@
 """How large a study may be: generous for campaigns, small enough that a slip is a line and no hang."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fedscape.errors import FedscapeError
 from fedscape.study.grid import KEYS, as_list
@@ -16,7 +16,6 @@ LONGEST_CHAIN = 100  # starts that continue one another; Python's stack holds a 
 MOST_LOOKS = 10_000_000  # at a run, to tell whether a selection takes it: seconds
 LONGEST_NAME = 255  # bytes of a file's name, on Linux and macOS
 AROUND = 32  # bytes beside the names of a study in it, such as `_100-of-100.log` or `.` and `.1234567.tmp`
-_COMPARED = ("planes", "connectivity", "curvature", "drift")  # sections whose entries select runs
 
 
 def check_count(count: int, most: int, what: str, place: str) -> None:
@@ -34,9 +33,14 @@ def check_crossed(entries: Sequence[Mapping], every: Mapping[str, list], place: 
         raise FedscapeError(f"{place}: runs: there are none, since the study has no {missing}")
 
 
-def check_selections(content: Mapping, runs: int, every: Mapping[str, list], place: str) -> None:
-    """Refuse selections that are too many to compare with every one of the runs."""
-    for section in (*_COMPARED, "figures", "claims", "tables"):
+def check_selections(
+    content: Mapping, sections: Iterable[str], runs: int, every: Mapping[str, list], place: str
+) -> None:
+    """Refuse selections that are too many to compare with every one of the runs.
+
+    sections: whose entries select runs.
+    """
+    for section in sections:
         entries = content.get(section, ())
         found = list(entries.values()) if isinstance(entries, Mapping) else entries
         looks = runs * sum(_selections(entry, every) for entry in found)

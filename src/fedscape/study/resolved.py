@@ -36,7 +36,10 @@ def resolved_text(study: Study, made_with: Mapping[str, object]) -> str:
 
 def resolved(study: Study) -> dict:
     """All settings of a study as builtin types; runs by their paths."""
-    content = _plain(study)
+    content = {}
+    for field in fields(study):
+        value = _plain(getattr(study, field.name))
+        content |= value if field.name == "analyses" else {field.name: value}
     for section in ("claims", "tables", "figures"):
         entries = content[section]
         for entry in entries.values() if isinstance(entries, dict) else entries:

@@ -47,7 +47,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Analysis:
-    """An entry of `planes`, `connectivity`, `curvature` or `drift`: what to compute for which runs."""
+    """An entry of a section that looks at runs, such as `planes`: what to compute for which of them."""
 
     settings: Mapping[str, object]
     groups: Mapping[str, tuple]  # group name -> runs, or pairs of runs for connectivity
@@ -154,10 +154,7 @@ class Study:
     inits: Mapping[str, Init]
     methods: Mapping[str, Method]
     runs: tuple[Run, ...]
-    planes: Mapping[str, Analysis]
-    connectivity: Mapping[str, Analysis]
-    curvature: Mapping[str, Analysis]
-    drift: Mapping[str, Analysis]
+    analyses: Mapping[str, Mapping[str, Analysis]]  # section -> name -> entry
     figures: Mapping[str, Figure]
     claims: tuple[Claim, ...]
     tables: Mapping[str, Table]

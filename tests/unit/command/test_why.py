@@ -12,15 +12,14 @@ from fedscape.cli import main
 from fedscape.command.why import SCRIPTS
 from fedscape.jobs.recorded import FOLDER, record_of, record_path
 from fedscape.study import digest, imports, stages, syntax
-from fedscape.study.jobs import STAGES, jobs_of
+from fedscape.study.jobs import jobs_of
+from fedscape.study.stages.every import STAGES
 from fedscape.study.tracked import tracked
 
 
 def strings(study, job) -> list[str]:
     """What the rules would pass to a job today."""
-    if job.rule == "dataset":
-        return tracked("dataset", {"dataset": study.datasets["digits"]}, SCRIPTS)
-    return tracked(job.rule, STAGES[job.rule](study, job.wildcards), SCRIPTS)
+    return tracked(job.rule, STAGES[job.rule].settings(study, job.wildcards), SCRIPTS)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from fedscape.federated.rule import Rule
 from fedscape.plugins import load
 from fedscape.study import catalog
 from fedscape.study.campaign import read_campaign
-from fedscape.study.jobs import STAGES
+from fedscape.study.stages.every import STAGES
 from fedscape.study.training import training_from
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -24,8 +24,14 @@ NO_YAML = {
     "nothing": ("", "f.yaml: expected keys and values, got NoneType"),
     "a list": ("- 1\n", "f.yaml: expected keys and values, got list"),
     "one word": ("pilot\n", "f.yaml: expected keys and values, got str"),
-    "lists in lists": ("a: " + "[" * 5000, "f.yaml:1: values within values within values, more than 100 deep"),
-    "maps in maps": ("a: " + "{a: " * 5000, "f.yaml:1: values within values within values, more than 100 deep"),
+    "lists in lists": (
+        "a: " + "[" * 5000,
+        "f.yaml:1: values within values within values, more than 100 deep",
+    ),
+    "maps in maps": (
+        "a: " + "{a: " * 5000,
+        "f.yaml:1: values within values within values, more than 100 deep",
+    ),
 }
 NO_SETTINGS = {
     "a date": ("a: 2026-01-31\n", f"f.yaml:1: '2026-01-31' is not allowed as timestamp; {ALLOWED}"),

@@ -4,7 +4,7 @@ import pytest
 from edited_study import CONFIG, ROOT, reader
 
 from fedscape.errors import FedscapeError
-from fedscape.study.jobs import STAGES
+from fedscape.study.stages.every import STAGES
 from fedscape.study.stages.stage import group_files
 from fedscape.study.tracked import tracked
 

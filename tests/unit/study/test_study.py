@@ -12,10 +12,10 @@ from fedscape.study import catalog
 from fedscape.study.campaign import missing_file
 from fedscape.study.files import merged
 from fedscape.study.grid import Run
-from fedscape.study.jobs import STAGES
 from fedscape.study.methods import build_methods
 from fedscape.study.reference import README, with_reference
 from fedscape.study.settings import decode, encode
+from fedscape.study.stages.every import STAGES
 from fedscape.study.training import Schedule, training_from
 
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -339,7 +339,7 @@ def test_runs_are_cross_products_and_start_sources_are_added(campaign):
 def test_settings_for_all_reach_entries_that_only_the_scale_has_and_yield_to_their_names(campaign):
     old = "    all_planes: {grid: 21, coarse: 2}\n    planes: {iid-round-by-prior: null, finals-resnet20: {grid: 13}}\n"
     new = "    all_planes: {grid: 23}\n    planes: {iid-round-by-prior: null, extra: {kind: finals, runs: [{init: random}], each: [model]}, finals: {grid: 9}}\n"
-    planes = campaign((old, new)).get("pilot", "quick").planes
+    planes = campaign((old, new)).get("pilot", "quick").analyses["planes"]
     grids = {name: planes[name].settings["grid"] for name in ("single", "finals", "extra")}
     assert grids == {"single": [23, 23], "finals": [9, 9], "extra": [23, 23]}
 
@@ -392,7 +392,7 @@ def test_rounds_may_be_fractions(campaign):
     rounds = [
         STAGES["plane"].settings(study.get("pilot", scale), {"name": name, "group": group})["plane"]["round"]
         for name, scale in planes.items()
-        for group in list(study.get("pilot", scale).planes[name].groups)[:1]
+        for group in list(study.get("pilot", scale).analyses["planes"][name].groups)[:1]
     ]
     assert rounds == [30, 2]
     assert study.get("pilot", "paper").inits["iid-round"].start["round"] == 1

@@ -6,8 +6,9 @@ from edited_study import ROOT, reader
 
 from fedscape.errors import FedscapeError
 from fedscape.study.campaign import read_campaign
-from fedscape.study.jobs import STAGES, targets
+from fedscape.study.jobs import targets
 from fedscape.study.settings import decode, encode
+from fedscape.study.stages.every import STAGES
 
 STUDY = """
 title: A study

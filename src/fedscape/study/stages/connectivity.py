@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 
-from fedscape.study.connections import pairs_of
+from fedscape.study.connections import connected, connection_settings, pairs_of
 from fedscape.study.stages.analysis import clients_of, group_trajectories
-from fedscape.study.stages.stage import Files, Names, Stage, analysed, groups, of_group
+from fedscape.study.stages.stage import Entry, Files, Names, Section, Stage, analysed, groups, of_group
 from fedscape.study.study import Study
 
 SECTION = "connectivity"
@@ -40,6 +40,11 @@ def _layers_settings(study: Study, names: Names) -> dict:
     }
 
 
+def _entry_settings(entry: Entry) -> dict:
+    return connection_settings(entry.keys, entry.members, entry.methods, entry.partitions, entry.place)
+
+
+CONNECTIVITY = Section(SECTION, _entry_settings, connected)
 PATH = Stage(
     "path",
     outputs={"path": of_group(SECTION, "path.csv"), "barriers": of_group(SECTION, "barriers.csv")},

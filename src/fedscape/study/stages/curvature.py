@@ -1,9 +1,9 @@
 """Stage `curvature`: how the loss is curved at models."""
 
-from fedscape.study.curvature import needs_clients
+from fedscape.study.curvature import curvature_settings, needs_clients
 from fedscape.study.stages.analysis import clients_of, group_trajectories, run_names
 from fedscape.study.stages.data import PARTITION
-from fedscape.study.stages.stage import Files, Names, Stage, analysed, groups, of_group
+from fedscape.study.stages.stage import Entry, Files, Names, Section, Stage, analysed, groups, of_group
 from fedscape.study.study import Study
 
 SECTION = "curvature"
@@ -24,6 +24,11 @@ def _settings(study: Study, names: Names) -> dict:
     return {**settings, **run_names(study, runs)}
 
 
+def _entry_settings(entry: Entry) -> dict:
+    return curvature_settings(entry.keys, entry.members, entry.methods, entry.place)
+
+
+CURVATURES = Section(SECTION, _entry_settings)
 CURVATURE = Stage(
     "curvature",
     outputs={"curvature": of_group(SECTION, "curvature.csv"), "density": of_group(SECTION, "density.csv")},

@@ -1,7 +1,7 @@
 """Stage `drift`: how far global models move."""
 
 from fedscape.study.stages.analysis import group_trajectories, run_names
-from fedscape.study.stages.stage import Files, Names, Stage, analysed, groups, of_group
+from fedscape.study.stages.stage import Files, Names, Section, Stage, analysed, groups, of_group
 from fedscape.study.study import Study
 
 SECTION = "drift"
@@ -15,6 +15,7 @@ def _settings(study: Study, names: Names) -> dict:
     return {"runs": run_names(study, analysed(SECTION, study, names)[1])["runs"]}
 
 
+DRIFTS = Section(SECTION, lambda entry: {})
 DRIFT = Stage(
     "drift",
     outputs={"drift": of_group(SECTION, "drift.csv")},

@@ -29,7 +29,7 @@ def _inputs(study: Study, names: Names) -> Files:
     if figure.source == "plane":
         drawn = _OF_PLANE
     elif figure.source == "connectivity":
-        drawn = _OF_CONNECTION[study.connectivity[figure.name].settings["kind"]]
+        drawn = _OF_CONNECTION[study.analyses["connectivity"][figure.name].settings["kind"]]
     else:
         drawn = _OF_CURVATURE
     return {output: group_files(stage, output, study, figure.name, figure.groups) for stage, output in drawn}

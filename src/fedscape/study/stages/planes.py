@@ -2,13 +2,32 @@
 
 from collections.abc import Iterator
 
-from fedscape.study.catalog import constant
-from fedscape.study.planes import plane_round
+from fedscape.study.catalog import constant, plugin_settings
+from fedscape.study.planes import plane_round, plane_settings
 from fedscape.study.stages.analysis import clients_of, group_samples, group_trajectories, run_names
-from fedscape.study.stages.stage import Files, Names, Stage, analysed, groups, of_group
+from fedscape.study.stages.stage import Entry, Files, Names, Section, Stage, analysed, groups, of_group
 from fedscape.study.study import Study
 
 SECTION = "planes"
+# Of the settings that an entry has beside its runs and those of its kind; the schema explains them.
+_DEFAULTS = {
+    "grid": 21,
+    "margin": 0.3,
+    "samples": None,
+    "batch_norm": "keep",
+    "client_losses": None,
+    "precision": "fp32",
+    "coarse": 1,
+    "parts": 1,
+}
+
+
+def _entry_settings(entry: Entry) -> dict:
+    shared = ("kind", "runs", "each", "seeds", *_DEFAULTS)
+    own = {key: value for key, value in entry.keys.items() if key not in shared}
+    settings = {**_DEFAULTS, **{key: value for key, value in entry.keys.items() if key in _DEFAULTS}}
+    settings["plane"] = plugin_settings("plane", entry.keys["kind"], own, entry.place, shared)
+    return plane_settings(settings, entry.groups, entry.methods, entry.place)
 
 
 def _plane_inputs(study: Study, names: Names) -> Files:
@@ -65,6 +84,7 @@ def _no_settings(study: Study, names: Names) -> dict:
     return {}
 
 
+PLANES = Section(SECTION, _entry_settings)
 PLANE = Stage(
     "plane",
     outputs={

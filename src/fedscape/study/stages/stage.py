@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+from fedscape.study import selection
 from fedscape.study.grid import Run, runs_of
-from fedscape.study.study import Study
+from fedscape.study.study import Method, Study
 
 Names = Mapping[str, str]
 """A job's wildcards: what its paths call the parts of a study."""
@@ -77,6 +78,29 @@ class Stage:
         return f"{self.folder}/{own}/{self.label}{ending}" if self.label else f"{self.folder}/{own}{ending}"
 
 
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a section that looks at runs, as the study file has it, and what it chose."""
+
+    keys: dict
+    members: list  # runs, or pairs of them
+    groups: Mapping[str, tuple]
+    methods: Mapping[str, Method]
+    partitions: Mapping[str, dict]  # as the study file has them
+    place: str  # for messages
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of a study file whose entries choose runs and say what is measured on each group of them."""
+
+    name: str
+    settings: Callable[[Entry], dict]
+    """Of an entry, in the form that its jobs take; a FedscapeError for what cannot be measured."""
+    members: Callable[[dict, tuple[Run, ...], selection.Names, str], list] = selection.chosen_runs
+    """What an entry chooses from all runs."""
+
+
 def of_group(section: str, file: str) -> str:
     """The pattern of a file of each group of an analysis."""
     return f"{RESULTS}/{section}/{{name}}/{{group}}/{file}"
@@ -102,7 +126,7 @@ def groups(section: str, kind: str | None = None) -> Callable[[Study], Iterator[
     """For `jobs`: one for each group of the entries of a section, or of those of one kind."""
 
     def jobs(study: Study) -> Iterator[Names]:
-        for name, analysis in getattr(study, section).items():
+        for name, analysis in study.analyses[section].items():
             if kind in (None, analysis.settings.get("kind")):
                 for group in analysis.groups:
                     yield {"name": name, "group": group}
@@ -112,7 +136,7 @@ def groups(section: str, kind: str | None = None) -> Callable[[Study], Iterator[
 
 def analysed(section: str, study: Study, names: Names) -> tuple[Mapping[str, Any], tuple]:
     """The settings of an entry, and the members of a group: runs, or pairs of them."""
-    analysis = getattr(study, section)[names["name"]]
+    analysis = study.analyses[section][names["name"]]
     return analysis.settings, analysis.groups[names["group"]]
 
 

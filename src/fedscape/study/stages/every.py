@@ -1,0 +1,27 @@
+"""Every stage and every section of a study that looks at runs."""
+
+from collections.abc import Mapping
+
+from fedscape.study.stages.connectivity import CONNECTIVITY, LAYERS, PATH
+from fedscape.study.stages.curvature import CURVATURE, CURVATURES
+from fedscape.study.stages.data import DATASET, PARTITION
+from fedscape.study.stages.drift import DRIFT, DRIFTS
+from fedscape.study.stages.figures import FIGURE
+from fedscape.study.stages.planes import EXPORT, PLANE, PLANES, SURFACE, SURFACE_PART
+from fedscape.study.stages.stage import Section, Stage
+from fedscape.study.stages.tables import CLAIMS, COSTS, TABLE, TABLES
+from fedscape.study.stages.training import INITIAL, PRETRAIN, TRAIN
+
+_STAGES = (
+    *(DATASET, PARTITION, INITIAL, PRETRAIN, TRAIN),
+    *(PLANE, SURFACE_PART, SURFACE, EXPORT, PATH, LAYERS, CURVATURE, DRIFT),
+    *(TABLES, COSTS, CLAIMS, TABLE, FIGURE),
+)
+_SECTIONS = (PLANES, CONNECTIVITY, CURVATURES, DRIFTS)
+
+STAGES: Mapping[str, Stage] = {stage.name: stage for stage in _STAGES}
+"""By the names of their rules."""
+SECTIONS: Mapping[str, Section] = {section.name: section for section in _SECTIONS}
+"""By their keys in a study file."""
+LOCAL = tuple(stage.name for stage in _STAGES if stage.local)
+"""Rules whose jobs run where Snakemake does, not in the queue of a cluster."""
