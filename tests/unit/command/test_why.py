@@ -11,7 +11,8 @@ from command_files import STUDY, job_of, made, recorded, repository, tiny
 from fedscape.cli import main
 from fedscape.command.why import SCRIPTS
 from fedscape.jobs.recorded import FOLDER, record_of, record_path
-from fedscape.study import digest, imports, stages, syntax
+from fedscape.study import digest, imports, syntax
+from fedscape.study import tracked as tracking
 from fedscape.study.jobs import jobs_of
 from fedscape.study.stages.every import STAGES
 from fedscape.study.tracked import tracked
@@ -70,7 +71,7 @@ def test_a_changed_setting_is_a_line_for_the_file_and_for_what_follows(here, tol
 def test_an_edit_of_code_is_a_digest(here, told):
     script = here / "workflow" / "scripts" / "drift.py"
     script.write_text(f"{script.read_text()}\nEDITED = True\n")
-    for cached in (stages._digest, digest._hash, syntax.tree, imports._imports):
+    for cached in (tracking._digest, digest._hash, syntax.tree, imports._imports):
         cached.cache_clear()  # a process reads its code once
     (line,) = told("results/tiny/smoke/drift/moves/digits_all_seed0/drift.csv")
     assert line.startswith("results/tiny/smoke/drift/moves/digits_all_seed0/drift.csv: code: ")
