@@ -50,6 +50,7 @@ BESIDE = {
 COMMANDS = {
     "cli.py": {"__doc__", "__file__", "os.execve"},  # starts again with the library of the clone
     "study/reference.py": {"__file__", "inspect"},  # writes config/README.md
+    "study/contracts_page.py": {"__file__"},  # writes CONTRIBUTING.md
     "columns_page.py": {"__file__"},  # writes results/README.md
 }
 

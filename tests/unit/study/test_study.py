@@ -31,7 +31,7 @@ OWN_RULE = '''"""A client rule with aggregation weights and a check of its own."
 
 from dataclasses import dataclass
 
-WEIGHTS = "uniform"
+{contract}
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,13 @@ class Settings:
 
     def check(self, training):
         if training.optimiser != "sgd" and self.strength:
-            raise ValueError(f"strength {self.strength} needs optimiser sgd, got {training.optimiser}")
+            raise ValueError(f"strength {{self.strength}} needs optimiser sgd, got {{training.optimiser}}")
 '''
+
+OWN_CONTRACTS = {
+    "algorithms": 'from fedscape.federated.algorithms.fedavg import loss\n\nWEIGHTS = "uniform"',
+    "servers": "from fedscape.federated.servers.average import step",
+}
 
 
 @pytest.fixture
@@ -49,8 +54,8 @@ def own_rule(tmp_path, monkeypatch):
     """The library with a client rule `own-rule` more, and a server rule of the same text."""
     library = tmp_path / "library"
     shutil.copytree(catalog.LIBRARY, library, ignore=shutil.ignore_patterns("__pycache__"))
-    for package in ("algorithms", "servers"):
-        (library / "federated" / package / "own_rule.py").write_text(OWN_RULE)
+    for package, contract in OWN_CONTRACTS.items():
+        (library / "federated" / package / "own_rule.py").write_text(OWN_RULE.format(contract=contract))
     monkeypatch.setattr(catalog, "LIBRARY", library)
     cached = (catalog.names, catalog.settings_class, catalog.constant)
     for function in cached:
