@@ -13,7 +13,6 @@ from fedscape.study.campaign import missing_file
 from fedscape.study.files import merged
 from fedscape.study.grid import Run
 from fedscape.study.methods import build_methods
-from fedscape.study.reference import README, with_reference
 from fedscape.study.settings import decode, encode
 from fedscape.study.stages import STAGES
 from fedscape.study.training import Schedule, training_from
@@ -521,8 +520,3 @@ def test_the_file_that_a_start_is_taken_from_is_an_input(campaign, tmp_path, kin
     assert paths.start_source(study, "random", "digits", "convnet", 0) == [str(file)]
     wildcards = {"dataset": "digits", "model": "convnet", "init": "random", "seed": "0"}
     assert STAGES["initial"](study, wildcards)["initial"] == {"kind": kind, "file": str(file)}
-
-
-def test_the_key_reference_is_up_to_date():
-    text = README.read_text(encoding="utf-8")
-    assert text == with_reference(text), "run `make reference`"
