@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import get_origin
 
 from fedscape.errors import FedscapeError
-from fedscape.study.contracts import CONTRACTS, Contract, Function
-from fedscape.study.types import typed, unknown
+from fedscape.study.contracts import CONTRACTS, Constant, Contract, Function
+from fedscape.study.types import fits, unknown
 
 NEARLY = 0.9  # similarity, as difflib has it, from which a name of the file's own is taken for a slip
 OWN = "or a name that the file itself uses, or that begins with _"
@@ -31,11 +32,13 @@ def check_plugin(role: str, file: Path, module: ast.Module) -> None:
     for one in bindings:
         if not one.name.startswith("_"):
             _check_binding(contract, one, used, f"{file}:{one.node.lineno}")
-    bound = {one.name for one in bindings}
+    bound = [one.name for one in bindings]
     for name, function in contract.functions.items():
         if function.required and name not in bound:
             raise FedscapeError(f"{file}: {contract.called} needs a function {name}({function.parameters})")
     for name, constant in contract.constants.items():
+        if bound.count(name) > 1:
+            raise FedscapeError(f"{file}: {name} is given a value twice; keep one of them")
         if constant.required and name not in bound:
             raise FedscapeError(
                 f"{file}: {contract.called} needs a constant {name}, such as {name} = {constant.example!r}"
@@ -61,26 +64,35 @@ class _Binding:
 
 
 def _check_binding(contract: Contract, one: _Binding, used: set[str], where: str) -> None:
+    is_function = isinstance(one.node, _FUNCTIONS)
     if one.name in contract.constants:
-        value = literal(one.node, one.name) if one.is_at_top else None
-        try:
-            found = ast.literal_eval(value) if value else None
-        except (ValueError, TypeError):
-            value = None
-        if value is None:
-            raise FedscapeError(
-                f"{where}: {one.name} needs a plain value on a line of its own, such as {one.name} = "
-                f"{contract.constants[one.name].example!r}: it is read without running the file"
-            )
-        found = list(found) if isinstance(found, tuple) else found
-        typed(found, contract.constants[one.name].type, f"{where}: {one.name}")
-    elif one.name in contract.functions:
-        if isinstance(one.node, _FUNCTIONS):
-            _check_parameters(contract.functions[one.name], one.node, where)
-    elif one.name.isupper() and not isinstance(one.node, (*_OTHER_SCOPES, ast.Import, ast.ImportFrom)):
-        _check_own(f"constant of {contract.called}", one.name, contract.constants, used, where)
-    elif isinstance(one.node, _FUNCTIONS):
+        _check_constant(contract.constants[one.name], one, where)
+    elif one.name in contract.functions and is_function:
+        _check_parameters(contract.functions[one.name], one.node, where)
+    elif is_function:
         _check_own(f"function of {contract.called}", one.name, contract.functions, used, where)
+    elif one.name.isupper() and not isinstance(one.node, (ast.ClassDef, ast.Import, ast.ImportFrom)):
+        _check_own(f"constant of {contract.called}", one.name, contract.constants, used, where)
+
+
+def _check_constant(constant: Constant, one: _Binding, where: str) -> None:
+    """Refuse a constant that the study layer cannot read, and one of a wrong type."""
+    try:
+        value = ast.literal_eval(literal(one.node, one.name) if one.is_at_top else None)
+    except (ValueError, TypeError):
+        raise FedscapeError(
+            f"{where}: {one.name} needs a plain value on a line of its own, such as {one.name} = "
+            f"{constant.example!r}: it is read without running the file"
+        ) from None
+    if not _fits(value, constant):
+        raise FedscapeError(f"{where}: {one.name}: got {value!r}, expected {constant.allowed}")
+
+
+def _fits(value: object, constant: Constant) -> bool:
+    """Whether a constant may have a value: a tuple where the contract has a list."""
+    if get_origin(constant.type) is list:
+        return isinstance(value, tuple) and fits(list(value), constant.type)
+    return fits(value, constant.type)
 
 
 def _check_own(what: str, name: str, declared: Mapping[str, object], used: set[str], where: str) -> None:

@@ -7,7 +7,7 @@ listed: the class of any role may have it (`catalog.check_training`).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args, get_origin
 
 from fedscape.study.training import TrainingSettings
 
@@ -23,10 +23,19 @@ MEASURE_SOURCES = (
 class Constant:
     """A literal at the top level of a plug-in's file, which the study layer reads without importing it."""
 
-    type: object  # an annotation, as of a field of `Settings`
+    type: object  # an annotation, as of a field of `Settings`; a list stands for a tuple
     example: object
     meaning: str
     required: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """Its type as Python has it, or the values that it may have."""
+        is_tuple = get_origin(self.type) is list
+        one = get_args(self.type)[0] if is_tuple else self.type
+        if get_origin(one) is Literal:
+            return ("a tuple of " if is_tuple else "") + ", ".join(map(repr, get_args(one)))
+        return one.__name__ if isinstance(one, type) else str(one)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 `python -m fedscape.study.contracts_page` writes them anew between their marks; a test compares.
 """
 
-import json
 import re
 from pathlib import Path
 
@@ -19,18 +18,24 @@ def contract_table(role: str) -> str:
     """What a plug-in of a role may hold, as Markdown; what it must hold is bold."""
     contract = CONTRACTS[role]
     rows = [
-        (f"{name}({one.parameters})", one.required, one.meaning) for name, one in contract.functions.items()
+        (f"{name}({one.parameters})", "", one.meaning, one.required)
+        for name, one in contract.functions.items()
     ]
     rows += [
-        (f"{name} = {_spelled(one.example)}", one.required, one.meaning)
+        (_quoted(f"{name} = {one.example!r}"), f"`{_quoted(one.allowed)}`", one.meaning, one.required)
         for name, one in contract.constants.items()
     ]
-    lines = [
-        f"| {f'**`{code}`**' if required else f'`{code}`'} | {meaning} |" for code, required, meaning in rows
-    ]
     folder = f"src/fedscape/{PACKAGES[role].replace('.', '/')}/"
-    head = f"| {contract.called.partition(' ')[2]}, in `{folder}` | what for |"
-    return "\n".join([head, "|---|---|", *lines])
+    return "\n".join(
+        [
+            f"| {contract.called.partition(' ')[2]}, in `{folder}` | may be | what for |",
+            "|---|---|---|",
+            *(
+                f"| {f'**`{code}`**' if required else f'`{code}`'} | {words} | {meaning} |"
+                for code, words, meaning, required in rows
+            ),
+        ]
+    )
 
 
 def with_contracts(text: str) -> str:
@@ -38,12 +43,9 @@ def with_contracts(text: str) -> str:
     return MARKED.sub(lambda found: f"{found[1]}{contract_table(found[2])}\n{found[3]}", text)
 
 
-def _spelled(value: object) -> str:
-    """A Python value with the quotation marks of the house."""
-    if isinstance(value, tuple):
-        inner = ", ".join(map(_spelled, value))
-        return f"({inner},)" if len(value) == 1 else f"({inner})"
-    return json.dumps(value) if isinstance(value, str) else repr(value)
+def _quoted(code: str) -> str:
+    """Code with the quotation marks of the house, and as a cell of a table may hold it."""
+    return code.replace("'", '"').replace("|", "\\|")
 
 
 if __name__ == "__main__":
