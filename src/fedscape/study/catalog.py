@@ -110,12 +110,16 @@ def check_training(role: str, plugin: Mapping[str, object], training: object, wh
             raise FedscapeError(f"{where}: {error}") from None
 
 
-@cache
 def _checked(role: str, name: str) -> Path:
     """The file of a plug-in that keeps the contract of its role."""
     file = source(role, name)
-    check_plugin(role, file, _module(file))
+    _check(role, file)
     return file
+
+
+@cache
+def _check(role: str, file: Path) -> None:
+    check_plugin(role, file, _module(file))
 
 
 def _folder(role: str) -> Path:
