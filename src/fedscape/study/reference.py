@@ -34,9 +34,7 @@ class Page:
     title: str
     about: str  # a sentence for the index; empty: what the schema says of the section
     entry: str = ""  # the schema's name of an entry
-    roles: tuple[
-        tuple[str, str, str], ...
-    ] = ()  # of plug-ins: the heading above them, the key that names one
+    roles: tuple[tuple[str, str, str], ...] = ()  # of plug-ins; a heading; the key that names a plug-in
     examples: int | None = 0  # entries of the section that are shown; None: all
 
 
@@ -88,9 +86,8 @@ def page(name: str) -> str:
             _keys({key: own[key] for key in own if key[:4] == "all_"}),
         ]
     elif one.entry:
-        parts.append(
-            _keys(study["$defs"][one.entry]["properties"], {key: role for role, _, key in one.roles})
-        )
+        kinds = {key: role for role, _, key in one.roles}
+        parts.append(_keys(study["$defs"][one.entry]["properties"], kinds))
     if name == "methods":
         parts += _training()
     for role, heading, _ in one.roles:

@@ -24,9 +24,7 @@ _PLURAL = {
     "name": "names",
     "entry": "entries",
 }
-_COUNTED = re.compile(
-    r"(whole number|number|text|name|entry)((?: (?:from|above) \S+)?(?: (?:to|below) \S+)?)"
-)
+_COUNTED = re.compile(rf"({'|'.join(_PLURAL)})((?: (?:from|above) \S+)?(?: (?:to|and below) \S+)?)")
 # Parts of the schemas that are better named than spelled out.
 _NAMED = {
     "name": "name",
