@@ -62,9 +62,11 @@ lock:
 	rm -rf .venv-lock
 	$(PYTHON) envs/conda.py
 
-# The key reference in config/README.md, from the schemas and the plug-ins; the columns in results/README.md.
+# The keys in config/reference, from the schemas and the plug-ins; plug-ins' contracts in CONTRIBUTING.md; the columns in
+# results/README.md.
 reference: .venv/installed-dev
 	$(BIN)/python -m fedscape.study.reference
+	$(BIN)/python -m fedscape.study.contracts_page
 	$(BIN)/python -m fedscape.columns_page
 
 # Not .snakemake: without its records Snakemake cannot tell which results are out of date.

@@ -5,6 +5,7 @@ from fedscape.study import curvature
 from fedscape.study.catalog import constant, plugin_settings
 from fedscape.study.catalog import names as plugin_names
 from fedscape.study.connections import check_kind
+from fedscape.study.contracts import FIGURE_SOURCES
 from fedscape.study.grid import Run, grouped, matching, runs_of
 from fedscape.study.limits import MOST_JOBS, check_count
 from fedscape.study.selection import Names, check_choice, subset_of
@@ -13,7 +14,6 @@ from fedscape.study.stages.stage import Entry
 from fedscape.study.study import Analysis, Figure, Method
 from fedscape.study.types import unknown
 
-_SOURCES = ("plane", "connectivity", "curvature", "table", "partitions")
 _VERBS = {"figure": "draw", "measure": "measure"}
 
 
@@ -46,13 +46,14 @@ def build_figures(
     figures = {}
     for name, entry in content.get("figures", {}).items():
         place = f"{where}: figures.{name}"
-        sources = [key for key in _SOURCES if key in entry]
+        sources = [key for key in FIGURE_SOURCES if key in entry]
         if len(sources) != 1:
             raise FedscapeError(
-                f"{place}: name one source, one of {', '.join(_SOURCES)}; got {', '.join(sources) or 'none'}"
+                f"{place}: name one source, one of {', '.join(FIGURE_SOURCES)}; "
+                f"got {', '.join(sources) or 'none'}"
             )
         source = sources[0]
-        shared = ("kind", "title", "where", *_SOURCES)
+        shared = ("kind", "title", "where", *FIGURE_SOURCES)
         own = {key: value for key, value in entry.items() if key not in shared}
         kind = plugin_settings("figure", entry["kind"], own, place, shared)
         check_choice(kind, content, place)

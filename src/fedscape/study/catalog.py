@@ -12,7 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from fedscape import fields
 from fedscape.errors import FedscapeError
+from fedscape.study.contract_check import check_plugin, literal
+from fedscape.study.contracts import CONTRACTS
 from fedscape.study.types import settings_from, unknown
 
 LIBRARY = Path(__file__).resolve().parent.parent
@@ -28,6 +31,15 @@ PACKAGES = {
     "plane": "landscape.planes",
     "figure": "figures.kinds",
     "measure": "tables.measures",
+}
+
+# What a `Settings` class may use, which is compiled by itself.
+_NAMES = {
+    "dataclass": dataclass,
+    "field": field,
+    "Literal": Literal,
+    "math": math,
+    **{name: value for name, value in vars(fields).items() if name[0].isupper()},
 }
 
 
@@ -48,24 +60,28 @@ def source(role: str, name: str) -> Path:
 @cache
 def settings_class(role: str, name: str) -> type:
     """The plug-in's `Settings` dataclass, compiled by itself."""
-    module = ast.Module(body=[_settings_node(source(role, name))], type_ignores=[])
-    namespace = {
-        "dataclass": dataclass,
-        "field": field,
-        "Literal": Literal,
-        "math": math,
-        "__name__": f"{role} {name}",
-    }
-    exec(compile(module, str(source(role, name)), "exec", dont_inherit=True), namespace)
+    file = _checked(role, name)
+    module = ast.Module(body=[_settings_node(file)], type_ignores=[])
+    namespace = {**_NAMES, "__name__": f"{role} {name}"}
+    try:
+        exec(compile(module, str(file), "exec", dont_inherit=True), namespace)
+    except (NameError, TypeError, ValueError) as error:
+        raise FedscapeError(
+            f"{file}: Settings: {error}; read by itself, the class may use Python's own names and "
+            f"{', '.join(_NAMES)}"
+        ) from None
     return namespace["Settings"]
 
 
 @cache
 def constant(role: str, name: str, constant_name: str) -> object | None:
-    """A literal that the plug-in's module assigns at top level, or None."""
-    for node in _module(source(role, name)).body:
-        if isinstance(node, ast.Assign) and [getattr(t, "id", None) for t in node.targets] == [constant_name]:
-            return ast.literal_eval(node.value)
+    """A constant of the role's contract that the plug-in's module has at top level, or None."""
+    if constant_name not in CONTRACTS[role].constants:
+        raise KeyError(f"{constant_name} is no constant of {CONTRACTS[role].called}")
+    for node in _module(_checked(role, name)).body:
+        value = literal(node, constant_name)
+        if value is not None:
+            return ast.literal_eval(value)
     return None
 
 
@@ -94,6 +110,18 @@ def check_training(role: str, plugin: Mapping[str, object], training: object, wh
             raise FedscapeError(f"{where}: {error}") from None
 
 
+def _checked(role: str, name: str) -> Path:
+    """The file of a plug-in that keeps the contract of its role."""
+    file = source(role, name)
+    _check(role, file)
+    return file
+
+
+@cache
+def _check(role: str, file: Path) -> None:
+    check_plugin(role, file, _module(file))
+
+
 def _folder(role: str) -> Path:
     return LIBRARY.joinpath(*PACKAGES[role].split("."))
 
@@ -105,4 +133,7 @@ def _settings_node(path: Path) -> ast.ClassDef | None:
 
 @cache
 def _module(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise FedscapeError(f"{path}:{error.lineno}: {error.msg}") from None

@@ -1,84 +1,144 @@
-"""The key reference in config/README.md, written from the schemas and the plug-ins' sources.
+"""The reference in config/reference, a page for each section of a study, and its index in config/README.md.
 
-`python -m fedscape.study.reference` writes it anew between its two marks; a test compares.
+`python -m fedscape.study.reference` writes them from the schemas, the plug-ins' sources and the example study
+(`reference_example`); a test compares.
 """
 
 import ast
 import dataclasses
 import inspect
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from fedscape.files import write_text
-from fedscape.study.catalog import PACKAGES, names, source
+from fedscape.study import training
+from fedscape.study.catalog import names, settings_class, source
 from fedscape.study.files import read_schema
-from fedscape.study.training import TrainingSettings
+from fedscape.study.reference_example import FOLDER, of_kind, of_section
 from fedscape.study.types import nested_settings
+from fedscape.study.words import schema_words, spelled, type_words
 
 ROOT = Path(__file__).resolve().parents[3]
 README = ROOT / "config" / "README.md"
 BEGIN, END = "<!-- reference: begin -->", "<!-- reference: end -->"
+WRITTEN = "<!-- Written by `make reference`. -->"
 
-# Sections of the reference that describe an entry of a study file, and the schema's name of that entry.
-_ENTRIES = {
-    "models": "model", "partitions": "partition", "inits": "init", "methods": "method", "planes": "plane",
-    "connectivity": "connection", "curvature": "curvature", "drift": "drift", "figures": "figure",
-    "labels": "label", "claims": "claim", "tables": "table",
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the reference: a section's keys, and the kinds that its entries may have."""
+
+    title: str
+    about: str  # a sentence for the index; empty: what the schema says of the section
+    entry: str = ""  # the schema's name of an entry
+    roles: tuple[tuple[str, str, str], ...] = ()  # of plug-ins; a heading; the key that names a plug-in
+    examples: int | None = 0  # entries of the section that are shown; None: all
+
+
+_OF_METHODS = (("algorithm", "Algorithms", "algorithm"), ("server", "Server rules", "server"))
+PAGES = {
+    "config": Page(
+        "config/config.yaml",
+        "Your settings, and data sets of your own.",
+        roles=(("dataset", "Kinds of data sets", "kind"),),
+    ),
+    "study": Page("A study file", "Every section of `config/studies/<study>.yaml`."),
+    "models": Page("models", "", "model", (("model", "Kinds", "kind"),)),
+    "partitions": Page("partitions", "", "partition", (("partition", "Schemes", "scheme"),)),
+    "inits": Page("inits", "", "init", (("initial", "Kinds", "kind"),)),
+    "methods": Page("methods", "", "method", _OF_METHODS),
+    "runs": Page("runs", "", "where", examples=None),
+    "planes": Page("planes", "", "plane", (("plane", "Kinds", "kind"),)),
+    "connectivity": Page("connectivity", "", "connection", examples=None),
+    "curvature": Page("curvature", "", "curvature", examples=None),
+    "drift": Page("drift", "", "drift", examples=None),
+    "figures": Page("figures", "", "figure", (("figure", "Kinds", "kind"),)),
+    "labels": Page("labels", "", "label", examples=None),
+    "claims": Page("claims", "", "claim", examples=None),
+    "tables": Page("tables", "", "table", examples=1),
+    "measures": Page(
+        "Measures",
+        "What `measure` of a claim or of a table may be; the examples are columns of a table.",
+        roles=(("measure", "Kinds", "measure"),),
+    ),
+    "scales": Page("scales", "", examples=None),
 }  # fmt: skip
-_TITLES = {
-    "dataset": "Data sets", "partition": "Partition schemes", "model": "Models", "initial": "Starts",
-    "algorithm": "Algorithms", "server": "Server rules", "plane": "Plane kinds", "figure": "Figure kinds",
-    "measure": "Measures of claims and tables",
-}  # fmt: skip
 
 
-def reference() -> str:
-    """The reference as Markdown."""
-    schemas = ROOT / "workflow" / "schemas"
-    study = read_schema(schemas / "study.schema.yaml")
-    parts = ["## config/config.yaml", _table(read_schema(schemas / "config.schema.yaml")["properties"])]
-    parts += ["## config/studies/&lt;study&gt;.yaml", _table(study["properties"])]
-    scale_only = study["properties"]["scales"]["additionalProperties"]["properties"]
-    parts += [
-        "### A scale, beside the study's own keys",
-        _table({k: v for k, v in scale_only.items() if k.startswith("all_")}),
-    ]
-    parts += [
-        "### Selections: `where`, and each entry of `runs`",
-        _table(study["$defs"]["where"]["properties"]),
-    ]
-    for section, entry in _ENTRIES.items():
-        parts += [f"### An entry of `{section}`", _table(study["$defs"][entry]["properties"])]
-        if section == "methods":
-            parts += _training()
-    for role in PACKAGES:
-        parts.append(f"## {_TITLES[role]}")
-        for name in names(role):
-            summary = ast.get_docstring(ast.parse(source(role, name).read_text(encoding="utf-8"))).split(
-                "\n\n"
-            )[0]
-            parts += [f"### `{name}`", " ".join(summary.split()), _settings(source(role, name), "Settings")]
+def page(name: str) -> str:
+    """A page of the reference, as Markdown."""
+    one, study = PAGES[name], _schema("study")
+    title = f"`{one.title}`" if name in study["properties"] else one.title
+    parts = [WRITTEN, f"# {title}", _about(name)]
+    if one.examples != 0:
+        parts.append(_fenced(of_section(name, one.examples)))
+    if name == "config":
+        parts.append(_keys(_schema("config")["properties"]))
+    elif name == "study":
+        parts.append(_linked(_keys(study["properties"])))
+    elif name == "scales":
+        own = study["properties"]["scales"]["additionalProperties"]["properties"]
+        parts += [
+            "Beside what the study itself may have:",
+            _keys({key: own[key] for key in own if key[:4] == "all_"}),
+        ]
+    elif one.entry:
+        kinds = {key: role for role, _, key in one.roles}
+        parts.append(_keys(study["$defs"][one.entry]["properties"], kinds))
+    if name == "methods":
+        parts += _training()
+    for role, heading, _ in one.roles:
+        parts.append(f"## {heading}")
+        for kind in names(role):
+            parts += _kind(role, kind)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def with_reference(text: str) -> str:
-    """A README with the part between its two marks replaced."""
+def with_index(text: str) -> str:
+    """A README with the part between its two marks replaced by the list of pages."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{reference()}\n{END}{after}"
+    rows = [_row(f"[{one.title}](reference/{name}.md)", _about(name)) for name, one in PAGES.items()]
+    table = "\n".join(["| page | what |", "| --- | --- |", *rows])
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+
+
+def _schema(name: str) -> dict:
+    return read_schema(ROOT / "workflow" / "schemas" / f"{name}.schema.yaml")
+
+
+def _about(name: str) -> str:
+    return PAGES[name].about or _schema("study")["properties"][name]["description"]
+
+
+def _kind(role: str, kind: str) -> list[str]:
+    """A plug-in: what it is, an example, its settings."""
+    file = source(role, kind)
+    summary = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))).split("\n\n")[0]
+    example = of_kind(role, kind)
+    return [
+        f"### `{kind}`",
+        " ".join(summary.split()),
+        _fenced(example) if example else "",
+        _settings(file, settings_class(role, kind)),
+    ]
 
 
 def _training() -> list[str]:
     """The training settings, and those of them that have keys of their own."""
-    file = Path(__file__).with_name("training.py")
+    cls = training.TrainingSettings
     return [
-        "Training settings, for every algorithm:",
-        _settings(file, TrainingSettings.__name__),
-        *_parts(file, TrainingSettings, ""),
+        "## Training settings",
+        "Every method has them, whatever its algorithm.",
+        _settings(Path(training.__file__), cls),
+        *_parts(cls, ""),
     ]
 
 
-def _parts(file: Path, cls: type, before: str) -> list[str]:
+def _parts(cls: type, before: str) -> list[str]:
     """The fields of a settings class that have keys of their own, and those of these."""
     parts = []
     for field in dataclasses.fields(cls):
@@ -86,47 +146,78 @@ def _parts(file: Path, cls: type, before: str) -> list[str]:
         if nested:
             name = f"{before}{field.name}"
             text = " ".join(inspect.getdoc(nested).split())
-            parts += [f"Keys of `{name}`. {text}", _settings(file, nested.__name__)]
-            parts += _parts(file, nested, f"{name}.")
+            parts += [f"### Keys of `{name}`", text, _settings(Path(training.__file__), nested)]
+            parts += _parts(nested, f"{name}.")
     return parts
 
 
-def _table(properties: dict) -> str:
-    rows = [_row(f"`{key}`", entry.get("description", "")) for key, entry in properties.items()]
-    return "\n".join(["| key | meaning |", "| --- | --- |", *rows])
+def _keys(properties: dict, kinds: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A table of a schema's keys. kinds: keys that name a plug-in, and its role."""
+    definitions, rows = _schema("study")["$defs"], []
+    for key, entry in properties.items():
+        words = schema_words(_alone(entry), definitions)
+        if key in kinds:
+            words = ", ".join(f"[`{one}`](#{one})" for one in names(kinds[key]))
+        elif key == "measure":
+            words = "[measure](measures.md)"
+        rows.append(_row(f"`{key}`", words, entry.get("description", "")))
+    return "\n".join(["| key | may be | meaning |", "| --- | --- | --- |", *rows])
+
+
+def _linked(table: str) -> str:
+    """A table of keys with links from sections to their pages."""
+
+    def link(found: re.Match) -> str:
+        return f"| [`{found[1]}`]({found[1]}.md)" if found[1] in PAGES else found[0]
+
+    return re.sub(r"^\| `(\w+)`", link, table, flags=re.MULTILINE)
+
+
+def _alone(entry: dict) -> dict:
+    """A part of a schema without its description, which says what it means, not what it may be."""
+    return {key: value for key, value in entry.items() if key != "description"}
+
+
+def _settings(file: Path, cls: type) -> str:
+    """A table of a settings class: its fields, what they may be, their defaults and comments."""
+    fields = dataclasses.fields(cls)
+    comments = _comments(file.read_text(encoding="utf-8"), cls.__name__)
+    rows = [_row(f"`{one.name}`", type_words(one.type), _default(one), comments[one.name]) for one in fields]
+    return (
+        "\n".join(["| key | may be | default | meaning |", "| --- | --- | --- | --- |", *rows])
+        if rows
+        else ""
+    )
+
+
+def _comments(text: str, class_name: str) -> dict[str, str]:
+    """What stands beside the fields of a class, or else above them."""
+    lines, found = text.splitlines(), {}
+    node = next(n for n in ast.parse(text).body if isinstance(n, ast.ClassDef) and n.name == class_name)
+    for field in node.body:
+        if isinstance(field, ast.AnnAssign):
+            above = lines[field.lineno - 2] if lines[field.lineno - 2].lstrip().startswith("#") else ""
+            comment = re.search(r"#\s*(.*)", "\n".join([*lines[field.lineno - 1 : field.end_lineno], above]))
+            found[field.target.id] = comment.group(1) if comment else ""
+    return found
+
+
+def _default(field: dataclasses.Field) -> str:
+    if field.default is not dataclasses.MISSING:
+        return f"`{spelled(field.default)}`"
+    made = field.default_factory is not dataclasses.MISSING
+    return f"`{spelled(field.default_factory())}`" if made else "required"
+
+
+def _fenced(text: str) -> str:
+    return f"```yaml\n{text}\n```"
 
 
 def _row(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _settings(file: Path, class_name: str) -> str:
-    """A table of a settings class: its fields with type, default and the comment on their line or above."""
-    text = file.read_text(encoding="utf-8")
-    lines = text.splitlines()
-    node = next(n for n in ast.parse(text).body if isinstance(n, ast.ClassDef) and n.name == class_name)
-    rows = []
-    for field in node.body:
-        if isinstance(field, ast.AnnAssign):
-            above = lines[field.lineno - 2] if lines[field.lineno - 2].lstrip().startswith("#") else ""
-            comment = re.search(r"#\s*(.*)", "\n".join([*lines[field.lineno - 1 : field.end_lineno], above]))
-            meaning = comment.group(1) if comment else ""
-            annotation = ast.unparse(field.annotation)
-            rows.append(_row(f"`{field.target.id}`", f"`{annotation}`", f"`{_default(field)}`", meaning))
-    return (
-        "\n".join(["| key | type | default | meaning |", "| --- | --- | --- | --- |", *rows]) if rows else ""
-    )
-
-
-def _default(field: ast.AnnAssign) -> str:
-    """A field's default as YAML has it; one that a class makes is a list or a map without entries."""
-    if isinstance(field.value, ast.Call):
-        for keyword in field.value.keywords:
-            if isinstance(keyword.value, ast.Lambda):
-                return ast.unparse(keyword.value.body)
-        return "[]" if ast.unparse(field.value) == "field(default_factory=list)" else "{}"
-    return ast.unparse(field.value) if field.value else "required"
-
-
 if __name__ == "__main__":
-    write_text(README, with_reference(README.read_text(encoding="utf-8")))
+    for name in PAGES:
+        write_text(FOLDER / f"{name}.md", page(name))
+    write_text(README, with_index(README.read_text(encoding="utf-8")))

@@ -57,7 +57,7 @@ def required_fields(cls: type) -> list[str]:
 
 def typed(value: object, annotation: object, where: str) -> object:
     """`value` as `annotation` wants it: an int becomes a float, a map a dataclass where that is asked for."""
-    fitting = [one for one in _options(annotation) if _fits(value, one)]
+    fitting = [one for one in _options(annotation) if fits(value, one)]
     if not fitting:
         raise FedscapeError(f"{where}: {shown(value)}, expected {_described(annotation)}")
     if fitting[0] is float:
@@ -99,14 +99,15 @@ def _options(annotation: object) -> tuple:
     return typing.get_args(annotation) if is_union else (annotation,)
 
 
-def _fits(value: object, annotation: object) -> bool:
+def fits(value: object, annotation: object) -> bool:
+    """Whether a value is one that `annotation` allows."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):
-        return any(_fits(value, one) for one in arguments)
+        return any(fits(value, one) for one in arguments)
     if origin is typing.Literal:
         return any(value == one and type(value) is type(one) for one in arguments)
     if origin in (list, tuple):
-        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
+        return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
     if annotation is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if annotation is int:

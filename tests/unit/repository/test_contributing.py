@@ -132,6 +132,26 @@ def test_what_a_study_says_of_it_is_checked(tmp_path, my_algorithm):
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\ndef loss", "FULL_GRADIENTS = True\n\n\ndef loss", "did you mean 'FULL_GRADIENT'"),
+        ("\ndef loss", "WEIGHTS = 'equal'\n\n\ndef loss", "WEIGHTS: got 'equal', expected 'size', 'uniform'"),
+        ("\ndef loss", "\ndef losses", "did you mean 'loss'"),
+        ("my_setting: float", "my_setting: Share", "Settings: name 'Share' is not defined; read by itself"),
+        ("\ndef loss", "\ndef loss loss", r"my_algorithm\.py:\d+: "),
+    ],
+)
+def test_a_slip_in_its_file_is_one_line(tmp_path, my_algorithm, old, new, message):
+    file = catalog.LIBRARY / "federated" / "algorithms" / "my_algorithm.py"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    with pytest.raises(FedscapeError, match=message) as error:
+        study(tmp_path)
+    assert str(file) in str(error.value) and "\n" not in str(error.value)
+
+
 def test_its_loss_is_what_was_written(my_algorithm):
     plugin, generator = load("federated.algorithms", "my-algorithm"), torch.Generator().manual_seed(0)
     logits, labels = torch.randn(5, 3, generator=generator), torch.arange(5) % 3

@@ -32,6 +32,7 @@ PAGES = [
     *ROOT.glob("*.md"),
     *(page for page in ROOT.glob("*/*.md") if page.parent.name[0] != "."),
     *ROOT.glob("docs/examples/**/README.md"),
+    *ROOT.glob("config/reference/*.md"),
 ]
 
 

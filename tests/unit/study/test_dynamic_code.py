@@ -48,7 +48,10 @@ BESIDE = {
 # No job runs these.
 COMMANDS = {
     "cli.py": {"__doc__", "__file__", "os.execve"},  # starts again with the library of the clone
-    "study/reference.py": {"__file__", "inspect"},  # writes config/README.md
+    # Write config/reference and config/README.md.
+    "study/reference.py": {"__file__", "training.__file__", "inspect"},
+    "study/reference_example.py": {"__file__"},
+    "study/contracts_page.py": {"__file__"},  # writes CONTRIBUTING.md
     "columns_page.py": {"__file__"},  # writes results/README.md
 }
 

@@ -13,7 +13,6 @@ from fedscape.study.campaign import missing_file
 from fedscape.study.files import merged
 from fedscape.study.grid import Run
 from fedscape.study.methods import build_methods
-from fedscape.study.reference import README, with_reference
 from fedscape.study.settings import decode, encode
 from fedscape.study.stages.every import STAGES
 from fedscape.study.training import Schedule, training_from
@@ -31,7 +30,7 @@ OWN_RULE = '''"""A client rule with aggregation weights and a check of its own."
 
 from dataclasses import dataclass
 
-WEIGHTS = "uniform"
+{contract}
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,13 @@ class Settings:
 
     def check(self, training):
         if training.optimiser != "sgd" and self.strength:
-            raise ValueError(f"strength {self.strength} needs optimiser sgd, got {training.optimiser}")
+            raise ValueError(f"strength {{self.strength}} needs optimiser sgd, got {{training.optimiser}}")
 '''
+
+OWN_CONTRACTS = {
+    "algorithms": 'from fedscape.federated.algorithms.fedavg import loss\n\nWEIGHTS = "uniform"',
+    "servers": "from fedscape.federated.servers.average import step",
+}
 
 
 @pytest.fixture
@@ -49,8 +53,8 @@ def own_rule(tmp_path, monkeypatch):
     """The library with a client rule `own-rule` more, and a server rule of the same text."""
     library = tmp_path / "library"
     shutil.copytree(catalog.LIBRARY, library, ignore=shutil.ignore_patterns("__pycache__"))
-    for package in ("algorithms", "servers"):
-        (library / "federated" / package / "own_rule.py").write_text(OWN_RULE)
+    for package, contract in OWN_CONTRACTS.items():
+        (library / "federated" / package / "own_rule.py").write_text(OWN_RULE.format(contract=contract))
     monkeypatch.setattr(catalog, "LIBRARY", library)
     cached = (catalog.names, catalog.settings_class, catalog.constant)
     for function in cached:
@@ -516,8 +520,3 @@ def test_the_file_that_a_start_is_taken_from_is_an_input(campaign, tmp_path, kin
     wildcards = {"dataset": "digits", "model": "convnet", "init": "random", "seed": "0"}
     assert STAGES["initial"].inputs(study, wildcards)["source"] == [str(file)]
     assert STAGES["initial"].settings(study, wildcards)["initial"] == {"kind": kind, "file": str(file)}
-
-
-def test_the_key_reference_is_up_to_date():
-    text = README.read_text(encoding="utf-8")
-    assert text == with_reference(text), "run `make reference`"

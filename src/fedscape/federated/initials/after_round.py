@@ -4,13 +4,13 @@ The pilot study's runs "with one IID round" start where a FedAvg run on an IID p
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor
 
 from fedscape.checkpoints.trajectory import Trajectory
 from fedscape.federated.initial import InitialContext
 from fedscape.federated.weights import check_weights
+from fedscape.fields import Moment
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Settings:
     partition: str = ""  # name of the run's partition in the study
     method: str = ""  # name of the run's method in the study
     init: str = "random"  # name of the run's own start in the study
-    round: int | float | Literal["last"] = 1  # round whose global model is taken; a fraction of all, or last
+    round: Moment = 1  # round whose global model is taken; a fraction of all, or last
 
     def __post_init__(self):
         if self.round != "last" and self.round < 0:

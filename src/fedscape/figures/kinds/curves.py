@@ -10,7 +10,6 @@ once one has diverged, the mean of the others would flatter. A cross marks where
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import fill
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fedscape.columns import NAMES
 from fedscape.errors import FedscapeError
+from fedscape.fields import RunKey
 from fedscape.figures.labels import (
     BARRIERS,
     WHOLE,
@@ -49,9 +49,7 @@ class Settings:
     """Which measure, and how it is laid out."""
 
     measure: str  # column of the table, for example test_accuracy
-    panels: Literal["dataset", "model", "partition", "init", "method"] | None = (
-        None  # a panel per value of this column
-    )
+    panels: RunKey | None = None  # a panel per value of this column
     log: bool = False  # logarithmic vertical axis
     rows: dict | None = (
         None  # which rows of the table are drawn: column -> value or list of values; null: all

@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from fedscape.columns import DIVERGED
+from fedscape.fields import Choose, RunKey
 from fedscape.figures.labels import axis_label
 from fedscape.figures.panels import legend_below, panel_grid
 from fedscape.figures.results import Values, along, best_points, by_keys, names_of, rows_of
@@ -42,10 +43,8 @@ class Settings:
     rows: dict | None = (
         None  # which rows of the table are drawn: column -> value or list of values; null: all
     )
-    lines: Literal["dataset", "model", "partition", "init", "method"] | None = None  # a series for each value
-    panels: Literal["dataset", "model", "partition", "init", "method"] | None = (
-        None  # a panel per value of this column
-    )
+    lines: RunKey | None = None  # a series for each value
+    panels: RunKey | None = None  # a panel per value of this column
     same_scale: bool = True  # one vertical range for all panels
     log: bool = False  # logarithmic vertical axis
     log_along: bool = False  # logarithmic horizontal axis, for numbers
@@ -53,7 +52,7 @@ class Settings:
         "student"  # Student's t, or percentiles over resampled seeds (too narrow for few)
     )
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
-    choose: Literal["validation_accuracy", "validation_loss"] | None = None
+    choose: Choose = None
 
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from fedscape.fields import LayerOrder, LossOrError, Split
 from fedscape.figures.barrier_cells import barrier_colours, draw_cells, write_numbers
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
 from fedscape.figures.layers import AT_DEPTH, chosen, panelled, step_names, with_steps
@@ -42,9 +43,9 @@ class Settings:
     """Which barriers are shown, a panel for each regime and rest."""
 
     # each layer alone, or added up in an order; direction: the layer moved at random instead
-    regimes: list[Literal["single", "direction", "shallow", "deep", "random", "middle-out", "outside-in"]]
-    measure: Literal["loss", "error"] = "loss"  # loss: mean cross-entropy; error: share of wrong answers
-    split: Literal["train", "test"] = "train"  # train: the data of all clients together
+    regimes: list[LayerOrder]
+    measure: LossOrError = "loss"  # loss: mean cross-entropy; error: share of wrong answers
+    split: Split = "train"  # train: the data of all clients together
     column: Literal["barrier", "ratio"] = "barrier"  # ratio: over the mean of both ends
     rest: Literal["from", "to", "both", "mean"] = "mean"  # where the other layers come from; both: two panels
     alignment: list[Literal["none", "weights"]] | None = None  # a panel for each; null: all that there are

@@ -9,7 +9,6 @@ mean, in a band from the smallest to the largest; groups that differ only in the
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from fedscape.errors import FedscapeError
+from fedscape.fields import LossOrError, Split
 from fedscape.figures.labels import SAMPLES, groups_over_seeds, pair_labels, panel_titles
 from fedscape.figures.panels import legend_columns, panel_grid
 from fedscape.figures.style import Look, looks, plain_log_ticks
@@ -33,8 +33,8 @@ CONNECTION = "path"  # the kind that it draws
 class Settings:
     """What is shown along the paths."""
 
-    measure: Literal["loss", "error"] = "loss"  # loss: mean cross-entropy; error: share of wrong answers
-    split: Literal["train", "test"] = "train"  # train: the data of all clients together
+    measure: LossOrError = "loss"  # loss: mean cross-entropy; error: share of wrong answers
+    split: Split = "train"  # train: the data of all clients together
     log: bool = False  # logarithmic vertical axis
 
 

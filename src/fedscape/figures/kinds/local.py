@@ -43,8 +43,8 @@ from fedscape.figures.truth import compare_clients
 
 CHOSEN = "#D55E00"  # the client whose own loss is drawn; all others are black and grey
 OTHERS = "0.2"
-START, CLIENT, AGGREGATE = "^", "o", "*"
-SIZES = {START: 10, CLIENT: 7, AGGREGATE: 15}  # points
+START_MARKER, CLIENT_MARKER, AGGREGATE_MARKER = "^", "o", "*"
+SIZES = {START_MARKER: 10, CLIENT_MARKER: 7, AGGREGATE_MARKER: 15}  # points
 
 SOURCES = ("plane",)  # what a study file may draw it from
 CLIENTS = True  # only planes of one round's clients
@@ -127,7 +127,7 @@ def _draw_round(axes: Axes, markers: pd.DataFrame, chosen: int | None, norm: Log
             taken = markers[["x", "y"]].to_numpy(float)
             name_points(axes, [(f"client {client:.0f}", end.to_numpy(), colour)], taken)
     rims = {"client": OTHERS, "start": "black", "aggregate": "black"}
-    shapes = {"client": CLIENT, "start": START, "aggregate": AGGREGATE}
+    shapes = {"client": CLIENT_MARKER, "start": START_MARKER, "aggregate": AGGREGATE_MARKER}
     for place, (role, shape) in enumerate(shapes.items()):
         rows = markers[markers["role"] == role]
         for rim, some in (
@@ -144,9 +144,9 @@ def _draw_round(axes: Axes, markers: pd.DataFrame, chosen: int | None, norm: Log
 def _legend_handles(markers: pd.DataFrame, overlaid: bool) -> list[Artist]:
     number = "each" if markers["group"].nunique() > 1 else "the"
     handles = [
-        Line2D([], [], marker=START, markersize=9, label=f"start of {number} round", **EMPTY),
-        Line2D([], [], marker=CLIENT, markersize=7, label="client after local training", **EMPTY),
-        Line2D([], [], marker=AGGREGATE, markersize=12, label="their average", **EMPTY),
+        Line2D([], [], marker=START_MARKER, markersize=9, label=f"start of {number} round", **EMPTY),
+        Line2D([], [], marker=CLIENT_MARKER, markersize=7, label="client after local training", **EMPTY),
+        Line2D([], [], marker=AGGREGATE_MARKER, markersize=12, label="their average", **EMPTY),
         Line2D([], [], color=OTHERS, linewidth=0.9, label="local training"),
         Line2D([], [], color=OTHERS, linewidth=0.6, linestyle=(0, (2, 2)), label="averaging"),
     ]

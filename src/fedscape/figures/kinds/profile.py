@@ -21,6 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fedscape.errors import FedscapeError
+from fedscape.fields import LayerOrder, Moment, Split
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
 from fedscape.figures.layers import AT_DEPTH, chosen, panelled, step_names, thinned, with_steps
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
@@ -42,14 +43,14 @@ class Settings:
     """Which barriers are shown, and when."""
 
     # each layer alone, or added up in an order; direction: the layer moved at random instead
-    regimes: list[Literal["single", "direction", "shallow", "deep", "random", "middle-out", "outside-in"]]
+    regimes: list[LayerOrder]
     # loss: mean cross-entropy; error: share of wrong answers; both: a panel for each
     measure: Literal["loss", "error", "both"] = "loss"
-    split: Literal["train", "test"] = "train"  # train: the data of all clients together
+    split: Split = "train"  # train: the data of all clients together
     column: Literal["barrier", "ratio", "value"] = (
         "barrier"  # ratio: over the mean of both ends; value: itself
     )
-    round: int | float | Literal["last"] = "last"  # a number, a share of the last one there is, or `last`
+    round: Moment = "last"  # a number, a share of the last one there is, or `last`
     alignment: list[Literal["none", "weights"]] | None = None  # a panel for each; null: all that there are
 
     def __post_init__(self):

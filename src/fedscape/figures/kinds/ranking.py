@@ -7,13 +7,13 @@ name stands the mean. Between two circumstances Kendall's tau says how far the o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fedscape.fields import Choose, Circumstance, Result
 from fedscape.figures.labels import axis_label
 from fedscape.figures.panels import panel_grid
 from fedscape.figures.results import best_points, by_keys, names_of, rows_of
@@ -32,19 +32,11 @@ SOURCES = ("table",)  # what a study file may draw it from
 class Settings:
     """Ranked by what, under which circumstances."""
 
-    column: Literal[
-        "train_loss",
-        "train_accuracy",
-        "validation_loss",
-        "validation_accuracy",
-        "test_loss",
-        "test_accuracy",
-        "best_test_accuracy",
-    ] = "test_accuracy"  # of the last round's global model; of a loss the lowest is best
-    between: Literal["dataset", "model", "partition", "init"] = "init"  # from left to right, as in `where`
-    panels: Literal["dataset", "model", "partition", "init"] | None = None  # a panel per value of this column
+    column: Result = "test_accuracy"  # of the last round's global model; of a loss the lowest is best
+    between: Circumstance = "init"  # from left to right, as in `where`
+    panels: Circumstance | None = None  # a panel per value of this column
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
-    choose: Literal["validation_accuracy", "validation_loss"] | None = None
+    choose: Choose = None
 
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:

@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 
 from fedscape.columns import NAMES
 from fedscape.errors import FedscapeError
+from fedscape.fields import CurvatureData, CurvatureModel
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.panels import legend_below, panel_grid
 from fedscape.figures.style import looks, plain_log_ticks
@@ -31,8 +32,8 @@ SOURCES = ("curvature",)  # what a study file may draw it from
 class Settings:
     """Whose spectra are drawn, and when."""
 
-    of: Literal["global", "clients"] = "global"  # clients: of every client's model of the round
-    data: Literal["global", "own"] = "global"  # own: each client's model on its own samples
+    of: CurvatureModel = "global"  # clients: of every client's model of the round
+    data: CurvatureData = "global"  # own: each client's model on its own samples
     rounds: list[int] | None = None  # a panel for each; null: all that were measured
     panels: Literal["dataset", "model", "partition", "init", "method", "round"] | None = (
         "round"  # a panel per value of this column; null: one for all

@@ -6,10 +6,10 @@ between a client's local epochs are marked where the run keeps them, but do not 
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from fedscape.fields import Moment
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.pca import principal_plane
 from fedscape.landscape.plane import Plane
@@ -25,7 +25,7 @@ THROUGH_MODELS = True
 class Settings:
     """Which round, and what of it is marked."""
 
-    round: int | float | Literal["last"] = "last"  # a number, a share of all rounds, or the last one
+    round: Moment = "last"  # a number, a share of all rounds, or the last one
     paths: bool = True  # mark the clients' models between local epochs, where they are kept
 
 

@@ -8,13 +8,13 @@ statistics, so with batch_norm `keep` the surface's second derivatives at the ce
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from scipy.sparse.linalg import ArpackError
 
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.eigenvalues import HessianProduct, top_eigenpairs
+from fedscape.fields import Moment
 from fedscape.landscape.around import plane_around
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.plane import Plane
@@ -30,7 +30,7 @@ THROUGH_MODELS = False
 class Settings:
     """Around which model, and how far."""
 
-    round: int | float | Literal["last"] = "last"  # a number, a share of all rounds, or the last one
+    round: Moment = "last"  # a number, a share of all rounds, or the last one
     radius: float = 1.0  # L2 distance of parameters; Mendieta et al. draw -1 to 1
 
     def __post_init__(self):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from fedscape.checkpoints.layout import Layout, parameters_of
+from fedscape.fields import Moment
 from fedscape.jobs.streams import stream
 from fedscape.landscape.around import plane_around
 from fedscape.landscape.material import Mark, Material
@@ -34,7 +35,7 @@ TINY = 1e-10  # added to lengths that are divided by, as in the authors' code
 class Settings:
     """Around which model, how far, and what the directions leave alone."""
 
-    round: int | float | Literal["last"] = "last"  # a number, a share of all rounds, or the last one
+    round: Moment = "last"  # a number, a share of all rounds, or the last one
     ignore: Literal["vectors", "none"] = "vectors"  # vectors: biases and norm layers do not move
     radius: float = 1.0  # in multiples of the directions; the paper draws -1 to 1
 

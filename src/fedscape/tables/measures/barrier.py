@@ -6,6 +6,8 @@ from typing import Literal
 
 import pandas as pd
 
+from fedscape.fields import LossOrError, Split
+
 SOURCES = ("barriers",)
 
 
@@ -15,8 +17,8 @@ class Settings:
 
     height: Literal["sup", "midpoint"] = "sup"  # sup: the largest rise, >= 0; midpoint: that in the middle
     statistic: Literal["mean", "min", "max"] = "mean"  # over the pairs of the case
-    of: Literal["loss", "error"] = "loss"  # loss: mean cross-entropy; error: share of wrong answers
-    split: Literal["train", "test"] = "train"  # train: the data of all clients together
+    of: LossOrError = "loss"  # loss: mean cross-entropy; error: share of wrong answers
+    split: Split = "train"  # train: the data of all clients together
 
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:

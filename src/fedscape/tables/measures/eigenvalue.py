@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
+from fedscape.fields import CurvatureData, CurvatureModel, MeasuredRound
 from fedscape.tables.curvature import mean_over_runs
 
 SOURCES = ("curvature",)
@@ -17,9 +17,9 @@ class Settings:
     """Which eigenvalue, of which models."""
 
     index: int = 1  # from the largest one, which is 1; -1 is the smallest one
-    at: Literal["last", "first"] = "last"  # the last or the first measured round
-    of: Literal["global", "clients"] = "global"  # clients: mean over the clients' models
-    data: Literal["global", "own"] = "global"  # own: each client's model on its own samples
+    at: MeasuredRound = "last"  # the last or the first measured round
+    of: CurvatureModel = "global"  # clients: mean over the clients' models
+    data: CurvatureData = "global"  # own: each client's model on its own samples
 
     def __post_init__(self):
         if self.index == 0:

@@ -9,10 +9,10 @@ larger, however they are correlated.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
+from fedscape.fields import Choose, Result, ResultRounds
 from fedscape.tables.course import course, last_fifth
 from fedscape.tables.ends import ends
 
@@ -23,18 +23,10 @@ SOURCES = ("runs", "rounds")
 class Settings:
     """Which result."""
 
-    column: Literal[
-        "train_loss",
-        "train_accuracy",
-        "validation_loss",
-        "validation_accuracy",
-        "test_loss",
-        "test_accuracy",
-        "best_test_accuracy",
-    ] = "train_loss"  # of the global model; `train`: the data of all clients together
-    rounds: Literal["last", "last-fifth"] = "last"  # which of them
+    column: Result = "train_loss"  # of the global model; `train`: the data of all clients together
+    rounds: ResultRounds = "last"  # which of them
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
-    choose: Literal["validation_accuracy", "validation_loss"] | None = None
+    choose: Choose = None
     # nats that are added to a loss, so that the ratio of two losses near zero compares levels, not digits
     offset: float | None = None
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 import pandas as pd
 
+from fedscape.fields import CurvatureData, MeasuredRound
 from fedscape.tables.curvature import mean_over_runs
 
 SOURCES = ("curvature",)
@@ -24,8 +25,8 @@ class Settings:
     # paper: an entry per parameter, squared norms; code: the authors', which published numbers are: a sum per
     # tensor, norms that are not squared, each client's pair with itself included
     definition: Literal["paper", "code"] = "paper"
-    data: Literal["global", "own"] = "global"  # which samples: all clients' together, or each client's own
-    at: Literal["last", "first"] = "last"  # the last or the first measured round
+    data: CurvatureData = "global"  # which samples: all clients' together, or each client's own
+    at: MeasuredRound = "last"  # the last or the first measured round
 
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:

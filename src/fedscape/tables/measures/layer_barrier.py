@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from fedscape.fields import LossOrError, Split
 from fedscape.tables.layers import RESTS, SINGLE, at_last_rounds, cells, later_round, of_rests
 
 SOURCES = ("layers",)
@@ -29,8 +30,8 @@ class Settings:
     regime: Literal[
         "full", "single", "direction", "shallow", "deep", "random", "middle-out", "outside-in"
     ] = "full"
-    of: Literal["loss", "error"] = "loss"  # loss: mean cross-entropy; error: share of wrong answers
-    split: Literal["train", "test"] = "train"  # train: the data of all clients together
+    of: LossOrError = "loss"  # loss: mean cross-entropy; error: share of wrong answers
+    split: Split = "train"  # train: the data of all clients together
     column: Literal["barrier", "share", "ratio", "rise", "value", "ends"] = "barrier"  # see above
     # [first, last]: single layers' depth, 0 to 1 (the deepest); else the share of layers averaged; null: any
     layers: list[float] | None = None

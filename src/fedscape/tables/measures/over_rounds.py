@@ -9,6 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
+from fedscape.fields import Choose
 from fedscape.tables.course import course
 
 SOURCES = ("rounds",)
@@ -36,7 +37,7 @@ class Settings:
     since: int | float = 1  # first round that counts: a number, or a share of all rounds of the run
     until: int | float = 1.0  # last round that counts, likewise
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
-    choose: Literal["validation_accuracy", "validation_loss"] | None = None
+    choose: Choose = None
 
     def __post_init__(self):
         for name, number in (("since", self.since), ("until", self.until)):

@@ -8,10 +8,10 @@ Runs of several data sets, models, ... are compared among their like, and the ta
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
+from fedscape.fields import Choose, Circumstance, Result, ResultRounds
 from fedscape.tables.ends import ends
 from fedscape.tables.ranks import ordered_agreement
 from fedscape.tables.seeds import by_seed, settings_beside, with_methods
@@ -24,19 +24,11 @@ SEVERAL = True  # runs of one seed make one value
 class Settings:
     """Between what, and ranked by which result."""
 
-    between: Literal["dataset", "model", "partition", "init"] = "init"  # has two values in the case
-    column: Literal[
-        "train_loss",
-        "train_accuracy",
-        "validation_loss",
-        "validation_accuracy",
-        "test_loss",
-        "test_accuracy",
-        "best_test_accuracy",
-    ] = "test_accuracy"  # of the global model; of several seeds the mean
-    rounds: Literal["last", "last-fifth"] = "last"  # which of them; of the last fifth the mean
+    between: Circumstance = "init"  # has two values in the case
+    column: Result = "test_accuracy"  # of the global model; of several seeds the mean
+    rounds: ResultRounds = "last"  # which of them; of the last fifth the mean
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
-    choose: Literal["validation_accuracy", "validation_loss"] | None = None
+    choose: Choose = None
     tie: float = 0.0  # pairs of methods this close or closer, under either circumstance, are left out
     fewest: int = 1  # pairs that must be left; 10 are those of five methods
 

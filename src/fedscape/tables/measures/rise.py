@@ -9,6 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
+from fedscape.fields import Choose
 from fedscape.tables.course import course
 
 SOURCES = ("rounds",)
@@ -22,7 +23,7 @@ class Settings:
         "train_loss"  # train: of all clients' data
     )
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
-    choose: Literal["validation_accuracy", "validation_loss"] | None = None
+    choose: Choose = None
 
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:

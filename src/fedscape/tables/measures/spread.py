@@ -7,10 +7,10 @@ averaged.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
+from fedscape.fields import Choose, Result, ResultRounds, RunKey
 from fedscape.tables.ends import ends
 from fedscape.tables.seeds import by_seed, settings_beside, with_methods
 
@@ -22,19 +22,11 @@ SEVERAL = True  # runs of one seed make one value
 class Settings:
     """Of which result, across what (a table has an `over` of its own)."""
 
-    across: Literal["dataset", "model", "partition", "init", "method"]  # what the compared runs differ in
-    column: Literal[
-        "train_loss",
-        "train_accuracy",
-        "validation_loss",
-        "validation_accuracy",
-        "test_loss",
-        "test_accuracy",
-        "best_test_accuracy",
-    ] = "test_accuracy"  # of the global model; of several seeds the mean
-    rounds: Literal["last", "last-fifth"] = "last"  # which of them; of the last fifth the mean
+    across: RunKey  # what the compared runs differ in
+    column: Result = "test_accuracy"  # of the global model; of several seeds the mean
+    rounds: ResultRounds = "last"  # which of them; of the last fifth the mean
     # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
-    choose: Literal["validation_accuracy", "validation_loss"] | None = None
+    choose: Choose = None
     minus: str | None = None  # of two, the one whose mean is subtracted from the other's, whichever is higher
 
     def __post_init__(self):

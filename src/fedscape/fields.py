@@ -1,0 +1,36 @@
+"""Types of settings that several plug-ins share: what a field of a `Settings` class may be."""
+
+from typing import Literal
+
+Choose = Literal["validation_accuracy", "validation_loss"] | None
+"""What the best point of a method's grid is best in; null: all points count."""
+CurvatureData = Literal["global", "own"]
+"""Training samples of a Hessian: all clients' together, or each client's own."""
+CurvatureModel = Literal["global", "clients"]
+"""Whose Hessian: of a round's global model, or of its clients' models."""
+LayerOrder = Literal["single", "direction", "shallow", "deep", "random", "middle-out", "outside-in"]
+"""Layers one by one, moved at random instead of averaged, or added up in an order."""
+LossOrError = Literal["loss", "error"]
+"""Mean cross-entropy, or the share of wrong answers."""
+MeasuredRound = Literal["last", "first"]
+"""Of the rounds at which a curvature is measured."""
+Moment = int | float | Literal["last"]
+"""A round: its number, a share of all rounds, or the last one."""
+Result = Literal[
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "best_test_accuracy",
+]
+"""A column of `tables/runs.csv`: what a run comes to."""
+ResultRounds = Literal["last", "last-fifth"]
+"""The rounds whose mean a result is."""
+RunKey = Literal["dataset", "model", "partition", "init", "method"]
+"""A name that a run has, beside its seed."""
+Circumstance = Literal["dataset", "model", "partition", "init"]
+"""A name that a run has beside its method."""
+Split = Literal["train", "test"]
+"""Samples that are evaluated: all clients' training samples, or the test samples."""

@@ -1,0 +1,203 @@
+"""What a plug-in's file may hold, by role: constants that are read from its source, and functions.
+
+What a rule cannot say yet (sharpness-aware training takes a second gradient in a step) is one more row here
+and its reader in the engine; `contract_check` then knows the name. A method `check` of `Settings` is not
+listed: the class of any role may have it (`catalog.check_training`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args, get_origin
+
+from fedscape.study.training import TrainingSettings
+
+FIGURE_SOURCES = ("plane", "connectivity", "curvature", "table", "partitions")
+"""Keys of a figure's entry, one of which says what it is drawn from."""
+MEASURE_SOURCES = (
+    *("runs", "rounds", "timing", "markers", "surface", "barriers", "layers", "distances", "curvature"),
+)
+"""CSVs that a measure reads, by name."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A literal at the top level of a plug-in's file, which the study layer reads without importing it."""
+
+    type: object  # an annotation, as of a field of `Settings`; a list stands for a tuple
+    example: object
+    meaning: str
+    required: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """Its type as Python has it, or the values that it may have."""
+        is_tuple = get_origin(self.type) is list
+        one = get_args(self.type)[0] if is_tuple else self.type
+        if get_origin(one) is Literal:
+            return ("a tuple of " if is_tuple else "") + ", ".join(map(repr, get_args(one)))
+        return one.__name__ if isinstance(one, type) else str(one)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function at the top level of a plug-in's file, defined or imported there."""
+
+    parameters: str  # their names, with commas between
+    meaning: str
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What the files of one role may hold beside `Settings`."""
+
+    called: str  # with its article
+    functions: Mapping[str, Function]
+    constants: Mapping[str, Constant] = field(default_factory=dict)
+
+
+_AGGREGATION_WEIGHTS = TrainingSettings.__dataclass_fields__["weights"].type
+_FOR_CLIENTS = Constant(bool, True, "whether it is for planes of clients' models (else for any plane)")
+
+CONTRACTS: Mapping[str, Contract] = {
+    "dataset": Contract(
+        "a data set",
+        {"load": Function("settings, data_root, name", "reads the raw files: samples and labels", True)},
+        {
+            "INPUTS": Constant(Literal["images", "tokens"], "tokens", "what its samples are (else images)"),
+            "TRAIN_SAMPLES": Constant(
+                int | dict, 60_000, "how many there are, or by `part`: asking for more is refused at `-n`"
+            ),
+            "TEST_SAMPLES": Constant(int | dict, 10_000, "likewise, of test samples"),
+        },
+    ),
+    "partition": Contract(
+        "a partition scheme",
+        {
+            "split": Function(
+                "labels, clients, settings, rng, natural", "positions of each client's samples", True
+            )
+        },
+        {
+            "BY_LABEL": Constant(bool, True, "it needs one label per sample, so it does not deal sequences"),
+            "OWN_CLIENTS": Constant(bool, True, "an entry may leave out `clients`"),
+        },
+    ),
+    "model": Contract(
+        "a model",
+        {
+            "build": Function("settings, shape, classes", "the network", True),
+            "torchvision_name": Function("name", "what torchvision calls a tensor of it; None for its own"),
+        },
+        {"INPUTS": Constant(Literal["images", "tokens"], "tokens", "what the network takes (else images)")},
+    ),
+    "initial": Contract(
+        "a start",
+        {"weights": Function("settings, context", "the state_dict that runs start from", True)},
+        {"TRAINS": Constant(bool, True, "it is trained for, so its job waits in the queue of a cluster")},
+    ),
+    "algorithm": Contract(
+        "an algorithm",
+        {
+            "loss": Function(
+                "network, parameters, batch, client, context", "what one client minimises on a batch", True
+            ),
+            "step_draws": Function(
+                "settings, generator, samples", "a client's random numbers for a step: `batch.draws`"
+            ),
+            "shared_draws": Function(
+                "settings, generator, network",
+                "those that change shapes, the same for all clients: `context.drawn`",
+            ),
+            "adjust_gradient": Function(
+                "gradient, parameters, client, context",
+                "the step's gradient [lanes, P], before clipping and the optimiser; elementwise",
+            ),
+            "client_state": Function(
+                "layout",
+                "names and lengths of the vectors that each client keeps between rounds; zeros at first",
+            ),
+            "shared_state": Function("layout", "likewise, those that the server keeps"),
+            "start": Function(
+                "client, context", "the model that a client starts from, if not the global one"
+            ),
+            "after_client": Function(
+                "result, client, context", "what the client keeps, and hands to the server beside its model"
+            ),
+            "aggregate": Function(
+                "gathered, context",
+                "where the clients want the global model to go, and what the server keeps",
+            ),
+        },
+        {
+            "WEIGHTS": Constant(
+                _AGGREGATION_WEIGHTS,
+                "uniform",
+                "aggregation weights, if the paper's are not by size and the study says nothing",
+            ),
+            "FULL_GRADIENT": Constant(
+                bool, True, "`result.start_gradient` is wanted: an extra pass over each client's samples"
+            ),
+            "INPUTS": Constant(Literal["images"], "images", "it takes nothing else (else any)"),
+        },
+    ),
+    "server": Contract(
+        "a server rule",
+        {
+            "step": Function(
+                "settings, parameters, aggregate, state", "the next global model, and its state", True
+            )
+        },
+    ),
+    "plane": Contract(
+        "a plane kind",
+        {
+            "marks": Function("material, settings", "the models that are marked on it", True),
+            "plane": Function("material, settings", "its centre and its two directions", True),
+        },
+        {
+            "AXES": Constant(
+                str,
+                "pca",
+                "what its directions are, in any word (`figures/surface.py` has better ones for some)",
+                True,
+            ),
+            "CLIENTS": Constant(bool, False, "whether it needs clients' models", True),
+            "FEWEST_RUNS": Constant(int, 2, "runs that a group must have (else 1)"),
+            "MOST_RUNS": Constant(int | None, 1, "runs that it may have (else any number)"),
+            "THROUGH_MODELS": Constant(
+                bool, True, "models span it, so that buffers can be interpolated like the weights"
+            ),
+        },
+    ),
+    "figure": Contract(
+        "a figure kind",
+        {"draw": Function("frames, settings, labels", "the figure, of CSVs by what they hold", True)},
+        {
+            "SOURCES": Constant(list[Literal[FIGURE_SOURCES]], ("plane",), "what it may be drawn from", True),
+            "CLIENTS": _FOR_CLIENTS,
+            "CONNECTION": Constant(Literal["path", "layers"], "path", "the kind of connection that it draws"),
+        },
+    ),
+    "measure": Contract(
+        "a measure",
+        {
+            "value": Function("frames, settings", "the number, NaN if it was not measured", True),
+            "standard_error": Function("frames, settings", "its standard error over samples, NaN if unknown"),
+        },
+        {
+            "SOURCES": Constant(
+                list[Literal[MEASURE_SOURCES]], ("runs", "rounds"), "CSVs that it reads", True
+            ),
+            "CLIENTS": _FOR_CLIENTS,
+            "QUANTITY": Constant(
+                Literal["eigenvalue", "trace", "hessian_agreement"],
+                "trace",
+                "what it reads of a curvature: an entry that measures none is refused at `-n`",
+            ),
+            "SEVERAL": Constant(
+                bool, True, "one value of a seed's several runs; its setting `choose` works by itself"
+            ),
+        },
+    ),
+}  # fmt: skip
