@@ -65,7 +65,7 @@ lock:
 # The key reference in config/README.md, from the schemas and the plug-ins; the columns in results/README.md.
 reference: .venv/installed-dev
 	$(BIN)/python -m fedscape.study.reference
-	$(BIN)/python -m fedscape.columns_page
+	$(BIN)/python -m fedscape.columns.page
 
 # Not .snakemake: without its records Snakemake cannot tell which results are out of date.
 clean:

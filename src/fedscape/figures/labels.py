@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from fedscape.columns import IDENTITY, NAMES, TO_RUN
+from fedscape.columns.shared import IDENTITY, NAMES, TO_RUN
 from fedscape.tables.choice import method_of
 
 SAMPLES = {"train": "training samples", "test": "test samples"}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from fedscape.columns import DIVERGED, IDENTITY
+from fedscape.columns.shared import DIVERGED, IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import texts, value_names
 from fedscape.tables.choice import chosen

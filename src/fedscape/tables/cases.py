@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedscape.columns import DIVERGED, NAMES
+from fedscape.columns.kinds import FILES
+from fedscape.columns.shared import DIVERGED, NAMES
 from fedscape.plugins import load
 from fedscape.tables.choice import chosen
 from fedscape.tables.course import has_learned
@@ -16,12 +17,6 @@ from fedscape.tables.read import joined, run_paths
 # Words that stand in a value's place.
 NOT_RUN, NOT_MEASURED, LEARNED_NOTHING = "not run", "not measured", "learned nothing"
 NOT_RUN_HERE = "not run at this scale"
-
-# Column with the name of the study's entry.
-_NAMED = {
-    "barriers": "connectivity", "layers": "connectivity", "distances": "connectivity", "markers": "plane",
-    "surface": "plane", "curvature": "curvature",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,8 +89,8 @@ def _narrowed(frames: Mapping[str, pd.DataFrame], name: str, case: Mapping) -> d
     """The rows of one case: of its runs, of pairs of them, of the surfaces of its groups."""
     chosen = {}
     for file, frame in frames.items():
-        if file in _NAMED:
-            frame = frame[(frame[_NAMED[file]] == name) & frame["group"].isin(case["groups"])]
+        if entry := FILES[file].entry:
+            frame = frame[(frame[entry] == name) & frame["group"].isin(case["groups"])]
         if file != "surface":  # it belongs to all runs on its plane
             frame = frame[frame["run"].isin(case["runs"])]
         if "to_run" in frame:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from fedscape.columns import NAMES
+from fedscape.columns.shared import NAMES
 
 POINT = r"\.g\d+$"  # how the name of a point ends; study/methods.py gives these names, and no other has one
 

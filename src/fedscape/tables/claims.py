@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedscape.columns import FILES
-from fedscape.files import write_csv, write_text
+from fedscape.columns.csvs import write_csv
+from fedscape.columns.kinds import FILES
+from fedscape.files import write_text
 from fedscape.tables.cases import NOT_RUN, NOT_RUN_HERE, Measured, measured, read_frames
 from fedscape.tables.claims_page import Tested, claims_page, measure_words, shared_and_own
 from fedscape.tables.contrasts import (

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedscape.columns import FILES, IDENTITY, QUALITY
-from fedscape.files import write_csv, write_text
+from fedscape.columns.csvs import write_csv
+from fedscape.columns.kinds import FILES
+from fedscape.columns.runs import QUALITY
+from fedscape.columns.shared import IDENTITY
+from fedscape.files import write_text
 from fedscape.tables.read import joined
 from fedscape.tables.summary import summary_text
 
@@ -47,8 +50,7 @@ def make_tables(
         "curvature": curvature_csv, "drift": drift_csv,
     }  # fmt: skip
     for name, table in tables.items():
-        # Layers stand by their place, not by their name.
-        write_csv(outputs[name], table, sort_by=[key for key in FILES[name].keys if key != "layer"])
+        write_csv(outputs[name], table, FILES[name].order)
     runs = run_rows(tables["rounds"], grids)
     write_csv(runs_csv, runs, sort_by=IDENTITY)
     write_text(summary, summary_text(runs))

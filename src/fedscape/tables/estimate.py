@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from fedscape.columns import DIVERGED
+from fedscape.columns.shared import DIVERGED
 from fedscape.tables.bootstrap import mean_interval, rank_intervals
 from fedscape.tables.cases import NOT_MEASURED, NOT_RUN_HERE
 from fedscape.tables.ranks import ranks

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from fedscape.columns import NAMES
+from fedscape.columns.shared import NAMES
 from fedscape.tables.choice import method_of
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from fedscape.columns import DIVERGED, IDENTITY
+from fedscape.columns.shared import DIVERGED, IDENTITY
 from fedscape.tables.markdown import escaped, markdown_table
 
 SHOWN = {

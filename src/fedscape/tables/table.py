@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedscape.columns import FILES
-from fedscape.files import write_csv, write_text
+from fedscape.columns.csvs import write_csv
+from fedscape.columns.kinds import FILES
+from fedscape.files import write_text
 from fedscape.tables.cases import NOT_MEASURED, measured, read_frames
 from fedscape.tables.claims_page import measure_words
 from fedscape.tables.estimate import Estimate, estimate, ranked

@@ -9,20 +9,19 @@ import pandas as pd
 import pytest
 import torch
 
-from fedscape.column_meanings import MEANINGS
-from fedscape.columns import COLUMNS, FILES, IDENTITY, TO_RUN
-from fedscape.columns_page import with_columns
-from fedscape.connectivity import pairs, path
-from fedscape.curvature import curvature as curvature
-from fedscape.curvature.measure import COLUMNS as CURVATURE_COLUMNS
-from fedscape.curvature.measure import DENSITY_COLUMNS
+from fedscape.columns.column import described
+from fedscape.columns.kinds import COLUMNS, FILES
+from fedscape.columns.page import meanings, with_columns
+from fedscape.columns.planes import ABOUT_PLANE
+from fedscape.columns.shared import IDENTITY, TO_RUN
+from fedscape.connectivity.barriers import Barrier
+from fedscape.connectivity.path import RISE_SE
 from fedscape.data.partition import make_partition
 from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.drift.drift import Movement
+from fedscape.evaluation.evaluate import Evaluation
 from fedscape.federated.records import rounds_row, timing_row
-from fedscape.landscape import make_plane as plane
-from fedscape.landscape import markers, surface
-from fedscape.landscape import reference_distances as distances
+from fedscape.landscape.bottom import Bottom
 from fedscape.tables.collect import run_rows
 from fedscape.tables.costs import make_costs
 
@@ -56,20 +55,14 @@ def names(dataclass):
     return [field.name for field in fields(dataclass)]
 
 
-# What a stage calls its columns; those that name the row come from elsewhere.
+# What stages call what they compute, where they do not take it from `columns`.
 COMPUTED = {
     "rounds": lambda _: rounds_row({}, 0),
     "runs": lambda _: run_rows(pd.DataFrame(columns=FILES["rounds"].columns)).columns,
     "timing": lambda _: timing_row({}, 0, 0.0, 0.0, torch.device("cpu")),
     "costs": costs_columns,
-    "markers": lambda _: (*plane.MODEL, *markers.MEASURES, *distances.DISTANCES, *plane.ABOUT_PLANE),
-    "surface": lambda _: surface.COLUMNS,
-    "path": lambda _: path.POINT_COLUMNS,
-    "barriers": lambda _: ["split", *path.BARRIER_COLUMNS],
-    "layers": lambda _: [*pairs.KEYS, *pairs.LAYER_COLUMNS],
-    "distances": lambda _: [*pairs.KEYS, *pairs.DISTANCE_COLUMNS],
-    "curvature": lambda _: (*curvature.KEYS, *CURVATURE_COLUMNS),
-    "density": lambda _: (*curvature.KEYS, *DENSITY_COLUMNS),
+    "path": lambda _: ["split", "t", *names(Evaluation), *RISE_SE.values(), "batch_norm"],
+    "barriers": lambda _: ["split", "measure", *names(Barrier), "sup_se", "midpoint_se"],
     "drift": lambda _: names(Movement),
     "partitions": partition_columns,
 }
@@ -83,9 +76,21 @@ def test_every_column_that_a_stage_computes_is_known(tmp_path, kind):
     assert [name for name in known if name not in IDENTIFYING] == computed
 
 
+def test_the_bottom_of_a_basin_has_a_column_for_all_that_is_said_of_it():
+    assert [f"bottom_{name}" for name in names(Bottom)] == [
+        one for one in ABOUT_PLANE if one.startswith("bottom_")
+    ]
+
+
 def test_every_column_has_a_type_and_is_explained():
-    explained = {name for rows in MEANINGS.values() for names in rows for name in names.split()}
-    assert explained == {*COLUMNS} == {name for file in FILES.values() for name in file.columns}
+    explained = {name for rows in meanings().values() for names in rows for name in names}
+    assert explained == {*COLUMNS} == {name for file in FILES.values() for name in file.types}
+
+
+def test_a_name_has_one_type_in_all_families():
+    families = {family for file in FILES.values() for family in file.families}
+    for name, column in COLUMNS.items():
+        assert {described(family).get(name, column) for family in families} == {column}, name
 
 
 def test_the_explained_columns_are_current():

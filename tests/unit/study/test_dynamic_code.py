@@ -50,7 +50,7 @@ BESIDE = {
 COMMANDS = {
     "cli.py": {"__doc__", "__file__", "os.execve"},  # starts again with the library of the clone
     "study/reference.py": {"__file__", "inspect"},  # writes config/README.md
-    "columns_page.py": {"__file__"},  # writes results/README.md
+    "columns/page.py": {"__file__"},  # writes results/README.md
 }
 
 

@@ -8,7 +8,7 @@ from drawn_figures import LABELS, drawn, rounds_frame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedscape.columns import IDENTITY
+from fedscape.columns.shared import IDENTITY
 from fedscape.tables import claims_page as claims
 from fedscape.tables.contrasts import Contrast, Estimated
 from fedscape.tables.estimate import estimate

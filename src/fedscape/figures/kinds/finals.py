@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from fedscape.columns import DIVERGED
+from fedscape.columns.shared import DIVERGED
 from fedscape.figures.labels import axis_label
 from fedscape.figures.panels import legend_below, panel_grid
 from fedscape.figures.results import Values, along, best_points, by_keys, names_of, rows_of
