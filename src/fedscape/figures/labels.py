@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from fedscape.columns.shared import IDENTITY, NAMES, TO_RUN
-from fedscape.tables.choice import method_of
+from fedscape.tables.comparison import method_of
 
 SAMPLES = {"train": "training samples", "test": "test samples"}
 NAMES_OF_PAIR = [*NAMES, *(one for one in TO_RUN if one != "to_seed")]

@@ -8,7 +8,7 @@ import pandas as pd
 from fedscape.columns.shared import DIVERGED, IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import texts, value_names
-from fedscape.tables.choice import chosen
+from fedscape.tables.comparison import chosen
 
 Values = dict[int, float | str]  # by seed; a word in place of what is not there
 

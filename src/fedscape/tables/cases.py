@@ -10,13 +10,14 @@ import pandas as pd
 from fedscape.columns.kinds import FILES
 from fedscape.columns.shared import DIVERGED, NAMES
 from fedscape.plugins import load
-from fedscape.tables.choice import chosen
+from fedscape.tables.comparison import chosen
 from fedscape.tables.course import has_learned
 from fedscape.tables.read import joined, run_paths
 
 # Words that stand in a value's place.
 NOT_RUN, NOT_MEASURED, LEARNED_NOTHING = "not run", "not measured", "learned nothing"
 NOT_RUN_HERE = "not run at this scale"
+_ENTRY = {"planes": "plane", "connectivity": "connection", "curvature": "curvature"}  # of sections, to read
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,14 @@ def measured(
     return Measured(
         found, plugin.standard_error(rows, settings) if hasattr(plugin, "standard_error") else math.nan
     )
+
+
+def measure_words(claim: Mapping, measure: Mapping) -> str:
+    """A measure with its settings and where it was taken, to read."""
+    # None stands for no restriction.
+    settings = [f"{key} {value}" for key, value in measure.items() if key != "kind" and value is not None]
+    where = f" on {_ENTRY[claim['section']]} {claim['name']}" if claim["section"] else ""
+    return f"{measure['kind']}{where}" + (f" ({', '.join(settings)})" if settings else "")
 
 
 def _with_best_points(runs: pd.DataFrame, case: Mapping, column: str) -> dict:

@@ -10,8 +10,7 @@ from fedscape.columns.kinds import FILES
 from fedscape.columns.runs import QUALITY, TIMING
 from fedscape.columns.shared import IDENTITY
 from fedscape.tables.estimate import estimate, ranked
-from fedscape.tables.table import make_table
-from fedscape.tables.table_page import published_words
+from fedscape.tables.table import make_table, published_words
 
 NAMES = {
     "study": "pilot", "scale": "smoke", "dataset": "digits", "model": "convnet", "partition": "iid", "init": "random",

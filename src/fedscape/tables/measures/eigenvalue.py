@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from fedscape.tables.curvature import mean_over_runs
+from fedscape.tables.course import mean_over_runs
 
 SOURCES = ("curvature",)
 QUANTITY = "eigenvalue"
