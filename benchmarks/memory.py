@@ -25,7 +25,7 @@ import torch
 from measured import ROOT, Options, Place
 from stand_in import stand_in
 
-from fedscape.columns.shared import IDENTITY
+from fedscape.columns.identity import IDENTITY
 from fedscape.command.prices import COLUMNS
 from fedscape.command.work import SECTIONS, input_shape, model_label, work_of
 from fedscape.data.partition import make_partition

@@ -15,7 +15,7 @@ import torch
 from plain import Task, final_loss, open_task
 from torch.utils.flop_counter import FlopCounterMode
 
-from fedscape.columns.shared import IDENTITY
+from fedscape.columns.identity import IDENTITY
 from fedscape.data.partition import make_partition, open_partition
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset

@@ -1,7 +1,20 @@
 """Columns of connections between two models: lines, mixtures of their layers, distances."""
 
+from collections.abc import Mapping
+
 from fedscape.columns.column import L2, File, Index, Nats, Number, Seed, Share, Text, Whole
-from fedscape.columns.shared import IDENTITY, TO_RUN, Shared
+from fedscape.columns.identity import IDENTITY
+from fedscape.columns.shared import Shared
+
+OTHER_END = ["partition", "init", "method", "seed"]
+"""What the two runs of a pair may differ in; data set and model are the same."""
+TO_RUN = [f"to_{column}" for column in OTHER_END]
+"""The columns that name the second run of a pair."""
+
+
+def other_end(run: Mapping[str, object]) -> dict[str, object]:
+    """The columns that name the second run of a pair, from its identity."""
+    return {f"to_{column}": run[column] for column in OTHER_END}
 
 
 class Lines:

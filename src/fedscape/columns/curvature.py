@@ -1,7 +1,8 @@
 """Columns of the curvature of the loss: eigenvalues, traces, agreement of Hessians, densities."""
 
 from fedscape.columns.column import File, Index, Number, Text, Whole
-from fedscape.columns.shared import IDENTITY, Shared
+from fedscape.columns.identity import IDENTITY
+from fedscape.columns.shared import Shared
 
 
 class Curvature:

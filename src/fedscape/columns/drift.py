@@ -1,7 +1,8 @@
 """Columns of how far global models move."""
 
 from fedscape.columns.column import L2, File
-from fedscape.columns.shared import IDENTITY, Shared
+from fedscape.columns.identity import IDENTITY
+from fedscape.columns.shared import Shared
 
 
 class Drift:

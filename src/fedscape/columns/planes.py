@@ -1,7 +1,8 @@
 """Columns of planes: the models marked on them, and the loss over them."""
 
 from fedscape.columns.column import L2, File, Flag, Index, Nats, Number, Share, Text, Whole
-from fedscape.columns.shared import IDENTITY, Shared
+from fedscape.columns.identity import IDENTITY
+from fedscape.columns.shared import Shared
 
 
 class Planes:

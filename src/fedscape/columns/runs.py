@@ -11,7 +11,8 @@ from fedscape.columns.column import (
     Text,
     Whole,
 )
-from fedscape.columns.shared import IDENTITY, Shared
+from fedscape.columns.identity import IDENTITY
+from fedscape.columns.shared import Shared
 
 
 class Partition:

@@ -1,21 +1,6 @@
-"""The columns that several kinds of CSV share, and those that name a run."""
-
-from collections.abc import Mapping
+"""Columns that several kinds of CSV share."""
 
 from fedscape.columns.column import Flag, Nats, Seed, Share, Text, Whole
-
-IDENTITY = ["study", "scale", "dataset", "model", "partition", "init", "method", "seed"]
-NAMES = [column for column in IDENTITY if column != "seed"]  # what runs share that differ only in their seed
-OTHER_END = ["partition", "init", "method", "seed"]
-"""What the two runs of a pair may differ in; data set and model are the same."""
-TO_RUN = [f"to_{column}" for column in OTHER_END]
-"""The columns that name the second run of a pair."""
-DIVERGED = "diverged"  # the word in place of the numbers of a run that diverged
-
-
-def other_end(run: Mapping[str, object]) -> dict[str, object]:
-    """The columns `to_...` that name the second run of a pair, from its identity."""
-    return {f"to_{column}": run[column] for column in OTHER_END}
 
 
 class Shared:

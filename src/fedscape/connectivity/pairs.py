@@ -12,9 +12,8 @@ from tqdm import tqdm
 from fedscape.columns.column import File
 from fedscape.columns.connectivity import DISTANCES as DISTANCE_COLUMNS
 from fedscape.columns.connectivity import LAYERS as LAYER_COLUMNS
-from fedscape.columns.connectivity import MODELS
+from fedscape.columns.connectivity import MODELS, other_end
 from fedscape.columns.csvs import read_csv, write_csv
-from fedscape.columns.shared import other_end
 from fedscape.connectivity.ends import End, Runs
 from fedscape.connectivity.layer_distances import WHOLE, distances
 from fedscape.connectivity.layer_groups import chosen_layers, layers_of

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from fedscape.checkpoints.trajectory import Trajectory
 from fedscape.columns.connectivity import BARRIERS as BARRIER_COLUMNS
 from fedscape.columns.connectivity import PATH as PATH_COLUMNS
+from fedscape.columns.connectivity import other_end
 from fedscape.columns.csvs import write_csv
-from fedscape.columns.shared import other_end
 from fedscape.connectivity.barriers import barrier
 from fedscape.evaluation.evaluate import LOSS, WRONG, evaluate_samples, evaluation
 from fedscape.evaluation.problem import BatchNorm, Subject, check_layout, open_subject

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from fedscape.columns.shared import IDENTITY, NAMES, TO_RUN
+from fedscape.columns.connectivity import TO_RUN
+from fedscape.columns.identity import IDENTITY, NAMES
 from fedscape.tables.comparison import method_of
 
 SAMPLES = {"train": "training samples", "test": "test samples"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from fedscape.columns.identity import NAMES
 from fedscape.columns.kinds import FILES
-from fedscape.columns.shared import DIVERGED, NAMES
 from fedscape.plugins import load
 from fedscape.tables.comparison import chosen
 from fedscape.tables.course import has_learned
@@ -16,6 +16,7 @@ from fedscape.tables.read import joined, run_paths
 
 # Words that stand in a value's place.
 NOT_RUN, NOT_MEASURED, LEARNED_NOTHING = "not run", "not measured", "learned nothing"
+DIVERGED = "diverged"
 NOT_RUN_HERE = "not run at this scale"
 _ENTRY = {"planes": "plane", "connectivity": "connection", "curvature": "curvature"}  # of sections, to read
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from fedscape.columns.csvs import write_csv
+from fedscape.columns.identity import IDENTITY
 from fedscape.columns.kinds import FILES
 from fedscape.columns.runs import QUALITY
-from fedscape.columns.shared import DIVERGED, IDENTITY
 from fedscape.files import write_text
+from fedscape.tables.cases import DIVERGED
 from fedscape.tables.markdown import escaped, markdown_table
 from fedscape.tables.read import joined
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau, rankdata
 
-from fedscape.columns.shared import NAMES
+from fedscape.columns.identity import NAMES
 
 POINT = r"\.g(\d+)$"  # how the name of a point ends; study/methods.py gives these names, and no other has one
 

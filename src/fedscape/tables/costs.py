@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from fedscape.columns.csvs import write_csv
+from fedscape.columns.identity import IDENTITY
 from fedscape.columns.runs import COST, COSTS
-from fedscape.columns.shared import IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.tables.read import joined
 

@@ -16,9 +16,8 @@ import numpy as np
 from scipy.special import stdtrit
 from scipy.stats import bootstrap
 
-from fedscape.columns.shared import DIVERGED
 from fedscape.jobs.streams import stream
-from fedscape.tables.cases import NOT_MEASURED, NOT_RUN_HERE
+from fedscape.tables.cases import DIVERGED, NOT_MEASURED, NOT_RUN_HERE
 from fedscape.tables.comparison import ranks
 
 CONFIDENCE = 0.95

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from fedscape.columns.connectivity import OTHER_END
 from fedscape.columns.csvs import read_csv
+from fedscape.columns.identity import IDENTITY
 from fedscape.columns.kinds import FILES
-from fedscape.columns.shared import IDENTITY, OTHER_END
 
 
 def read_table(path: str | Path, kind: str) -> pd.DataFrame:

@@ -1,29 +1,13 @@
 """What is written for readers: results/README.md explains every column that a file has, and links lead somewhere."""
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-import torch
 
-from fedscape.columns.column import described
-from fedscape.columns.kinds import COLUMNS, FILES
-from fedscape.columns.page import meanings, with_columns
-from fedscape.columns.planes import ABOUT_PLANE
-from fedscape.columns.shared import IDENTITY, TO_RUN
-from fedscape.connectivity.barriers import Barrier
-from fedscape.connectivity.path import RISE_SE
-from fedscape.data.partition import make_partition
-from fedscape.data.storage import Inputs, Raw, write_dataset
-from fedscape.drift.drift import Movement
-from fedscape.evaluation.evaluate import Evaluation
-from fedscape.federated.records import rounds_row, timing_row
-from fedscape.landscape.bottom import Bottom
-from fedscape.tables.collect import run_rows
-from fedscape.tables.costs import make_costs
+from fedscape.columns.identity import IDENTITY
+from fedscape.columns.kinds import FILES
+from fedscape.columns.page import with_columns
 
 ROOT = Path(__file__).resolve().parents[3]
 EXPLAINED = ROOT / "results" / "README.md"
@@ -32,65 +16,6 @@ PAGES = [
     *(page for page in ROOT.glob("*/*.md") if page.parent.name[0] != "."),
     *ROOT.glob("docs/examples/**/README.md"),
 ]
-
-
-def costs_columns(folder):
-    make_costs(study="s", scale="smoke", timings=[], made=[], benchmarks=folder, out=folder / "costs.csv")
-    return pd.read_csv(folder / "costs.csv").columns
-
-
-def partition_columns(folder):
-    images = Inputs.of(np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2))
-    raw = Raw(("a", "b"), images, np.arange(2), images, np.arange(2))
-    write_dataset(folder / "data", "d", "d", raw)
-    make_partition(
-        dataset_folder=folder / "data", scheme="iid", clients=1, settings={}, seed=0, partition_seed=0,
-        images=None, test_images=None, validation=0.0, identity={"partition": "p"},
-        npz=folder / "p.npz", csv=folder / "p.csv",
-    )  # fmt: skip
-    return pd.read_csv(folder / "p.csv").columns
-
-
-def names(dataclass):
-    return [field.name for field in fields(dataclass)]
-
-
-# What stages call what they compute, where they do not take it from `columns`.
-COMPUTED = {
-    "rounds": lambda _: rounds_row({}, 0),
-    "runs": lambda _: run_rows(pd.DataFrame(columns=FILES["rounds"].columns)).columns,
-    "timing": lambda _: timing_row({}, 0, 0.0, 0.0, torch.device("cpu")),
-    "costs": costs_columns,
-    "path": lambda _: ["split", "t", *names(Evaluation), *RISE_SE.values(), "batch_norm"],
-    "barriers": lambda _: ["split", "measure", *names(Barrier), "sup_se", "midpoint_se"],
-    "drift": lambda _: names(Movement),
-    "partitions": partition_columns,
-}
-IDENTIFYING = {*IDENTITY, *TO_RUN, "plane", "connectivity", "drift", "group", "round"}
-
-
-@pytest.mark.parametrize("kind", COMPUTED)
-def test_every_column_that_a_stage_computes_is_known(tmp_path, kind):
-    computed, known = list(COMPUTED[kind](tmp_path)), FILES[kind].columns
-    computed = [name for name in computed if name not in IDENTIFYING]
-    assert [name for name in known if name not in IDENTIFYING] == computed
-
-
-def test_the_bottom_of_a_basin_has_a_column_for_all_that_is_said_of_it():
-    assert [f"bottom_{name}" for name in names(Bottom)] == [
-        one for one in ABOUT_PLANE if one.startswith("bottom_")
-    ]
-
-
-def test_every_column_has_a_type_and_is_explained():
-    explained = {name for rows in meanings().values() for names in rows for name in names}
-    assert explained == {*COLUMNS} == {name for file in FILES.values() for name in file.types}
-
-
-def test_a_name_has_one_type_in_all_families():
-    families = {family for file in FILES.values() for family in file.families}
-    for name, column in COLUMNS.items():
-        assert {described(family).get(name, column) for family in families} == {column}, name
 
 
 def test_the_explained_columns_are_current():

@@ -7,9 +7,9 @@ from layer_frames import layers_frame
 from table_files import write_table
 
 from fedscape.columns.csvs import write_csv
+from fedscape.columns.identity import IDENTITY
 from fedscape.columns.kinds import FILES
 from fedscape.columns.runs import QUALITY
-from fedscape.columns.shared import IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.tables.claims import make_claims
 

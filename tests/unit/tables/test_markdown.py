@@ -8,7 +8,7 @@ from drawn_figures import LABELS, drawn, rounds_frame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedscape.columns.shared import IDENTITY
+from fedscape.columns.identity import IDENTITY
 from fedscape.tables import claims
 from fedscape.tables.collect import SHOWN, summary_text
 from fedscape.tables.contrasts import Contrast, Estimated

@@ -6,9 +6,9 @@ from claim_frames import curvature
 from scipy import stats
 from table_files import write_table
 
+from fedscape.columns.identity import IDENTITY
 from fedscape.columns.kinds import FILES
 from fedscape.columns.runs import QUALITY, TIMING
-from fedscape.columns.shared import IDENTITY
 from fedscape.tables.estimate import estimate, ranked
 from fedscape.tables.table import make_table, published_words
 

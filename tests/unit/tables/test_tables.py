@@ -7,8 +7,8 @@ import pytest
 from layer_frames import distances_frame, layers_frame
 
 from fedscape.columns.csvs import write_csv
+from fedscape.columns.identity import IDENTITY
 from fedscape.columns.kinds import FILES
-from fedscape.columns.shared import IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.study.grid import Run
 from fedscape.tables.collect import make_tables

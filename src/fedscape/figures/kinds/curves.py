@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from fedscape.columns.shared import NAMES
+from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import (
     BARRIERS,
