@@ -9,10 +9,8 @@ import pandas as pd
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from fedscape.columns import connectivity as columns
 from fedscape.columns.column import File
-from fedscape.columns.connectivity import DISTANCES as DISTANCE_COLUMNS
-from fedscape.columns.connectivity import LAYERS as LAYER_COLUMNS
-from fedscape.columns.connectivity import MODELS, other_end
 from fedscape.columns.csvs import read_csv, write_csv
 from fedscape.connectivity.ends import End, Runs
 from fedscape.connectivity.layer_distances import WHOLE, distances
@@ -118,8 +116,8 @@ def evaluate_pairs(
             folder.commit({"done": number + 1}, parts, adding=True)
             log.info("%d of %d", number + 1, len(tasks))
         if not folder.finished:
-            _join(folder.folder, LAYERS, LAYER_COLUMNS, LAYER_ORDER)
-            _join(folder.folder, DISTANCES, DISTANCE_COLUMNS, DISTANCE_ORDER)
+            _join(folder.folder, LAYERS, columns.LAYERS, LAYER_ORDER)
+            _join(folder.folder, DISTANCES, columns.DISTANCES, DISTANCE_ORDER)
         folder.finish({LAYERS: out_layers, DISTANCES: out_distances})
 
 
@@ -128,7 +126,7 @@ def _identity(
 ) -> dict:
     return {
         **runs[pair["from"]],
-        **other_end(runs[pair["to"]]),
+        **columns.other_end(runs[pair["to"]]),
         "connectivity": connectivity,
         "group": group,
         "between": between,
@@ -204,4 +202,4 @@ def _join(folder: Path, name: str, file: File, order: Sequence[str]) -> None:
     """All pairs' rows of one kind in one file, sorted by pair, and within each in an order of their own."""
     parts = [read_csv(path, file.types) for path in sorted(folder.glob(f"*-{name}"))]
     table = pd.concat(parts) if parts else pd.DataFrame(columns=file.columns)
-    write_csv(folder / name, table[file.columns], sort_by=[*file.names, *MODELS, *order])
+    write_csv(folder / name, table[file.columns], sort_by=[*file.names, *columns.MODELS, *order])

@@ -13,9 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fedscape.checkpoints.trajectory import Trajectory
-from fedscape.columns.connectivity import BARRIERS as BARRIER_COLUMNS
-from fedscape.columns.connectivity import PATH as PATH_COLUMNS
-from fedscape.columns.connectivity import other_end
+from fedscape.columns import connectivity as columns
 from fedscape.columns.csvs import write_csv
 from fedscape.connectivity.barriers import barrier
 from fedscape.evaluation.evaluate import LOSS, WRONG, evaluate_samples, evaluation
@@ -26,7 +24,7 @@ from fedscape.jobs.resume import ResumeFolder
 MEASURES = ("loss", "error")
 RISE_SE = {measure: f"{measure}_rise_se" for measure in MEASURES}
 PATH, BARRIERS = "path.csv", "barriers.csv"
-POINT_COLUMNS = [*PATH_COLUMNS.row_keys, *PATH_COLUMNS.measures]
+POINT_COLUMNS = [*columns.PATH.row_keys, *columns.PATH.measures]
 """What is said of a point, beside which pair it is of."""
 
 log = logging.getLogger(__name__)
@@ -73,7 +71,7 @@ def evaluate_paths(
         if not folder.finished:
             curves = _curves(subject, pairs, trajectories, positions, batch_norm, folder)
             names = [
-                {**runs[start], **other_end(runs[end]), "connectivity": connectivity, "group": group}
+                {**runs[start], **columns.other_end(runs[end]), "connectivity": connectivity, "group": group}
                 for start, end in pairs
             ]
             _write_tables(folder.folder, names, curves, positions)
@@ -137,10 +135,10 @@ def _write_tables(
                         "midpoint_se": rise_se[0.5],
                     }
                 )
-    empty = pd.DataFrame(columns=PATH_COLUMNS.columns)
-    write_csv(folder / PATH, pd.concat(rows) if rows else empty, PATH_COLUMNS.order)
-    table = pd.DataFrame(barriers, columns=BARRIER_COLUMNS.columns)
-    write_csv(folder / BARRIERS, table, BARRIER_COLUMNS.order)
+    empty = pd.DataFrame(columns=columns.PATH.columns)
+    write_csv(folder / PATH, pd.concat(rows) if rows else empty, columns.PATH.order)
+    table = pd.DataFrame(barriers, columns=columns.BARRIERS.columns)
+    write_csv(folder / BARRIERS, table, columns.BARRIERS.order)
 
 
 def path_positions(points: int) -> np.ndarray:

@@ -10,10 +10,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from fedscape.checkpoints.trajectory import GLOBAL
+from fedscape.columns import curvature as columns
 from fedscape.columns.column import File
 from fedscape.columns.csvs import read_csv, write_csv
-from fedscape.columns.curvature import CURVATURE as CURVATURE_COLUMNS
-from fedscape.columns.curvature import DENSITY as DENSITY_COLUMNS
 from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.hessian_agreement import agreement
 from fedscape.curvature.measure import EXACT, Here, Wanted, model_rows
@@ -100,8 +99,8 @@ def evaluate_hessians(
         if not folder.finished:
             names = {"curvature": curvature, "group": group}
             agreed = _agreements(folder.folder, tasks, models, runs, names, agreements)
-            _join(folder.folder, CURVATURE, CURVATURE_COLUMNS, agreed)
-            _join(folder.folder, DENSITY, DENSITY_COLUMNS, [])
+            _join(folder.folder, CURVATURE, columns.CURVATURE, agreed)
+            _join(folder.folder, DENSITY, columns.DENSITY, [])
         folder.finish({CURVATURE: out_curvature, DENSITY: out_density})
 
 

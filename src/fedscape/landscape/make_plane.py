@@ -11,9 +11,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from fedscape.checkpoints.trajectory import ClientModels, Trajectory
+from fedscape.columns import planes as columns
 from fedscape.columns.csvs import write_csv
-from fedscape.columns.planes import ABOUT_PLANE, DISTANCES, MARKER_MEASURES, MODEL
-from fedscape.columns.planes import MARKERS as COLUMNS
 from fedscape.evaluation.problem import BatchNorm, check_layout, open_subject
 from fedscape.federated.device import prepare_device
 from fedscape.jobs.resume import ResumeFolder
@@ -105,13 +104,13 @@ def make_plane(
                     marks, material.trajectories, [runs[run]["seed"] for run in finite]
                 )
                 for mark, measures, far in zip(marks, values, distances, strict=True):
-                    model_names = {name: getattr(mark, name) for name in MODEL}
+                    model_names = {name: getattr(mark, name) for name in columns.MODEL}
                     rows.append({**runs[finite[mark.run]], **named, **model_names, **measures, **far})
             save_plane(folder.folder / PLANE, made)
-            frame = pd.DataFrame(rows, columns=COLUMNS.columns)
-            numbers = dict.fromkeys([*MARKER_MEASURES, *DISTANCES], float)
+            frame = pd.DataFrame(rows, columns=columns.MARKERS.columns)
+            numbers = dict.fromkeys([*columns.MARKER_MEASURES, *columns.DISTANCES], float)
             frame = frame.astype({"client": "Int64", "point": "Int64", **numbers})
-            frame[ABOUT_PLANE] = [
+            frame[columns.ABOUT_PLANE] = [
                 *_pair(made and made.explained),
                 *_pair(made and made.curvature),
                 *(dataclasses.astuple(found) if found else [None] * len(dataclasses.fields(Bottom))),
@@ -119,7 +118,7 @@ def make_plane(
                 subject.policy(batch_norm),
                 len(subject.train.labels),
             ]
-            write_csv(folder.folder / MARKERS, frame, sort_by=COLUMNS.order)
+            write_csv(folder.folder / MARKERS, frame, sort_by=columns.MARKERS.order)
         folder.finish({PLANE: out_plane, MARKERS: out_markers})
 
 
@@ -129,7 +128,7 @@ def _continues(marks: int, progress: dict) -> bool:
     values = [value for one in measures for value in one.values() if value is not None]
     return (
         len(measures) <= marks
-        and all(one.keys() == set(MARKER_MEASURES) for one in measures)
+        and all(one.keys() == set(columns.MARKER_MEASURES) for one in measures)
         and all(len(point) == len(("x", "y", "loss")) for point in points)
         and all(
             isinstance(value, (int, float)) for value in (*values, *(v for point in points for v in point))
