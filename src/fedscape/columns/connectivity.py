@@ -10,6 +10,8 @@ OTHER_END = ["partition", "init", "method", "seed"]
 """What the two runs of a pair may differ in; data set and model are the same."""
 TO_RUN = [f"to_{column}" for column in OTHER_END]
 """The columns that name the second run of a pair."""
+RESTS = ("from", "to")
+"""Which of the two models the layers are of that are not averaged; `both` where all are."""
 
 
 def other_end(run: Mapping[str, object]) -> dict[str, object]:

@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from fedscape.tables.layers import RESTS, SINGLE, at_last_rounds, cells, later_round, of_rests
+from fedscape.columns.connectivity import RESTS
+from fedscape.tables.layers import SINGLE, at_last_rounds, cells, later_round, of_rests
 
 SOURCES = ("layers",)
 
