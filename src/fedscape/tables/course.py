@@ -42,7 +42,7 @@ def ends(frames: Mapping[str, pd.DataFrame], column: str, rounds: str) -> pd.Dat
 
 
 def mean_curvature(rows: pd.DataFrame, wanted: Mapping[str, object], of: str, data: str, at: str) -> float:
-    """Mean of the curvature `value` over runs, of each at one round; NaN if there is no run, or one was not measured.
+    """Mean curvature of runs, of each at one round; NaN if there is no run, or one was not measured.
 
     rows: of curvature.csv, with `run`. wanted: values of columns such as quantity and index. of: `global`,
     `clients` (the mean over them) or `hessian_agreement` (of what compares them). data: `global` or

@@ -48,7 +48,8 @@ def estimate(values: Mapping[int, float | str], interval: str = STUDENT, factor:
     """Mean over seeds with its 95 % interval.
 
     values: of each seed, a number or a word that says why there is none. factor: that means are shown in.
-    interval: `student`: mean -+ t_{n-1} s / sqrt(n), Student's distribution; `bootstrap`: percentiles over resampled seeds.
+    interval: `student`: mean -+ t_{n-1} s / sqrt(n), Student's distribution; `bootstrap`: percentiles over
+    resampled seeds.
     """
     numbers = factor * np.array([value for value in values.values() if not isinstance(value, str)])
     n, diverged = len(numbers), list(values.values()).count(DIVERGED)
