@@ -97,4 +97,4 @@ def training(folder: Path, rounds: int, of: Path) -> None:
     rows = [f"{number},{0.1 + number / 100:.2f}" for number in range(rounds + 1)]
     (of / "rounds.csv").write_text("\n".join(["round,test_accuracy", *rows, "cut o"]))
     rows = [f"{number},1.5,0.5,100" for number in range(rounds + 1)]
-    (of / "timing.csv").write_text("\n".join(["round,seconds,evaluation_seconds,peak_memory_mib", *rows, ""]))
+    (of / "timing.csv").write_text("\n".join(["round,training_seconds,evaluation_seconds,peak_memory_mib", *rows, ""]))
