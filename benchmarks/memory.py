@@ -25,6 +25,7 @@ import torch
 from measured import ROOT, Options, Place
 from stand_in import stand_in
 
+from fedscape.columns.identity import IDENTITY
 from fedscape.command.prices import COLUMNS
 from fedscape.command.work import SECTIONS, input_shape, model_label, work_of
 from fedscape.data.partition import make_partition
@@ -52,7 +53,7 @@ KINDS = {  # of work, by rule
     **dict.fromkeys(("plane", "surface", "path", "layers"), "evaluation"),
     "curvature": "product",
 }
-NAMES = dict.fromkeys(("study", "scale", "dataset", "model", "partition", "init", "method", "seed"), "*")
+NAMES = dict.fromkeys(IDENTITY, "*")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import torch
 from plain import Task, final_loss, open_task
 from torch.utils.flop_counter import FlopCounterMode
 
+from fedscape.columns.identity import IDENTITY
 from fedscape.data.partition import make_partition, open_partition
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
@@ -24,7 +25,7 @@ from fedscape.federated.weights import read_weights, write_weights
 from fedscape.models.build import random_model
 from fedscape.study.training import TrainingSettings
 
-NAMES = dict.fromkeys(("study", "scale", "dataset", "model", "partition", "init", "method", "seed"), "*")
+NAMES = dict.fromkeys(IDENTITY, "*")
 CLASSES = 10  # of made-up data
 
 

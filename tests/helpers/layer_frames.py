@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pandas as pd
 from figure_frames import RUN
 
-from fedscape.columns import FILES
+from fedscape.columns.kinds import FILES
 from fedscape.tables.read import run_paths
 
 PAIR = {

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from fedscape.columns import QUALITY
+from fedscape.columns.runs import QUALITY
 from fedscape.tables.read import run_paths
 
 NAMES = {

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from fedscape.checkpoints.layout import flatten, layout_of
+from fedscape.columns.csvs import read_csv, write_csv
 from fedscape.data.storage import Inputs, Raw, write_dataset
-from fedscape.files import read_csv, write_csv
 from fedscape.landscape.evaluator import Survey
 from fedscape.landscape.plane import Plane, save_plane
 from fedscape.landscape.surface import evaluate_surface

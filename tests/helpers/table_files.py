@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedscape.columns import COLUMNS, FILES
-from fedscape.files import INDEX, write_csv
+from fedscape.columns.column import INDEX
+from fedscape.columns.csvs import write_csv
+from fedscape.columns.kinds import COLUMNS, FILES
 
 
 def write_table(

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from fedscape.columns import FILES
+from fedscape.columns.kinds import FILES
 from fedscape.tables.read import read_table
 
 IDENTITY = ["study", "scale", "dataset", "model", "partition", "init", "method", "seed"]

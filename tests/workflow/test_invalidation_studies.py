@@ -24,7 +24,7 @@ EDITS = {
         "a published number": (None, swap("[52.9, 297, 6240, 11360, 0.98]", "[52.8, 297, 6240, 11360, 0.98]"), {"table": "table-1[.]"}),
         "how numbers of a table are shown": (None, swap("measure: final, column: best_test_accuracy, percent: true", "measure: final, column: best_test_accuracy"), {"table": "table-1[.]"}),
         "a measure of claims and tables": ("src/fedscape/tables/measures/trace.py", more_code, {"table": "table-1[.]", "claims": ALL}),
-        "how tables are written": ("src/fedscape/tables/table_page.py", more_code, {"table": ALL}),
+        "how tables are written": ("src/fedscape/tables/table.py", more_code, {"table": ALL}),
         "the order of kinds of samples": (None, swap("hessian_agreement: [paper, code]\n    data: [global, own]", "hessian_agreement: [paper, code]\n    data: [own, global]"), {"curvature": ALL}),
         "a plane kind": ("src/fedscape/landscape/planes/eigenvectors.py", more_code, {"plane": "/figure-1/"}),
         "an added run": (
@@ -43,7 +43,7 @@ EDITS = {
             None, swap("across: partition\n    choose: validation_accuracy\n    percent: true", "across: partition\n    choose: validation_loss\n    percent: true"), {"table": "/gap[.]"},
         ),
         "how intervals are made": (None, swap("rounds: last-fifth\n    interval: bootstrap\n", "rounds: last-fifth\n"), {"table": "/ranking[.]"}),
-        "the code of intervals": ("src/fedscape/tables/bootstrap.py", more_code, {"claims": ALL, "table": ALL, "figure": "/(gap|local-updates|heterogeneity|eigenvalues|ranking)[.]"}),
+        "the code of intervals": ("src/fedscape/tables/estimate.py", more_code, {"claims": ALL, "table": ALL, "figure": "/(gap|local-updates|heterogeneity|eigenvalues|ranking)[.]"}),
         "the share for validation": (None, swap("validation: 0.1 ", "validation: 0.2 "), EVERY_SPLIT),
         "a seed more": (None, at_scale("quick", "seeds: [0, 1]", "seeds: [0, 1, 2]"), {"partition": "seed2", "initial": "seed2", "pretrain": "seed2"}),
         "a start's learning rate": (None, at_scale("quick", "batch_size: 16, lr: 0.05, momentum: 0.9}", "batch_size: 16, lr: 0.04, momentum: 0.9}"), {"pretrain": "/pretrained/"}),

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from fedscape.columns.connectivity import RESTS
 from fedscape.connectivity.layer_groups import chosen_layers, layers_of
 from fedscape.connectivity.layer_merges import Mixture, Model, Samples, Source, Tensors, evaluate_mixtures
 from fedscape.connectivity.layer_orders import ORDERS, order
@@ -23,7 +24,6 @@ from fedscape.evaluation.problem import BatchNorm
 from fedscape.jobs.streams import stream
 
 REGIMES = ("full", "single", *ORDERS)
-RESTS = ("from", "to")
 MEASURES = ("loss", "error")
 
 

@@ -9,8 +9,10 @@ import pandas as pd
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from fedscape.columns import connectivity as columns
+from fedscape.columns.column import File
+from fedscape.columns.csvs import read_csv, write_csv
 from fedscape.connectivity.ends import End, Runs
-from fedscape.connectivity.identity import OTHER_END, other_end
 from fedscape.connectivity.layer_distances import WHOLE, distances
 from fedscape.connectivity.layer_groups import chosen_layers, layers_of
 from fedscape.connectivity.layer_merges import Model
@@ -21,22 +23,12 @@ from fedscape.connectivity.repair import check_repairable, repair, repaired
 from fedscape.evaluation.evaluate import Evaluation, EvaluationSet, evaluate
 from fedscape.evaluation.problem import BatchNorm, Subject, open_subject
 from fedscape.federated.device import prepare_device
-from fedscape.files import TEXT, read_csv, write_csv
 from fedscape.jobs.resume import ResumeFolder, counts_to
 
 LAYERS, DISTANCES = "layers.csv", "distances.csv"
-KEYS = ["connectivity", "group", "between", "round", "to_round", "client", "to_client", "alignment"]
-NUMBERS = ("seed", "to_seed", "round", "to_round", "client", "to_client")  # of what identifies a pair
-LAYER_COLUMNS = [
-    "split", "measure", "regime", "layer", "depth", "averaged", "rest", "draw", "value", "from_value",
-    "to_value", "barrier", "ratio", "samples", "batch_norm",
-]  # fmt: skip
-DISTANCE_COLUMNS = [
-    "layer", "depth", "parameters", "l2", "cosine", "l2_from_start", "cosine_from_start", "l2_to_start",
-    "cosine_to_start", "units_moved",
-]  # fmt: skip
-LAYER_KEYS = ["split", "measure", "regime", "averaged", "depth", "rest", "draw"]
-DISTANCE_KEYS = ["depth"]
+LAYER_ORDER = ["split", "measure", "regime", "averaged", "depth", "rest", "draw"]
+"""Of a pair's mixtures: as an order of layers averages them, one after the other."""
+DISTANCE_ORDER = ["depth"]
 REPAIRED = {"none": "repair", "weights": "weights-repair"}
 """Alignments, and what each is called with repaired activations; of these there is the full average alone."""
 
@@ -117,16 +109,15 @@ def evaluate_pairs(
                 kinds = [one for one in (matching, REPAIRED[matching]) if one in alignments]
                 rows = _averaged(subject, ends[0].model, second, kinds, *options)
                 lengths = _distances(ends, second, layers, matching, moved)
-                for name, found, keys in ((LAYERS, rows, LAYER_KEYS), (DISTANCES, lengths, DISTANCE_KEYS)):
+                for name, found, keys in ((LAYERS, rows, LAYER_ORDER), (DISTANCES, lengths, DISTANCE_ORDER)):
                     table = pd.DataFrame([{**identity, **row} for row in found])
                     write_csv(folder.folder / f"{number}-{name}", table, keys)
             parts = [path.name for path in folder.folder.glob(f"{number}-*")]
             folder.commit({"done": number + 1}, parts, adding=True)
             log.info("%d of %d", number + 1, len(tasks))
         if not folder.finished:
-            identity = [*runs[0], *(f"to_{column}" for column in OTHER_END), *KEYS]
-            _join(folder.folder, LAYERS, identity, LAYER_COLUMNS, LAYER_KEYS)
-            _join(folder.folder, DISTANCES, identity, DISTANCE_COLUMNS, DISTANCE_KEYS)
+            _join(folder.folder, LAYERS, columns.LAYERS, LAYER_ORDER)
+            _join(folder.folder, DISTANCES, columns.DISTANCES, DISTANCE_ORDER)
         folder.finish({LAYERS: out_layers, DISTANCES: out_distances})
 
 
@@ -135,7 +126,7 @@ def _identity(
 ) -> dict:
     return {
         **runs[pair["from"]],
-        **other_end(runs[pair["to"]]),
+        **columns.other_end(runs[pair["to"]]),
         "connectivity": connectivity,
         "group": group,
         "between": between,
@@ -207,9 +198,8 @@ def _distances(
     ]
 
 
-def _join(folder: Path, name: str, identity: list[str], columns: list[str], keys: list[str]) -> None:
-    """All pairs' rows of one kind in one file, sorted by `identity` and `keys`."""
-    names = dict.fromkeys([*set(identity).difference(NUMBERS), "layer"], TEXT)
-    parts = [read_csv(path, names) for path in sorted(folder.glob(f"*-{name}"))]
-    table = pd.concat(parts) if parts else pd.DataFrame(columns=[*identity, *columns])
-    write_csv(folder / name, table[[*identity, *columns]], sort_by=[*identity, *keys])
+def _join(folder: Path, name: str, file: File, order: Sequence[str]) -> None:
+    """All pairs' rows of one kind in one file, sorted by pair, and within each in an order of their own."""
+    parts = [read_csv(path, file.types) for path in sorted(folder.glob(f"*-{name}"))]
+    table = pd.concat(parts) if parts else pd.DataFrame(columns=file.columns)
+    write_csv(folder / name, table[file.columns], sort_by=[*file.names, *columns.MODELS, *order])

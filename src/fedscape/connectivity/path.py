@@ -13,22 +13,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fedscape.checkpoints.trajectory import Trajectory
-from fedscape.connectivity.barriers import Barrier, barrier
-from fedscape.connectivity.identity import other_end
-from fedscape.evaluation.evaluate import LOSS, WRONG, Evaluation, evaluate_samples, evaluation
+from fedscape.columns import connectivity as columns
+from fedscape.columns.csvs import write_csv
+from fedscape.connectivity.barriers import barrier
+from fedscape.evaluation.evaluate import LOSS, WRONG, evaluate_samples, evaluation
 from fedscape.evaluation.problem import BatchNorm, Subject, check_layout, open_subject
 from fedscape.federated.device import prepare_device
-from fedscape.files import write_csv
 from fedscape.jobs.resume import ResumeFolder
 
 MEASURES = ("loss", "error")
 RISE_SE = {measure: f"{measure}_rise_se" for measure in MEASURES}
 PATH, BARRIERS = "path.csv", "barriers.csv"
-POINT_COLUMNS = (
-    *("split", "t", *(field.name for field in dataclasses.fields(Evaluation)), *RISE_SE.values()),
-    "batch_norm",
-)
-BARRIER_COLUMNS = ("measure", *(field.name for field in dataclasses.fields(Barrier)), "sup_se", "midpoint_se")
+POINT_COLUMNS = [*columns.PATH.row_keys, *columns.PATH.measures]
+"""What is said of a point, beside which pair it is of."""
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +71,7 @@ def evaluate_paths(
         if not folder.finished:
             curves = _curves(subject, pairs, trajectories, positions, batch_norm, folder)
             names = [
-                {**runs[start], **other_end(runs[end]), "connectivity": connectivity, "group": group}
+                {**runs[start], **columns.other_end(runs[end]), "connectivity": connectivity, "group": group}
                 for start, end in pairs
             ]
             _write_tables(folder.folder, names, curves, positions)
@@ -118,7 +115,6 @@ def _write_tables(
     folder: Path, names: Sequence[dict], curves: Sequence[list[dict]], positions: np.ndarray
 ) -> None:
     """Both CSVs, of the pairs that have a curve; names: the identifying columns of each pair."""
-    keys = [*names[0], "split"]
     rows, barriers = [], []
     for identity, points in zip(names, curves, strict=True):
         if not points:
@@ -139,10 +135,10 @@ def _write_tables(
                         "midpoint_se": rise_se[0.5],
                     }
                 )
-    empty = pd.DataFrame(columns=[*names[0], *POINT_COLUMNS])
-    write_csv(folder / PATH, pd.concat(rows) if rows else empty, sort_by=[*keys, "t"])
-    table = pd.DataFrame(barriers, columns=[*keys, *BARRIER_COLUMNS])
-    write_csv(folder / BARRIERS, table, sort_by=[*keys, "measure"])
+    empty = pd.DataFrame(columns=columns.PATH.columns)
+    write_csv(folder / PATH, pd.concat(rows) if rows else empty, columns.PATH.order)
+    table = pd.DataFrame(barriers, columns=columns.BARRIERS.columns)
+    write_csv(folder / BARRIERS, table, columns.BARRIERS.order)
 
 
 def path_positions(points: int) -> np.ndarray:

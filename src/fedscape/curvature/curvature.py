@@ -10,23 +10,20 @@ import pandas as pd
 from tqdm import tqdm
 
 from fedscape.checkpoints.trajectory import GLOBAL
+from fedscape.columns import curvature as columns
+from fedscape.columns.column import File
+from fedscape.columns.csvs import read_csv, write_csv
 from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.hessian_agreement import agreement
-from fedscape.curvature.measure import COLUMNS, DENSITY_COLUMNS, EXACT, Here, Wanted, model_rows
+from fedscape.curvature.measure import EXACT, Here, Wanted, model_rows
 from fedscape.curvature.piecewise import check_piecewise_linear, why_not_piecewise_linear
 from fedscape.curvature.subjects import Model, Models
 from fedscape.evaluation.problem import open_subject
 from fedscape.federated.device import prepare_device
-from fedscape.files import TEXT, atomic, read_csv, write_csv
+from fedscape.files import atomic
 from fedscape.jobs.resume import ResumeFolder, counts_to
 
 CURVATURE, DENSITY = "curvature.csv", "density.csv"
-KEYS = ["curvature", "group", "round", "of", "client", "data"]
-NUMBERS = (
-    *("seed", "round", "client", "index", "value", "standard_error", "residual", "products", "samples"),
-    *("eigenvalue", "density"),
-)
-ROW_KEYS = ["quantity", "index", "definition"]  # layers stay in their order
 EXACT_CLASSES = 20
 """With more classes `auto` estimates a trace: the exact one takes a backward pass for each of them."""
 
@@ -102,9 +99,8 @@ def evaluate_hessians(
         if not folder.finished:
             names = {"curvature": curvature, "group": group}
             agreed = _agreements(folder.folder, tasks, models, runs, names, agreements)
-            columns = [*runs[0], *KEYS]
-            _join(folder.folder, CURVATURE, [*columns, *COLUMNS], [*columns, *ROW_KEYS], agreed)
-            _join(folder.folder, DENSITY, [*columns, *DENSITY_COLUMNS], [*columns, "eigenvalue"], [])
+            _join(folder.folder, CURVATURE, columns.CURVATURE, agreed)
+            _join(folder.folder, DENSITY, columns.DENSITY, [])
         folder.finish({CURVATURE: out_curvature, DENSITY: out_density})
 
 
@@ -222,10 +218,9 @@ def _agreements(
     return rows
 
 
-def _join(folder: Path, name: str, columns: Sequence[str], keys: Sequence[str], more: list[dict]) -> None:
-    """All models' rows of one kind in one file, sorted."""
+def _join(folder: Path, name: str, file: File, more: list[dict]) -> None:
+    """All models' rows of one kind in one file, sorted; layers stay in their order."""
     paths = sorted(folder.glob(f"*-{name}"), key=lambda path: int(path.name.partition("-")[0]))
-    names = dict.fromkeys([*set(columns).difference(NUMBERS)], TEXT)
-    parts = [*(read_csv(path, names) for path in paths), *([pd.DataFrame(more)] if more else [])]
+    parts = [*(read_csv(path, file.types) for path in paths), *([pd.DataFrame(more)] if more else [])]
     table = pd.concat(parts) if parts else pd.DataFrame()
-    write_csv(folder / name, table.reindex(columns=list(columns)), sort_by=list(keys))
+    write_csv(folder / name, table.reindex(columns=file.columns), file.order)

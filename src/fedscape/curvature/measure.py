@@ -17,11 +17,6 @@ from fedscape.evaluation.eigenvalues import HessianProduct, bottom_eigenpairs, t
 from fedscape.evaluation.evaluate import EvaluationSet
 from fedscape.evaluation.problem import Subject
 
-COLUMNS = [
-    "quantity", "index", "layer", "definition", "estimator", "value", "standard_error", "residual",
-    "products", "samples",
-]  # fmt: skip
-DENSITY_COLUMNS = ["eigenvalue", "density", "products", "samples"]
 EIGENVALUE, TRACE, LAYER_TRACE, LANCZOS, EXACT = "eigenvalue", "trace", "layer-trace", "lanczos", "exact"
 
 log = logging.getLogger(__name__)
@@ -148,7 +143,7 @@ def _density(here: Here, wanted: Mapping, product: HessianProduct, seed: int) ->
         return []
     spent, samples = product.count - before, len(here.data.labels)
     return [
-        dict(zip(DENSITY_COLUMNS, (value, density, spent, samples), strict=True))
+        {"eigenvalue": value, "density": density, "products": spent, "samples": samples}
         for value, density in zip(*smoothed(found, wanted["width"]), strict=True)
     ]
 

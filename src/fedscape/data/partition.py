@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from fedscape import plugins
+from fedscape.columns.csvs import write_csv
 from fedscape.data.storage import Dataset, open_dataset
 from fedscape.errors import FedscapeError
-from fedscape.files import atomic, reading, write_csv
+from fedscape.files import atomic, reading
 from fedscape.jobs.streams import stream
 
 MOST_ROWS = 1_000_000

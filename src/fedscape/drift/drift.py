@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from fedscape.checkpoints.blocks import column_blocks
 from fedscape.checkpoints.trajectory import Trajectory
-from fedscape.files import write_csv
+from fedscape.columns.csvs import write_csv
+from fedscape.columns.drift import DRIFT
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def evaluate_drift(
         for run, path in zip(tqdm(runs, disable=None), trajectories, strict=True)
         for movement in movements(Trajectory.open(path))
     ]
-    write_csv(out, pd.DataFrame(rows), sort_by=[*runs[0], "drift", "group", "round"])
+    write_csv(out, pd.DataFrame(rows, columns=DRIFT.columns), DRIFT.order)
 
 
 def movements(trajectory: Trajectory) -> list[Movement]:

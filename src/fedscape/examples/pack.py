@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fedscape.columns import FILES
+from fedscape.columns.csvs import write_csv
+from fedscape.columns.kinds import FILES
 from fedscape.command.place import enter_repository, settings
 from fedscape.errors import FedscapeError, printable
 from fedscape.examples.store import EXAMPLES, Example
-from fedscape.files import read_json, write_csv
+from fedscape.files import read_json
 from fedscape.provenance import commit
 from fedscape.study.campaign import read_study
 from fedscape.study.kept import costs_csv, measured_csvs

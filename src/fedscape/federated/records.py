@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from fedscape.columns.csvs import CSV_END, csv_rows, read_csv
 from fedscape.evaluation.evaluate import Evaluation
 from fedscape.evaluation.update_statistics import Agreement
 from fedscape.federated.rounds import RoundReport
-from fedscape.files import CSV_END, csv_rows, read_csv
 
 SPLITS = ("train", "validation", "test")
 MEGABYTE = 2**20

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from fedscape.columns import IDENTITY, NAMES, TO_RUN
-from fedscape.tables.choice import method_of
+from fedscape.columns.connectivity import TO_RUN
+from fedscape.columns.identity import IDENTITY, NAMES
+from fedscape.tables.comparison import method_of
 
 SAMPLES = {"train": "training samples", "test": "test samples"}
 NAMES_OF_PAIR = [*NAMES, *(one for one in TO_RUN if one != "to_seed")]

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from fedscape.columns import DIVERGED, IDENTITY
+from fedscape.columns.identity import IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import texts, value_names
-from fedscape.tables.choice import chosen
+from fedscape.tables.cases import DIVERGED
+from fedscape.tables.comparison import chosen
 
 Values = dict[int, float | str]  # by seed; a word in place of what is not there
 

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from fedscape.columns.identity import IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.jobs.recorded import void_records
 from fedscape.jobs.unrecorded import keep_notes
 from fedscape.study.settings import decode
 
-IDENTITY = ("study", "scale", "dataset", "model", "partition", "init", "method", "seed")
 GPUS = "CUDA_VISIBLE_DEVICES"  # what SLURM, or whoever shares a machine, grants
 ENDED = "ended"  # begins the last line of the log of a job that came to its end
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of mallopt(3)

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from fedscape.columns.column import NUMBER
+from fedscape.columns.csvs import read_csv
+from fedscape.columns.planes import POINT_MEASURES
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import Precision, evaluate, evaluate_groups
 from fedscape.evaluation.problem import BatchNorm, Subject, check_layout, open_subject
 from fedscape.federated.device import prepare_device
-from fedscape.files import NUMBER, read_csv
 from fedscape.landscape.grid import box_around, grid_axes
 from fedscape.landscape.plane import Plane, open_plane
-from fedscape.landscape.points import MEASURES, Place
+from fedscape.landscape.points import Place
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Survey:
         return [[(x, y) for y in rows] for x in self.xs[:: self.coarse].tolist()]
 
     def measure(self, x: float, y: float) -> np.ndarray:
-        """Measures [groups, MEASURES] of one point, from one pass over the samples."""
+        """Measures [groups, measures] of one point, from one pass over the samples."""
         subject = self.subject
         buffers = self.plane.buffers_at(x, y, self.batch_norm)
         tensors = subject.tensors(self.plane.at(x, y), buffers, self.batch_norm)
@@ -55,7 +57,7 @@ class Survey:
             if self.client_losses
             else [evaluate(subject.module, *tensors, subject.train, self.precision)]
         )
-        return np.array([[getattr(one, measure) for measure in MEASURES] for one in found])
+        return np.array([[getattr(one, measure) for measure in POINT_MEASURES] for one in found])
 
 
 def open_survey(

@@ -11,26 +11,20 @@ import pandas as pd
 from tqdm import tqdm
 
 from fedscape.checkpoints.trajectory import ClientModels, Trajectory
+from fedscape.columns import planes as columns
+from fedscape.columns.csvs import write_csv
 from fedscape.evaluation.problem import BatchNorm, check_layout, open_subject
 from fedscape.federated.device import prepare_device
-from fedscape.files import write_csv
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.landscape.bottom import Bottom, Loss, bottom
-from fedscape.landscape.markers import MEASURES, loss_at, measured
+from fedscape.landscape.markers import loss_at, measured
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.plane import Plane, open_plane, save_plane
-from fedscape.landscape.reference_distances import DISTANCES, reference_distances
+from fedscape.landscape.reference_distances import reference_distances
 from fedscape.plugins import load
 
 PLANE, MARKERS = "plane.safetensors", "markers.csv"
 
-MODEL = ("round", "role", "client", "point")
-"""Columns that say which model of a run a marker is."""
-BOTTOM = tuple(f"bottom_{field.name}" for field in dataclasses.fields(Bottom))
-ABOUT_PLANE = (
-    *("explained_x", "explained_y", "curvature_x", "curvature_y", *BOTTOM, "axes", "batch_norm", "samples"),
-)
-"""Columns that are the same in all rows of a plane."""
 FIRST_STEP = 0.05
 """Of the lattice on which the bottom is looked for: share of the larger side of the markers' box."""
 DIVERGED = "diverged"  # role of the one row of a run that is not on the plane
@@ -110,23 +104,21 @@ def make_plane(
                     marks, material.trajectories, [runs[run]["seed"] for run in finite]
                 )
                 for mark, measures, far in zip(marks, values, distances, strict=True):
-                    model_names = {name: getattr(mark, name) for name in MODEL}
+                    model_names = {name: getattr(mark, name) for name in columns.MODEL}
                     rows.append({**runs[finite[mark.run]], **named, **model_names, **measures, **far})
             save_plane(folder.folder / PLANE, made)
-            frame = pd.DataFrame(
-                rows, columns=[*runs[0], *named, *MODEL, *MEASURES, *DISTANCES, *ABOUT_PLANE]
-            )
-            numbers = dict.fromkeys([*MEASURES, *DISTANCES], float)
+            frame = pd.DataFrame(rows, columns=columns.MARKERS.columns)
+            numbers = dict.fromkeys([*columns.MARKER_MEASURES, *columns.DISTANCES], float)
             frame = frame.astype({"client": "Int64", "point": "Int64", **numbers})
-            frame[list(ABOUT_PLANE)] = [
+            frame[columns.ABOUT_PLANE] = [
                 *_pair(made and made.explained),
                 *_pair(made and made.curvature),
-                *(dataclasses.astuple(found) if found else [None] * len(BOTTOM)),
+                *(dataclasses.astuple(found) if found else [None] * len(dataclasses.fields(Bottom))),
                 plugin.AXES,
                 subject.policy(batch_norm),
                 len(subject.train.labels),
             ]
-            write_csv(folder.folder / MARKERS, frame, sort_by=[*runs[0], *named, *MODEL])
+            write_csv(folder.folder / MARKERS, frame, sort_by=columns.MARKERS.order)
         folder.finish({PLANE: out_plane, MARKERS: out_markers})
 
 
@@ -136,7 +128,7 @@ def _continues(marks: int, progress: dict) -> bool:
     values = [value for one in measures for value in one.values() if value is not None]
     return (
         len(measures) <= marks
-        and all(one.keys() == set(MEASURES) for one in measures)
+        and all(one.keys() == set(columns.MARKER_MEASURES) for one in measures)
         and all(len(point) == len(("x", "y", "loss")) for point in points)
         and all(
             isinstance(value, (int, float)) for value in (*values, *(v for point in points for v in point))

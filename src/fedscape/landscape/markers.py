@@ -9,22 +9,18 @@ from fedscape.evaluation.problem import BatchNorm, Subject
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.plane import Plane
 
-MEASURES = (
-    *("x", "y", "residual"),
-    *("loss", "loss_under_policy", "loss_at_projection", "error", "error_at_projection"),
-    *("own_loss", "own_loss_at_start"),
-)
-"""x, y, residual: as in `Plane.project`. loss, error: of the model itself, with its own buffers.
-loss_under_policy: of its own parameters with the buffers that the surface has there, so that it differs from
-`loss` by the batch-norm policy alone, and from loss_at_projection by the projection alone. Those at the
-projection are of the plane's point below the model. own_loss: of a client's model on that client's samples;
-own_loss_at_start: of the model that it started from. None where a measure means nothing."""
-
 
 def measured(
     material: Material, plane: Plane, batch_norm: BatchNorm, marks: Iterable[Mark]
 ) -> Iterator[dict[str, float | None]]:
-    """For each model the values of MEASURES; the plane lies on the subject's device."""
+    """For each model the values of MARKER_MEASURES; the plane lies on the subject's device.
+
+    x, y, residual: as in `Plane.project`. loss, error: of the model itself, with its own buffers.
+    loss_under_policy: of its own parameters with the buffers that the surface has there, so that it differs
+    from `loss` by the batch-norm policy alone, and from loss_at_projection by the projection alone. Those at
+    the projection are of the plane's point below the model. own_loss: of a client's model on that client's
+    samples; own_loss_at_start: of the model that it started from. None where a measure means nothing.
+    """
     subject = material.subject
     starts: dict[Mark, list[Evaluation]] = {}
     for mark in marks:

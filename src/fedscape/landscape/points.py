@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from fedscape.columns.planes import POINT_MEASURES
 from fedscape.errors import reason
 from fedscape.files import atomic
 from fedscape.jobs.resume import ResumeFolder
 
-MEASURES = ("loss", "loss_se", "error", "error_se")
 POINTS = "points.npz"
 
 Place = tuple[float, float]
 Points = dict[Place, np.ndarray]
-"""Coordinates (x, y) -> float64 [groups, MEASURES]; the first group is all samples, then one a client."""
+"""Coordinates (x, y) -> float64 [groups, measures]; the first group is all samples, then one a client."""
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def saved_points(path: str | Path, fingerprint: str, groups: int) -> Points:
     if places.shape[:1] == (0,):
         return {}
     count = places.size // 2
-    shapes = (count, 2), (count, groups, len(MEASURES))
+    shapes = (count, 2), (count, groups, len(POINT_MEASURES))
     if (places.shape, measures.shape) != shapes or {places.dtype, measures.dtype} != {np.dtype(np.float64)}:
         log.warning("%s: not points of this surface; evaluating all points", path)
         return {}

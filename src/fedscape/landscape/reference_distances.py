@@ -10,12 +10,9 @@ import numpy as np
 
 from fedscape.checkpoints.blocks import column_blocks
 from fedscape.checkpoints.trajectory import Trajectory
+from fedscape.columns.planes import DISTANCES
 from fedscape.landscape.material import Mark
 
-DISTANCES = ("distance_to_reference", "distance_to_reference_path", "distance_to_reference_end")
-"""L2 in parameter space: to the reference's model after the same round (NaN if that is not kept), to the
-nearest point of its path (straight between kept rounds), so that a run which is merely slower has none, and
-to its last model."""
 ROUNDING = 1e-13
 """Share of the squared lengths below which a squared distance is rounding: float32 weights that differ at
 all differ by more."""
@@ -26,7 +23,9 @@ def reference_distances(
 ) -> list[dict[str, float]]:
     """DISTANCES of each marked global model, and NaN for others. seeds: of the runs, in their order.
 
-    A run's reference is the first run of its seed: another seed starts elsewhere.
+    L2 in parameter space: to the reference's model after the same round (NaN if that is not kept), to the
+    nearest point of its path (straight between kept rounds), so that a run which is merely slower has none,
+    and to its last model. A run's reference is the first run of its seed: another seed starts elsewhere.
     """
     chosen = sorted({mark.run for mark in marks if mark.role == "global"})
     references = {place: seeds.index(seeds[place]) for place in chosen}

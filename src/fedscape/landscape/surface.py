@@ -6,18 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fedscape.files import csv_text, write_text
+from fedscape.columns.csvs import csv_text
+from fedscape.columns.planes import POINT_MEASURES, SURFACE
+from fedscape.files import write_text
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.landscape.evaluator import Survey, open_survey
-from fedscape.landscape.points import MEASURES, POINTS, Points, complete, save_points, saved_points
+from fedscape.landscape.points import POINTS, Points, complete, save_points, saved_points
 from fedscape.landscape.refine import beside_undefined, checked, filled_losses, on_nodes, worst
 
 TABLE = "surface.csv"
-LOSS = MEASURES.index("loss")
-COLUMNS = (
-    *("plane", "group", "client", "i", "j", "x", "y", *MEASURES, "samples", "batch_norm", "precision"),
-    *("interpolated", "interpolation_error", "axes"),
-)
+LOSS = POINT_MEASURES.index("loss")
 
 
 def evaluate_surface(
@@ -45,7 +43,7 @@ def evaluate_surface(
     """
     opened = open_survey(**survey)
     with ResumeFolder(resume_folder, fingerprint) as resume:
-        rows = pd.DataFrame(columns=COLUMNS)
+        rows = pd.DataFrame(columns=SURFACE.columns)
         outputs = {TABLE: out}
         if opened is not None:
             kept = Path(out).with_name(POINTS)
@@ -54,7 +52,7 @@ def evaluate_surface(
             rows = _refined(opened, points, resume).assign(plane=plane, group=group)
             save_points(resume.folder / POINTS, points, fingerprint)
             outputs = {POINTS: kept, TABLE: out}
-        table = pd.DataFrame(identity, index=rows.index).join(rows[list(COLUMNS)])
+        table = rows.assign(**identity)[SURFACE.columns]
         # In the order in which they were made, because sorting puts an empty client last.
         write_text(resume.folder / TABLE, csv_text(table))
         resume.finish(outputs)
@@ -100,7 +98,7 @@ def _refined(survey: Survey, points: Points, resume: ResumeFolder) -> pd.DataFra
     """The rows of all points, from the nodes and further points that are evaluated here."""
     coarse, shape = survey.coarse, (len(survey.xs), len(survey.ys))
     nodes = on_nodes(shape, coarse)
-    values = np.full((*shape, len(survey.sizes), len(MEASURES)), np.nan)
+    values = np.full((*shape, len(survey.sizes), len(POINT_MEASURES)), np.nan)
     _put(values, survey, points, nodes)
     at_nodes = values[::coarse, ::coarse]
     present = np.array(survey.sizes) > 0
@@ -131,7 +129,7 @@ def _columns(survey: Survey, chosen: np.ndarray) -> list[list[tuple[float, float
 
 
 def _put(values: np.ndarray, survey: Survey, points: Points, chosen: np.ndarray) -> None:
-    """Write the measures of the chosen points, bool [nx, ny], into `values` [nx, ny, groups, MEASURES]."""
+    """Write the measures of the chosen points, bool [nx, ny], into `values` [nx, ny, groups, measures]."""
     for i, j in np.argwhere(chosen):
         values[i, j] = points[float(survey.xs[i]), float(survey.ys[j])]
 
@@ -142,10 +140,10 @@ def _rows(
     """The rows of one group of samples: 0 for all of them, then client by client."""
     i, j = (index.ravel() for index in np.indices(interpolated.shape))
     filled = interpolated.ravel()
-    measures = values[:, :, group].reshape(-1, len(MEASURES))
+    measures = values[:, :, group].reshape(-1, len(POINT_MEASURES))
     frame = pd.DataFrame({"i": i, "j": j, "x": survey.xs[i], "y": survey.ys[j]})
     frame["client"] = pd.array([group - 1 if group else None] * len(frame), dtype="Int64")
-    frame[list(MEASURES)] = measures
+    frame[POINT_MEASURES] = measures
     return frame.assign(
         samples=survey.sizes[group],
         batch_norm=survey.subject.policy(survey.batch_norm),

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
 
-KEYS = ("dataset", "model", "partition", "init", "method", "seed")
+from fedscape.columns.identity import IDENTITY
+
+KEYS = (*IDENTITY[2:],)
 
 
 @dataclass(frozen=True, order=True)

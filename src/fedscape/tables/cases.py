@@ -7,21 +7,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedscape.columns import DIVERGED, NAMES
+from fedscape.columns.identity import NAMES
+from fedscape.columns.kinds import FILES
 from fedscape.plugins import load
-from fedscape.tables.choice import chosen
+from fedscape.tables.comparison import chosen
 from fedscape.tables.course import has_learned
 from fedscape.tables.read import joined, run_paths
 
 # Words that stand in a value's place.
 NOT_RUN, NOT_MEASURED, LEARNED_NOTHING = "not run", "not measured", "learned nothing"
+DIVERGED = "diverged"
 NOT_RUN_HERE = "not run at this scale"
-
-# Column with the name of the study's entry.
-_NAMED = {
-    "barriers": "connectivity", "layers": "connectivity", "distances": "connectivity", "markers": "plane",
-    "surface": "plane", "curvature": "curvature",
-}  # fmt: skip
+_ENTRY = {"planes": "plane", "connectivity": "connection", "curvature": "curvature"}  # of sections, to read
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,14 @@ def measured(
     )
 
 
+def measure_words(claim: Mapping, measure: Mapping) -> str:
+    """A measure with its settings and where it was taken, to read."""
+    # None stands for no restriction.
+    settings = [f"{key} {value}" for key, value in measure.items() if key != "kind" and value is not None]
+    where = f" on {_ENTRY[claim['section']]} {claim['name']}" if claim["section"] else ""
+    return f"{measure['kind']}{where}" + (f" ({', '.join(settings)})" if settings else "")
+
+
 def _with_best_points(runs: pd.DataFrame, case: Mapping, column: str) -> dict:
     """The case without the points of grids that others beat; all seeds choose, whichever the case has."""
     names = pd.MultiIndex.from_frame(runs[NAMES].astype(str))
@@ -94,8 +99,8 @@ def _narrowed(frames: Mapping[str, pd.DataFrame], name: str, case: Mapping) -> d
     """The rows of one case: of its runs, of pairs of them, of the surfaces of its groups."""
     chosen = {}
     for file, frame in frames.items():
-        if file in _NAMED:
-            frame = frame[(frame[_NAMED[file]] == name) & frame["group"].isin(case["groups"])]
+        if entry := FILES[file].entry:
+            frame = frame[(frame[entry] == name) & frame["group"].isin(case["groups"])]
         if file != "surface":  # it belongs to all runs on its plane
             frame = frame[frame["run"].isin(case["runs"])]
         if "to_run" in frame:

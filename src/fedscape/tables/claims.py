@@ -1,4 +1,4 @@
-"""What the paper claims, tested on our numbers: a verdict for each claim, and what it rests on."""
+"""What the paper claims, tested on our numbers: a verdict for each, what it rests on, and a page to read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedscape.columns import FILES
-from fedscape.files import write_csv, write_text
-from fedscape.tables.cases import NOT_RUN, NOT_RUN_HERE, Measured, measured, read_frames
-from fedscape.tables.claims_page import Tested, claims_page, measure_words, shared_and_own
+from fedscape.columns.column import File
+from fedscape.columns.csvs import write_csv
+from fedscape.columns.tables import CLAIM_VALUES, CLAIMS, CONTRASTS
+from fedscape.files import write_text
+from fedscape.tables.cases import NOT_RUN, NOT_RUN_HERE, Measured, measure_words, measured, read_frames
 from fedscape.tables.contrasts import (
+    MEASUREMENT,
     Estimated,
     compares_nothing,
     contrasts,
@@ -18,12 +20,21 @@ from fedscape.tables.contrasts import (
     estimated,
     expectation_words,
 )
+from fedscape.tables.estimate import STUDENT
+from fedscape.tables.markdown import escaped, markdown_table
 
 HOLDS, HOLDS_WITHIN_NOISE = "holds", "holds, within noise"
 FAILS, FAILS_WITHIN_NOISE = "does not hold", "does not hold, within noise"
 NOT_MEASURABLE = "not measurable"
 VERDICTS = (HOLDS, HOLDS_WITHIN_NOISE, FAILS_WITHIN_NOISE, FAILS, NOT_MEASURABLE, NOT_RUN_HERE)
 NO_COMMON_SEED = "no seed in common"
+_METHOD = (
+    "Cases are compared on the seeds that all of them have, seed by seed. Brackets hold the 95 % interval of "
+    "what is compared: Student's over seeds where there are three or more, else that of the measurement "
+    "itself where its standard error is known. *Within noise*: the interval of what decides includes the "
+    "threshold. How far numbers vary from seed to seed is not known of fewer than three."
+)
+_INTERVALS = {STUDENT: "Student's", MEASUREMENT: "of the measurement"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,39 @@ class Decision:
     verdict: str
     contrasts: Sequence[Estimated] = ()  # none where nothing could be compared
     note: str = ""  # why it is not measurable; empty where that stands in the values
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One claim, tested; what is to be read, in words."""
+
+    claim: str
+    source: str
+    measure: str
+    shared: str  # the names that all cases share
+    cases: list[str]  # the names of each beside these; empty texts where there are none
+    values: list[str]  # of each case: the mean over seeds
+    seeds: list[int]  # on which they are compared
+    expectation: str
+    contrasts: Sequence[Estimated]
+    verdict: str
+    note: str  # why it is not measurable; empty where the values say it
+
+    @property
+    def row(self) -> dict:
+        """Its columns in claims.csv."""
+        own = "; ".join(filter(None, self.cases))
+        return {
+            "claim": self.claim,
+            "source": self.source,
+            "measure": self.measure,
+            "cases": ": ".join(filter(None, [self.shared, own])),
+            "values": ";".join(self.values),
+            "seeds": len(self.seeds),
+            "expectation": self.expectation,
+            "verdict": self.verdict,
+            "note": self.note,
+        }
 
 
 def make_claims(
@@ -89,9 +133,9 @@ def make_claims(
         {"study": study, "scale": scale, "number": number, **one.row}
         for number, one in enumerate(tested, start=1)
     ]
-    write_csv(out_csv, _frame(rows, "claims"), sort_by=["number"])
-    write_csv(out_contrasts, _frame(contrast_rows, "contrasts"), sort_by=["number"])
-    write_csv(out_values, _frame(value_rows, "claim-values"), sort_by=["number", "case", "seed"])
+    _write(out_csv, rows, CLAIMS)
+    _write(out_contrasts, contrast_rows, CONTRASTS)
+    _write(out_values, value_rows, CLAIM_VALUES)
     write_text(out_page, claims_page(tested, study, scale, VERDICTS))
 
 
@@ -118,6 +162,39 @@ def decide(sides: Sequence[Mapping[int, Measured]], expect: Mapping, has_runs: S
     if failing:
         return Decision(FAILS if any(one.is_sure for one in failing) else FAILS_WITHIN_NOISE, found)
     return Decision(HOLDS if all(one.is_sure for one in found) else HOLDS_WITHIN_NOISE, found)
+
+
+def claims_page(tested: Sequence[Tested], study: str, scale: str, verdicts: Sequence[str]) -> str:
+    """Markdown text.
+
+    verdicts: all that there are, in the order in which to count them.
+    """
+    found = [one.verdict for one in tested]
+    counted = ", ".join(f"{one}: {found.count(one)}" for one in verdicts if one in found)
+    claims = "claims" if len(tested) > 1 else "claim"
+    lines = [
+        [str(i), one.claim, one.source, one.verdict, str(len(one.seeds) or "")]
+        for i, one in enumerate(tested, start=1)
+    ]
+    return "\n\n".join(
+        [
+            "# The paper's claims, tested on our numbers",
+            f"study {study}, scale {scale}",
+            f"{len(tested)} {claims}; {counted}.",
+            _METHOD,
+            markdown_table(["", "claim", "source", "verdict", "seeds"], lines, texts=4),
+            "## What was measured",
+            "\n".join(f"{i}. {_measured(one)}" for i, one in enumerate(tested, start=1)),
+            "config/README.md says what each measure is.\n",
+        ]
+    )
+
+
+def shared_and_own(wheres: Sequence[Mapping]) -> tuple[str, list[str]]:
+    """What all selections share, and what each has beside it, to read."""
+    shared = {key: value for key, value in wheres[0].items() if all(w.get(key) == value for w in wheres)}
+    own = [{key: value for key, value in where.items() if key not in shared} for where in wheres]
+    return _words(shared), [_words(one) for one in own]
 
 
 def _tested(
@@ -164,5 +241,29 @@ def _value_row(one: Measured) -> dict:
     return {"value": one.value, "standard_error": one.standard_error, "note": ""}
 
 
-def _frame(rows: Sequence[dict], kind: str) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=FILES[kind].columns)
+def _write(path: str | Path, rows: Sequence[dict], file: File) -> None:
+    """Contrasts of a claim stay in their order."""
+    order = [key for key in file.row_keys if key != "contrast"]
+    write_csv(path, pd.DataFrame(rows, columns=file.columns), order)
+
+
+def _words(where: Mapping) -> str:
+    return ", ".join(f"{key} {'/'.join(map(str, values))}" for key, values in where.items())
+
+
+def _measured(one: Tested) -> str:
+    """The values beside their cases, what was expected of them, and the contrasts that decide."""
+    pairs = zip(one.cases, one.values, strict=True)
+    values = "; ".join(f"{case}: {value}" if case else value for case, value in pairs)
+    of = f", {one.shared}" if one.shared else ""
+    found = f"{escaped(one.measure + of)}: **{escaped(values)}**; expected: {escaped(one.expectation)}"
+    verdict = one.verdict + (f" ({one.note})" if one.note else "")
+    return "\n".join(
+        [f"{found}; {escaped(verdict)}", *(f"   - {escaped(_estimated(each))}" for each in one.contrasts)]
+    )
+
+
+def _estimated(one: Estimated) -> str:
+    interval = "" if one.low is None else f" [{one.low:.4g}, {one.high:.4g}], {_INTERVALS[one.interval]}"
+    seeds = "seeds" if one.seeds > 1 else "seed"
+    return f"{one.contrast.words}: {one.mean:.4g}{interval}, {one.seeds} {seeds}"

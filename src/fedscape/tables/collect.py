@@ -1,14 +1,27 @@
-"""Tables of a whole study: the CSVs of its runs one below the other, and one row per run."""
+"""Tables of a whole study: the CSVs of its runs one below the other, and one row per run, also as a page."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from fedscape.columns import FILES, IDENTITY, QUALITY
-from fedscape.files import write_csv, write_text
+from fedscape.columns.csvs import write_csv
+from fedscape.columns.identity import IDENTITY
+from fedscape.columns.kinds import FILES
+from fedscape.columns.runs import QUALITY
+from fedscape.files import write_text
+from fedscape.tables.cases import DIVERGED
+from fedscape.tables.markdown import escaped, markdown_table
 from fedscape.tables.read import joined
-from fedscape.tables.summary import summary_text
+
+SHOWN = {
+    "rounds": "rounds",
+    "train_loss": "train loss",
+    "test_loss": "test loss",
+    "test_accuracy": "test accuracy",
+    "best_test_accuracy": "best test accuracy",
+    "best_round": "in round",
+}
 
 
 def make_tables(
@@ -47,8 +60,7 @@ def make_tables(
         "curvature": curvature_csv, "drift": drift_csv,
     }  # fmt: skip
     for name, table in tables.items():
-        # Layers stand by their place, not by their name.
-        write_csv(outputs[name], table, sort_by=[key for key in FILES[name].keys if key != "layer"])
+        write_csv(outputs[name], table, FILES[name].order)
     runs = run_rows(tables["rounds"], grids)
     write_csv(runs_csv, runs, sort_by=IDENTITY)
     write_text(summary, summary_text(runs))
@@ -66,6 +78,24 @@ def run_rows(rounds: pd.DataFrame, grids: Sequence[Sequence[str]] = ()) -> pd.Da
     rows = [_run_row(run) for _, run in rounds.sort_values("round").groupby(IDENTITY, sort=True)]
     runs = pd.DataFrame(rows, columns=FILES["runs"].columns).astype({"best_round": "Int64"})
     return runs.assign(grid=runs["method"].map(dict(grids)))
+
+
+def summary_text(runs: pd.DataFrame) -> str:
+    """Markdown text.
+
+    runs: one row per run, as `collect.run_rows` gives them.
+    Names that all runs share stand in one line above the table; a diverged run has the word in place of its
+    numbers, which are those of its last finite round and compare with nothing.
+    """
+    shared = [name for name in IDENTITY if runs[name].nunique() == 1]
+    parts = [
+        "# Runs",
+        escaped(", ".join(f"{name} {runs[name].iloc[0]}" for name in shared)),
+        _runs_table(runs, shared),
+    ]
+    if (runs["chosen_on"] == "test_accuracy").any():
+        parts.append("Without a validation split, the best round is chosen on the test set itself.")
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _run_row(run: pd.DataFrame) -> dict:
@@ -87,3 +117,29 @@ def _run_row(run: pd.DataFrame) -> dict:
             chosen = {"best_test_accuracy": best["test_accuracy"], "best_round": best["round"]}
             return {**row, **chosen, "chosen_on": column}
     return row
+
+
+def _runs_table(runs: pd.DataFrame, shared: list[str]) -> str:
+    # A study of one run shares all its names; the table needs one to begin its line.
+    names = [name for name in IDENTITY if name not in shared] or ["partition"]
+    names += ["grid"] if runs["grid"].notna().any() else []
+    lines = []
+    for row in runs.to_dict("records"):
+        numbers = [
+            DIVERGED if row["diverged"] and name != "rounds" else _number(row[name], name) for name in SHOWN
+        ]
+        lines.append([*("" if pd.isna(row[name]) else str(row[name]) for name in names), *numbers])
+    return markdown_table([*names, *SHOWN.values()], lines, texts=len(names))
+
+
+def _number(value: object, column: str) -> str:
+    """Accuracies with four decimals, other fractions with four digits, whole numbers as they are."""
+    if pd.isna(value):
+        return ""
+    return (
+        f"{value:.4f}"
+        if column.endswith("accuracy")
+        else f"{value:.4g}"
+        if isinstance(value, float)
+        else str(value)
+    )

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedscape.columns import COST, FILES, IDENTITY, JOB
+from fedscape.columns.csvs import write_csv
+from fedscape.columns.identity import IDENTITY
+from fedscape.columns.runs import COST, COSTS
 from fedscape.errors import FedscapeError
-from fedscape.files import write_csv
 from fedscape.tables.read import joined
 
 STAGES = {  # the stage that writes a file
@@ -17,7 +18,7 @@ STAGES = {  # the stage that writes a file
     "layers.csv": "layers",
     "curvature.csv": "curvature",
 }
-ORDER = ["stage", *JOB[1:], *IDENTITY[2:-1]]  # of the rows; seeds as they come
+ORDER = [*COSTS.row_keys, *IDENTITY[2:-1]]  # of the rows; seeds as they come
 WALL, MEMORY = "s", "max_rss"  # columns of a benchmark: seconds, MiB
 
 
@@ -40,7 +41,7 @@ def make_costs(
         row["stage"] = "train"
     for path in made:
         rows += _job_rows(path, study, scale, benchmarks)
-    write_csv(out, pd.DataFrame(rows, columns=FILES["costs"].columns), sort_by=ORDER)
+    write_csv(out, pd.DataFrame(rows, columns=COSTS.columns), sort_by=ORDER)
 
 
 def run_costs(timing: pd.DataFrame) -> pd.DataFrame:

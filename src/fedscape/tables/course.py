@@ -1,9 +1,12 @@
-"""The course of one run: a column of rounds.csv in the order of its rounds."""
+"""Runs in the course of their rounds: a column over all, the last fifth or the end, and curvature at one."""
+
+from collections.abc import Mapping
 
 import pandas as pd
 
 LAST_FIFTH = 0.8  # share of the rounds after which it begins
 LOWER, HIGHER = 0.9, 2.0  # a loss and an accuracy, as shares of the start's, that show that a run has learned
+_OF = {"global": "global", "clients": "client"}  # a measure's setting -> the column of each model's rows
 
 
 def course(rounds: pd.DataFrame, column: str) -> pd.Series:
@@ -24,6 +27,35 @@ def has_learned(rounds: pd.DataFrame) -> bool:
     """
     losses, accuracies = (course(rounds, f"train_{one}") for one in ("loss", "accuracy"))
     return _last_over_first(losses) <= LOWER or _last_over_first(accuracies) >= HIGHER
+
+
+def ends(frames: Mapping[str, pd.DataFrame], column: str, rounds: str) -> pd.DataFrame:
+    """Rows of runs.csv with the column as it is in the `last` round, or on average over the `last-fifth`.
+
+    frames: `runs`, and for the last fifth their `rounds`, of which the evaluated ones count.
+    """
+    runs = frames["runs"]
+    if rounds == "last":
+        return runs
+    means = {run: last_fifth(course(rows, column)).mean() for run, rows in frames["rounds"].groupby("run")}
+    return runs.assign(**{column: runs["run"].map(means).astype(float)})
+
+
+def mean_curvature(rows: pd.DataFrame, wanted: Mapping[str, object], of: str, data: str, at: str) -> float:
+    """Mean curvature of runs, of each at one round; NaN if there is no run, or one was not measured.
+
+    rows: of curvature.csv, with `run`. wanted: values of columns such as quantity and index. of: `global`,
+    `clients` (the mean over them) or `hessian_agreement` (of what compares them). data: `global` or
+    `own`. at: the `last` or the `first` measured round.
+    """
+    found = []
+    for _, run in rows.groupby("run"):
+        run = run[(run["of"] == _OF.get(of, "clients")) & (run["data"] == data)]
+        run = run[run["round"] == (run["round"].max() if at == "last" else run["round"].min())]
+        for column, value in wanted.items():
+            run = run[run[column] == value]
+        found.append(float(run["value"].mean(skipna=False)))
+    return sum(found) / len(found) if found else float("nan")
 
 
 def _last_over_first(values: pd.Series) -> float:

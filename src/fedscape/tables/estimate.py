@@ -1,4 +1,12 @@
-"""What a cell of a table holds: a mean over seeds, or a place among the rows, each with its interval."""
+"""What a cell of a table holds: a mean over seeds, or a place among the rows, each with its interval.
+
+`bootstrap`: how far a mean or a rank would move with other seeds of the same kind, by percentiles. Efron &
+Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13: seeds are drawn with replacement, and the
+interval is that of the statistic's central quantiles. It needs no normal distribution and stays within the
+values seen, so with few seeds it is too narrow: n seeds have only binomial(2n - 1, n) different resamples
+(3 with two seeds, 10 with three, 126 with five). Draws come from a stream of their own: the same numbers give
+the same interval.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,14 +14,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import stdtrit
+from scipy.stats import bootstrap
 
-from fedscape.columns import DIVERGED
-from fedscape.tables.bootstrap import mean_interval, rank_intervals
-from fedscape.tables.cases import NOT_MEASURED, NOT_RUN_HERE
-from fedscape.tables.ranks import ranks
+from fedscape.jobs.streams import stream
+from fedscape.tables.cases import DIVERGED, NOT_MEASURED, NOT_RUN_HERE
+from fedscape.tables.comparison import ranks
 
 CONFIDENCE = 0.95
 STUDENT, BOOTSTRAP = "student", "bootstrap"
+RESAMPLES = 9999  # as scipy has it; quantiles of 2.5 % then rest on 250 of them
+BOOTSTRAP_SEED = 0  # no setting: an interval is a function of its values
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,8 @@ def estimate(values: Mapping[int, float | str], interval: str = STUDENT, factor:
     """Mean over seeds with its 95 % interval.
 
     values: of each seed, a number or a word that says why there is none. factor: that means are shown in.
-    interval: `student`: mean -+ t_{n-1} s / sqrt(n), Student's distribution; `bootstrap`: as in bootstrap.py.
+    interval: `student`: mean -+ t_{n-1} s / sqrt(n), Student's distribution; `bootstrap`: percentiles over
+    resampled seeds.
     """
     numbers = factor * np.array([value for value in values.values() if not isinstance(value, str)])
     n, diverged = len(numbers), list(values.values()).count(DIVERGED)
@@ -84,6 +95,32 @@ def ranked(rows: Sequence[Mapping[int, float | str]], best: str) -> list[Estimat
         how = BOOTSTRAP if ends is not None else ""
         found.append(Estimate(float(next(places)), low, high, how, len(seeds), diverged))
     return found
+
+
+def mean_interval(values: Sequence[float], confidence: float) -> tuple[float, float] | None:
+    """Lower and upper end of the interval for the mean of values, one a seed; None for fewer than two."""
+    if len(values) < 2:
+        return None
+    found = bootstrap(
+        (np.asarray(values, dtype=float),), np.mean, confidence_level=confidence, n_resamples=RESAMPLES,
+        method="percentile", rng=stream(BOOTSTRAP_SEED, "bootstrap"),
+    ).confidence_interval  # fmt: skip
+    return float(found.low), float(found.high)
+
+
+def rank_intervals(values: np.ndarray, best: str, confidence: float) -> np.ndarray | None:
+    """Ends [items, 2] of the intervals for the ranks of the means of values [items, seeds].
+
+    Seeds are drawn for all items alike, since items of one seed share data, partition and start. None for
+    fewer than two seeds.
+    """
+    seeds = values.shape[1]
+    if seeds < 2:
+        return None
+    drawn = stream(BOOTSTRAP_SEED, "bootstrap").integers(seeds, size=(RESAMPLES, seeds))
+    found = ranks(values[:, drawn].mean(axis=2), best)  # [items, resamples]
+    tail = 100 * (1 - confidence) / 2
+    return np.percentile(found, [tail, 100 - tail], axis=1).T
 
 
 def _why_none(values: Mapping[int, float | str]) -> str:

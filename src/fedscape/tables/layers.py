@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from fedscape.columns.connectivity import RESTS
+
 # Regimes that average one layer at a time; the others add one after the other.
 SINGLE = ("single", "direction")
-RESTS = ("from", "to")
 
 
 def of_rests(rows: pd.DataFrame, rests: Sequence[str] = RESTS) -> pd.DataFrame:

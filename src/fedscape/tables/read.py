@@ -5,18 +5,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedscape.columns import COLUMNS, FILES
-from fedscape.files import read_csv
+from fedscape.columns.connectivity import OTHER_END
+from fedscape.columns.csvs import read_csv
+from fedscape.columns.identity import IDENTITY
+from fedscape.columns.kinds import FILES
 
 
 def read_table(path: str | Path, kind: str) -> pd.DataFrame:
-    """A CSV of a kind of `columns.FILES`; it may have more columns, which stay as pandas reads them.
+    """A CSV of a kind of `columns.kinds.FILES`; it may have more columns, which stay as pandas reads them.
 
     Raises FedscapeError if the file is not whole, lacks a column or holds a cell of another type.
     """
-    types = {name: column.type for name, column in COLUMNS.items()}
     file = FILES[kind]
-    return read_csv(path, types, needed=file.columns, has_rows=file.has_rows, keys=file.keys)
+    return read_csv(path, file.types, needed=file.columns, has_rows=file.has_rows, keys=file.keys)
 
 
 def joined(paths: Sequence[str | Path], kind: str) -> pd.DataFrame:
@@ -33,6 +34,6 @@ def run_paths(frame: pd.DataFrame, prefix: str = "") -> pd.Series:
 
     frame: columns of IDENTITY. prefix: `to_` for the other end of a pair, which shares data set and model.
     """
-    names = [f"{prefix}{name}" for name in ("partition", "init", "method")]
-    first, *others = (frame[name].astype(str) for name in ("dataset", "model", *names))
-    return first.str.cat([*others, "seed" + frame[f"{prefix}seed"].astype(str)], sep="/")
+    names = [f"{prefix}{name}" if name in OTHER_END else name for name in IDENTITY[2:]]
+    first, *others, seed = (frame[name].astype(str) for name in names)
+    return first.str.cat([*others, "seed" + seed], sep="/")

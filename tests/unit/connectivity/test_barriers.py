@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from fedscape.checkpoints.trajectory import Trajectory, shorten
+from fedscape.columns.csvs import read_csv
 from fedscape.connectivity.barriers import barrier
 from fedscape.connectivity.path import evaluate_paths, path_positions, rise_errors
 from fedscape.evaluation.evaluate import evaluate as plain
 from fedscape.evaluation.problem import open_subject
-from fedscape.files import read_csv
 
 
 def evaluate(tmp_path, arguments, pairs, points=11, batch_norm="recalibrate"):

@@ -8,18 +8,27 @@ import torch
 from torch import nn
 
 from fedscape.checkpoints.trajectory import ClientModels, Trajectory, shorten
+from fedscape.columns.csvs import read_csv
 from fedscape.connectivity import pairs as stage
 from fedscape.connectivity.layerwise import layerwise_barriers
-from fedscape.connectivity.pairs import DISTANCE_COLUMNS, KEYS, LAYER_COLUMNS, evaluate_pairs
+from fedscape.connectivity.pairs import evaluate_pairs
 from fedscape.connectivity.repair import repair, repaired
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import evaluate
 from fedscape.evaluation.problem import open_subject
-from fedscape.files import read_csv
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.models.build import random_model
 
 ENDS = [np.array([np.zeros(bowl.SIZE), bowl.MINIMUM + shift]) for shift in (0.7, -0.4)]
+KEYS = ["connectivity", "group", "between", "round", "to_round", "client", "to_client", "alignment"]
+LAYER_COLUMNS = [
+    *("split", "measure", "regime", "layer", "depth", "averaged", "rest", "draw"),
+    *("value", "from_value", "to_value", "barrier", "ratio", "samples", "batch_norm"),
+]
+DISTANCE_COLUMNS = [
+    *("layer", "depth", "parameters", "l2", "cosine", "l2_from_start", "cosine_from_start"),
+    *("l2_to_start", "cosine_to_start", "units_moved"),
+]
 PAIR = {"from": 0, "to": 1, "round": "last", "to_round": "last", "client": -1, "to_client": -1}
 
 

@@ -11,7 +11,8 @@ from scipy.sparse.linalg import ArpackNoConvergence
 
 from fedscape.checkpoints.layout import layout_of
 from fedscape.checkpoints.trajectory import ClientModels, Trajectory, shorten
-from fedscape.columns import FILES
+from fedscape.columns.csvs import read_csv
+from fedscape.columns.kinds import FILES
 from fedscape.curvature import curvature as stage
 from fedscape.curvature import measure
 from fedscape.curvature.curvature import chosen_rounds, evaluate_hessians
@@ -22,7 +23,6 @@ from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.eigenvalues import HessianProduct
 from fedscape.evaluation.evaluate import EvaluationSet
-from fedscape.files import read_csv
 from fedscape.models.build import random_model
 
 NAMES = ["curvature", "group", "round", "of", "client", "data"]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from leaf_files import leaf_file, write_leaf
 
+from fedscape.columns.csvs import read_csv
 from fedscape.data.datasets import leaf_text, sklearn_descriptions, tinyshakespeare
 from fedscape.data.partition import make_partition, open_partition
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
-from fedscape.files import read_csv
 
 PLAY = """ROMEO:
 But, soft! what light

@@ -12,12 +12,12 @@ from leaf_files import leaf_file, write_leaf
 from proto_examples import example
 from stack_overflow_files import SAID, write_sqlite
 
+from fedscape.columns.csvs import read_csv
 from fedscape.data import partition
 from fedscape.data.datasets import reddit, stack_overflow
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
-from fedscape.files import read_csv
 
 
 def prepared(tmp_path, kind, **settings):

@@ -3,8 +3,8 @@
 import bowl
 import numpy as np
 
+from fedscape.columns.csvs import read_csv
 from fedscape.drift.drift import evaluate_drift
-from fedscape.files import read_csv
 
 
 def test_distances_of_two_runs(tmp_path):

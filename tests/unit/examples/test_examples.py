@@ -10,11 +10,11 @@ import pytest
 from command_files import ROOT, repository, tiny
 
 from fedscape.cli import main
-from fedscape.columns import FILES
+from fedscape.columns.csvs import write_csv
+from fedscape.columns.kinds import FILES
 from fedscape.errors import FedscapeError
 from fedscape.examples import pack, store
 from fedscape.examples.page import with_part
-from fedscape.files import write_csv
 from fedscape.regular import LARGEST
 from fedscape.study.campaign import read_study
 from fedscape.study.files import read_yaml

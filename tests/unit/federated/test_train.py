@@ -28,6 +28,7 @@ from small_run import (
 
 import fedscape
 from fedscape.checkpoints.trajectory import ClientModels, Trajectory
+from fedscape.columns.csvs import read_csv
 from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate
@@ -35,7 +36,6 @@ from fedscape.federated import train
 from fedscape.federated.algorithms import fedavg
 from fedscape.federated.samples import Samples
 from fedscape.federated.weights import read_weights, write_weights
-from fedscape.files import read_csv
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.models.build import random_model
 

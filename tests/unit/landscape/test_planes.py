@@ -10,10 +10,10 @@ import torch
 from fedscape.checkpoints import blocks
 from fedscape.checkpoints.layout import Layout, layout_of
 from fedscape.checkpoints.trajectory import Trajectory, shorten
+from fedscape.columns.csvs import read_csv
+from fedscape.columns.planes import MARKER_MEASURES
 from fedscape.errors import FedscapeError
-from fedscape.files import read_csv
 from fedscape.landscape.make_plane import make_plane
-from fedscape.landscape.markers import MEASURES
 from fedscape.landscape.material import Material
 from fedscape.landscape.pca import principal_directions
 from fedscape.landscape.plane import Plane, open_plane, save_plane
@@ -191,7 +191,7 @@ def test_a_diverged_run_is_left_out_with_a_note_and_a_row(tmp_path, caplog):
     assert "diverged and is left out" in caplog.text
     first = markers.iloc[0]
     assert first["role"] == "diverged" and first["round"] == 1
-    assert first[list(MEASURES)].isna().all() and markers.loc[1:, "loss"].notna().all()
+    assert first[MARKER_MEASURES].isna().all() and markers.loc[1:, "loss"].notna().all()
     own = markers[markers["partition"] == "p1"]
     assert (own["distance_to_reference"] == 0).all(), "the first finite run is the reference"
     for path in given["trajectories"][1:]:
@@ -204,7 +204,7 @@ def test_a_diverged_run_is_left_out_with_a_note_and_a_row(tmp_path, caplog):
         "p1",
         "p2",
     ]
-    assert markers[[*MEASURES, "client", "point", "explained_x"]].isna().all(axis=None)
+    assert markers[[*MARKER_MEASURES, "client", "point", "explained_x"]].isna().all(axis=None)
     assert "all its runs diverged" in caplog.text
 
 

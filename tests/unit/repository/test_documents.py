@@ -1,30 +1,13 @@
 """What is written for readers: results/README.md explains every column that a file has, and links lead somewhere."""
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-import torch
 
-from fedscape.column_meanings import MEANINGS
-from fedscape.columns import COLUMNS, FILES, IDENTITY, TO_RUN
-from fedscape.columns_page import with_columns
-from fedscape.connectivity import pairs, path
-from fedscape.curvature import curvature as curvature
-from fedscape.curvature.measure import COLUMNS as CURVATURE_COLUMNS
-from fedscape.curvature.measure import DENSITY_COLUMNS
-from fedscape.data.partition import make_partition
-from fedscape.data.storage import Inputs, Raw, write_dataset
-from fedscape.drift.drift import Movement
-from fedscape.federated.records import rounds_row, timing_row
-from fedscape.landscape import make_plane as plane
-from fedscape.landscape import markers, surface
-from fedscape.landscape import reference_distances as distances
-from fedscape.tables.collect import run_rows
-from fedscape.tables.costs import make_costs
+from fedscape.columns.identity import IDENTITY
+from fedscape.columns.kinds import FILES
+from fedscape.columns.page import with_columns
 
 ROOT = Path(__file__).resolve().parents[3]
 EXPLAINED = ROOT / "results" / "README.md"
@@ -34,59 +17,6 @@ PAGES = [
     *ROOT.glob("docs/examples/**/README.md"),
     *ROOT.glob("config/reference/*.md"),
 ]
-
-
-def costs_columns(folder):
-    make_costs(study="s", scale="smoke", timings=[], made=[], benchmarks=folder, out=folder / "costs.csv")
-    return pd.read_csv(folder / "costs.csv").columns
-
-
-def partition_columns(folder):
-    images = Inputs.of(np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2))
-    raw = Raw(("a", "b"), images, np.arange(2), images, np.arange(2))
-    write_dataset(folder / "data", "d", "d", raw)
-    make_partition(
-        dataset_folder=folder / "data", scheme="iid", clients=1, settings={}, seed=0, partition_seed=0,
-        images=None, test_images=None, validation=0.0, identity={"partition": "p"},
-        npz=folder / "p.npz", csv=folder / "p.csv",
-    )  # fmt: skip
-    return pd.read_csv(folder / "p.csv").columns
-
-
-def names(dataclass):
-    return [field.name for field in fields(dataclass)]
-
-
-# What a stage calls its columns; those that name the row come from elsewhere.
-COMPUTED = {
-    "rounds": lambda _: rounds_row({}, 0),
-    "runs": lambda _: run_rows(pd.DataFrame(columns=FILES["rounds"].columns)).columns,
-    "timing": lambda _: timing_row({}, 0, 0.0, 0.0, torch.device("cpu")),
-    "costs": costs_columns,
-    "markers": lambda _: (*plane.MODEL, *markers.MEASURES, *distances.DISTANCES, *plane.ABOUT_PLANE),
-    "surface": lambda _: surface.COLUMNS,
-    "path": lambda _: path.POINT_COLUMNS,
-    "barriers": lambda _: ["split", *path.BARRIER_COLUMNS],
-    "layers": lambda _: [*pairs.KEYS, *pairs.LAYER_COLUMNS],
-    "distances": lambda _: [*pairs.KEYS, *pairs.DISTANCE_COLUMNS],
-    "curvature": lambda _: (*curvature.KEYS, *CURVATURE_COLUMNS),
-    "density": lambda _: (*curvature.KEYS, *DENSITY_COLUMNS),
-    "drift": lambda _: names(Movement),
-    "partitions": partition_columns,
-}
-IDENTIFYING = {*IDENTITY, *TO_RUN, "plane", "connectivity", "drift", "group", "round"}
-
-
-@pytest.mark.parametrize("kind", COMPUTED)
-def test_every_column_that_a_stage_computes_is_known(tmp_path, kind):
-    computed, known = list(COMPUTED[kind](tmp_path)), FILES[kind].columns
-    computed = [name for name in computed if name not in IDENTIFYING]
-    assert [name for name in known if name not in IDENTIFYING] == computed
-
-
-def test_every_column_has_a_type_and_is_explained():
-    explained = {name for rows in MEANINGS.values() for names in rows for name in names.split()}
-    assert explained == {*COLUMNS} == {name for file in FILES.values() for name in file.columns}
 
 
 def test_the_explained_columns_are_current():

@@ -52,7 +52,7 @@ COMMANDS = {
     "study/reference.py": {"__file__", "training.__file__", "inspect"},
     "study/reference_example.py": {"__file__"},
     "study/contracts_page.py": {"__file__"},  # writes CONTRIBUTING.md
-    "columns_page.py": {"__file__"},  # writes results/README.md
+    "columns/page.py": {"__file__"},  # writes results/README.md
 }
 
 

@@ -18,10 +18,11 @@ from model_files import LAYOUT, WEIGHTS, plane
 from small_run import write_noise, write_partition
 
 from fedscape.checkpoints.trajectory import ClientModels, Trajectory, clients_writer, trajectory_writer
+from fedscape.columns.csvs import read_csv
 from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
 from fedscape.federated.weights import read_weights, write_weights
-from fedscape.files import read_csv, read_json
+from fedscape.files import read_json
 from fedscape.jobs.resume import PROGRESS, ResumeFolder
 from fedscape.landscape.plane import open_plane, save_plane
 from fedscape.study.files import parsed_yaml

@@ -9,8 +9,9 @@ from broken_input import GONE, changed, refusal
 from csv_text import ROWS
 from table_files import write_table
 
-from fedscape.columns import COLUMNS, FILES
-from fedscape.files import csv_text, read_csv, read_json
+from fedscape.columns.csvs import csv_text, read_csv
+from fedscape.columns.kinds import COLUMNS, FILES
+from fedscape.files import read_json
 from fedscape.jobs.resume import PROGRESS, ResumeFolder
 from fedscape.tables.read import read_table
 

@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fedscape.tables.bootstrap import mean_interval, rank_intervals
-from fedscape.tables.ranks import agreement, best_of, ranks
+from fedscape.tables.comparison import agreement, best_of, ranks
+from fedscape.tables.estimate import mean_interval, rank_intervals
 
 
 def test_two_seeds_give_both_values_and_one_seed_nothing():

@@ -5,7 +5,7 @@ import pytest
 from run_frames import runs_frame
 
 from fedscape.tables.cases import measured
-from fedscape.tables.choice import chosen, method_of
+from fedscape.tables.comparison import chosen, method_of
 
 
 def points(values, seeds=(0, 1), column="validation_accuracy", **names):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from claim_frames import NAN, markers, measured
 
-from fedscape.columns import IDENTITY
+from fedscape.columns.identity import IDENTITY
 
 
 def test_deviation_at_the_last_round_and_on_average():

@@ -6,9 +6,11 @@ from claim_frames import curvature, markers, surface
 from layer_frames import layers_frame
 from table_files import write_table
 
-from fedscape.columns import FILES, IDENTITY, QUALITY
+from fedscape.columns.csvs import write_csv
+from fedscape.columns.identity import IDENTITY
+from fedscape.columns.kinds import FILES
+from fedscape.columns.runs import QUALITY
 from fedscape.errors import FedscapeError
-from fedscape.files import write_csv
 from fedscape.tables.claims import make_claims
 
 NAMES = {

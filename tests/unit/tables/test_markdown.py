@@ -8,13 +8,13 @@ from drawn_figures import LABELS, drawn, rounds_frame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedscape.columns import IDENTITY
-from fedscape.tables import claims_page as claims
+from fedscape.columns.identity import IDENTITY
+from fedscape.tables import claims
+from fedscape.tables.collect import SHOWN, summary_text
 from fedscape.tables.contrasts import Contrast, Estimated
 from fedscape.tables.estimate import estimate
 from fedscape.tables.markdown import escaped, markdown_table
-from fedscape.tables.summary import SHOWN, summary_text
-from fedscape.tables.table_page import table_page
+from fedscape.tables.table import table_page
 
 anything = st.text(max_size=30) | st.text(alphabet="|\\`*<>&[]()!\n\r\u2028\x1b# -_a1", max_size=30)
 HOSTILE = "a|b\\|c\n# d <script>e</script> [f](javascript:g) `h` **i** &lt;"

@@ -6,10 +6,11 @@ from claim_frames import curvature
 from scipy import stats
 from table_files import write_table
 
-from fedscape.columns import FILES, IDENTITY, QUALITY, TIMING
+from fedscape.columns.identity import IDENTITY
+from fedscape.columns.kinds import FILES
+from fedscape.columns.runs import QUALITY, TIMING
 from fedscape.tables.estimate import estimate, ranked
-from fedscape.tables.table import make_table
-from fedscape.tables.table_page import published_words
+from fedscape.tables.table import make_table, published_words
 
 NAMES = {
     "study": "pilot", "scale": "smoke", "dataset": "digits", "model": "convnet", "partition": "iid", "init": "random",
@@ -169,7 +170,7 @@ def test_ratios_are_taken_seed_by_seed_and_of_published_numbers_alike(made):
             "partition": partition,
             "seed": seed,
             "round": 1,
-            **dict.fromkeys(TIMING, 1.0),
+            **dict.fromkeys(TIMING.measures, 1.0),
             "training_seconds": seconds,
         }
 

@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 from layer_frames import distances_frame, layers_frame
 
-from fedscape.columns import AGREEMENT, FILES, IDENTITY
+from fedscape.columns.csvs import write_csv
+from fedscape.columns.identity import IDENTITY
+from fedscape.columns.kinds import FILES
 from fedscape.errors import FedscapeError
-from fedscape.files import write_csv
 from fedscape.study.grid import Run
 from fedscape.tables.collect import make_tables
 from fedscape.tables.costs import make_costs
@@ -23,11 +24,11 @@ RUN = {
 def round_row(number, test_accuracy, validation_accuracy=None, diverged=False, **names):
     measured = not diverged
     return {
-        **RUN, **names, "round": number, "clients": 10 if number and measured else 0,
+        **RUN, **names, **dict.fromkeys(FILES["rounds"].measures), "round": number, "clients": 10 if number and measured else 0,
         "samples": 100 if number and measured else 0, "client_loss": 0.5 if number and measured else None,
         "train_loss": 2.0 - number / 10 if measured else None, "train_accuracy": 0.5 if measured else None,
         "validation_loss": None, "validation_accuracy": validation_accuracy, "test_loss": 0.25 if measured else None,
-        "test_accuracy": test_accuracy, "diverged": diverged, **dict.fromkeys(AGREEMENT),
+        "test_accuracy": test_accuracy, "diverged": diverged,
     }  # fmt: skip
 
 

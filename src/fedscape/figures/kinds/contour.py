@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from fedscape.columns import NAMES
+from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.markers import draw_models, legend_handles

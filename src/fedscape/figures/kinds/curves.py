@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from fedscape.columns import NAMES
+from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
 from fedscape.fields import RunKey
 from fedscape.figures.labels import (

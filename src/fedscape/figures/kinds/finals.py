@@ -17,12 +17,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from fedscape.columns import DIVERGED
 from fedscape.fields import Choose, RunKey
 from fedscape.figures.labels import axis_label
 from fedscape.figures.panels import legend_below, panel_grid
 from fedscape.figures.results import Values, along, best_points, by_keys, names_of, rows_of
 from fedscape.figures.style import Look, looks, plain_log_ticks, series_handle
+from fedscape.tables.cases import DIVERGED
 from fedscape.tables.estimate import estimate
 
 WIDTHS, HEIGHT, NAME, LETTER = (3.4, 9.0), 3.2, 0.42, 0.06  # inches: of a panel, of a name, of its letters

@@ -19,13 +19,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from fedscape.columns.connectivity import RESTS
 from fedscape.fields import LayerOrder, LossOrError, Split
 from fedscape.figures.barrier_cells import barrier_colours, draw_cells, write_numbers
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
 from fedscape.figures.layers import AT_DEPTH, chosen, panelled, step_names, with_steps
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
 from fedscape.figures.surface import HATCHING
-from fedscape.tables.layers import RESTS, SINGLE, cells, later_round, of_rests
+from fedscape.tables.layers import SINGLE, cells, later_round, of_rests
 
 CELL = 0.36, 0.165  # inches
 WIDTHS, HEIGHTS = (0.8, 4.0), (1.2, 5.4)  # inches of a panel's cells together: smallest, largest

@@ -18,8 +18,8 @@ from fedscape.figures.labels import axis_label
 from fedscape.figures.panels import panel_grid
 from fedscape.figures.results import best_points, by_keys, names_of, rows_of
 from fedscape.figures.style import looks
+from fedscape.tables.comparison import agreement, best_of
 from fedscape.tables.estimate import Estimate, estimate, ranked
-from fedscape.tables.ranks import agreement, best_of
 
 ROW, MARGIN = 0.19, 0.95  # inches: of a method; above and below all of them
 BETWEEN, LETTER, AXIS = 1.8, 0.066, 0.6  # inches: between two circumstances; of a letter; left of all

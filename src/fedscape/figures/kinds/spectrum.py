@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fedscape.columns import NAMES
+from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
 from fedscape.fields import CurvatureData, CurvatureModel
 from fedscape.figures.labels import panel_titles, run_labels

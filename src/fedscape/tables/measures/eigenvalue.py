@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fedscape.fields import CurvatureData, CurvatureModel, MeasuredRound
-from fedscape.tables.curvature import mean_over_runs
+from fedscape.tables.course import mean_curvature
 
 SOURCES = ("curvature",)
 QUANTITY = "eigenvalue"
@@ -29,4 +29,4 @@ class Settings:
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the runs of the case; NaN if there is none, or one was not measured."""
     wanted = {"quantity": "eigenvalue", "index": settings.index}
-    return mean_over_runs(frames["curvature"], wanted, settings.of, settings.data, settings.at)
+    return mean_curvature(frames["curvature"], wanted, settings.of, settings.data, settings.at)

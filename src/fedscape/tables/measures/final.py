@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fedscape.fields import Choose, Result, ResultRounds
-from fedscape.tables.course import course, last_fifth
-from fedscape.tables.ends import ends
+from fedscape.tables.course import course, ends, last_fifth
 
 SOURCES = ("runs", "rounds")
 

@@ -11,7 +11,7 @@ from typing import Literal
 import pandas as pd
 
 from fedscape.fields import CurvatureData, MeasuredRound
-from fedscape.tables.curvature import mean_over_runs
+from fedscape.tables.course import mean_curvature
 
 SOURCES = ("curvature",)
 QUANTITY = "hessian_agreement"
@@ -32,4 +32,4 @@ class Settings:
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the runs of the case; NaN if there is none, or one was not measured."""
     wanted = {"quantity": settings.quantity, "definition": settings.definition}
-    return mean_over_runs(frames["curvature"], wanted, "hessian_agreement", settings.data, settings.at)
+    return mean_curvature(frames["curvature"], wanted, "hessian_agreement", settings.data, settings.at)

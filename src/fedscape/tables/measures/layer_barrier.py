@@ -14,8 +14,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from fedscape.columns.connectivity import RESTS
 from fedscape.fields import LossOrError, Split
-from fedscape.tables.layers import RESTS, SINGLE, at_last_rounds, cells, later_round, of_rests
+from fedscape.tables.layers import SINGLE, at_last_rounds, cells, later_round, of_rests
 
 SOURCES = ("layers",)
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fedscape.fields import Choose, Circumstance, Result, ResultRounds
-from fedscape.tables.ends import ends
-from fedscape.tables.ranks import ordered_agreement
-from fedscape.tables.seeds import by_seed, settings_beside, with_methods
+from fedscape.tables.comparison import by_seed, ordered_agreement, settings_beside, with_methods
+from fedscape.tables.course import ends
 
 SOURCES = ("runs", "rounds")
 SEVERAL = True  # runs of one seed make one value

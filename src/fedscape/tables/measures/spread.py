@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fedscape.fields import Choose, Result, ResultRounds, RunKey
-from fedscape.tables.ends import ends
-from fedscape.tables.seeds import by_seed, settings_beside, with_methods
+from fedscape.tables.comparison import by_seed, settings_beside, with_methods
+from fedscape.tables.course import ends
 
 SOURCES = ("runs", "rounds")
 SEVERAL = True  # runs of one seed make one value

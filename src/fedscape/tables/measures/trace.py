@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fedscape.fields import CurvatureData, CurvatureModel, MeasuredRound
-from fedscape.tables.curvature import mean_over_runs
+from fedscape.tables.course import mean_curvature
 
 SOURCES = ("curvature",)
 QUANTITY = "trace"
@@ -27,4 +27,4 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     wanted = {"quantity": "trace"}
     if settings.layer is not None:
         wanted = {"quantity": "layer-trace", "layer": settings.layer}
-    return mean_over_runs(frames["curvature"], wanted, settings.of, settings.data, settings.at)
+    return mean_curvature(frames["curvature"], wanted, settings.of, settings.data, settings.at)
