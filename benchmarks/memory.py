@@ -25,6 +25,7 @@ import torch
 from measured import ROOT, Options, Place
 from stand_in import stand_in
 
+from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.command.prices import COLUMNS
 from fedscape.command.work import SECTIONS, input_shape, model_label, work_of
 from fedscape.data.partition import make_partition
@@ -33,7 +34,6 @@ from fedscape.evaluation.evaluate import EvaluationSet, evaluate
 from fedscape.evaluation.problem import open_subject
 from fedscape.federated.batches import Feed
 from fedscape.federated.train import train_run
-from fedscape.federated.weights import write_weights
 from fedscape.jobs.job import keep_freed_memory
 from fedscape.models.build import random_model
 from fedscape.study import paths

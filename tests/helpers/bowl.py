@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from fedscape.checkpoints.layout import layout_of
-from fedscape.checkpoints.trajectory import clients_writer, trajectory_writer
+from fedscape.checkpoints.writer import clients_writer, trajectory_writer
 from fedscape.data.storage import Inputs, Raw, write_dataset
 
 SIZE = 6
@@ -61,7 +61,7 @@ def build(settings, shape, classes):
 
 def world(folder: Path, runs: list[np.ndarray], seed: int = 0) -> dict:
     """Write a data set, a partition and trajectories [kept, SIZE] of bowls; the stages' common arguments."""
-    sys.modules["fedscape.models.bowl"] = sys.modules[__name__]
+    sys.modules["fedscape.models.networks.bowl"] = sys.modules[__name__]
     write_images(folder / "data", train=40, test=10)
     write_partition(folder / "partition.npz", train=np.arange(40), test=np.arange(10))
     paths = []

@@ -30,7 +30,7 @@ def build(settings, shape, classes):
 def world(folder: Path, runs: int) -> dict:
     """As `bowl.world`, of `runs` runs of this net, with the clients' models of every round."""
     given = bowl.world(folder, [np.zeros((1, bowl.SIZE))] * runs)
-    sys.modules["fedscape.models.normed"] = sys.modules[__name__]
+    sys.modules["fedscape.models.networks.normed"] = sys.modules[__name__]
     bowl.write_partition(folder / "partition.npz", np.arange(40), np.arange(10), clients=CLIENTS)
     for number, path in enumerate(given["trajectories"]):
         draw = np.random.default_rng(number)

@@ -70,7 +70,7 @@ def bowl_plane(tmp_path, **changes):
 
 def linear_plane(tmp_path, **changes):
     """A plane across linear classifiers, and data of three clients."""
-    sys.modules["fedscape.models.linear"] = sys.modules[__name__]
+    sys.modules["fedscape.models.networks.linear"] = sys.modules[__name__]
     draw = np.random.default_rng(6)
     images = [Inputs.of(draw.integers(0, 256, (count, 1, 4, 4), dtype=np.uint8)) for count in (34, 4)]
     labels = [draw.integers(0, 3, count) for count in (34, 4)]

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fedscape.checkpoints.layout import check_layout
 from fedscape.errors import FedscapeError
+from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import Precision, evaluate, evaluate_groups
-from fedscape.evaluation.problem import BatchNorm, Subject, check_layout, open_subject
-from fedscape.federated.device import prepare_device
+from fedscape.evaluation.problem import BatchNorm, Subject, open_subject
 from fedscape.files import NUMBER, read_csv
 from fedscape.landscape.grid import box_around, grid_axes
 from fedscape.landscape.plane import Plane, open_plane
@@ -89,7 +90,7 @@ def open_survey(
     plane = open_plane(plane_file)
     if plane is None:
         return None
-    check_layout(subject, plane.layout, plane_file)
+    check_layout(subject.module, plane.layout, plane_file)
     box = plane.box
     if box is None:
         axes = {"x": NUMBER, "y": NUMBER}

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from fedscape.checkpoints.trajectory import ClientModels, Trajectory, shorten
+from fedscape.checkpoints.readers import ClientModels, Trajectory
+from fedscape.checkpoints.writer import shorten
 from fedscape.connectivity import pairs as stage
 from fedscape.connectivity.layerwise import layerwise_barriers
 from fedscape.connectivity.pairs import DISTANCE_COLUMNS, KEYS, LAYER_COLUMNS, evaluate_pairs
@@ -20,7 +21,7 @@ from fedscape.jobs.resume import ResumeFolder
 from fedscape.models.build import random_model
 
 ENDS = [np.array([np.zeros(bowl.SIZE), bowl.MINIMUM + shift]) for shift in (0.7, -0.4)]
-PAIR = {"from": 0, "to": 1, "round": "last", "to_round": "last", "client": -1, "to_client": -1}
+PAIR = {"from": 0, "to": 1, "round": "last", "to_round": "last", "client": None, "to_client": None}
 
 
 def measured(tmp_path, arguments, pairs, **changes):
