@@ -71,14 +71,16 @@ class Checkpoints:
 
     def parameters(self, checkpoint: Checkpoint) -> Tensor:
         """The vector of parameters: float32 [P]."""
-        if checkpoint.client is None:
-            return self.trajectories[checkpoint.run].parameters(checkpoint.round)
-        clients = self.clients[checkpoint.run]
-        return clients.parameters(checkpoint.round, checkpoint.client, checkpoint.epoch)
+        file, name = self._found(checkpoint)
+        return file.parameters(*name)
 
     def buffers(self, checkpoint: Checkpoint) -> dict[str, Tensor]:
         """Buffers by name (float and integer ones)."""
+        file, name = self._found(checkpoint)
+        return file.buffers(*name)
+
+    def _found(self, checkpoint: Checkpoint) -> tuple[Trajectory | ClientModels, tuple]:
+        """The file that holds a model, and what the file's reader knows it by."""
         if checkpoint.client is None:
-            return self.trajectories[checkpoint.run].buffers(checkpoint.round)
-        clients = self.clients[checkpoint.run]
-        return clients.buffers(checkpoint.round, checkpoint.client, checkpoint.epoch)
+            return self.trajectories[checkpoint.run], (checkpoint.round,)
+        return self.clients[checkpoint.run], (checkpoint.round, checkpoint.client, checkpoint.epoch)
