@@ -80,12 +80,12 @@ def evaluate_hessians(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
     checkpoints = Checkpoints.open(subject.module, trajectories, clients)
-    shown = TargetSamples.open(subject, dataset_folder, partitions, samples, seed)
-    chosen = _chosen_trace(checkpoints, shown, trace, layers)
+    target_samples = TargetSamples.open(subject, dataset_folder, partitions, samples, seed)
+    chosen = _chosen_trace(checkpoints, target_samples, trace, layers)
     wanted = Wanted(top, bottom, chosen, layers, probes, density)
     if wanted.trace == EXACT or agreements:
         name = "trace: exact" if wanted.trace == EXACT else "hessian_agreement"
-        check_piecewise_linear(*_first_model(checkpoints, shown), name)
+        check_piecewise_linear(*_first_model(checkpoints, target_samples), name)
     targets = list(_targets(checkpoints, rounds, of, on, bool(agreements)))
     with ResumeFolder(resume, fingerprint, valid=counts_to(len(targets))) as folder:
         if done := folder.progress.get("done"):
@@ -100,14 +100,14 @@ def evaluate_hessians(
             whole = ("global" if target.is_global else "clients") in of
             identity = {**runs[model.run], "curvature": curvature, "group": group, **target.columns}
             measured = _measured(
-                checkpoints, shown, target, wanted if whole else None, bool(agreements), seed
+                checkpoints, target_samples, target, wanted if whole else None, bool(agreements), seed
             )
             _save(folder.folder, number, identity, *measured)
             parts = [path.name for path in folder.folder.glob(f"{number}-*")]
             folder.commit({"done": number + 1}, parts, adding=True)
         if not folder.finished:
             names = {"curvature": curvature, "group": group}
-            agreed = _agreements(folder.folder, targets, shown, runs, names, agreements)
+            agreed = _agreements(folder.folder, targets, target_samples, runs, names, agreements)
             columns = [*runs[0], *KEYS]
             _join(folder.folder, CURVATURE, [*columns, *COLUMNS], [*columns, *ROW_KEYS], agreed)
             _join(folder.folder, DENSITY, [*columns, *DENSITY_COLUMNS], [*columns, "eigenvalue"], [])
