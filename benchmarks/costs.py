@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from fedscape.command.prices import COLUMNS
 from fedscape.command.work import input_shape, model_label
-from fedscape.federated.device import prepare_device
+from fedscape.evaluation.device import prepare_device
 from fedscape.jobs.job import keep_freed_memory
 from fedscape.models.build import random_model
 from fedscape.study.campaign import read_campaign

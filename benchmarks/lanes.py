@@ -29,7 +29,7 @@ from runs import step_flops
 from stepping import GRAPH, REFERENCE, WAYS, Lanes, Model, stepper
 from torch import Tensor
 
-from fedscape.federated.device import prepare_device
+from fedscape.evaluation.device import prepare_device
 from fedscape.jobs.job import keep_freed_memory
 
 CHECKED_STEPS = 3

@@ -17,8 +17,8 @@ from measured import Options, Place, Table
 from fedscape.connectivity.layer_groups import layers_of
 from fedscape.connectivity.layer_merges import Mixture, evaluate_mixtures
 from fedscape.connectivity.layer_orders import ORDERS, order
+from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import CPU_BATCH, GPU_BATCH, EvaluationSet, evaluate
-from fedscape.federated.device import prepare_device
 from fedscape.jobs.job import keep_freed_memory
 from fedscape.models.build import random_model
 

@@ -25,6 +25,7 @@ import torch
 from measured import ROOT, Options, Place
 from stand_in import stand_in
 
+from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.columns.identity import IDENTITY
 from fedscape.command.prices import COLUMNS
 from fedscape.command.work import SECTIONS, input_shape, model_label, work_of
@@ -34,15 +35,14 @@ from fedscape.evaluation.evaluate import EvaluationSet, evaluate
 from fedscape.evaluation.problem import open_subject
 from fedscape.federated.batches import Feed
 from fedscape.federated.train import train_run
-from fedscape.federated.weights import write_weights
 from fedscape.jobs.job import keep_freed_memory
 from fedscape.models.build import random_model
-from fedscape.study import paths
 from fedscape.study.campaign import read_campaign
 from fedscape.study.catalog import constant
 from fedscape.study.files import read_yaml
 from fedscape.study.grid import Run
 from fedscape.study.jobs import jobs_of
+from fedscape.study.stages.stage import analysed_runs
 from fedscape.study.training import training_from
 
 SAMPLES = {"train": 250_000, "test": 10_000}  # of a data set that must be prepared: ImageNet-200 has as many
@@ -98,7 +98,7 @@ def wanted(study) -> Iterator[tuple[tuple, dict]]:
             own = {name: names[name] for name in Run.__annotations__ if name in names}
             run = Run(**{**own, "seed": int(names["seed"])})
         else:
-            run = paths.analysed_runs(study, SECTIONS[job.rule], names["name"], names["group"])[0]
+            run = analysed_runs(SECTIONS[job.rule], study, names)[0]
         settings, method = study.datasets[run.dataset], study.methods[run.method]
         asked = {
             "kind": KINDS[job.rule],

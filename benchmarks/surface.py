@@ -28,9 +28,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from turns import Way, in_turns
 
 from fedscape.checkpoints.layout import flatten, parameters_of
+from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import Precision, evaluate, normalise
 from fedscape.evaluation.problem import Subject, open_subject
-from fedscape.federated.device import prepare_device
 from fedscape.landscape.refine import checked, filled_losses, on_nodes
 from fedscape.models.build import random_model
 

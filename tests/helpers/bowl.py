@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from fedscape.checkpoints.layout import layout_of
-from fedscape.checkpoints.trajectory import clients_writer, trajectory_writer
+from fedscape.checkpoints.writer import clients_writer, trajectory_writer
 from fedscape.data.storage import Inputs, Raw, write_dataset
 
 SIZE = 6

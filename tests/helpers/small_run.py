@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 import torch
 
-from fedscape.checkpoints.trajectory import RowWriter
+from fedscape.checkpoints.state_dicts import write_weights
+from fedscape.checkpoints.writer import RowWriter
 from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.federated.clients import ClientStore
 from fedscape.federated.records import GrowingTable
 from fedscape.federated.train import train_run
-from fedscape.federated.weights import write_weights
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.models.build import random_model
 from fedscape.study.training import TrainingSettings, training_from

@@ -77,6 +77,9 @@ FILES = {
     "src/fedscape/figures/kinds/contour.py": {"figure": drawn(*CONTOURS)},
     # what stages import
     "src/fedscape/federated/aggregate.py": retrained(RUNS),
+    "src/fedscape/checkpoints/checkpoint.py": joined(
+        planes(*(folder.split("/")[1] for folder in PLANES)), walked(), averaged(), bent()
+    ),
     "src/fedscape/landscape/make_plane.py": planes(*(folder.split("/")[1] for folder in PLANES)),
     "src/fedscape/landscape/surface.py": surfaces(),
     "src/fedscape/connectivity/path.py": walked(),
@@ -95,7 +98,7 @@ FILES = {
 
 def imports_speedups(text: str) -> str:
     """A plain import in a package's `__init__`."""
-    return f"{text}\nimport fedscape.federated.speedups\n"
+    return f"{text}\nimport fedscape.evaluation.speedups\n"
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -108,7 +111,7 @@ def test_a_statement_more_makes_again_exactly_what_runs_it(marked, file):
 
 def test_a_module_that_a_package_imports_makes_again_what_runs_it(marked):
     """The example of one who attacked fedscape: other weights with the same `code=`."""
-    name, init = "src/fedscape/federated/speedups.py", "src/fedscape/federated/__init__.py"
+    name, init = "src/fedscape/evaluation/speedups.py", "src/fedscape/evaluation/__init__.py"
     with marked.edited(name, new_file(SPEEDUPS)), marked.edited(init, imports_speedups):
         made = marked.predicted("pilot")
         assert made["train"] == retrained(RUNS)["train"]

@@ -8,9 +8,12 @@ averaging or interpolating treats each kind differently.
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from fedscape.errors import FedscapeError
 
 Entries = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -65,6 +68,16 @@ def layout_of(module: nn.Module) -> Layout:
         buffers=entries((name, tensor) for name, tensor in buffers if tensor.is_floating_point()),
         counters=entries((name, tensor) for name, tensor in buffers if not tensor.is_floating_point()),
     )
+
+
+def check_layout(module: nn.Module, layout: Layout, path: str | Path) -> None:
+    """Refuse a file of models that are not of the module's kind."""
+    wanted = layout_of(module)
+    if layout != wanted:
+        raise FedscapeError(
+            f"{path}: holds models of {layout.parameter_count} parameters with other names or shapes than "
+            f"{type(module).__name__} for this data set ({wanted.parameter_count} parameters)"
+        )
 
 
 def parameters_of(vector: Tensor, layout: Layout) -> dict[str, Tensor]:

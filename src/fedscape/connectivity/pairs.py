@@ -9,10 +9,11 @@ import pandas as pd
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from fedscape.checkpoints.checkpoint import Checkpoints
 from fedscape.columns import connectivity as columns
 from fedscape.columns.column import File
 from fedscape.columns.csvs import read_csv, write_csv
-from fedscape.connectivity.ends import End, Runs
+from fedscape.connectivity.endpoints import Endpoint, endpoints
 from fedscape.connectivity.layer_distances import WHOLE, distances
 from fedscape.connectivity.layer_groups import chosen_layers, layers_of
 from fedscape.connectivity.layer_merges import Model
@@ -20,9 +21,9 @@ from fedscape.connectivity.layerwise import barrier_rows, layerwise_barriers
 from fedscape.connectivity.matching import match_weights, permuted, units_moved
 from fedscape.connectivity.permutations import Permutations, permutations_of
 from fedscape.connectivity.repair import check_repairable, repair, repaired
+from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import Evaluation, EvaluationSet, evaluate
 from fedscape.evaluation.problem import BatchNorm, Subject, open_subject
-from fedscape.federated.device import prepare_device
 from fedscape.jobs.resume import ResumeFolder, counts_to
 
 LAYERS, DISTANCES = "layers.csv", "distances.csv"
@@ -65,7 +66,8 @@ def evaluate_pairs(
     """Write layers.csv and distances.csv of all pairs; killed at any moment and called again, it resumes.
 
     pairs: `{from, to, round, to_round, client, to_client}`: places in `runs` (identities), `trajectories` and
-    `clients` (files; none unless between clients), rounds (`last`: the run's last), clients (or GLOBAL).
+    `clients` (files; none unless between clients), rounds (`last`: the run's last), clients (None: the global
+    model).
     regimes, order_seed, directions: see `layerwise_barriers`; groups: see `chosen_layers`. alignments: `none`
     as the models are, `weights` with the second one's units matched to the first's, `repair` and
     `weights-repair` the full average alone with its activations repaired. partition, samples, seed: whose
@@ -84,7 +86,7 @@ def evaluate_pairs(
     permutations = permutations_of(subject.module) if matched else None
     if any(one in alignments for one in REPAIRED.values()):
         check_repairable(subject.module)
-    models = Runs.open(subject, trajectories, clients)
+    checkpoints = Checkpoints.open(subject.module, trajectories, clients)
     options = (layers, regimes, order_seed, directions, batch_norm)
     tasks = [
         (pair, matching)
@@ -100,8 +102,8 @@ def evaluate_pairs(
                 continue
             if reason := folder.stop_requested():
                 folder.stop(reason, f"{number} of {len(tasks)} averages of two models")
-            if ends := models.both_ends(pair):
-                identity = _identity(runs, pair, ends, connectivity, group, between)
+            if ends := endpoints(checkpoints, pair, subject.device):
+                identity = _identity(runs, ends, connectivity, group, between)
                 if matching == "none":
                     second, moved = ends[1].model, math.nan
                 else:
@@ -122,22 +124,23 @@ def evaluate_pairs(
 
 
 def _identity(
-    runs: Sequence[dict], pair: Mapping, ends: Sequence[End], connectivity: str, group: str, between: str
+    runs: Sequence[dict], ends: Sequence[Endpoint], connectivity: str, group: str, between: str
 ) -> dict:
+    first, second = (end.checkpoint for end in ends)
     return {
-        **runs[pair["from"]],
-        **columns.other_end(runs[pair["to"]]),
+        **runs[first.run],
+        **columns.other_end(runs[second.run]),
         "connectivity": connectivity,
         "group": group,
         "between": between,
-        "round": ends[0].round,
-        "to_round": ends[1].round,
-        "client": pair["client"],
-        "to_client": pair["to_client"],
+        "round": first.round,
+        "to_round": second.round,
+        "client": first.client_column,
+        "to_client": second.client_column,
     }
 
 
-def _matched(permutations: Permutations, first: End, second: End, seed: int) -> tuple[Model, int]:
+def _matched(permutations: Permutations, first: Endpoint, second: Endpoint, seed: int) -> tuple[Model, int]:
     """The second model with its units matched to the first's, and how many of them moved."""
     found = match_weights(permutations, first.model[0], second.model[0], seed)
     parameters, buffers = (permuted(tensors, permutations, found) for tensors in second.model)
@@ -187,7 +190,11 @@ def _repaired(
 
 
 def _distances(
-    ends: Sequence[End], second: Model, layers: Mapping[str, tuple[str, ...]], matching: str, moved: float
+    ends: Sequence[Endpoint],
+    second: Model,
+    layers: Mapping[str, tuple[str, ...]],
+    matching: str,
+    moved: float,
 ) -> list[dict]:
     """Rows of distances.csv; after matching, the second one's start is none to compare it with."""
     start = ends[1].start if matching == "none" else None

@@ -12,13 +12,13 @@ import pandas as pd
 from torch import Tensor
 from tqdm import tqdm
 
-from fedscape.checkpoints.trajectory import Trajectory
+from fedscape.checkpoints.checkpoint import Checkpoint, Checkpoints
 from fedscape.columns import connectivity as columns
 from fedscape.columns.csvs import write_csv
 from fedscape.connectivity.barriers import barrier
+from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import LOSS, WRONG, evaluate_samples, evaluation
-from fedscape.evaluation.problem import BatchNorm, Subject, check_layout, open_subject
-from fedscape.federated.device import prepare_device
+from fedscape.evaluation.problem import BatchNorm, Subject, open_subject
 from fedscape.jobs.resume import ResumeFolder
 
 MEASURES = ("loss", "error")
@@ -96,16 +96,19 @@ def _curves(
     curves = folder.progress.get("curves", [])
     if curves:
         log.info("continuing after path %d of %d", len(curves), len(pairs))
+    checkpoints = Checkpoints.open(subject.module, trajectories)
+    finals = checkpoints.finals()
     for start, end in tqdm(pairs[len(curves) :], disable=None):
         if reason := folder.stop_requested():
             folder.stop(reason, f"path {len(curves)} of {len(pairs)}")
-        opened = [Trajectory.open(trajectories[run]) for run in (start, end)]
-        for run, trajectory in zip((start, end), opened, strict=True):
-            check_layout(subject, trajectory.layout, trajectories[run])
-        diverged = [trajectory for trajectory in opened if trajectory.diverged]
+        diverged = [run for run in (start, end) if checkpoints.trajectories[run].diverged]
         if diverged:
-            log.warning("%s: the run diverged and its path is left out", diverged[0].path)
-        curves.append([] if diverged else _curve(subject, *opened, positions, batch_norm))
+            path = checkpoints.trajectories[diverged[0]].path
+            log.warning("%s: the run diverged and its path is left out", path)
+            curves.append([])
+        else:
+            ends = finals[start], finals[end]
+            curves.append(_curve(subject, checkpoints, ends, positions, batch_norm))
         folder.commit({"done": len(curves), "curves": curves})
         log.info("path %d of %d", len(curves), len(pairs))
     return curves
@@ -149,18 +152,21 @@ def path_positions(points: int) -> np.ndarray:
 
 
 def _curve(
-    subject: Subject, start: Trajectory, end: Trajectory, positions: np.ndarray, batch_norm: BatchNorm
+    subject: Subject,
+    checkpoints: Checkpoints,
+    ends: tuple[Checkpoint, Checkpoint],
+    positions: np.ndarray,
+    batch_norm: BatchNorm,
 ) -> list[dict]:
-    """Rows of both splits at every position between the two last kept models."""
-    first = start.parameters(start.last).to(subject.device)
-    last = end.parameters(end.last).to(subject.device)
-    ends = start.buffers(start.last), end.buffers(end.last)
+    """Rows of both splits at every position between the two models."""
+    first, last = (checkpoints.parameters(end).to(subject.device) for end in ends)
+    first_buffers, last_buffers = map(checkpoints.buffers, ends)
     data = {"train": subject.train, "test": subject.test}
     rows: dict[str, list[dict]] = {split: [] for split in data}
     measured: dict[str, list[np.ndarray]] = {split: [] for split in data}
     for t in positions.tolist():
         # Both ends are exact: 0 times the other one is 0.
-        buffers = _mixed(*ends, t) if batch_norm == "interpolate" else ends[0]
+        buffers = _mixed(first_buffers, last_buffers, t) if batch_norm == "interpolate" else first_buffers
         tensors = subject.tensors((1 - t) * first + t * last, buffers, batch_norm)
         for split, samples in data.items():
             found = evaluate_samples(subject.module, *tensors, samples)

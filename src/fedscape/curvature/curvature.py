@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from fedscape.checkpoints.trajectory import GLOBAL
+from fedscape.checkpoints.checkpoint import GLOBAL, Checkpoint, Checkpoints
+from fedscape.checkpoints.readers import ClientModels
 from fedscape.columns import curvature as columns
 from fedscape.columns.column import File
 from fedscape.columns.csvs import read_csv, write_csv
@@ -17,9 +18,9 @@ from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.hessian_agreement import agreement
 from fedscape.curvature.measure import EXACT, Here, Wanted, model_rows
 from fedscape.curvature.piecewise import check_piecewise_linear, why_not_piecewise_linear
-from fedscape.curvature.subjects import Model, Models
+from fedscape.curvature.targets import Target, TargetSamples
+from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.problem import open_subject
-from fedscape.federated.device import prepare_device
 from fedscape.files import atomic
 from fedscape.jobs.resume import ResumeFolder, counts_to
 
@@ -75,30 +76,35 @@ def evaluate_hessians(
     subject = open_subject(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
-    models = Models.open(subject, trajectories, clients, partitions, dataset_folder, samples, seed)
-    wanted = Wanted(top, bottom, _chosen_trace(models, trace, layers), layers, probes, density)
+    checkpoints = Checkpoints.open(subject.module, trajectories, clients)
+    target_samples = TargetSamples.open(subject, dataset_folder, partitions, samples, seed)
+    chosen = _chosen_trace(checkpoints, target_samples, trace, layers)
+    wanted = Wanted(top, bottom, chosen, layers, probes, density)
     if wanted.trace == EXACT or agreements:
         name = "trace: exact" if wanted.trace == EXACT else "hessian_agreement"
-        check_piecewise_linear(*_first_model(models), name)
-    tasks = list(_tasks(models, rounds, of, on, bool(agreements)))
-    with ResumeFolder(resume, fingerprint, valid=counts_to(len(tasks))) as folder:
+        check_piecewise_linear(*_first_model(checkpoints, target_samples), name)
+    targets = list(_targets(checkpoints, rounds, of, on, bool(agreements)))
+    with ResumeFolder(resume, fingerprint, valid=counts_to(len(targets))) as folder:
         if done := folder.progress.get("done"):
-            log.info("continuing after model %d of %d", done, len(tasks))
-        for number, one in enumerate(tqdm(tasks, disable=None) if not folder.finished else ()):
+            log.info("continuing after model %d of %d", done, len(targets))
+        for number, target in enumerate(tqdm(targets, disable=None) if not folder.finished else ()):
             if number < folder.progress.get("done", 0):
                 continue
             if reason := folder.stop_requested():
-                folder.stop(reason, f"{number} of {len(tasks)} models")
-            log.info("%s: round %d, %s", trajectories[one.run], one.round, one.words)
-            whole = one.of in of
-            identity = {**runs[one.run], "curvature": curvature, "group": group, **one.columns}
-            measured = _measured(models, one, wanted if whole else None, bool(agreements), seed)
+                folder.stop(reason, f"{number} of {len(targets)} models")
+            model = target.checkpoint
+            log.info("%s: round %d, %s", trajectories[model.run], model.round, target.words)
+            whole = ("global" if target.is_global else "clients") in of
+            identity = {**runs[model.run], "curvature": curvature, "group": group, **target.columns}
+            measured = _measured(
+                checkpoints, target_samples, target, wanted if whole else None, bool(agreements), seed
+            )
             _save(folder.folder, number, identity, *measured)
             parts = [path.name for path in folder.folder.glob(f"{number}-*")]
             folder.commit({"done": number + 1}, parts, adding=True)
         if not folder.finished:
             names = {"curvature": curvature, "group": group}
-            agreed = _agreements(folder.folder, tasks, models, runs, names, agreements)
+            agreed = _agreements(folder.folder, targets, target_samples, runs, names, agreements)
             _join(folder.folder, CURVATURE, columns.CURVATURE, agreed)
             _join(folder.folder, DENSITY, columns.DENSITY, [])
         folder.finish({CURVATURE: out_curvature, DENSITY: out_density})
@@ -121,14 +127,14 @@ def chosen_rounds(kept: Sequence[int], rounds: Sequence[int | float | str]) -> l
     return sorted(chosen)
 
 
-def _chosen_trace(models: Models, trace: str, layers: bool) -> str:
+def _chosen_trace(checkpoints: Checkpoints, samples: TargetSamples, trace: str, layers: bool) -> str:
     """What `auto` means for this network and these classes."""
     if trace != "auto":
         return trace
-    module, tensors, inputs = _first_model(models)
+    module, tensors, inputs = _first_model(checkpoints, samples)
     reason = why_not_piecewise_linear(module, tensors, inputs)
-    if reason is None and models.classes > EXACT_CLASSES:
-        reason = f"there are {models.classes} classes"
+    if reason is None and samples.classes > EXACT_CLASSES:
+        reason = f"there are {samples.classes} classes"
     if reason is None:
         return EXACT
     estimator = "hutchinson" if layers else "hutch++"
@@ -136,34 +142,52 @@ def _chosen_trace(models: Models, trace: str, layers: bool) -> str:
     return estimator
 
 
-def _first_model(models: Models) -> tuple:
+def _first_model(checkpoints: Checkpoints, samples: TargetSamples) -> tuple:
     """The network, the tensors of any of its models and a sample, for a look at its layers."""
-    subject, first = models.subject, models.trajectories[0]
-    parameters, buffers = first.state(first.rounds[0])
-    ((inputs, _), *_) = models.sample.batches()
-    tensors = {name: one.to(subject.device) for name, one in {**parameters, **buffers}.items()}
+    subject = samples.subject
+    parameters, buffers = checkpoints.state(Checkpoint(0, checkpoints.trajectories[0].rounds[0]))
+    ((inputs, _), *_) = samples.first.batches()
+    tensors = {name: tensor.to(subject.device) for name, tensor in {**parameters, **buffers}.items()}
     return subject.module, tensors, inputs
 
 
-def _tasks(
-    models: Models, rounds: Sequence, of: Sequence[str], on: Sequence[str], agreed: bool
-) -> Iterator[Model]:
+def _targets(
+    checkpoints: Checkpoints, rounds: Sequence, of: Sequence[str], on: Sequence[str], agreed: bool
+) -> Iterator[Target]:
     """The models to look at, and on which samples, in a fixed order."""
-    for run, trajectory in enumerate(models.trajectories):
+    for run, trajectory in enumerate(checkpoints.trajectories):
         for number in chosen_rounds(trajectory.rounds, rounds):
             if "global" in of:
-                yield Model(run, number, GLOBAL, "global")
-            for client in models.participants(run, number) if "clients" in of or agreed else ():
-                for data in on:
-                    yield Model(run, number, client, data)
+                yield Target(Checkpoint(run, number), "global")
+            if "clients" in of or agreed:
+                for client in _participants(checkpoints.clients[run], number):
+                    for data in on:
+                        yield Target(Checkpoint(run, number, client), data)
+
+
+def _participants(clients: ClientModels, number: int) -> list[int]:
+    """The clients that took part in a round; none, with a note, where their models are not kept."""
+    if number in clients.rounds:
+        return clients.clients(number).tolist()
+    # Which rounds a study keeps is checked before: the run ended before the one asked for.
+    log.warning("%s: no clients' models of round %d, where the run ended early", clients.path, number)
+    return []
 
 
 def _measured(
-    models: Models, one: Model, wanted: Wanted | None, agreed: bool, seed: int
+    checkpoints: Checkpoints,
+    samples: TargetSamples,
+    target: Target,
+    wanted: Wanted | None,
+    agreed: bool,
+    seed: int,
 ) -> tuple[list, list, np.ndarray | None]:
     """Rows of both CSVs about one model, and its diagonal if clients' are compared."""
-    here = Here(models.subject, *models.tensors(one), models.data(one))
-    compared = agreed and one.client != GLOBAL
+    device = samples.subject.device
+    parameters = checkpoints.parameters(target.checkpoint).to(device)
+    buffers = {name: tensor.to(device) for name, tensor in checkpoints.buffers(target.checkpoint).items()}
+    here = Here(samples.subject, parameters, buffers, samples.of(target))
+    compared = agreed and not target.is_global
     exact = compared or (wanted is not None and wanted.trace == EXACT)
     diagonal = exact_diagonal(*here.arguments).cpu() if exact else None
     rows, points = model_rows(here, wanted, diagonal, seed) if wanted else ([], [])
@@ -189,22 +213,23 @@ def _diagonal(folder: Path, number: int) -> Path:
 
 def _agreements(
     folder: Path,
-    tasks: Sequence[Model],
-    models: Models,
+    targets: Sequence[Target],
+    samples: TargetSamples,
     runs: Sequence[dict],
     names: Mapping[str, str],
     definitions: Sequence[str],
 ) -> list[dict]:
     """Rows of H_N and H_D: of the clients of a round, on each kind of samples, by each definition."""
     rounds: dict[tuple, list[int]] = {}
-    for number, one in enumerate(tasks):
-        if one.client != GLOBAL:
-            rounds.setdefault((one.run, one.round, one.data), []).append(number)
-    sizes = [math.prod(shape) for _, shape in models.subject.layout.parameters]
+    for number, target in enumerate(targets):
+        if not target.is_global:
+            model = target.checkpoint
+            rounds.setdefault((model.run, model.round, target.data), []).append(number)
+    sizes = [math.prod(shape) for _, shape in samples.subject.layout.parameters]
     rows = []
     for (run, number, data), places in rounds.items() if definitions else ():
         diagonals = [np.load(_diagonal(folder, place), mmap_mode="r") for place in places]
-        counts = [models.count(tasks[place]) for place in places]
+        counts = [samples.count(targets[place]) for place in places]
         for definition in definitions:
             found = agreement(diagonals, sizes, definition)
             shared = {

@@ -9,7 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from fedscape.checkpoints.blocks import column_blocks
-from fedscape.checkpoints.trajectory import Trajectory
+from fedscape.checkpoints.readers import Trajectory
 from fedscape.columns.csvs import write_csv
 from fedscape.columns.drift import DRIFT
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from fedscape.checkpoints.layout import Layout, layout_of, parameters_of
 from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
-from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import EvaluationSet, has_batch_statistics, recalibrated
 from fedscape.jobs.streams import stream
 from fedscape.models.build import random_model
@@ -103,12 +102,3 @@ def sample_owners(samples: np.ndarray, clients: Sequence[np.ndarray]) -> np.ndar
     for client, indices in enumerate(clients):
         owners[indices] = client
     return owners[samples]
-
-
-def check_layout(subject: Subject, layout: Layout, path: str | Path) -> None:
-    """Refuse a file of models that are not of the subject's kind."""
-    if layout != subject.layout:
-        raise FedscapeError(
-            f"{path}: holds models of {layout.parameter_count} parameters with other names or shapes than "
-            f"{type(subject.module).__name__} for this data set ({subject.layout.parameter_count} parameters)"
-        )

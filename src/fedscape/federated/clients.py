@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedscape.checkpoints.trajectory import write_all
+from fedscape.checkpoints.writer import write_all
 
 DTYPES = {torch.float32: np.dtype("<f4"), torch.int64: np.dtype("<i8")}
 Entries = Mapping[str, tuple[torch.dtype, int]]  # name -> type, length

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from fedscape.checkpoints.state_dicts import load_weights, write_weights
 from fedscape.data.storage import Dataset, open_dataset
 from fedscape.errors import FedscapeError
-from fedscape.federated.device import prepare_device
+from fedscape.evaluation.device import prepare_device
 from fedscape.federated.state import ModelState
-from fedscape.federated.weights import load_weights, write_weights
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.models.build import random_model
 from fedscape.plugins import load

@@ -10,7 +10,7 @@ from fedscape.checkpoints.layout import Layout, buffers_of, flatten, layout_of, 
 
 @dataclass(frozen=True)
 class ModelState:
-    """Parameters and buffers of one model, flattened as `models.layout` says."""
+    """Parameters and buffers of one model, flattened as `checkpoints.layout` says."""
 
     parameters: Tensor  # float32 [P]
     buffers: Tensor  # float32 [B], running statistics

@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from fedscape.checkpoints.format import PATH_PREFIX, VECTORS
 from fedscape.checkpoints.layout import Layout
-from fedscape.checkpoints.trajectory import PATH_PREFIX, RowWriter, clients_writer, shorten, trajectory_writer
+from fedscape.checkpoints.state_dicts import read_weights, write_weights
+from fedscape.checkpoints.writer import RowWriter, clients_writer, shorten, trajectory_writer
 from fedscape.errors import FedscapeError
 from fedscape.federated.clients import ClientStore, Entries
 from fedscape.federated.records import GrowingTable, now
 from fedscape.federated.rounds import GlobalState
 from fedscape.federated.rule import ClientResult
 from fedscape.federated.state import ModelState
-from fedscape.federated.weights import read_weights, write_weights
 from fedscape.jobs.resume import ResumeFolder
 
 TRAJECTORY = "trajectory.safetensors"
@@ -24,7 +25,6 @@ STATE_SLOTS = ("state-0.safetensors", "state-1.safetensors")  # while one is wri
 CLIENT_STATE = "client-state.bin"
 SERVER_PREFIX, SHARED_PREFIX = "server.", "shared."  # of what the server rule and the client rule remember
 KEPT, SLOTS, STEPS = "kept", "slots", "steps"
-VECTORS = ("parameters", "buffers", "counters")
 
 Row = Mapping[str, object]
 

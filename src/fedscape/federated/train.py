@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fedscape.checkpoints.state_dicts import load_weights, read_weights, write_weights
 from fedscape.errors import FedscapeError
+from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import Evaluation
-from fedscape.federated.device import prepare_device
 from fedscape.federated.lane_count import lane_count
 from fedscape.federated.lanes import Lanes
 from fedscape.federated.optimiser import moment_names
@@ -34,7 +35,6 @@ from fedscape.federated.samples import Samples
 from fedscape.federated.state import ModelState
 from fedscape.federated.store import CLIENTS, ROUNDS, TIMING, TRAJECTORY, RunStore, continues
 from fedscape.federated.weighting import INPUT_VARIANCE, input_variances
-from fedscape.federated.weights import load_weights, read_weights, write_weights
 from fedscape.files import write_json
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.models.build import random_model

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from fedscape.checkpoints.layout import check_layout
 from fedscape.columns.column import NUMBER
 from fedscape.columns.csvs import read_csv
 from fedscape.columns.planes import POINT_MEASURES
 from fedscape.errors import FedscapeError
+from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import Precision, evaluate, evaluate_groups
-from fedscape.evaluation.problem import BatchNorm, Subject, check_layout, open_subject
-from fedscape.federated.device import prepare_device
+from fedscape.evaluation.problem import BatchNorm, Subject, open_subject
 from fedscape.landscape.grid import box_around, grid_axes
 from fedscape.landscape.plane import Plane, open_plane
 from fedscape.landscape.points import Place
@@ -91,7 +92,7 @@ def open_survey(
     plane = open_plane(plane_file)
     if plane is None:
         return None
-    check_layout(subject, plane.layout, plane_file)
+    check_layout(subject.module, plane.layout, plane_file)
     box = plane.box
     if box is None:
         axes = {"x": NUMBER, "y": NUMBER}

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from fedscape.checkpoints.trajectory import ClientModels, Trajectory
+from fedscape.checkpoints.checkpoint import Checkpoints
 from fedscape.columns import planes as columns
 from fedscape.columns.csvs import write_csv
-from fedscape.evaluation.problem import BatchNorm, check_layout, open_subject
-from fedscape.federated.device import prepare_device
+from fedscape.evaluation.device import prepare_device
+from fedscape.evaluation.problem import BatchNorm, open_subject
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.landscape.bottom import Bottom, Loss, bottom
 from fedscape.landscape.markers import loss_at, measured
@@ -71,20 +71,12 @@ def make_plane(
     subject = open_subject(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
-    opened = [Trajectory.open(path) for path in trajectories]
-    owned = [ClientModels.open(path) for path in clients]
-    for file in (*opened, *owned):
-        check_layout(subject, file.layout, file.path)
-    finite = [run for run, trajectory in enumerate(opened) if not trajectory.diverged]
-    material = Material(
-        subject=subject,
-        trajectories=[opened[run] for run in finite],
-        clients=[owned[run] for run in finite] if owned else [],
-        seed=seed,
-    )
+    checkpoints = Checkpoints.open(subject.module, trajectories, clients)
+    finite = [run for run, opened in enumerate(checkpoints.trajectories) if not opened.diverged]
+    material = Material(subject, checkpoints.of_runs(finite), seed)
     named = {"plane": plane, "group": group}
     rows = []
-    for run, trajectory in zip(runs, opened, strict=True):
+    for run, trajectory in zip(runs, checkpoints.trajectories, strict=True):
         if trajectory.diverged:
             log.warning("%s: the run diverged and is left out of plane %s", trajectory.path, plane)
             rows.append({**run, **named, "round": trajectory.last, "role": DIVERGED})
@@ -101,11 +93,11 @@ def make_plane(
                 if plugin.CLIENTS:
                     found = _bottom(folder, partial(loss_at, material, there, batch_norm), values)
                 distances = reference_distances(
-                    marks, material.trajectories, [runs[run]["seed"] for run in finite]
+                    marks, material.checkpoints.trajectories, [runs[run]["seed"] for run in finite]
                 )
                 for mark, measures, far in zip(marks, values, distances, strict=True):
-                    model_names = {name: getattr(mark, name) for name in columns.MODEL}
-                    rows.append({**runs[finite[mark.run]], **named, **model_names, **measures, **far})
+                    run = runs[finite[mark.checkpoint.run]]
+                    rows.append({**run, **named, **_named(mark), **measures, **far})
             save_plane(folder.folder / PLANE, made)
             frame = pd.DataFrame(rows, columns=columns.MARKERS.columns)
             numbers = dict.fromkeys([*columns.MARKER_MEASURES, *columns.DISTANCES], float)
@@ -120,6 +112,12 @@ def make_plane(
             ]
             write_csv(folder.folder / MARKERS, frame, sort_by=columns.MARKERS.order)
         folder.finish({PLANE: out_plane, MARKERS: out_markers})
+
+
+def _named(mark: Mark) -> dict[str, object]:
+    """The columns MODEL of a marker."""
+    model = mark.checkpoint
+    return {"round": model.round, "role": mark.role, "client": model.client, "point": model.epoch}
 
 
 def _continues(marks: int, progress: dict) -> bool:

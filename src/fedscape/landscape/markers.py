@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from torch import Tensor
 
+from fedscape.checkpoints.checkpoint import Checkpoint
 from fedscape.evaluation.evaluate import Evaluation, evaluate, evaluate_groups
 from fedscape.evaluation.problem import BatchNorm, Subject
 from fedscape.landscape.material import Mark, Material
@@ -22,22 +23,23 @@ def measured(
     samples; own_loss_at_start: of the model that it started from. None where a measure means nothing.
     """
     subject = material.subject
-    starts: dict[Mark, list[Evaluation]] = {}
+    starts: dict[Checkpoint, list[Evaluation]] = {}
     for mark in marks:
-        parameters, buffers = material.state(mark)
-        parameters = parameters.to(subject.device)
+        model, buffers = mark.checkpoint, material.buffers(mark)
+        parameters = material.parameters(mark).to(subject.device)
         x, y, residual = plane.project(parameters)
         around = plane.buffers_at(x, y, batch_norm)
         projected = _evaluated(subject, plane.at(x, y), around, batch_norm)
         own, own_at_start = None, None
-        if mark.client is None:
+        if model.client is None:
             true = _evaluated(subject, parameters, buffers, "keep")
         else:
-            start = Mark(mark.run, mark.round - 1)
+            start = Checkpoint(model.run, model.round - 1)
             if start not in starts:
-                starts[start] = _evaluated_by_client(subject, *material.state(start))
+                state = material.checkpoints.parameters(start), material.checkpoints.buffers(start)
+                starts[start] = _evaluated_by_client(subject, *state)
             true, *by_client = _evaluated_by_client(subject, parameters, buffers)
-            own, own_at_start = by_client[mark.client].loss, starts[start][1 + mark.client].loss
+            own, own_at_start = by_client[model.client].loss, starts[start][1 + model.client].loss
         under_policy = true
         if subject.policy(batch_norm) != "none":
             under_policy = _evaluated(subject, parameters, around, batch_norm)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fedscape.checkpoints.blocks import column_blocks
-from fedscape.checkpoints.trajectory import Trajectory
+from fedscape.checkpoints.readers import Trajectory
 from fedscape.columns.planes import DISTANCES
 from fedscape.landscape.material import Mark
 
@@ -27,7 +27,7 @@ def reference_distances(
     nearest point of its path (straight between kept rounds), so that a run which is merely slower has none,
     and to its last model. A run's reference is the first run of its seed: another seed starts elsewhere.
     """
-    chosen = sorted({mark.run for mark in marks if mark.role == "global"})
+    chosen = sorted({mark.checkpoint.run for mark in marks if mark.role == "global"})
     references = {place: seeds.index(seeds[place]) for place in chosen}
     legs = {
         reference: np.diag(_squared_distances(trajectories[reference], trajectories[reference]), k=1)
@@ -38,7 +38,10 @@ def reference_distances(
         by_round = _distances(trajectories[place], trajectories[reference], legs[reference])
         found |= {(place, number): values for number, values in by_round.items()}
     nowhere = (np.nan,) * len(DISTANCES)
-    values = [found[mark.run, mark.round] if mark.role == "global" else nowhere for mark in marks]
+    values = [
+        found[mark.checkpoint.run, mark.checkpoint.round] if mark.role == "global" else nowhere
+        for mark in marks
+    ]
     return [dict(zip(DISTANCES, one, strict=True)) for one in values]
 
 

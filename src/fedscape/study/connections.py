@@ -35,7 +35,6 @@ DEFAULTS = {
 }
 FILES = {"path": ("path", "barriers"), "layers": ("layers", "distances")}
 """What the jobs of a kind write, without the ending."""
-GLOBAL = -1  # in place of a client's number
 
 
 def kind_of_file(file: str) -> str | None:
@@ -100,12 +99,12 @@ def pairs_of(settings: Mapping, members: Sequence, methods: Mapping[str, Method]
     """Both ends of each pair of models that a job of kind `layers` joins.
 
     Keys: `from`, `to` (runs by name), `round`, `to_round` (`last`: which a run that diverges does
-    not have), `client`, `to_client` (GLOBAL for the global model).
+    not have), `client`, `to_client` (None for the global model).
     """
     pairs = []
     for member in members:
         one, other = member if isinstance(member, tuple) else (member, member)
-        ends = {"from": asdict(one), "to": asdict(other), "client": GLOBAL, "to_client": GLOBAL}
+        ends = {"from": asdict(one), "to": asdict(other), "client": None, "to_client": None}
         for (number, to_number), value in _moments(settings["rounds"], one, other, methods).items():
             if settings["between"] == "rounds":
                 pairs.append({**ends, "round": number - 1, "to_round": number})

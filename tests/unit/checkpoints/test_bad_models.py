@@ -9,8 +9,9 @@ from broken_input import GONE, changed, refusal
 from model_files import LAYOUT, MODULE, WEIGHTS, plane
 from safetensors.torch import save
 
-from fedscape.checkpoints.trajectory import ClientModels, Trajectory, clients_writer, trajectory_writer
-from fedscape.federated.weights import check_weights, read_weights
+from fedscape.checkpoints.readers import ClientModels, Trajectory
+from fedscape.checkpoints.state_dicts import check_weights, read_weights
+from fedscape.checkpoints.writer import clients_writer, trajectory_writer
 from fedscape.landscape.plane import open_plane, save_plane
 
 # A user's own weights
@@ -210,12 +211,12 @@ def test_models_that_are_not_finite_are_refused_wherever_they_are_read(tmp_path,
         tensors[name][-1, ..., -1] = value
         path.write_bytes(save(tensors, metadata))
     trajectory, clients = Trajectory.open(paths["trajectory"]), ClientModels.open(paths["clients"])
-    trajectory.state(0), clients.parameters(1), clients.buffers(1, 2)  # which are finite
+    trajectory.state(0), clients.parameters(1, 0), clients.buffers(1, 0)  # which are finite
     said = [refusal(trajectory.state, 2)]
     if name == "parameters":
-        said += [refusal(trajectory.columns, 0, LAYOUT.parameter_count), refusal(clients.parameters, 2)]
+        said += [refusal(trajectory.columns, 0, LAYOUT.parameter_count), refusal(clients.parameters, 2, 0)]
     else:
-        said += [refusal(clients.buffers, 2, 2)]
+        said += [refusal(clients.buffers, 2, 0)]
     for line in said:
         path = paths["trajectory" if "trajectory file" in line else "clients"]
         assert line.startswith(f"{path}: not a whole ") and f"({name} that are NaN or infinite" in line

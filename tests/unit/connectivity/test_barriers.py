@@ -5,7 +5,8 @@ import normed
 import numpy as np
 import pytest
 
-from fedscape.checkpoints.trajectory import Trajectory, shorten
+from fedscape.checkpoints.readers import Trajectory
+from fedscape.checkpoints.writer import shorten
 from fedscape.columns.csvs import read_csv
 from fedscape.connectivity.barriers import barrier
 from fedscape.connectivity.path import evaluate_paths, path_positions, rise_errors

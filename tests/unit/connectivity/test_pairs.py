@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from fedscape.checkpoints.trajectory import ClientModels, Trajectory, shorten
+from fedscape.checkpoints.readers import ClientModels, Trajectory
+from fedscape.checkpoints.writer import shorten
 from fedscape.columns.csvs import read_csv
 from fedscape.connectivity import pairs as stage
 from fedscape.connectivity.layerwise import layerwise_barriers
@@ -29,7 +30,7 @@ DISTANCE_COLUMNS = [
     *("layer", "depth", "parameters", "l2", "cosine", "l2_from_start", "cosine_from_start"),
     *("l2_to_start", "cosine_to_start", "units_moved"),
 ]
-PAIR = {"from": 0, "to": 1, "round": "last", "to_round": "last", "client": -1, "to_client": -1}
+PAIR = {"from": 0, "to": 1, "round": "last", "to_round": "last", "client": None, "to_client": None}
 
 
 def measured(tmp_path, arguments, pairs, **changes):

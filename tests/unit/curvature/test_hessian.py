@@ -10,7 +10,8 @@ import torch
 from scipy.sparse.linalg import ArpackNoConvergence
 
 from fedscape.checkpoints.layout import layout_of
-from fedscape.checkpoints.trajectory import ClientModels, Trajectory, shorten
+from fedscape.checkpoints.readers import ClientModels, Trajectory
+from fedscape.checkpoints.writer import shorten
 from fedscape.columns.csvs import read_csv
 from fedscape.columns.kinds import FILES
 from fedscape.curvature import curvature as stage
@@ -145,7 +146,7 @@ def test_every_model_is_measured_on_the_samples_that_its_row_names(tmp_path):
             if client == -1:
                 point, buffers = trajectory.parameters(number), trajectory.buffers(number)
             else:
-                point, buffers = clients.parameters(number)[client], clients.buffers(number, client)
+                point, buffers = clients.parameters(number, client), clients.buffers(number, client)
             samples = data_of(arguments, files["partitions"][run], client if data == "own" else None)
             diagonal = exact_diagonal(module, layout, point, buffers, samples)
             keys = (rows["round"] == number) & (rows["client"] == client) & (rows["data"] == data)
@@ -177,7 +178,7 @@ def test_agreement_in_all_four_choices(tmp_path):
         diagonals = []
         for client in range(CLIENTS):
             samples = data_of(arguments, files["partitions"][1], client if data == "own" else None)
-            given = layout, clients.parameters(2)[client], clients.buffers(2, client), samples
+            given = layout, clients.parameters(2, client), clients.buffers(2, client), samples
             diagonals.append(exact_diagonal(module, *given).numpy())
         for definition in ("paper", "code"):
             expected = agreement(diagonals, sizes, definition)

@@ -16,6 +16,7 @@ import pytest
 import torch
 from small_run import contents, prepare, run_once
 
+from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.data.partition import make_partition
 from fedscape.data.storage import open_dataset
 from fedscape.evaluation import on_disk
@@ -26,7 +27,6 @@ from fedscape.evaluation.problem import open_subject
 from fedscape.federated.batches import Feed
 from fedscape.federated.samples import Samples
 from fedscape.federated.weighting import input_variances
-from fedscape.federated.weights import write_weights
 from fedscape.models.build import random_model
 from fedscape.study.training import TrainingSettings
 
@@ -108,7 +108,11 @@ def large(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("stage", ["train", "weights", "analysis"])
 def test_a_stage_takes_a_fraction_of_the_images_as_memory(large, stage):
     done = subprocess.run(
-        [sys.executable, __file__, stage, str(large)], capture_output=True, text=True, timeout=600
+        [sys.executable, __file__, stage, str(large)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},  # with the helpers
     )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.split()[-1]) < TRAIN * np.prod(SHAPE) / MEGABYTE / 4

@@ -9,12 +9,12 @@ from engine_helpers import channels_last
 from small_run import CLASSES, SHAPE, prepare, run_once, write_noise
 from torch.nn.functional import cross_entropy
 
-from fedscape.checkpoints.trajectory import Trajectory
+from fedscape.checkpoints.readers import Trajectory
+from fedscape.checkpoints.state_dicts import read_weights, write_weights
 from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import EvaluationSet, normalise
 from fedscape.federated.initial import make_initial
-from fedscape.federated.weights import read_weights, write_weights
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.jobs.streams import stream
 from fedscape.models.build import classifier_names, random_model

@@ -15,7 +15,7 @@ from small_run import CLIENT_SIZES, KINDS, SMALL, contents, prepare, run_once, s
 
 import fedscape
 from fedscape.checkpoints.layout import layout_of
-from fedscape.checkpoints.trajectory import Trajectory
+from fedscape.checkpoints.readers import Trajectory
 from fedscape.federated.algorithms import scaffold
 from fedscape.federated.rounds import GlobalState
 from fedscape.federated.state import ModelState

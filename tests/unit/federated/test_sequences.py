@@ -12,7 +12,8 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from fedscape.checkpoints.layout import flatten, layout_of, parameters_of
-from fedscape.checkpoints.trajectory import Trajectory
+from fedscape.checkpoints.readers import Trajectory
+from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.data.partition import make_partition
 from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.errors import FedscapeError
@@ -22,7 +23,6 @@ from fedscape.federated.algorithms import fedalign, gradaug, mixup, moon
 from fedscape.federated.lane_count import lane_count
 from fedscape.federated.lanes import Lanes
 from fedscape.federated.weighting import input_variances
-from fedscape.federated.weights import write_weights
 from fedscape.jobs.streams import stream
 from fedscape.models.build import random_model
 from fedscape.study.training import Augmentation, TrainingSettings

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from fedscape.checkpoints.state_dicts import read_weights, write_weights
 from fedscape.errors import FedscapeError
 from fedscape.federated.servers import adagrad, adam, average, momentum, yogi
-from fedscape.federated.weights import read_weights, write_weights
 from fedscape.study.catalog import names, plugin_settings
 
 ROUNDS, SIZE = 6, 40

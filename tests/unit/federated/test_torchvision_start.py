@@ -7,11 +7,11 @@ from small_run import write_noise
 from torch import nn
 from torchvision import models
 
+from fedscape.checkpoints.state_dicts import read_weights, write_weights
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import normalise
 from fedscape.federated.initial import make_initial
 from fedscape.federated.initials import torchvision as plugin
-from fedscape.federated.weights import read_weights, write_weights
 from fedscape.models.build import random_model
 
 CLASSES = tuple("abcdefg")

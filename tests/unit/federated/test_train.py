@@ -27,7 +27,8 @@ from small_run import (
 )
 
 import fedscape
-from fedscape.checkpoints.trajectory import ClientModels, Trajectory
+from fedscape.checkpoints.readers import ClientModels, Trajectory
+from fedscape.checkpoints.state_dicts import read_weights, write_weights
 from fedscape.columns.csvs import read_csv
 from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
@@ -35,7 +36,6 @@ from fedscape.evaluation.evaluate import EvaluationSet, evaluate
 from fedscape.federated import train
 from fedscape.federated.algorithms import fedavg
 from fedscape.federated.samples import Samples
-from fedscape.federated.weights import read_weights, write_weights
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.models.build import random_model
 
@@ -82,7 +82,8 @@ def test_client_models_average_to_the_next_global_model(whole):
     assert clients.participants == 3
     for number in clients.rounds:
         sizes = np.array(CLIENT_SIZES)[clients.clients(number)]
-        mean = np.average(clients.parameters(number).double().numpy(), axis=0, weights=sizes)
+        models = [clients.parameters(number, client).double() for client in clients.clients(number)]
+        mean = np.average(np.stack(models), axis=0, weights=sizes)
         np.testing.assert_allclose(trajectory.parameters(number).numpy(), mean, rtol=0, atol=1e-6)
 
 
@@ -93,10 +94,12 @@ def test_a_clients_path_is_what_fewer_epochs_give(folder, lanes):
     paths, ends = ClientModels.open(outputs["clients"]), ClientModels.open(shorter["clients"])
     assert (paths.path_points, ends.path_points) == (TRAINING.local_epochs - 1, 0)
     # Round 1 starts from the same model with the same draws: its path passes through the shorter run's ends.
-    assert torch.equal(paths.path_parameters(1)[:, 0], ends.parameters(1))
-    for name, buffer in ends.buffers(1, 2).items():
-        assert torch.equal(paths.path_buffers(1, 2, 0)[name], buffer)
-    assert not torch.equal(paths.path_parameters(3)[:, 0], paths.parameters(3))
+    for client in paths.clients(1):
+        assert torch.equal(paths.parameters(1, client, epoch=1), ends.parameters(1, client))
+        for name, buffer in ends.buffers(1, client).items():
+            assert torch.equal(paths.buffers(1, client, epoch=1)[name], buffer)
+    for client in paths.clients(3):
+        assert not torch.equal(paths.parameters(3, client, epoch=1), paths.parameters(3, client))
 
 
 def test_more_lanes_give_the_same_numbers_and_say_so(folder, whole):

@@ -15,11 +15,11 @@ import torch
 from broken_input import STUDY, Repository, refusal
 from small_run import write_noise, write_partition
 
+from fedscape.checkpoints.state_dicts import read_weights
 from fedscape.data.partition import open_partition
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.sources.cifar import ArrayUnpickler
 from fedscape.data.storage import open_dataset
-from fedscape.federated.weights import read_weights
 from fedscape.files import atomic, write_text
 from fedscape.landscape.points import saved_points
 from fedscape.study.files import read_yaml

@@ -14,8 +14,8 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
+from fedscape.checkpoints.checkpoint import Checkpoints
 from fedscape.checkpoints.layout import layout_of, parameters_of
-from fedscape.checkpoints.trajectory import Trajectory
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import normalise
 from fedscape.landscape.material import Material
@@ -27,7 +27,8 @@ def around(tmp_path, network, seed=0, **settings):
     path = tmp_path / "trajectory.safetensors"
     vector = nn.utils.parameters_to_vector(network.parameters()).detach().numpy()
     bowl.write_models(path, network, vector[None])
-    material = Material(SimpleNamespace(layout=layout_of(network)), [Trajectory.open(path)], [], seed)
+    subject = SimpleNamespace(layout=layout_of(network))
+    material = Material(subject, Checkpoints.open(network, [path]), seed)
     plane = random.plane(material, random.Settings(**settings))
     draw = torch.Generator().manual_seed(0)
     images, labels = torch.randn(30, 2, 4, 4, generator=draw), torch.arange(30) % 3

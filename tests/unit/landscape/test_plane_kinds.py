@@ -9,8 +9,9 @@ import pytest
 import torch
 from test_planes import plane_of, subspace_gap, walk
 
+from fedscape.checkpoints.checkpoint import Checkpoint, Checkpoints
 from fedscape.checkpoints.layout import parameters_of
-from fedscape.checkpoints.trajectory import ClientModels, Trajectory, shorten
+from fedscape.checkpoints.writer import shorten
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import evaluate, recalibrated
 from fedscape.evaluation.problem import chosen_samples, open_subject, sample_owners
@@ -141,8 +142,7 @@ def opened(given, model="normed"):
     subject = open_subject(
         model, {}, given["dataset_folder"], given["partition"], given["samples"], 0, torch.device("cpu")
     )
-    trajectories = [Trajectory.open(path) for path in given["trajectories"]]
-    return Material(subject, trajectories, [ClientModels.open(path) for path in given["clients"]], 0)
+    return Material(subject, Checkpoints.open(subject.module, given["trajectories"], given["clients"]), 0)
 
 
 def loss_of(material, vector, buffers, rows=slice(None)):
@@ -158,7 +158,7 @@ def test_own_losses_equal_separate_evaluations(tmp_path, samples, without):
     given = normed.world(tmp_path, 1) | {"samples": samples}
     _, markers = plane_of(tmp_path, given, "clients", {"round": 2})
     material = opened(given)
-    clients, trajectory = material.clients[0], material.trajectories[0]
+    (clients,), (trajectory,) = material.checkpoints.clients, material.checkpoints.trajectories
     chosen = chosen_samples(np.arange(40), samples, 0)
     with np.load(given["partition"]) as arrays:
         owner = np.searchsorted(arrays["offsets"], chosen, side="right") - 1
@@ -167,11 +167,8 @@ def test_own_losses_equal_separate_evaluations(tmp_path, samples, without):
     assert len(known) == (normed.CLIENTS - without) * (1 + normed.POINTS)
     for row in known.itertuples():
         client, mine = int(row.client), torch.from_numpy(owner == row.client)
-        if row.role == "client":
-            state = clients.parameters(2)[client], clients.buffers(2, client)
-        else:
-            point = int(row.point) - 1
-            state = clients.path_parameters(2)[client, point], clients.path_buffers(2, client, point)
+        epoch = None if row.role == "client" else int(row.point)
+        state = clients.parameters(2, client, epoch), clients.buffers(2, client, epoch)
         start = trajectory.parameters(1), trajectory.buffers(1)
         assert row.loss == pytest.approx(loss_of(material, *state), rel=1e-5)
         assert row.own_loss == pytest.approx(loss_of(material, *state, mine), rel=1e-5)
@@ -202,7 +199,8 @@ def test_loss_under_each_batch_norm_policy(tmp_path, kind, policy):
     module, data = material.subject.module, material.subject.train
     for row in markers.itertuples():
         client = None if np.isnan(row.client) else int(row.client)
-        vector, buffers = material.state(Mark(0, row.round, row.role, client))
+        mark = Mark(Checkpoint(0, row.round, client), row.role)
+        vector, buffers = material.parameters(mark), material.buffers(mark)
         assert row.loss == pytest.approx(loss_of(material, vector, buffers), rel=1e-5)
         for loss, point in (
             (row.loss_under_policy, vector),
@@ -228,7 +226,7 @@ def test_three_models_lie_in_their_plane_with_their_own_buffers(tmp_path, kind):
     given = normed.world(tmp_path, 3) | {"batch_norm": "interpolate"}
     plane, markers = plane_of(tmp_path, given, kind)
     assert (markers["residual"] < 1e-6).all()
-    for row, trajectory in zip(markers.itertuples(), opened(given).trajectories, strict=True):
+    for row, trajectory in zip(markers.itertuples(), opened(given).checkpoints.trajectories, strict=True):
         vector, buffers = trajectory.parameters(trajectory.last), trajectory.buffers(trajectory.last)
         torch.testing.assert_close(plane.at(row.x, row.y), vector, rtol=0, atol=1e-6)
         torch.testing.assert_close(plane.buffers_at(row.x, row.y, "interpolate"), buffers, rtol=0, atol=1e-6)
@@ -243,13 +241,14 @@ def test_buffers_move_as_the_mixture_that_the_directions_are(tmp_path, kind):
     plane, _ = plane_of(tmp_path, given, kind)
     material = opened(given)
     last = normed.ROUNDS - 1
-    marks = [Mark(run, number) for run in range(len(material.trajectories)) for number in range(last + 1)]
+    kept = material.checkpoints
+    models = [Checkpoint(run, number) for run in range(len(kept.trajectories)) for number in range(last + 1)]
     if kind == "clients":
-        marks = [Mark(0, last), Mark(0, last - 1)]
-        marks += [Mark(0, last, "client", client) for client in range(normed.CLIENTS)]
-    centre = marks.index(Mark(0, last))
-    rows = torch.stack([material.parameters(mark) for mark in marks]).double()
-    floats = torch.stack([torch.cat(list(material.buffers(mark).values())[:2]) for mark in marks]).double()
+        models = [Checkpoint(0, last), Checkpoint(0, last - 1)]
+        models += [Checkpoint(0, last, client) for client in range(normed.CLIENTS)]
+    centre = models.index(Checkpoint(0, last))
+    rows = torch.stack([kept.parameters(model) for model in models]).double()
+    floats = torch.stack([torch.cat(list(kept.buffers(model).values())[:2]) for model in models]).double()
     mixture = plane.directions.double() @ torch.linalg.pinv(rows - rows[centre])
     expected = mixture @ (floats - floats[centre])
     torch.testing.assert_close(plane.buffer_directions.double(), expected, rtol=0, atol=1e-6)
@@ -310,4 +309,4 @@ def test_rounds_and_clients_that_are_not_kept_are_named(tmp_path):
         bowls(tmp_path, "clients", {"round": 7})
     material = opened(normed.world(tmp_path, 1))
     with pytest.raises(FedscapeError, match="client 5 was not in round 1"):
-        material.state(Mark(0, 1, "client", 5))
+        material.parameters(Mark(Checkpoint(0, 1, client=5), "client"))

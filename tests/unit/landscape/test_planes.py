@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from fedscape.checkpoints import blocks
+from fedscape.checkpoints.checkpoint import Checkpoints
 from fedscape.checkpoints.layout import Layout, layout_of
-from fedscape.checkpoints.trajectory import Trajectory, shorten
+from fedscape.checkpoints.writer import shorten
 from fedscape.columns.csvs import read_csv
 from fedscape.columns.planes import MARKER_MEASURES
 from fedscape.errors import FedscapeError
@@ -160,7 +161,7 @@ def test_finals_average_float_buffers_and_keep_counters(tmp_path):
         paths.append(tmp_path / str(number) / "trajectory.safetensors")
         bowl.write_models(paths[-1], network, walk(number, 2, size=4))
     subject = SimpleNamespace(layout=layout_of(network))
-    material = Material(subject, [Trajectory.open(path) for path in paths], [], seed=0)
+    material = Material(subject, Checkpoints.open(network, paths), seed=0)
     buffers = finals.plane(material, finals.Settings()).buffers
     assert buffers["1.running_mean"].item() == 3 and buffers["1.num_batches_tracked"].item() == 5
     buffers = trajectory.plane(material, trajectory.Settings()).buffers

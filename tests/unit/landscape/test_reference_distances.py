@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from fedscape.checkpoints.checkpoint import Checkpoint
 from fedscape.landscape import reference_distances as distances
 from fedscape.landscape.material import Mark
 from fedscape.landscape.reference_distances import DISTANCES, reference_distances
@@ -25,7 +26,7 @@ class Run:
 
 def found(runs, run, seeds=None):
     """DISTANCES of every round of a run: [rounds, 3]."""
-    marks = [Mark(run, number) for number in runs[run].rounds]
+    marks = [Mark(Checkpoint(run, number)) for number in runs[run].rounds]
     rows = reference_distances(marks, runs, seeds or [0] * len(runs))
     return np.array([[row[name] for name in DISTANCES] for row in rows])
 
@@ -70,5 +71,5 @@ def test_each_seed_has_a_reference_of_its_own():
 
 
 def test_clients_have_no_distance_to_a_reference():
-    (row,) = reference_distances([Mark(0, 1, "client", 2)], [Run(np.ones((2, 3)))], [0])
+    (row,) = reference_distances([Mark(Checkpoint(0, 1, client=2), "client")], [Run(np.ones((2, 3)))], [0])
     assert np.isnan(list(row.values())).all()

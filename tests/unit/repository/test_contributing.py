@@ -12,7 +12,7 @@ import torch
 import yaml
 from torch.nn.functional import cross_entropy
 
-from fedscape.checkpoints.trajectory import Trajectory
+from fedscape.checkpoints.readers import Trajectory
 from fedscape.errors import FedscapeError
 from fedscape.federated import algorithms
 from fedscape.federated.rule import Rule

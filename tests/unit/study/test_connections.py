@@ -57,7 +57,7 @@ def test_two_runs_are_joined_at_each_round(campaign):
         ("a", "b", 0, 0), ("a", "b", 3, 3), ("a", "b", "last", "last"),
         ("a", "c", 0, 0), ("a", "c", 3, 6), ("a", "c", "last", "last"),
     ]  # fmt: skip
-    assert all(one["client"] == one["to_client"] == -1 for one in found)
+    assert all(one["client"] is one["to_client"] is None for one in found)
     assert all(one["from"]["seed"] == one["to"]["seed"] == 0 for one in found)
 
 

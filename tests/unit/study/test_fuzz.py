@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from model_files import LAYOUT, WEIGHTS, plane
 from small_run import write_noise, write_partition
 
-from fedscape.checkpoints.trajectory import ClientModels, Trajectory, clients_writer, trajectory_writer
+from fedscape.checkpoints.readers import ClientModels, Trajectory
+from fedscape.checkpoints.state_dicts import read_weights, write_weights
+from fedscape.checkpoints.writer import clients_writer, trajectory_writer
 from fedscape.columns.csvs import read_csv
 from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
-from fedscape.federated.weights import read_weights, write_weights
 from fedscape.files import read_json
 from fedscape.jobs.resume import PROGRESS, ResumeFolder
 from fedscape.landscape.plane import open_plane, save_plane
@@ -124,7 +125,8 @@ def read_trajectory(path):
 
 def read_clients(path):
     clients = ClientModels.open(path)
-    return [(clients.clients(number), clients.parameters(number)) for number in clients.rounds]
+    participants = [(number, client) for number in clients.rounds for client in clients.clients(number)]
+    return [clients.parameters(*one, epoch) for one in participants for epoch in (None, 1)]
 
 
 READERS = {

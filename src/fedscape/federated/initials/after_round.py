@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from fedscape.checkpoints.trajectory import Trajectory
+from fedscape.checkpoints.readers import Trajectory
+from fedscape.checkpoints.state_dicts import check_weights
 from fedscape.federated.initial import InitialContext
-from fedscape.federated.weights import check_weights
 from fedscape.fields import Moment
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from fedscape.checkpoints.state_dicts import check_weights, read_weights
 from fedscape.federated.initial import InitialContext
-from fedscape.federated.weights import check_weights, read_weights
 
 
 @dataclass(frozen=True)

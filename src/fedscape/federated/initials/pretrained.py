@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fedscape.checkpoints.state_dicts import load_weights, read_weights, write_weights
 from fedscape.data.storage import Dataset, open_dataset
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import EvaluationSet
@@ -23,7 +24,6 @@ from fedscape.federated.initial import InitialContext
 from fedscape.federated.lanes import ClientStart, Lanes
 from fedscape.federated.progress import ProgressDisplay, say
 from fedscape.federated.rule import Client, Context, Rule
-from fedscape.federated.weights import load_weights, read_weights, write_weights
 from fedscape.jobs.streams import stream
 from fedscape.models.build import classifier_names, random_model
 

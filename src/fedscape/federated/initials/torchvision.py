@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from fedscape.checkpoints.state_dicts import SHOWN_NAMES, check_tensors, read_weights
 from fedscape.errors import FedscapeError
 from fedscape.federated.initial import InitialContext
-from fedscape.federated.weights import SHOWN_NAMES, check_tensors, read_weights
 from fedscape.models.build import classifier_names
 from fedscape.plugins import load
 

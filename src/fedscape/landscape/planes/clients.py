@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fedscape.checkpoints.checkpoint import Checkpoint
 from fedscape.fields import Moment
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.pca import principal_plane
@@ -32,12 +33,12 @@ class Settings:
 def marks(material: Material, settings: Settings) -> list[Mark]:
     """The start, the aggregate, and each client with the points of its way."""
     number = material.number(settings.round)
-    clients = material.clients[0]
-    points = range(1, clients.path_points + 1) if settings.paths else ()
-    found = [Mark(0, number - 1, "start"), Mark(0, number, "aggregate")]
+    clients = material.checkpoints.clients[0]
+    epochs = range(1, clients.path_points + 1) if settings.paths else ()
+    found = [Mark(Checkpoint(0, number - 1), "start"), Mark(Checkpoint(0, number), "aggregate")]
     for client in clients.clients(number).tolist():
-        found.append(Mark(0, number, "client", client))
-        found += [Mark(0, number, "path", client, point) for point in points]
+        found.append(Mark(Checkpoint(0, number, client), "client"))
+        found += [Mark(Checkpoint(0, number, client, epoch), "path") for epoch in epochs]
     return found
 
 

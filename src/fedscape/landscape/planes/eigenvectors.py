@@ -47,13 +47,13 @@ def plane(material: Material, settings: Settings) -> Plane:
     """The plane of the top two eigenvectors; FedscapeError where the Hessian has none."""
     (mark,) = marks(material, settings)
     subject = material.subject
-    centre, buffers = material.state(mark)
-    product = HessianProduct.of(subject, centre, buffers)
+    centre = material.parameters(mark)
+    product = HessianProduct.of(subject, centre, material.buffers(mark))
     try:
         pairs = top_eigenpairs(product, len(centre), 2, material.seed, subject.device)
     except ArpackError as error:
-        path = material.trajectories[0].path
-        raise FedscapeError(f"{path}: round {mark.round}: no eigenvectors found ({error})") from error
+        path, number = material.checkpoints.trajectories[0].path, mark.checkpoint.round
+        raise FedscapeError(f"{path}: round {number}: no eigenvectors found ({error})") from error
     vectors = torch.from_numpy(pairs.vectors)
     # An eigenvector's sign is free: its largest entry is positive.
     largest = vectors.gather(1, vectors.abs().argmax(dim=1, keepdim=True))

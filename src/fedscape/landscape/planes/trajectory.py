@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from fedscape.checkpoints.checkpoint import Checkpoint
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.pca import principal_plane
 from fedscape.landscape.plane import Plane
@@ -31,15 +32,16 @@ class Settings:
 def marks(material: Material, settings: Settings) -> list[Mark]:
     """Every kept round of every run."""
     return [
-        Mark(run, number)
-        for run, trajectory in enumerate(material.trajectories)
+        Mark(Checkpoint(run, number))
+        for run, trajectory in enumerate(material.checkpoints.trajectories)
         for number in trajectory.rounds
     ]
 
 
 def plane(material: Material, settings: Settings) -> Plane:
     """The plane of all kept rounds; the first run is the reference."""
-    kept = [len(trajectory.rounds) for trajectory in material.trajectories]
+    trajectories = material.checkpoints.trajectories
+    kept = [len(trajectory.rounds) for trajectory in trajectories]
     weights = np.concatenate([np.full(rounds, 1 / rounds) for rounds in kept]) / len(kept)
     last = kept[0] - 1
 
@@ -48,7 +50,7 @@ def plane(material: Material, settings: Settings) -> Plane:
         return rows - (rows[last] if settings.centre == "last" else weights @ rows)
 
     def block(start: int, stop: int) -> np.ndarray:
-        return centred(np.concatenate([one.columns(start, stop) for one in material.trajectories]))
+        return centred(np.concatenate([one.columns(start, stop) for one in trajectories]))
 
     models = marks(material, settings)
     floats, counters = material.stacked_buffers(models)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fedscape.errors import FedscapeError
-from fedscape.federated.device import prepare_device
+from fedscape.evaluation.device import prepare_device
 
 
 @pytest.fixture

@@ -1,0 +1,86 @@
+"""Kept models: the name of one, and the models of several runs that are read by such names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from fedscape.checkpoints.layout import check_layout, parameters_of
+from fedscape.checkpoints.readers import ClientModels, Trajectory
+
+GLOBAL = -1
+"""In place of a client's number where a CSV's column is never empty: no client's, but the global model's."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The name of one kept model.
+
+    run: its place in the list of runs. round: the round after which the model stands; a client's is the one
+    in which it was trained. client: its number; None for the global model. epoch: local epochs done
+    (1, 2, ...) of a client that is on its way through the round; None for the model that it hands back.
+    """
+
+    run: int
+    round: int
+    client: int | None = None
+    epoch: int | None = None
+
+    @property
+    def client_column(self) -> int:
+        """The client's number as CSVs have it, GLOBAL for the global model."""
+        return GLOBAL if self.client is None else self.client
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The kept models of several runs of one network.
+
+    clients: in the order of `trajectories`; empty where no client's model is asked for.
+    """
+
+    trajectories: Sequence[Trajectory]
+    clients: Sequence[ClientModels] = ()
+
+    @classmethod
+    def open(
+        cls, module: nn.Module, trajectories: Sequence[str | Path], clients: Sequence[str | Path] = ()
+    ) -> "Checkpoints":
+        """The runs of these files, in their order; a file of another network's models is a FedscapeError."""
+        opened = cls(
+            [Trajectory.open(path) for path in trajectories], [ClientModels.open(path) for path in clients]
+        )
+        for file in (*opened.trajectories, *opened.clients):
+            check_layout(module, file.layout, file.path)
+        return opened
+
+    def of_runs(self, runs: Sequence[int]) -> "Checkpoints":
+        """The kept models of some of the runs, which are numbered anew."""
+        clients = [self.clients[run] for run in runs] if self.clients else []
+        return Checkpoints([self.trajectories[run] for run in runs], clients)
+
+    def finals(self) -> list[Checkpoint]:
+        """The last kept global model of every run."""
+        return [Checkpoint(run, trajectory.last) for run, trajectory in enumerate(self.trajectories)]
+
+    def state(self, checkpoint: Checkpoint) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Parameters (views of one vector) and buffers by name. A FedscapeError if the model is not kept."""
+        layout = self.trajectories[checkpoint.run].layout
+        return parameters_of(self.parameters(checkpoint), layout), self.buffers(checkpoint)
+
+    def parameters(self, checkpoint: Checkpoint) -> Tensor:
+        """The vector of parameters: float32 [P]."""
+        file, name = self._found(checkpoint)
+        return file.parameters(*name)
+
+    def buffers(self, checkpoint: Checkpoint) -> dict[str, Tensor]:
+        """Buffers by name (float and integer ones)."""
+        file, name = self._found(checkpoint)
+        return file.buffers(*name)
+
+    def _found(self, checkpoint: Checkpoint) -> tuple[Trajectory | ClientModels, tuple]:
+        """The file that holds a model, and what the file's reader knows it by."""
+        if checkpoint.client is None:
+            return self.trajectories[checkpoint.run], (checkpoint.round,)
+        return self.clients[checkpoint.run], (checkpoint.round, checkpoint.client, checkpoint.epoch)

@@ -1,0 +1,89 @@
+"""What stage `curvature` looks at: kept models, each on the partition's samples or a client's own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from fedscape.checkpoints.checkpoint import Checkpoint
+from fedscape.data.partition import Partition, open_partition
+from fedscape.data.storage import Dataset, open_dataset
+from fedscape.evaluation.evaluate import EvaluationSet
+from fedscape.evaluation.problem import Subject, chosen_samples
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kept model, and whose samples it is looked at on."""
+
+    checkpoint: Checkpoint
+    data: str  # "global" | "own"
+
+    @property
+    def is_global(self) -> bool:
+        """Whether it is a global model, not a client's."""
+        return self.checkpoint.client is None
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """The columns that name it beside its run."""
+        of = "global" if self.is_global else "client"
+        model = self.checkpoint
+        return {"round": model.round, "of": of, "client": model.client_column, "data": self.data}
+
+    @property
+    def words(self) -> str:
+        """For the log."""
+        whose = "global model" if self.is_global else f"client {self.checkpoint.client}"
+        return whose if self.data == "global" else f"{whose} on its own samples"
+
+
+@dataclass(frozen=True)
+class TargetSamples:
+    """The samples of a job's targets: at most `limit` of each kind, chosen by `seed`."""
+
+    subject: Subject
+    dataset: Dataset
+    partitions: list[Partition]  # of each run; none unless clients' own samples are looked at
+    limit: int | None
+    seed: int
+
+    @classmethod
+    def open(
+        cls,
+        subject: Subject,
+        dataset_folder: str | Path,
+        partitions: Sequence[str | Path],
+        limit: int | None,
+        seed: int,
+    ) -> "TargetSamples":
+        """Open the data set and the partition of each run."""
+        dataset = open_dataset(dataset_folder)
+        return cls(subject, dataset, [open_partition(path, dataset) for path in partitions], limit, seed)
+
+    @property
+    def classes(self) -> int:
+        """How many labels there are."""
+        return len(self.dataset.classes)
+
+    @property
+    def first(self) -> EvaluationSet:
+        """One of the samples."""
+        train = self.subject.train
+        return replace(train, inputs=train.inputs[:1], labels=train.labels[:1])
+
+    def of(self, target: Target) -> EvaluationSet:
+        """The samples that a model is looked at on."""
+        if target.data == "global":
+            return self.subject.train
+        return EvaluationSet.from_dataset(self.dataset, "train", self._own(target), self.subject.device)
+
+    def count(self, target: Target) -> int:
+        """How many samples these are."""
+        return len(self.subject.train.labels if target.data == "global" else self._own(target))
+
+    def _own(self, target: Target) -> np.ndarray:
+        """Indices of the samples of a model's own client."""
+        model = target.checkpoint
+        return chosen_samples(self.partitions[model.run].clients[model.client], self.limit, self.seed)
