@@ -17,7 +17,12 @@ _STAGES = (
     *(PLANE, SURFACE_PART, SURFACE, EXPORT, PATH, LAYERS, CURVATURE, DRIFT),
     *(TABLES, COSTS, CLAIMS, TABLE, FIGURE),
 )
-_SECTIONS = (PLANES, CONNECTIVITY, CURVATURES, DRIFTS)
+_SECTIONS = (
+    PLANES,
+    CONNECTIVITY,
+    CURVATURES,
+    DRIFTS,
+)
 
 STAGES: Mapping[str, Stage] = {stage.name: stage for stage in _STAGES}
 """By the names of their rules."""
