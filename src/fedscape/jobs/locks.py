@@ -12,7 +12,7 @@ from pathlib import Path
 from fedscape.errors import FedscapeError
 
 LOCK = "lock"
-_TRIES, _PAUSE = 5, 0.05  # seconds between tries for the lock, before another process is believed in
+_TRIES, _PAUSE = 20, 0.05  # seconds between tries for the lock, before another process is believed in
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
 
