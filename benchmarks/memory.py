@@ -32,8 +32,8 @@ from fedscape.command.work import SECTIONS, input_shape, model_label, work_of
 from fedscape.data.partition import make_partition
 from fedscape.evaluation.eigenvalues import HessianProduct, state_of
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate
-from fedscape.evaluation.problem import open_subject
-from fedscape.federated.batches import Feed
+from fedscape.evaluation.problem import open_problem
+from fedscape.federated.batches import BatchSource
 from fedscape.federated.train import train_run
 from fedscape.jobs.job import keep_freed_memory
 from fedscape.models.build import random_model
@@ -151,9 +151,9 @@ def measure(kind, shape, border, model, samples, training=None, algorithm=None, 
 
 def shorten(batches: int) -> None:
     """Have jobs stop after some batches: what comes after takes no more memory."""
-    whole, used = EvaluationSet.batches, Feed.used_samples
+    whole, used = EvaluationSet.batches, BatchSource.used_samples
     EvaluationSet.batches = lambda self: islice(whole(self), batches)
-    Feed.used_samples = lambda self, count: min(used(self, count), STEPS * self.training.batch_size)
+    BatchSource.used_samples = lambda self, count: min(used(self, count), STEPS * self.training.batch_size)
 
 
 def run(folder, name, settings, training, algorithm, server) -> None:
@@ -185,15 +185,15 @@ def run(folder, name, settings, training, algorithm, server) -> None:
 
 def analyse(folder, name, settings, kind) -> None:
     """An evaluation of all samples, or a Hessian product on them."""
-    subject = open_subject(
+    problem = open_problem(
         name, settings, folder / "data", folder / "partition.npz", None, 0, torch.device("cpu")
     )
-    _, vector, buffers = state_of(subject.module)
+    _, vector, buffers = state_of(problem.module)
     if kind == "product":
-        HessianProduct.of(subject, vector, buffers)(torch.ones_like(vector))
+        HessianProduct.of(problem, vector, buffers)(torch.ones_like(vector))
     else:
-        for data in (subject.train, subject.test):
-            evaluate(subject.module, *subject.tensors(vector, buffers, "keep"), data)
+        for data in (problem.train, problem.test):
+            evaluate(problem.module, *problem.tensors(vector, buffers, "keep"), data)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from turns import Way, in_turns
 from fedscape.checkpoints.layout import flatten, parameters_of
 from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import Precision, evaluate, normalise
-from fedscape.evaluation.problem import Subject, open_subject
+from fedscape.evaluation.problem import Problem, open_problem
 from fedscape.landscape.refine import checked, filled_losses, on_nodes
 from fedscape.models.build import random_model
 
@@ -66,7 +66,7 @@ class Case:
 class Ground:
     """The plane start + x * directions[0] + y * directions[1], `side` points along x and along y."""
 
-    subject: Subject
+    problem: Problem
     start: Tensor
     directions: Tensor
     side: int
@@ -81,13 +81,13 @@ class Ground:
 
     def module(self, vector: Tensor) -> nn.Module:
         """The network with these parameters, in evaluation mode."""
-        module = copy.deepcopy(self.subject.module).eval()
-        module.load_state_dict(parameters_of(vector, self.subject.layout))
+        module = copy.deepcopy(self.problem.module).eval()
+        module.load_state_dict(parameters_of(vector, self.problem.layout))
         return module
 
     def floats(self) -> tuple[Tensor, Tensor]:
         """All images, normalised, and their labels."""
-        data = self.subject.train
+        data = self.problem.train
         return normalise(data.inputs, data.mean, data.std), data.labels
 
 
@@ -117,7 +117,7 @@ def plain_loop(ground: Ground) -> np.ndarray:
     with torch.no_grad():
         for point in ground.points():
             for parameter, values in zip(
-                module.parameters(), parameters_of(point, ground.subject.layout).values(), strict=True
+                module.parameters(), parameters_of(point, ground.problem.layout).values(), strict=True
             ):
                 parameter.copy_(values)
             loss, wrong, count = 0.0, 0, 0
@@ -147,7 +147,7 @@ def package(ground: Ground, batched: bool) -> np.ndarray:
     Every second column of it is one step off along y (version 3.0.6 turns around before it moves on).
     """
     data = ground.floats()
-    metric = BatchedLoss(*data, ground.subject.train.batch_size) if batched else Loss(cross_entropy, *data)
+    metric = BatchedLoss(*data, ground.problem.train.batch_size) if batched else Loss(cross_entropy, *data)
     corners = [ground.start, *(ground.start + direction for direction in ground.directions)]
     models = [ground.module(corner) for corner in corners]
     return loss_landscapes.planar_interpolation(*models, metric, steps=ground.side).ravel()
@@ -175,11 +175,11 @@ GIVING_BACK = (
 def ground_of(case: Case) -> Ground:
     """The plane through three random ConvNets, and the train images of a partition."""
     torch.set_num_threads(case.threads)
-    subject = open_subject("convnet", {}, case.dataset, case.partition, None, 0, prepare_device(case.device))
-    shape, classes = tuple(subject.train.inputs.shape[1:]), 10
+    problem = open_problem("convnet", {}, case.dataset, case.partition, None, 0, prepare_device(case.device))
+    shape, classes = tuple(problem.train.inputs.shape[1:]), 10
     models = [random_model("convnet", {}, shape, classes, seed).state_dict() for seed in range(3)]
-    start, *ends = (flatten(model, subject.layout)[0].to(subject.device) for model in models)
-    return Ground(subject, start, torch.stack([end - start for end in ends]), case.side)
+    start, *ends = (flatten(model, problem.layout)[0].to(problem.device) for model in models)
+    return Ground(problem, start, torch.stack([end - start for end in ends]), case.side)
 
 
 def timed(name: str, case: Case) -> tuple[float, np.ndarray]:
@@ -197,7 +197,7 @@ def compare(case: Case, asked: argparse.Namespace, place: Place) -> None:
     turns = in_turns(ways, asked.repetitions, case.threads, together=asked.smallest)
     check({name: every[0][1] for name, every in turns.items()}, case.side)
     seconds = {name: np.array([taken for taken, _ in every[1:]]) for name, every in turns.items()}
-    count = len(ground_of(case).subject.train.labels)
+    count = len(ground_of(case).problem.train.labels)
     print(f"\n{case.title}: {case.side} x {case.side} points, {count:,} images, ", end="")
     print(f"medians of {asked.repetitions}\n")
     table = Table(place, "", "points per second", "fedscape's speed over it", "smallest, largest")
@@ -224,7 +224,7 @@ def check(losses: dict[str, np.ndarray], side: int) -> None:
 def on_cuda(case: Case) -> None:
     """Print how long a surface of the paper's size takes on a GPU."""
     ground = ground_of(case)
-    count = len(ground.subject.train.labels)
+    count = len(ground.problem.train.labels)
     print(
         f"\n{case.title}, {torch.cuda.get_device_name()}: {case.side} x {case.side} points, {count:,} images"
     )
@@ -236,8 +236,8 @@ def on_cuda(case: Case) -> None:
 
 
 def _fedscape_loss(ground: Ground, point: Tensor, precision: Precision = "fp32") -> float:
-    subject = ground.subject
-    return evaluate(subject.module, *subject.tensors(point, {}, "keep"), subject.train, precision).loss
+    problem = ground.problem
+    return evaluate(problem.module, *problem.tensors(point, {}, "keep"), problem.train, precision).loss
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from fedscape.checkpoints.layout import flatten, layout_of
 from fedscape.columns.csvs import read_csv, write_csv
 from fedscape.data.storage import Inputs, Raw, write_dataset
-from fedscape.landscape.evaluator import Survey
+from fedscape.landscape.evaluator import SurfaceEvaluator
 from fedscape.landscape.plane import Plane, save_plane
 from fedscape.landscape.surface import evaluate_surface
 
@@ -125,7 +125,7 @@ def landscape(monkeypatch, function):
         loss, error = function(x, y)
         return np.array([[loss, 0.01, error, 0.01]] * len(self.sizes))
 
-    monkeypatch.setattr(Survey, "measure", measure)
+    monkeypatch.setattr(SurfaceEvaluator, "measure", measure)
 
 
 def fresh(tmp_path, name="fresh", **changes):
@@ -138,6 +138,8 @@ def fresh(tmp_path, name="fresh", **changes):
 def counted_points(monkeypatch):
     """A list that grows by every evaluated point from now on."""
     calls = []
-    real = Survey.measure
-    monkeypatch.setattr(Survey, "measure", lambda self, x, y: calls.append((x, y)) or real(self, x, y))
+    real = SurfaceEvaluator.measure
+    monkeypatch.setattr(
+        SurfaceEvaluator, "measure", lambda self, x, y: calls.append((x, y)) or real(self, x, y)
+    )
     return calls

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from fedscape.command.prices import CPU, Prices
-from fedscape.command.work import NUMBER, Work, work_of
+from fedscape.command.work import NUMBER, Workload, work_of
 from fedscape.study.jobs import Job
 from fedscape.study.study import Study
 
@@ -36,5 +36,5 @@ def roomier(study: Study, wildcards: Mapping[str, str], prices: Prices) -> int:
     return max(1, math.ceil((prices.memory("train", _work(study, wildcards), NUMBER) or 0) / ROOM))
 
 
-def _work(study: Study, wildcards: Mapping[str, str]) -> Work:
+def _work(study: Study, wildcards: Mapping[str, str]) -> Workload:
     return work_of(study, Job("train", wildcards, (), (), ""))

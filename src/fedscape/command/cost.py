@@ -9,7 +9,7 @@ from pathlib import Path
 from fedscape.command.found import all_rows, numbers
 from fedscape.command.place import enter_repository, settings
 from fedscape.command.prices import CPU, MEMORY, TABLE, Prices, read_prices
-from fedscape.command.work import NUMBER, Work, work_of
+from fedscape.command.work import NUMBER, Workload, work_of
 from fedscape.errors import printable
 from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job, jobs_of, levels
@@ -88,7 +88,7 @@ def _rules(jobs: Sequence[Job]) -> list[str]:
 
 
 def _line(
-    rule: str, jobs: Sequence[Job], works: Sequence[Work], prices: Prices, gpu: str | None, took: Sum
+    rule: str, jobs: Sequence[Job], works: Sequence[Workload], prices: Prices, gpu: str | None, took: Sum
 ) -> Line:
     members = [work for job, work in zip(jobs, works, strict=True) if job.rule == rule]
     on_gpu = rule in ON_GPU
@@ -125,7 +125,7 @@ def _table(study: Study, jobs: Sequence[Job], lines: Sequence[Line]) -> Iterator
 def _notes(
     study: Study,
     jobs: Sequence[Job],
-    works: Sequence[Work],
+    works: Sequence[Workload],
     prices: Prices,
     gpus: Sequence[str],
     was_measured: bool,

@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 from fedscape.command.found import numbers
-from fedscape.command.work import Work, model_label
+from fedscape.command.work import Workload, model_label
 from fedscape.errors import FedscapeError
 from fedscape.regular import json_object, read_regular
 
@@ -41,7 +41,7 @@ class Prices:
     own: int  # runs of this clone that were measured
     sources: tuple[str, ...]  # how the committed ones were measured
 
-    def seconds(self, rule: str, work: Work, device: str) -> float | None:
+    def seconds(self, rule: str, work: Workload, device: str) -> float | None:
         """Seconds of a job on a device; None if nothing was measured that says so."""
         total = self.values.get(("job", rule, "", CPU), 0.0)
         if work.unknown:
@@ -54,14 +54,14 @@ class Prices:
                 total += amount * price * (self._factor(work) if kind == "step" else 1)
         return total
 
-    def bytes(self, work: Work, number: int) -> float | None:
+    def bytes(self, work: Workload, number: int) -> float | None:
         """Bytes of the models that a job leaves, `number` a weight; None if the network's size is unknown."""
         if not work.vectors:
             return 0.0
         parameters = self._parameters(work)
         return None if parameters is None else work.vectors * parameters * number
 
-    def memory(self, rule: str, work: Work, number: int) -> float | None:
+    def memory(self, rule: str, work: Workload, number: int) -> float | None:
         """Bytes of main memory that a job takes at most, `number` a weight; None if nothing says so."""
         taken = self.values.get((MEMORY.get(rule, ""), work.model, work.shape, CPU))
         if taken is None or MEMORY[rule] == "train-memory":
@@ -72,7 +72,7 @@ class Prices:
         """Devices other than the CPU on which steps were measured."""
         return sorted({device for kind, _, _, device in self.values if kind == "step"} - {CPU})
 
-    def _parameters(self, work: Work) -> float | None:
+    def _parameters(self, work: Workload) -> float | None:
         """Weights of the network that a job is about."""
         sizes = (
             value for (kind, name, shape, _), value in self.values.items()
@@ -80,7 +80,7 @@ class Prices:
         )  # fmt: skip
         return next(sizes, None)
 
-    def _factor(self, work: Work) -> float:
+    def _factor(self, work: Workload) -> float:
         return self.values.get(("method", work.method, "", CPU), 1.0)
 
 

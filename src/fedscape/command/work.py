@@ -32,7 +32,7 @@ RECALIBRATED = 2  # batch-norm statistics measured at a point take another pass
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """What one job computes."""
 
     model: str = ""  # as `model_label` has it
@@ -65,11 +65,11 @@ def input_shape(study: Study, dataset: str) -> tuple[int, ...] | None:
     return SHAPES.get(settings["kind"])
 
 
-def work_of(study: Study, job: Job) -> Work:
+def work_of(study: Study, job: Job) -> Workload:
     """What a job of the study computes."""
     measured = {"train": _train, **dict.fromkeys(STARTS, _initial), **dict.fromkeys(SECTIONS, _analysis)}
     if job.rule not in measured:
-        return Work()
+        return Workload()
     try:
         return measured[job.rule](study, job)
     except _Unknown as reason:
@@ -80,7 +80,7 @@ class _Unknown(Exception):
     """What stands in the way of counting."""
 
 
-def _train(study: Study, job: Job) -> Work:
+def _train(study: Study, job: Job) -> Workload:
     run = _run(job)
     method, samples = study.methods[run.method], _samples(study, run.dataset)
     training = method.training
@@ -98,7 +98,7 @@ def _train(study: Study, job: Job) -> Work:
     )
 
 
-def _initial(study: Study, job: Job) -> Work:
+def _initial(study: Study, job: Job) -> Workload:
     names = job.wildcards
     start = study.inits[names["init"]].start
     run = Run(names["dataset"], names["model"], "", names["init"], "", int(names["seed"]))
@@ -109,7 +109,7 @@ def _initial(study: Study, job: Job) -> Work:
     return replace(about, method="fedavg", steps=start["epochs"] * proxy, vectors=1)
 
 
-def _analysis(study: Study, job: Job) -> Work:
+def _analysis(study: Study, job: Job) -> Workload:
     section, name, group = SECTIONS[job.rule], job.wildcards["name"], job.wildcards["group"]
     entry = study.analyses[section][name]
     runs = runs_of(entry.groups[group])
@@ -166,14 +166,14 @@ def _run(job: Job) -> Run:
     return Run(**{**names, "seed": int(names["seed"])})
 
 
-def _about(study: Study, run: Run) -> Work:
-    return Work(model=model_label(study.models[run.model]), shape=_shape(study, run.dataset))
+def _about(study: Study, run: Run) -> Workload:
+    return Workload(model=model_label(study.models[run.model]), shape=_shape(study, run.dataset))
 
 
-def _named(study: Study, job: Job) -> Work:
+def _named(study: Study, job: Job) -> Workload:
     """Network and shape of a run whose data set must be prepared before anyone knows how large it is."""
     known = job.rule == "train" and input_shape(study, job.wildcards["dataset"])
-    return _about(study, _run(job)) if known else Work()
+    return _about(study, _run(job)) if known else Workload()
 
 
 def _shape(study: Study, dataset: str) -> str:

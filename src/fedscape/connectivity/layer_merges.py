@@ -39,7 +39,7 @@ CHECKED_SAMPLES = 2
 """On so many samples the network's parts are compared with the whole."""
 
 
-class Samples(Protocol):
+class SampleSet(Protocol):
     """What `EvaluationSet` of evaluation/evaluate.py offers, and other sets may."""
 
     labels: Tensor
@@ -62,7 +62,7 @@ def evaluate_mixtures(
     second: Model,
     layers: Mapping[str, tuple[str, ...]],
     mixtures: Sequence[Mixture],
-    data: Mapping[str, Samples],
+    data: Mapping[str, SampleSet],
     batch_norm: BatchNorm,
 ) -> list[dict[str, Evaluation]]:
     """By set of samples, what `evaluate` gives for each mixture; those that are the same are computed once.
@@ -169,7 +169,7 @@ class _Pair:
         }
 
 
-def _recalibrated(module: nn.Module, state: Tensors, data: Mapping[str, Samples]) -> dict[str, Evaluation]:
+def _recalibrated(module: nn.Module, state: Tensors, data: Mapping[str, SampleSet]) -> dict[str, Evaluation]:
     parameters = {name: state[name] for name, _ in module.named_parameters()}
     buffers = {name: state[name] for name, _ in module.named_buffers()}
     buffers = recalibrated(module, parameters, buffers, data["train"])
@@ -181,7 +181,7 @@ def _sharing(
     chain: Sequence[Segment],
     keys: Sequence[tuple],
     states: Sequence[Tensors],
-    data: Samples,
+    data: SampleSet,
 ) -> list[Evaluation]:
     """Evaluations of the mixtures, whose tensors are in `states`, each from where its key leaves the last."""
     sums = torch.zeros(len(states), MEASURES, dtype=torch.float64, device=data.labels.device)

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from fedscape.columns.connectivity import RESTS
 from fedscape.connectivity.layer_groups import chosen_layers, layers_of
-from fedscape.connectivity.layer_merges import Mixture, Model, Samples, Source, Tensors, evaluate_mixtures
+from fedscape.connectivity.layer_merges import Mixture, Model, SampleSet, Source, Tensors, evaluate_mixtures
 from fedscape.connectivity.layer_orders import ORDERS, order
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import CPU_BATCH, GPU_BATCH, Evaluation
@@ -73,7 +73,7 @@ def layerwise_barriers(
     module: nn.Module,
     first: Model,
     second: Model,
-    data: Mapping[str, Samples],
+    data: Mapping[str, SampleSet],
     layers: Mapping[str, tuple[str, ...]] | None = None,
     regimes: Sequence[str] = REGIMES,
     seed: int = 0,
@@ -145,7 +145,7 @@ def layerwise_table(
     module: nn.Module,
     first: Tensors,
     second: Tensors,
-    data: Mapping[str, Samples | Dataset | tuple[Tensor, Tensor]],
+    data: Mapping[str, SampleSet | Dataset | tuple[Tensor, Tensor]],
     groups: Mapping[str, Sequence[str]] | None = None,
     regimes: Sequence[str] = REGIMES,
     seed: int = 0,
@@ -208,7 +208,9 @@ class PreparedSet:
         yield from zip(self.inputs.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
 
 
-def _samples(split: str, given: Samples | Dataset | tuple[Tensor, Tensor], device: torch.device) -> Samples:
+def _samples(
+    split: str, given: SampleSet | Dataset | tuple[Tensor, Tensor], device: torch.device
+) -> SampleSet:
     if hasattr(given, "batches"):
         return given
     if isinstance(given, Dataset):

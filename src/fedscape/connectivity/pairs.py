@@ -23,7 +23,7 @@ from fedscape.connectivity.permutations import Permutations, permutations_of
 from fedscape.connectivity.repair import check_repairable, repair, repaired
 from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import Evaluation, EvaluationSet, evaluate
-from fedscape.evaluation.problem import BatchNorm, Subject, open_subject
+from fedscape.evaluation.problem import BatchNorm, Problem, open_problem
 from fedscape.jobs.resume import ResumeFolder, counts_to
 
 LAYERS, DISTANCES = "layers.csv", "distances.csv"
@@ -76,17 +76,17 @@ def evaluate_pairs(
     A pair of which a model is missing (its run diverged before, its client did not take part) is left out
     with a note. Raises FedscapeError where units cannot be matched, or activations not repaired.
     """
-    subject = open_subject(
+    problem = open_problem(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
-    names = [[name for name, _ in entries] for entries in (subject.layout.parameters, subject.layout.buffers)]
+    names = [[name for name, _ in entries] for entries in (problem.layout.parameters, problem.layout.buffers)]
     layers = chosen_layers(layers_of(*names), groups)
     # What cannot be done is said before anything is computed.
     matched = any(one.startswith("weights") for one in alignments)
-    permutations = permutations_of(subject.module) if matched else None
+    permutations = permutations_of(problem.module) if matched else None
     if any(one in alignments for one in REPAIRED.values()):
-        check_repairable(subject.module)
-    checkpoints = Checkpoints.open(subject.module, trajectories, clients)
+        check_repairable(problem.module)
+    checkpoints = Checkpoints.open(problem.module, trajectories, clients)
     options = (layers, regimes, order_seed, directions, batch_norm)
     tasks = [
         (pair, matching)
@@ -102,14 +102,14 @@ def evaluate_pairs(
                 continue
             if reason := folder.stop_requested():
                 folder.stop(reason, f"{number} of {len(tasks)} averages of two models")
-            if ends := endpoints(checkpoints, pair, subject.device):
+            if ends := endpoints(checkpoints, pair, problem.device):
                 identity = _identity(runs, ends, connectivity, group, between)
                 if matching == "none":
                     second, moved = ends[1].model, math.nan
                 else:
                     second, moved = _matched(permutations, *ends, order_seed)
                 kinds = [one for one in (matching, REPAIRED[matching]) if one in alignments]
-                rows = _averaged(subject, ends[0].model, second, kinds, *options)
+                rows = _averaged(problem, ends[0].model, second, kinds, *options)
                 lengths = _distances(ends, second, layers, matching, moved)
                 for name, found, keys in ((LAYERS, rows, LAYER_ORDER), (DISTANCES, lengths, DISTANCE_ORDER)):
                     table = pd.DataFrame([{**identity, **row} for row in found])
@@ -148,7 +148,7 @@ def _matched(permutations: Permutations, first: Endpoint, second: Endpoint, seed
 
 
 def _averaged(
-    subject: Subject,
+    problem: Problem,
     first: Model,
     second: Model,
     alignments: Sequence[str],
@@ -159,15 +159,15 @@ def _averaged(
     batch_norm: BatchNorm,
 ) -> list[dict]:
     """Rows of layers.csv of one pair, without the names of its ends."""
-    data, policy = {"train": subject.train, "test": subject.test}, subject.policy(batch_norm)
+    data, policy = {"train": problem.train, "test": problem.test}, problem.policy(batch_norm)
     rows = []
     for alignment in alignments:
         if alignment in REPAIRED:
             found = layerwise_barriers(
-                subject.module, first, second, data, layers, regimes, seed, directions, batch_norm
+                problem.module, first, second, data, layers, regimes, seed, directions, batch_norm
             )
         else:
-            found = _repaired(subject.module, first, second, data, len(layers))
+            found = _repaired(problem.module, first, second, data, len(layers))
         rows += [{"alignment": alignment, **row, "batch_norm": policy} for row in found]
     return rows
 

@@ -18,7 +18,7 @@ from fedscape.columns.csvs import write_csv
 from fedscape.connectivity.barriers import barrier
 from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import LOSS, WRONG, evaluate_samples, evaluation
-from fedscape.evaluation.problem import BatchNorm, Subject, open_subject
+from fedscape.evaluation.problem import BatchNorm, Problem, open_problem
 from fedscape.jobs.resume import ResumeFolder
 
 MEASURES = ("loss", "error")
@@ -64,12 +64,12 @@ def evaluate_paths(
     A pair with a run that diverged is left out, with a note.
     """
     positions = path_positions(points)
-    subject = open_subject(
+    problem = open_problem(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
     with ResumeFolder(resume, fingerprint, valid=partial(_continues, len(pairs))) as folder:
         if not folder.finished:
-            curves = _curves(subject, pairs, trajectories, positions, batch_norm, folder)
+            curves = _curves(problem, pairs, trajectories, positions, batch_norm, folder)
             names = [
                 {**runs[start], **columns.other_end(runs[end]), "connectivity": connectivity, "group": group}
                 for start, end in pairs
@@ -85,7 +85,7 @@ def _continues(pairs: int, progress: dict) -> bool:
 
 
 def _curves(
-    subject: Subject,
+    problem: Problem,
     pairs: Sequence[tuple[int, int]],
     trajectories: Sequence[str | Path],
     positions: np.ndarray,
@@ -96,7 +96,7 @@ def _curves(
     curves = folder.progress.get("curves", [])
     if curves:
         log.info("continuing after path %d of %d", len(curves), len(pairs))
-    checkpoints = Checkpoints.open(subject.module, trajectories)
+    checkpoints = Checkpoints.open(problem.module, trajectories)
     finals = checkpoints.finals()
     for start, end in tqdm(pairs[len(curves) :], disable=None):
         if reason := folder.stop_requested():
@@ -108,7 +108,7 @@ def _curves(
             curves.append([])
         else:
             ends = finals[start], finals[end]
-            curves.append(_curve(subject, checkpoints, ends, positions, batch_norm))
+            curves.append(_curve(problem, checkpoints, ends, positions, batch_norm))
         folder.commit({"done": len(curves), "curves": curves})
         log.info("path %d of %d", len(curves), len(pairs))
     return curves
@@ -152,30 +152,30 @@ def path_positions(points: int) -> np.ndarray:
 
 
 def _curve(
-    subject: Subject,
+    problem: Problem,
     checkpoints: Checkpoints,
     ends: tuple[Checkpoint, Checkpoint],
     positions: np.ndarray,
     batch_norm: BatchNorm,
 ) -> list[dict]:
     """Rows of both splits at every position between the two models."""
-    first, last = (checkpoints.parameters(end).to(subject.device) for end in ends)
+    first, last = (checkpoints.parameters(end).to(problem.device) for end in ends)
     first_buffers, last_buffers = map(checkpoints.buffers, ends)
-    data = {"train": subject.train, "test": subject.test}
+    data = {"train": problem.train, "test": problem.test}
     rows: dict[str, list[dict]] = {split: [] for split in data}
     measured: dict[str, list[np.ndarray]] = {split: [] for split in data}
     for t in positions.tolist():
         # Both ends are exact: 0 times the other one is 0.
         buffers = _mixed(first_buffers, last_buffers, t) if batch_norm == "interpolate" else first_buffers
-        tensors = subject.tensors((1 - t) * first + t * last, buffers, batch_norm)
+        tensors = problem.tensors((1 - t) * first + t * last, buffers, batch_norm)
         for split, samples in data.items():
-            found = evaluate_samples(subject.module, *tensors, samples)
+            found = evaluate_samples(problem.module, *tensors, samples)
             measured[split].append(found[[LOSS, WRONG]].cpu().numpy())
             means = dataclasses.asdict(evaluation(found.sum(dim=1), found.shape[1]))
-            rows[split].append({"split": split, "t": t, **means, "batch_norm": subject.policy(batch_norm)})
+            rows[split].append({"split": split, "t": t, **means, "batch_norm": problem.policy(batch_norm)})
     # The train loss is the mean over the partition's samples, of which all may be there; the test samples
     # stand for images that nobody has seen.
-    for split, share in (("train", subject.share), ("test", 0.0)):
+    for split, share in (("train", problem.share), ("test", 0.0)):
         errors = rise_errors(positions, np.array(measured[split]), share)
         for row, of_measures in zip(rows[split], errors.tolist(), strict=True):
             row |= dict(zip(RISE_SE.values(), of_measures, strict=True))

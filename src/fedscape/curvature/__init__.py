@@ -11,9 +11,9 @@ In a notebook, of any module and an `EvaluationSet` of samples:
 
 from fedscape.curvature.density import quadrature, smoothed
 from fedscape.curvature.exact import exact_diagonal
-from fedscape.curvature.hessian_agreement import Agreement, agreement
+from fedscape.curvature.hessian_agreement import HessianAgreement, agreement
 from fedscape.curvature.piecewise import why_not_piecewise_linear
-from fedscape.curvature.traces import Estimate, hutch_pp, hutchinson, hutchinson_parts, xtrace
+from fedscape.curvature.traces import TraceEstimate, hutch_pp, hutchinson, hutchinson_parts, xtrace
 from fedscape.evaluation.eigenvalues import (
     Eigenpairs,
     HessianProduct,
@@ -24,11 +24,11 @@ from fedscape.evaluation.eigenvalues import (
 from fedscape.evaluation.evaluate import EvaluationSet
 
 __all__ = [
-    "Agreement",
     "Eigenpairs",
-    "Estimate",
     "EvaluationSet",
+    "HessianAgreement",
     "HessianProduct",
+    "TraceEstimate",
     "agreement",
     "bottom_eigenpairs",
     "exact_diagonal",

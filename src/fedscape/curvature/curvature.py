@@ -16,11 +16,11 @@ from fedscape.columns.column import File
 from fedscape.columns.csvs import read_csv, write_csv
 from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.hessian_agreement import agreement
-from fedscape.curvature.measure import EXACT, Here, Wanted, model_rows
+from fedscape.curvature.measure import EXACT, ModelOnSamples, Quantities, model_rows
 from fedscape.curvature.piecewise import check_piecewise_linear, why_not_piecewise_linear
 from fedscape.curvature.targets import Target, TargetSamples
 from fedscape.evaluation.device import prepare_device
-from fedscape.evaluation.problem import open_subject
+from fedscape.evaluation.problem import open_problem
 from fedscape.files import atomic
 from fedscape.jobs.resume import ResumeFolder, counts_to
 
@@ -68,20 +68,20 @@ def evaluate_hessians(
     chosen by `seed`, the same in every product. top, bottom: eigenvalues at each end. trace: `none`, `exact`,
     the name of an estimator, or `auto`, exact where that is possible and cheap. layers: each layer's trace
     too. probes: products of an estimate. density: `{steps, probes, width}` or None. agreements: definitions
-    of H_N and H_D. clients, partitions: files of each run, none unless clients' models or samples are wanted.
-    The network is in eval mode with the model's own running statistics. curvature, group: names for the CSV.
+    of H_N and H_D. clients, partitions: files of each run, none unless clients' models or samples are asked
+    for. The network is in eval mode with the model's own running statistics. curvature, group: names for the CSV.
     fingerprint: digest of all that the job depends on; a folder `resume` of another one is emptied.
     Raises FedscapeError before anything is computed where an exact diagonal is not possible.
     """
-    subject = open_subject(
+    problem = open_problem(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
-    checkpoints = Checkpoints.open(subject.module, trajectories, clients)
-    target_samples = TargetSamples.open(subject, dataset_folder, partitions, samples, seed)
+    checkpoints = Checkpoints.open(problem.module, trajectories, clients)
+    target_samples = TargetSamples.open(problem, dataset_folder, partitions, samples, seed)
     chosen = _chosen_trace(checkpoints, target_samples, trace, layers)
-    wanted = Wanted(top, bottom, chosen, layers, probes, density)
-    if wanted.trace == EXACT or agreements:
-        name = "trace: exact" if wanted.trace == EXACT else "hessian_agreement"
+    quantities = Quantities(top, bottom, chosen, layers, probes, density)
+    if quantities.trace == EXACT or agreements:
+        name = "trace: exact" if quantities.trace == EXACT else "hessian_agreement"
         check_piecewise_linear(*_first_model(checkpoints, target_samples), name)
     targets = list(_targets(checkpoints, rounds, of, on, bool(agreements)))
     with ResumeFolder(resume, fingerprint, valid=counts_to(len(targets))) as folder:
@@ -97,7 +97,7 @@ def evaluate_hessians(
             whole = ("global" if target.is_global else "clients") in of
             identity = {**runs[model.run], "curvature": curvature, "group": group, **target.columns}
             measured = _measured(
-                checkpoints, target_samples, target, wanted if whole else None, bool(agreements), seed
+                checkpoints, target_samples, target, quantities if whole else None, bool(agreements), seed
             )
             _save(folder.folder, number, identity, *measured)
             parts = [path.name for path in folder.folder.glob(f"{number}-*")]
@@ -144,11 +144,11 @@ def _chosen_trace(checkpoints: Checkpoints, samples: TargetSamples, trace: str, 
 
 def _first_model(checkpoints: Checkpoints, samples: TargetSamples) -> tuple:
     """The network, the tensors of any of its models and a sample, for a look at its layers."""
-    subject = samples.subject
+    problem = samples.problem
     parameters, buffers = checkpoints.state(Checkpoint(0, checkpoints.trajectories[0].rounds[0]))
     ((inputs, _), *_) = samples.first.batches()
-    tensors = {name: tensor.to(subject.device) for name, tensor in {**parameters, **buffers}.items()}
-    return subject.module, tensors, inputs
+    tensors = {name: tensor.to(problem.device) for name, tensor in {**parameters, **buffers}.items()}
+    return problem.module, tensors, inputs
 
 
 def _targets(
@@ -178,19 +178,19 @@ def _measured(
     checkpoints: Checkpoints,
     samples: TargetSamples,
     target: Target,
-    wanted: Wanted | None,
+    quantities: Quantities | None,
     agreed: bool,
     seed: int,
 ) -> tuple[list, list, np.ndarray | None]:
     """Rows of both CSVs about one model, and its diagonal if clients' are compared."""
-    device = samples.subject.device
+    device = samples.problem.device
     parameters = checkpoints.parameters(target.checkpoint).to(device)
     buffers = {name: tensor.to(device) for name, tensor in checkpoints.buffers(target.checkpoint).items()}
-    here = Here(samples.subject, parameters, buffers, samples.of(target))
+    model = ModelOnSamples(samples.problem, parameters, buffers, samples.of(target))
     compared = agreed and not target.is_global
-    exact = compared or (wanted is not None and wanted.trace == EXACT)
-    diagonal = exact_diagonal(*here.arguments).cpu() if exact else None
-    rows, points = model_rows(here, wanted, diagonal, seed) if wanted else ([], [])
+    exact = compared or (quantities is not None and quantities.trace == EXACT)
+    diagonal = exact_diagonal(*model.arguments).cpu() if exact else None
+    rows, points = model_rows(model, quantities, diagonal, seed) if quantities else ([], [])
     return rows, points, diagonal.numpy() if compared else None
 
 
@@ -225,7 +225,7 @@ def _agreements(
         if not target.is_global:
             model = target.checkpoint
             rounds.setdefault((model.run, model.round, target.data), []).append(number)
-    sizes = [math.prod(shape) for _, shape in samples.subject.layout.parameters]
+    sizes = [math.prod(shape) for _, shape in samples.problem.layout.parameters]
     rows = []
     for (run, number, data), places in rounds.items() if definitions else ():
         diagonals = [np.load(_diagonal(folder, place), mmap_mode="r") for place in places]

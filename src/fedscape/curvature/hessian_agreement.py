@@ -23,14 +23,16 @@ DEFINITIONS = ("paper", "code")
 
 
 @dataclass(frozen=True)
-class Agreement:
+class HessianAgreement:
     """Difference of the norms and cosine of the diagonals of clients' Hessians, means over pairs."""
 
     norm: float  # H_N
     direction: float  # H_D
 
 
-def agreement(diagonals: Sequence[np.ndarray], sizes: Sequence[int], definition: Definition) -> Agreement:
+def agreement(
+    diagonals: Sequence[np.ndarray], sizes: Sequence[int], definition: Definition
+) -> HessianAgreement:
     """H_N and H_D of diagonals [P] of two clients or more; NaN for the paper's definition of fewer.
 
     sizes: how many parameters each tensor has. The diagonals may be memory maps: they are read in blocks.
@@ -44,12 +46,14 @@ def agreement(diagonals: Sequence[np.ndarray], sizes: Sequence[int], definition:
     with np.errstate(invalid="ignore", divide="ignore"):
         cosines = gram / np.outer(lengths, lengths)  # NaN beside a Hessian of zeros
     if definition == "code":
-        return Agreement(float(np.mean(np.subtract.outer(lengths, lengths) ** 2)), float(cosines.mean()))
+        return HessianAgreement(
+            float(np.mean(np.subtract.outer(lengths, lengths) ** 2)), float(cosines.mean())
+        )
     first, second = np.triu_indices(len(gram), k=1)
     if not len(first):
-        return Agreement(float("nan"), float("nan"))
+        return HessianAgreement(float("nan"), float("nan"))
     norms = (squares[first] - squares[second]) ** 2
-    return Agreement(float(norms.mean()), float(cosines[first, second].mean()))
+    return HessianAgreement(float(norms.mean()), float(cosines[first, second].mean()))
 
 
 def _gram(rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from fedscape.checkpoints.layout import Layout
 from fedscape.curvature.density import quadrature, smoothed
-from fedscape.curvature.traces import ESTIMATORS, Estimate, hutchinson_parts
+from fedscape.curvature.traces import ESTIMATORS, TraceEstimate, hutchinson_parts
 from fedscape.evaluation.eigenvalues import HessianProduct, bottom_eigenpairs, top_eigenpairs
 from fedscape.evaluation.evaluate import EvaluationSet
-from fedscape.evaluation.problem import Subject
+from fedscape.evaluation.problem import Problem
 
 EIGENVALUE, TRACE, LAYER_TRACE, LANCZOS, EXACT = "eigenvalue", "trace", "layer-trace", "lanczos", "exact"
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Quantities:
     """What is measured of a model; a row each, or the points of a density."""
 
     top: int  # largest eigenvalues
@@ -35,10 +35,10 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Here:
+class ModelOnSamples:
     """A model on the samples that its loss is the mean over; buffers on their device."""
 
-    subject: Subject
+    problem: Problem
     parameters: Tensor
     buffers: dict[str, Tensor]
     data: EvaluationSet
@@ -46,29 +46,33 @@ class Here:
     @property
     def arguments(self) -> tuple:
         """What `HessianProduct` and `exact_diagonal` take."""
-        subject = self.subject
-        return subject.module, subject.layout, self.parameters, self.buffers, self.data
+        problem = self.problem
+        return problem.module, problem.layout, self.parameters, self.buffers, self.data
 
 
-def model_rows(here: Here, wanted: Wanted, diagonal: Tensor | None, seed: int) -> tuple[list, list]:
+def model_rows(
+    model: ModelOnSamples, quantities: Quantities, diagonal: Tensor | None, seed: int
+) -> tuple[list, list]:
     """Rows of curvature.csv and of density.csv, without the names of the model.
 
     diagonal: the exact one [P], where the trace is to be exact. seed: of all random vectors. Where no
     eigenvalues are found the rows are empty and the log says why.
     """
     rows = []
-    by_products = wanted.top or wanted.bottom or wanted.density or wanted.trace in ESTIMATORS
-    product = HessianProduct(*here.arguments) if by_products else None
-    if wanted.top:
-        rows += _eigenvalues(here, product, partial(top_eigenpairs, top=wanted.top), wanted.top, 1, seed)
-    if wanted.bottom:
-        find = partial(bottom_eigenpairs, bottom=wanted.bottom)
-        rows += _eigenvalues(here, product, find, wanted.bottom, -1, seed)
-    if wanted.trace == EXACT:
-        rows += _exact_traces(here, wanted, diagonal)
-    elif wanted.trace != "none":
-        rows += _estimated_traces(here, wanted, product, seed)
-    points = _density(here, wanted.density, product, seed) if wanted.density else []
+    by_products = quantities.top or quantities.bottom or quantities.density or quantities.trace in ESTIMATORS
+    product = HessianProduct(*model.arguments) if by_products else None
+    if quantities.top:
+        rows += _eigenvalues(
+            model, product, partial(top_eigenpairs, top=quantities.top), quantities.top, 1, seed
+        )
+    if quantities.bottom:
+        find = partial(bottom_eigenpairs, bottom=quantities.bottom)
+        rows += _eigenvalues(model, product, find, quantities.bottom, -1, seed)
+    if quantities.trace == EXACT:
+        rows += _exact_traces(model, quantities, diagonal)
+    elif quantities.trace != "none":
+        rows += _estimated_traces(model, quantities, product, seed)
+    points = _density(model, quantities.density, product, seed) if quantities.density else []
     return rows, points
 
 
@@ -82,11 +86,11 @@ def layer_sizes(layout: Layout) -> dict[str, int]:
 
 
 def _eigenvalues(
-    here: Here, product: HessianProduct, find: Callable, count: int, sign: int, seed: int
+    model: ModelOnSamples, product: HessianProduct, find: Callable, count: int, sign: int, seed: int
 ) -> list[dict]:
     before = product.count
     try:
-        pairs = find(product, product.size, seed=seed, device=here.subject.device)
+        pairs = find(product, product.size, seed=seed, device=model.problem.device)
         values, residuals = pairs.values, pairs.residuals
     except ArpackError as error:
         # One model without eigenvalues (a Hessian of NaN or of zeros) must not take the others along.
@@ -94,62 +98,64 @@ def _eigenvalues(
         values = residuals = np.full(count, np.nan)
     spent = product.count - before
     return [
-        _row(here, EIGENVALUE, LANCZOS, value, products=spent, index=sign * (place + 1), residual=residual)
+        _row(model, EIGENVALUE, LANCZOS, value, products=spent, index=sign * (place + 1), residual=residual)
         for place, (value, residual) in enumerate(zip(values, residuals, strict=True))
     ]
 
 
-def _exact_traces(here: Here, wanted: Wanted, diagonal: Tensor) -> list[dict]:
-    rows = [_row(here, TRACE, EXACT, float(diagonal.sum()))]
-    if wanted.layers:
-        sizes = layer_sizes(here.subject.layout)
+def _exact_traces(model: ModelOnSamples, quantities: Quantities, diagonal: Tensor) -> list[dict]:
+    rows = [_row(model, TRACE, EXACT, float(diagonal.sum()))]
+    if quantities.layers:
+        sizes = layer_sizes(model.problem.layout)
         parts = diagonal.split(list(sizes.values()))
         rows += [
-            _row(here, LAYER_TRACE, EXACT, float(part.sum()), layer=layer)
+            _row(model, LAYER_TRACE, EXACT, float(part.sum()), layer=layer)
             for layer, part in zip(sizes, parts, strict=True)
         ]
     return rows
 
 
-def _estimated_traces(here: Here, wanted: Wanted, product: HessianProduct, seed: int) -> list[dict]:
+def _estimated_traces(
+    model: ModelOnSamples, quantities: Quantities, product: HessianProduct, seed: int
+) -> list[dict]:
     before = product.count
-    found: dict[str | None, Estimate] = {}
-    if wanted.layers:
-        sizes = layer_sizes(here.subject.layout)
+    found: dict[str | None, TraceEstimate] = {}
+    if quantities.layers:
+        sizes = layer_sizes(model.problem.layout)
         blocks = list(sizes.values())
-        *parts, whole = hutchinson_parts(product, blocks, wanted.probes, seed, here.subject.device)
+        *parts, whole = hutchinson_parts(product, blocks, quantities.probes, seed, model.problem.device)
         found = {None: whole, **dict(zip(sizes, parts, strict=True))}
     else:
-        estimate = ESTIMATORS[wanted.trace]
-        found = {None: estimate(product, product.size, wanted.probes, seed, here.subject.device)}
+        estimate = ESTIMATORS[quantities.trace]
+        found = {None: estimate(product, product.size, quantities.probes, seed, model.problem.device)}
     spent = product.count - before
     return [
         _row(
-            here, TRACE if layer is None else LAYER_TRACE, wanted.trace, one.value, products=spent,
+            model, TRACE if layer is None else LAYER_TRACE, quantities.trace, one.value, products=spent,
             layer=layer or "", standard_error=one.standard_error,
         )
         for layer, one in found.items()
     ]  # fmt: skip
 
 
-def _density(here: Here, wanted: Mapping, product: HessianProduct, seed: int) -> list[dict]:
+def _density(model: ModelOnSamples, quantities: Mapping, product: HessianProduct, seed: int) -> list[dict]:
     before = product.count
     try:
         found = quadrature(
-            product, product.size, wanted["steps"], wanted["probes"], seed, here.subject.device
+            product, product.size, quantities["steps"], quantities["probes"], seed, model.problem.device
         )
     except FloatingPointError as error:
         log.warning("no density found (%s)", error)  # one model must not take the others along
         return []
-    spent, samples = product.count - before, len(here.data.labels)
+    spent, samples = product.count - before, len(model.data.labels)
     return [
         {"eigenvalue": value, "density": density, "products": spent, "samples": samples}
-        for value, density in zip(*smoothed(found, wanted["width"]), strict=True)
+        for value, density in zip(*smoothed(found, quantities["width"]), strict=True)
     ]
 
 
-def _row(here: Here, quantity: str, estimator: str, value: float, **given: object) -> dict:
+def _row(model: ModelOnSamples, quantity: str, estimator: str, value: float, **given: object) -> dict:
     """A row with defaults for what a quantity does not have."""
     usual = {"index": 0, "layer": "", "definition": "", "standard_error": np.nan, "residual": np.nan}
     row = {**usual, "products": 0, **given, "quantity": quantity, "estimator": estimator, "value": value}
-    return {**row, "samples": len(here.data.labels)}
+    return {**row, "samples": len(model.data.labels)}

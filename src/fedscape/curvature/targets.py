@@ -10,7 +10,7 @@ from fedscape.checkpoints.checkpoint import Checkpoint
 from fedscape.data.partition import Partition, open_partition
 from fedscape.data.storage import Dataset, open_dataset
 from fedscape.evaluation.evaluate import EvaluationSet
-from fedscape.evaluation.problem import Subject, chosen_samples
+from fedscape.evaluation.problem import Problem, chosen_samples
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Target:
 class TargetSamples:
     """The samples of a job's targets: at most `limit` of each kind, chosen by `seed`."""
 
-    subject: Subject
+    problem: Problem
     dataset: Dataset
     partitions: list[Partition]  # of each run; none unless clients' own samples are looked at
     limit: int | None
@@ -52,7 +52,7 @@ class TargetSamples:
     @classmethod
     def open(
         cls,
-        subject: Subject,
+        problem: Problem,
         dataset_folder: str | Path,
         partitions: Sequence[str | Path],
         limit: int | None,
@@ -60,7 +60,7 @@ class TargetSamples:
     ) -> "TargetSamples":
         """Open the data set and the partition of each run."""
         dataset = open_dataset(dataset_folder)
-        return cls(subject, dataset, [open_partition(path, dataset) for path in partitions], limit, seed)
+        return cls(problem, dataset, [open_partition(path, dataset) for path in partitions], limit, seed)
 
     @property
     def classes(self) -> int:
@@ -70,18 +70,18 @@ class TargetSamples:
     @property
     def first(self) -> EvaluationSet:
         """One of the samples."""
-        train = self.subject.train
+        train = self.problem.train
         return replace(train, inputs=train.inputs[:1], labels=train.labels[:1])
 
     def of(self, target: Target) -> EvaluationSet:
         """The samples that a model is looked at on."""
         if target.data == "global":
-            return self.subject.train
-        return EvaluationSet.from_dataset(self.dataset, "train", self._own(target), self.subject.device)
+            return self.problem.train
+        return EvaluationSet.from_dataset(self.dataset, "train", self._own(target), self.problem.device)
 
     def count(self, target: Target) -> int:
         """How many samples these are."""
-        return len(self.subject.train.labels if target.data == "global" else self._own(target))
+        return len(self.problem.train.labels if target.data == "global" else self._own(target))
 
     def _own(self, target: Target) -> np.ndarray:
         """Indices of the samples of a model's own client."""

@@ -25,14 +25,14 @@ FEWEST = 6
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TraceEstimate:
     """A trace and the standard error of it, as far as the test vectors tell."""
 
     value: float
     standard_error: float
 
 
-def hutchinson(product: Product, size: int, products: int, seed: int, device: torch.device) -> Estimate:
+def hutchinson(product: Product, size: int, products: int, seed: int, device: torch.device) -> TraceEstimate:
     """Mean of v^T A v over `products` test vectors."""
     forms = [vector @ product(vector) for vector in probes(products, size, seed, device)]
     return _mean(torch.stack(forms))
@@ -40,7 +40,7 @@ def hutchinson(product: Product, size: int, products: int, seed: int, device: to
 
 def hutchinson_parts(
     product: Product, sizes: list[int], products: int, seed: int, device: torch.device
-) -> list[Estimate]:
+) -> list[TraceEstimate]:
     """Traces of the diagonal blocks of these sizes, one after the other, and last of the whole operator."""
     rows = []
     for vector in probes(products, sum(sizes), seed, device):
@@ -49,7 +49,7 @@ def hutchinson_parts(
     return [_mean(column) for column in (*blocks.T, blocks.sum(dim=1))]
 
 
-def hutch_pp(product: Product, size: int, products: int, seed: int, device: torch.device) -> Estimate:
+def hutch_pp(product: Product, size: int, products: int, seed: int, device: torch.device) -> TraceEstimate:
     """A third of the products for the sketch, a third for the trace on its range, the others for the rest.
 
     Holds a third of `products` vectors in memory. The standard error is that of the rest, given the sketch.
@@ -64,10 +64,10 @@ def hutch_pp(product: Product, size: int, products: int, seed: int, device: torc
         outside = vector - basis @ (basis.T @ vector)
         rest.append(outside @ product(outside))
     estimate = _mean(torch.stack(rest))
-    return Estimate(float(on_range) + estimate.value, estimate.standard_error)
+    return TraceEstimate(float(on_range) + estimate.value, estimate.standard_error)
 
 
-def xtrace(product: Product, size: int, products: int, seed: int, device: torch.device) -> Estimate:
+def xtrace(product: Product, size: int, products: int, seed: int, device: torch.device) -> TraceEstimate:
     """Hutch++ with each half of `products` test vectors left out of the sketch in turn; the mean over them.
 
     Holds as many vectors as `products` in memory. The standard error is that of a mean of estimates taken for
@@ -93,7 +93,7 @@ def xtrace(product: Product, size: int, products: int, seed: int, device: torch.
     return _mean(torch.stack(estimates))
 
 
-ESTIMATORS: dict[str, Callable[[Product, int, int, int, torch.device], Estimate]] = {
+ESTIMATORS: dict[str, Callable[[Product, int, int, int, torch.device], TraceEstimate]] = {
     "hutchinson": hutchinson,
     "hutch++": hutch_pp,
     "xtrace": xtrace,
@@ -107,6 +107,6 @@ def probes(count: int, size: int, seed: int, device: torch.device) -> Iterator[T
         yield 2.0 * torch.from_numpy(signs).to(device, torch.float64) - 1.0
 
 
-def _mean(values: Tensor) -> Estimate:
+def _mean(values: Tensor) -> TraceEstimate:
     error = values.std(unbiased=True) / len(values) ** 0.5
-    return Estimate(float(values.mean()), float(error))
+    return TraceEstimate(float(values.mean()), float(error))

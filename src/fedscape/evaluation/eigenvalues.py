@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from fedscape.checkpoints.layout import Layout, buffers_of, flatten, layout_of, parameters_of
 from fedscape.evaluation.evaluate import EvaluationSet, mode
 from fedscape.evaluation.krylov import Krylov, lanczos
-from fedscape.evaluation.problem import Subject
+from fedscape.evaluation.problem import Problem
 from fedscape.jobs.streams import stream
 
 KEPT_BYTES = 4 << 30
@@ -78,10 +78,10 @@ class HessianProduct:
         self._kept = list(self._gradients(stop=self._batches_within(budget)))
 
     @classmethod
-    def of(cls, subject: Subject, parameters: Tensor, buffers: dict[str, Tensor]) -> "HessianProduct":
-        """For a model of the subject, on its train samples and its device."""
-        buffers = {name: tensor.to(subject.device) for name, tensor in buffers.items()}
-        return cls(subject.module, subject.layout, parameters.to(subject.device), buffers, subject.train)
+    def of(cls, problem: Problem, parameters: Tensor, buffers: dict[str, Tensor]) -> "HessianProduct":
+        """For a model of the problem, on its train samples and its device."""
+        buffers = {name: tensor.to(problem.device) for name, tensor in buffers.items()}
+        return cls(problem.module, problem.layout, parameters.to(problem.device), buffers, problem.train)
 
     @property
     def size(self) -> int:

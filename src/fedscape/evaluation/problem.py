@@ -1,4 +1,4 @@
-"""What every analysis looks at: one network and the fixed samples on which it is evaluated."""
+"""The evaluation problem of an analysis: one network and the fixed samples on which it is evaluated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ several models' as its parameters are, or statistics measured anew."""
 
 
 @dataclass(frozen=True)
-class Subject:
+class Problem:
     """A network, whose own weights do not matter, with samples of the train and the test set.
 
     owners: int64 [n], which of the partition's `clients` clients has each train sample; -1 for none. share:
@@ -57,7 +57,7 @@ class Subject:
         return parameters, buffers
 
 
-def open_subject(
+def open_problem(
     model: str,
     model_settings: dict,
     dataset_folder: str | Path,
@@ -65,7 +65,7 @@ def open_subject(
     samples: int | None,
     seed: int,
     device: torch.device,
-) -> Subject:
+) -> Problem:
     """The network for a prepared data set, and the samples of a partition that analyses use.
 
     samples: at most so many training samples, chosen by the stream `samples` of `seed`; None for all. The
@@ -76,7 +76,7 @@ def open_subject(
     module = random_model(model, model_settings, dataset.shape, len(dataset.classes), seed).to(device)
     module.requires_grad_(False)
     train = chosen_samples(chosen.train, samples, seed)
-    return Subject(
+    return Problem(
         module=module,
         layout=layout_of(module),
         train=EvaluationSet.from_dataset(dataset, "train", train, device),

@@ -16,7 +16,7 @@ PAIRS_BYTES = 2**30
 
 
 @dataclass(frozen=True)
-class Agreement:
+class UpdateAgreement:
     """Statistics of a round's updates; NaN where undefined (cosines of one client, or of an update of 0).
 
     minimum_cosine is NaN too where the updates together take more than PAIRS_BYTES.
@@ -60,7 +60,7 @@ class UpdateStatistics:
                 self._smallest.append((self._units[:place] @ self._units[place]).min())
         self._norms.append(norm)
 
-    def agreement(self) -> Agreement:
+    def agreement(self) -> UpdateAgreement:
         """The statistics of the clients so far, one at least."""
         norms = torch.stack(self._norms)
         n, squares, of_sum = len(norms), norms.square().sum(), self._sum.square().sum()
@@ -69,7 +69,7 @@ class UpdateStatistics:
             mean_cosine = (self._unit_sum.square().sum() - n) / (n * (n - 1))
         if self._smallest:
             smallest = torch.stack(self._smallest).min()
-        return Agreement(
+        return UpdateAgreement(
             mean_update_norm=norms.mean().item(),
             gradient_diversity=(squares / of_sum).item(),
             inverse_gradient_diversity=(of_sum / squares).item(),

@@ -57,7 +57,7 @@ def client_task(
     )
 
 
-class Feed:
+class BatchSource:
     """All clients' samples on the device that trains, and how batches are made of them."""
 
     def __init__(self, data: EvaluationSet, training: Training, batch_statistics: bool):
@@ -69,8 +69,8 @@ class Feed:
         self._batch_statistics = batch_statistics
 
     @classmethod
-    def of(cls, module: torch.nn.Module, data: EvaluationSet, training: Training) -> "Feed":
-        """The feed of a network."""
+    def of(cls, module: torch.nn.Module, data: EvaluationSet, training: Training) -> "BatchSource":
+        """The batch source of a network."""
         return cls(data, training, has_batch_statistics(module))
 
     def used_samples(self, samples: int) -> int:
@@ -157,10 +157,10 @@ class Feed:
         return (images - mean[..., None, None]) / std[..., None, None]
 
 
-class Work:
+class ClientProgress:
     """A client on its way through its local steps."""
 
-    def __init__(self, task: ClientTask, feed: Feed, rule: Rule):
+    def __init__(self, task: ClientTask, feed: BatchSource, rule: Rule):
         self.task, self.feed, self.rule = task, feed, rule
         self.steps = feed.steps(task)
         self.done = 0
@@ -205,7 +205,7 @@ class Work:
         self._draws = [_tensors(one, device) for one in drawn] if drawn[0] else []
 
 
-def stacked_batch(works: Sequence[Work]) -> Batch:
+def stacked_batch(works: Sequence[ClientProgress]) -> Batch:
     """The next batch of several clients, of one size, with the clients as first dimension."""
     samples = [work.samples() for work in works]
     draws = [work.draws() for work in works]
@@ -222,7 +222,7 @@ def stacked_batch(works: Sequence[Work]) -> Batch:
     )
 
 
-def batch(work: Work) -> Batch:
+def batch(work: ClientProgress) -> Batch:
     """The next batch of one client."""
     samples = work.samples()
     positions = samples.pop(POSITIONS)

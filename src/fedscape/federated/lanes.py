@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fedscape.checkpoints.layout import layout_of
 from fedscape.evaluation.evaluate import EvaluationSet, prepared
-from fedscape.federated.batches import ClientTask, Feed, Work, batch, stacked_batch
+from fedscape.federated.batches import BatchSource, ClientProgress, ClientTask, batch, stacked_batch
 from fedscape.federated.gradients import SequentialGradient, StackedGradient
 from fedscape.federated.network import frozen_statistics
 from fedscape.federated.normaliser import accumulated_weight
@@ -49,7 +49,7 @@ class Lanes:
     def __init__(self, module: nn.Module, data: EvaluationSet, training: Training, lanes: int, seed: int = 0):
         self.module = module.to(data.inputs.device)
         self.training, self.lanes, self.seed = training, lanes, seed
-        self.feed = Feed.of(module, data, training)
+        self.feed = BatchSource.of(module, data, training)
         self.layout = layout_of(module)
         self.one = SequentialGradient(self.module, training.precision)
         self.many = StackedGradient(self.module, self.layout, training.precision)
@@ -155,7 +155,7 @@ class Lanes:
             self._sums[row] = 0
         if self._masks is not None:
             self._masks[row] = kept
-        self._busy.append(_Lane(start, Work(task, self.feed, rule)))
+        self._busy.append(_Lane(start, ClientProgress(task, self.feed, rule)))
 
     def _clients(self, rows: slice | Tensor | int) -> Client:
         """What the rule knows of the clients in some rows."""
@@ -273,7 +273,7 @@ class Lanes:
 class _Lane:
     """A client under way."""
 
-    def __init__(self, start: ClientStart, work: Work):
+    def __init__(self, start: ClientStart, work: ClientProgress):
         self.start, self.work = start, work
         self.rates: list[float] = []  # of its steps
         self.path: list[ModelState] = []

@@ -14,7 +14,7 @@ import torch
 
 from fedscape.columns.csvs import CSV_END, csv_rows, read_csv
 from fedscape.evaluation.evaluate import Evaluation
-from fedscape.evaluation.update_statistics import Agreement
+from fedscape.evaluation.update_statistics import UpdateAgreement
 from fedscape.federated.rounds import RoundReport
 
 SPLITS = ("train", "validation", "test")
@@ -70,7 +70,7 @@ def rounds_row(
         evaluation = (evaluations or {}).get(split)
         row[f"{split}_loss"] = evaluation.loss if evaluation else math.nan
         row[f"{split}_accuracy"] = evaluation.accuracy if evaluation else math.nan
-    undefined = {field.name: math.nan for field in fields(Agreement)}
+    undefined = {field.name: math.nan for field in fields(UpdateAgreement)}
     return {**row, "diverged": diverged, **(asdict(report.agreement) if report else undefined)}
 
 

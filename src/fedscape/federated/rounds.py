@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fedscape.checkpoints.layout import Layout
-from fedscape.evaluation.update_statistics import Agreement, UpdateStatistics
+from fedscape.evaluation.update_statistics import UpdateAgreement, UpdateStatistics
 from fedscape.federated import pruning
 from fedscape.federated.aggregate import Gathering
 from fedscape.federated.batches import ClientTask, client_task
@@ -77,7 +77,7 @@ class RoundReport:
     clients: int  # that took part
     samples: int  # they have together
     client_loss: float  # mean over these samples of the local objective during training
-    agreement: Agreement  # of the clients' updates
+    agreement: UpdateAgreement  # of the clients' updates
 
 
 class Diverged(Exception):

@@ -15,7 +15,7 @@ from fedscape.federated.state import ModelState
 
 
 @dataclass(frozen=True)
-class Samples:
+class RunSamples:
     """Images and labels by split, and who owns which."""
 
     splits: dict[str, EvaluationSet]  # "train", "validation" where some are held out, "test"
@@ -24,7 +24,7 @@ class Samples:
     classes: int
 
     @classmethod
-    def open(cls, dataset: str | Path, partition: str | Path, device: torch.device) -> "Samples":
+    def open(cls, dataset: str | Path, partition: str | Path, device: torch.device) -> "RunSamples":
         """Copy what the partition (.npz) uses of the data set (a folder) to the device, as uint8."""
         data = open_dataset(dataset)
         parts = open_partition(partition, data)

@@ -31,7 +31,7 @@ from fedscape.federated.rounds import (
     play_round,
 )
 from fedscape.federated.rule import ClientResult, Rule, Training
-from fedscape.federated.samples import Samples
+from fedscape.federated.samples import RunSamples
 from fedscape.federated.state import ModelState
 from fedscape.federated.store import CLIENTS, ROUNDS, TIMING, TRAJECTORY, RunStore, continues
 from fedscape.federated.weighting import INPUT_VARIANCE, input_variances
@@ -91,7 +91,7 @@ def train_run(
     with ResumeFolder(resume, fingerprint, valid=partial(continues, training.rounds)) as folder:
         if not folder.finished:
             code = commit()  # the one that trains, whatever happens to the clone meanwhile
-            samples = Samples.open(dataset, partition, prepare_device(device, training.precision))
+            samples = RunSamples.open(dataset, partition, prepare_device(device, training.precision))
             module = random_model(model, dict(model_settings), samples.shape, samples.classes, seed)
             load_weights(module, read_weights(initial), initial)
             if not ModelState.of(module).is_finite():
@@ -175,7 +175,7 @@ def _checked(chosen: set[int], first: int, last: int, key: str) -> list[int]:
     return sorted(chosen)
 
 
-def _input_variances(lanes: Lanes, samples: Samples) -> np.ndarray | None:
+def _input_variances(lanes: Lanes, samples: RunSamples) -> np.ndarray | None:
     """Variance of each client's normalised images, where the aggregation weights ask for it."""
     if lanes.training.weights != INPUT_VARIANCE:
         return None
@@ -185,7 +185,7 @@ def _input_variances(lanes: Lanes, samples: Samples) -> np.ndarray | None:
 
 def _play(
     federation: Federation,
-    samples: Samples,
+    samples: RunSamples,
     training: Training,
     store: RunStore,
     identity: Mapping[str, object],

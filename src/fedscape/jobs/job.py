@@ -44,7 +44,7 @@ _ADVICE |= dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "move away
 
 
 @dataclass(frozen=True)
-class Job:
+class JobContext:
     """What a script needs beside the paths that it names itself."""
 
     settings: dict  # as the study's stage put them together
@@ -98,7 +98,7 @@ def keep_freed_memory() -> None:
 
 
 @contextmanager
-def job(snakemake) -> Iterator[Job]:
+def job(snakemake) -> Iterator[JobContext]:
     """Run a script's call: output into the job's log, one thread, bad input as one line.
 
     On a cluster the log begins with where the job runs. It ends with how it went: `ended after ...`,
@@ -118,7 +118,7 @@ def job(snakemake) -> Iterator[Job]:
 
 
 @contextmanager
-def _logged(snakemake, folder: Path) -> Iterator[Job]:
+def _logged(snakemake, folder: Path) -> Iterator[JobContext]:
     """What `job` does within the log."""
     begin = time.monotonic()
     with Path(snakemake.log[0]).open("w", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
@@ -135,7 +135,7 @@ def _logged(snakemake, folder: Path) -> Iterator[Job]:
             void_records(snakemake.rule, snakemake.output)
             os.environ.update(dict.fromkeys(_THREADS_OF_LIBRARIES, str(THREADS)))
             with threadpool_limits(THREADS):
-                yield Job(
+                yield JobContext(
                     settings=decode(snakemake.params.settings),
                     identity=_identity(snakemake.wildcards),
                     device=_device(),

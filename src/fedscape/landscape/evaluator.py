@@ -13,17 +13,17 @@ from fedscape.columns.planes import POINT_MEASURES
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import Precision, evaluate, evaluate_groups
-from fedscape.evaluation.problem import BatchNorm, Subject, open_subject
+from fedscape.evaluation.problem import BatchNorm, Problem, open_problem
 from fedscape.landscape.grid import box_around, grid_axes
 from fedscape.landscape.plane import Plane, open_plane
 from fedscape.landscape.points import Place
 
 
 @dataclass(frozen=True)
-class Survey:
+class SurfaceEvaluator:
     """A grid with columns xs [nx] and rows ys [ny] on a plane, and how its points are evaluated."""
 
-    subject: Subject
+    problem: Problem
     plane: Plane
     xs: np.ndarray
     ys: np.ndarray
@@ -36,10 +36,10 @@ class Survey:
     @property
     def sizes(self) -> list[int]:
         """Samples of each group: all of them, then each client's if `client_losses`."""
-        owners = self.subject.owners
+        owners = self.problem.owners
         if not self.client_losses:
             return [len(owners)]
-        return [len(owners), *owners[owners >= 0].bincount(minlength=self.subject.clients).tolist()]
+        return [len(owners), *owners[owners >= 0].bincount(minlength=self.problem.clients).tolist()]
 
     def columns(self) -> list[list[Place]]:
         """The nodes, column by column: every `coarse`-th point along both axes."""
@@ -48,20 +48,20 @@ class Survey:
 
     def measure(self, x: float, y: float) -> np.ndarray:
         """Measures [groups, measures] of one point, from one pass over the samples."""
-        subject = self.subject
+        problem = self.problem
         buffers = self.plane.buffers_at(x, y, self.batch_norm)
-        tensors = subject.tensors(self.plane.at(x, y), buffers, self.batch_norm)
+        tensors = problem.tensors(self.plane.at(x, y), buffers, self.batch_norm)
         found = (
             evaluate_groups(
-                subject.module, *tensors, subject.train, subject.owners, subject.clients, self.precision
+                problem.module, *tensors, problem.train, problem.owners, problem.clients, self.precision
             )
             if self.client_losses
-            else [evaluate(subject.module, *tensors, subject.train, self.precision)]
+            else [evaluate(problem.module, *tensors, problem.train, self.precision)]
         )
         return np.array([[getattr(one, measure) for measure in POINT_MEASURES] for one in found])
 
 
-def open_survey(
+def open_evaluator(
     *,
     plane_file: str | Path,
     markers_file: str | Path,
@@ -78,7 +78,7 @@ def open_survey(
     seed: int,
     batch_norm: BatchNorm,
     device: str,
-) -> Survey | None:
+) -> SurfaceEvaluator | None:
     """What a surface over a plane evaluates; None where there is no plane, since all its runs diverged.
 
     grid: points per side, or (along x, along y). margin: added around the markers' bounding box, as a share
@@ -86,13 +86,13 @@ def open_survey(
     axes is a node. client_losses: also the measures of each client of the partition on its own samples.
     precision: of the forward passes. samples, seed: as in `make_plane`.
     """
-    subject = open_subject(
+    problem = open_problem(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
     plane = open_plane(plane_file)
     if plane is None:
         return None
-    check_layout(subject.module, plane.layout, plane_file)
+    check_layout(problem.module, plane.layout, plane_file)
     box = plane.box
     if box is None:
         axes = {"x": NUMBER, "y": NUMBER}
@@ -103,5 +103,5 @@ def open_survey(
             )
         box = box_around(marked["x"].to_numpy(), marked["y"].to_numpy(), grid, margin)
     xs, ys = grid_axes(box, grid)
-    plane = plane.to(subject.device)
-    return Survey(subject, plane, xs, ys, coarse, client_losses, batch_norm, precision, seed)
+    plane = plane.to(problem.device)
+    return SurfaceEvaluator(problem, plane, xs, ys, coarse, client_losses, batch_norm, precision, seed)

@@ -14,7 +14,7 @@ from fedscape.checkpoints.checkpoint import Checkpoints
 from fedscape.columns import planes as columns
 from fedscape.columns.csvs import write_csv
 from fedscape.evaluation.device import prepare_device
-from fedscape.evaluation.problem import BatchNorm, open_subject
+from fedscape.evaluation.problem import BatchNorm, open_problem
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.landscape.bottom import Bottom, Loss, bottom
 from fedscape.landscape.markers import loss_at, measured
@@ -68,12 +68,12 @@ def make_plane(
     """
     plugin = load("landscape.planes", kind)
     chosen = plugin.Settings(**settings)
-    subject = open_subject(
+    problem = open_problem(
         model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
     )
-    checkpoints = Checkpoints.open(subject.module, trajectories, clients)
+    checkpoints = Checkpoints.open(problem.module, trajectories, clients)
     finite = [run for run, opened in enumerate(checkpoints.trajectories) if not opened.diverged]
-    material = Material(subject, checkpoints.of_runs(finite), seed)
+    material = Material(problem, checkpoints.of_runs(finite), seed)
     named = {"plane": plane, "group": group}
     rows = []
     for run, trajectory in zip(runs, checkpoints.trajectories, strict=True):
@@ -88,7 +88,7 @@ def make_plane(
             made, found = None, None
             if finite:
                 made = _laid(folder, lambda: plugin.plane(material, chosen))
-                there = made.to(subject.device)
+                there = made.to(problem.device)
                 values = _measures(folder, material, there, batch_norm, marks)
                 if plugin.CLIENTS:
                     found = _bottom(folder, partial(loss_at, material, there, batch_norm), values)
@@ -107,8 +107,8 @@ def make_plane(
                 *_pair(made and made.curvature),
                 *(dataclasses.astuple(found) if found else [None] * len(dataclasses.fields(Bottom))),
                 plugin.AXES,
-                subject.policy(batch_norm),
-                len(subject.train.labels),
+                problem.policy(batch_norm),
+                len(problem.train.labels),
             ]
             write_csv(folder.folder / MARKERS, frame, sort_by=columns.MARKERS.order)
         folder.finish({PLANE: out_plane, MARKERS: out_markers})

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from fedscape.checkpoints.checkpoint import Checkpoint
 from fedscape.evaluation.evaluate import Evaluation, evaluate, evaluate_groups
-from fedscape.evaluation.problem import BatchNorm, Subject
+from fedscape.evaluation.problem import BatchNorm, Problem
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.plane import Plane
 
@@ -14,7 +14,7 @@ from fedscape.landscape.plane import Plane
 def measured(
     material: Material, plane: Plane, batch_norm: BatchNorm, marks: Iterable[Mark]
 ) -> Iterator[dict[str, float | None]]:
-    """For each model the values of MARKER_MEASURES; the plane lies on the subject's device.
+    """For each model the values of MARKER_MEASURES; the plane lies on the problem's device.
 
     x, y, residual: as in `Plane.project`. loss, error: of the model itself, with its own buffers.
     loss_under_policy: of its own parameters with the buffers that the surface has there, so that it differs
@@ -22,27 +22,27 @@ def measured(
     the projection are of the plane's point below the model. own_loss: of a client's model on that client's
     samples; own_loss_at_start: of the model that it started from. None where a measure means nothing.
     """
-    subject = material.subject
+    problem = material.problem
     starts: dict[Checkpoint, list[Evaluation]] = {}
     for mark in marks:
         model, buffers = mark.checkpoint, material.buffers(mark)
-        parameters = material.parameters(mark).to(subject.device)
+        parameters = material.parameters(mark).to(problem.device)
         x, y, residual = plane.project(parameters)
         around = plane.buffers_at(x, y, batch_norm)
-        projected = _evaluated(subject, plane.at(x, y), around, batch_norm)
+        projected = _evaluated(problem, plane.at(x, y), around, batch_norm)
         own, own_at_start = None, None
         if model.client is None:
-            true = _evaluated(subject, parameters, buffers, "keep")
+            true = _evaluated(problem, parameters, buffers, "keep")
         else:
             start = Checkpoint(model.run, model.round - 1)
             if start not in starts:
                 state = material.checkpoints.parameters(start), material.checkpoints.buffers(start)
-                starts[start] = _evaluated_by_client(subject, *state)
-            true, *by_client = _evaluated_by_client(subject, parameters, buffers)
+                starts[start] = _evaluated_by_client(problem, *state)
+            true, *by_client = _evaluated_by_client(problem, parameters, buffers)
             own, own_at_start = by_client[model.client].loss, starts[start][1 + model.client].loss
         under_policy = true
-        if subject.policy(batch_norm) != "none":
-            under_policy = _evaluated(subject, parameters, around, batch_norm)
+        if problem.policy(batch_norm) != "none":
+            under_policy = _evaluated(problem, parameters, around, batch_norm)
         yield {
             "x": x,
             "y": y,
@@ -58,19 +58,19 @@ def measured(
 
 
 def loss_at(material: Material, plane: Plane, batch_norm: BatchNorm, x: float, y: float) -> float:
-    """The loss of a point of the plane; the plane lies on the subject's device."""
-    return _evaluated(material.subject, plane.at(x, y), plane.buffers_at(x, y, batch_norm), batch_norm).loss
+    """The loss of a point of the plane; the plane lies on the problem's device."""
+    return _evaluated(material.problem, plane.at(x, y), plane.buffers_at(x, y, batch_norm), batch_norm).loss
 
 
 def _evaluated(
-    subject: Subject, parameters: Tensor, buffers: dict[str, Tensor], batch_norm: BatchNorm
+    problem: Problem, parameters: Tensor, buffers: dict[str, Tensor], batch_norm: BatchNorm
 ) -> Evaluation:
-    return evaluate(subject.module, *subject.tensors(parameters, buffers, batch_norm), subject.train)
+    return evaluate(problem.module, *problem.tensors(parameters, buffers, batch_norm), problem.train)
 
 
 def _evaluated_by_client(
-    subject: Subject, parameters: Tensor, buffers: dict[str, Tensor]
+    problem: Problem, parameters: Tensor, buffers: dict[str, Tensor]
 ) -> list[Evaluation]:
     """A model with its own buffers on all samples, and then on those of each client."""
-    tensors = subject.tensors(parameters, buffers, "keep")
-    return evaluate_groups(subject.module, *tensors, subject.train, subject.owners, subject.clients)
+    tensors = problem.tensors(parameters, buffers, "keep")
+    return evaluate_groups(problem.module, *tensors, problem.train, problem.owners, problem.clients)

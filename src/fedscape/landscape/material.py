@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fedscape.checkpoints.checkpoint import Checkpoint, Checkpoints
 from fedscape.checkpoints.layout import Layout, flatten
-from fedscape.evaluation.problem import Subject
+from fedscape.evaluation.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Material:
     draws from.
     """
 
-    subject: Subject
+    problem: Problem
     checkpoints: Checkpoints
     seed: int
 
     @property
     def layout(self) -> Layout:
         """That of every model."""
-        return self.subject.layout
+        return self.problem.layout
 
     def number(self, chosen: int | Literal["last"]) -> int:
         """The number of a round of the first run; `last` is its last kept one."""

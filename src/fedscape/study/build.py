@@ -20,7 +20,7 @@ from fedscape.study.limits import (
 from fedscape.study.methods import build_methods, grid_value, kept_moment
 from fedscape.study.selection import Names, subset_of
 from fedscape.study.stages.every import SECTIONS
-from fedscape.study.study import Init, Method, Partition, Study
+from fedscape.study.study import Init, Method, PartitionEntry, Study
 from fedscape.study.tables import build_tables
 from fedscape.study.training import Augmentation
 from fedscape.study.types import required_fields, shown, unknown
@@ -104,12 +104,12 @@ def _model(name: str, entry: dict, where: str) -> dict:
     return plugin_settings("model", entry.get("kind", name), _without(entry, "kind"), where, ["kind"])
 
 
-def _partition(name: str, entry: dict, where: str) -> Partition:
+def _partition(name: str, entry: dict, where: str) -> PartitionEntry:
     shared = ("scheme", "clients", "seed")
     scheme = plugin_settings("partition", entry["scheme"], _without(entry, *shared), where, shared)
     if "clients" not in entry and not constant("partition", entry["scheme"], "OWN_CLIENTS"):
         raise FedscapeError(f"{where}: key 'clients' is missing")
-    return Partition(scheme, entry.get("clients"), entry.get("seed"))
+    return PartitionEntry(scheme, entry.get("clients"), entry.get("seed"))
 
 
 def _init(entry: dict, methods: dict[str, Method], where: str) -> Init:
@@ -179,7 +179,7 @@ def _check_names(study: list[str], runs: tuple[Run, ...], analyses: dict[str, di
 
 
 def _check_sizes(
-    runs: tuple[Run, ...], datasets: dict, partitions: dict[str, Partition], content: dict, where: str
+    runs: tuple[Run, ...], datasets: dict, partitions: dict[str, PartitionEntry], content: dict, where: str
 ) -> None:
     """Refuse subsets larger than their set and more clients than samples, where the sizes are known."""
     for key in ("images", "test_images"):
@@ -210,7 +210,7 @@ def _check_inputs(
     run: Run,
     datasets: dict,
     models: dict,
-    partitions: dict[str, Partition],
+    partitions: dict[str, PartitionEntry],
     methods: dict[str, Method],
     where: str,
 ) -> None:

@@ -8,7 +8,7 @@ from fedscape.study.grid import Run
 
 
 @dataclass(frozen=True)
-class Partition:
+class PartitionEntry:
     """One way to deal samples to clients; `seed` pins the split for the runs of every seed."""
 
     scheme: Mapping[str, object]  # the plug-in: kind and its own settings
@@ -150,7 +150,7 @@ class Study:
     validation: float
     datasets: Mapping[str, Mapping[str, object]]  # name -> plug-in settings; proxies of starts included
     models: Mapping[str, Mapping[str, object]]
-    partitions: Mapping[str, Partition]
+    partitions: Mapping[str, PartitionEntry]
     inits: Mapping[str, Init]
     methods: Mapping[str, Method]
     runs: tuple[Run, ...]

@@ -8,7 +8,7 @@ from command_files import ROOT, RUN, job_of, repository, tiny
 
 from fedscape.cli import main
 from fedscape.command.prices import COLUMNS, CPU, HELD, read_prices
-from fedscape.command.work import NUMBER, Work, input_shape, model_label, work_of
+from fedscape.command.work import NUMBER, Workload, input_shape, model_label, work_of
 from fedscape.study.campaign import read_study
 from fedscape.study.files import read_yaml
 from fedscape.study.jobs import Job, jobs_of, levels
@@ -53,22 +53,22 @@ def test_a_surface_is_counted_by_points_and_its_parts_share_them(here):
 
 def test_hours_are_work_times_price(here):
     prices = read_prices()
-    work = Work("convnet", "1x8x8", "fedavg", steps=1000, evaluations=2000, vectors=3)
+    work = Workload("convnet", "1x8x8", "fedavg", steps=1000, evaluations=2000, vectors=3)
     assert prices.seconds("train", work, CPU) == pytest.approx(5 + 10 + 2)
-    moon = Work("convnet", "1x8x8", "moon", steps=1000, evaluations=2000)
+    moon = Workload("convnet", "1x8x8", "moon", steps=1000, evaluations=2000)
     assert prices.seconds("train", moon, CPU) == pytest.approx(5 + 20 + 2)
     assert prices.bytes(work, NUMBER) == 3 * 100 * 4
-    assert prices.seconds("train", Work("resnet20", "1x8x8", steps=1), CPU) is None
+    assert prices.seconds("train", Workload("resnet20", "1x8x8", steps=1), CPU) is None
     assert prices.seconds("train", work, "a GPU") is None and prices.devices() == []
 
 
 def test_memory_is_that_of_the_largest_job(here, capsys):
     prices = read_prices()
-    work = Work("convnet", "1x8x8")
+    work = Workload("convnet", "1x8x8")
     assert prices.memory("train", work, NUMBER) == prices.memory("pretrain", work, NUMBER) == 2e9
     assert prices.memory("plane", work, NUMBER) == 1e9 + HELD * 100 * NUMBER
     assert prices.memory("curvature", work, NUMBER) is None
-    assert prices.memory("train", Work("resnet20", "1x8x8"), NUMBER) is None
+    assert prices.memory("train", Workload("resnet20", "1x8x8"), NUMBER) is None
     assert main(["cost", "tiny", "--config", "scale=smoke"]) == 0
     shown = {line.split()[0]: line.split()[-2] for line in capsys.readouterr().out.splitlines() if line}
     assert (shown["train"], shown["plane"], shown["drift"], shown["all"]) == ("2.0", "1.0", "-", "2.0")

@@ -11,7 +11,7 @@ from fedscape.columns.csvs import read_csv
 from fedscape.connectivity.barriers import barrier
 from fedscape.connectivity.path import evaluate_paths, path_positions, rise_errors
 from fedscape.evaluation.evaluate import evaluate as plain
-from fedscape.evaluation.problem import open_subject
+from fedscape.evaluation.problem import open_problem
 
 
 def evaluate(tmp_path, arguments, pairs, points=11, batch_norm="recalibrate"):
@@ -164,13 +164,13 @@ def test_statistics_along_a_path_by_policy(tmp_path):
     """Interpolated ones are exact at both ends; those that are kept belong to the first end alone."""
     given = normed.world(tmp_path, 2)
     given = {key: value for key, value in given.items() if key not in ("clients", "batch_norm")}
-    subject = open_subject("normed", {}, tmp_path / "data", tmp_path / "partition.npz", None, 0, "cpu")
+    problem = open_problem("normed", {}, tmp_path / "data", tmp_path / "partition.npz", None, 0, "cpu")
     ends = [Trajectory.open(path).state(normed.ROUNDS - 1) for path in given["trajectories"]]
     start, end = (parameters | buffers for parameters, buffers in ends)
     middle = {name: (tensor + end[name]) / 2 for name, tensor in start.items()}
 
     def loss(tensors):
-        return plain(subject.module, tensors, {}, subject.train).loss
+        return plain(problem.module, tensors, {}, problem.train).loss
 
     path, _ = evaluate(tmp_path, given, [(0, 1)], points=3, batch_norm="interpolate")
     assert set(path["batch_norm"]) == {"interpolate"}

@@ -16,7 +16,7 @@ from fedscape.connectivity.pairs import evaluate_pairs
 from fedscape.connectivity.repair import repair, repaired
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import evaluate
-from fedscape.evaluation.problem import open_subject
+from fedscape.evaluation.problem import open_problem
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.models.build import random_model
 
@@ -56,7 +56,7 @@ def measured(tmp_path, arguments, pairs, **changes):
 
 def opened(arguments):
     names = ("model", "model_settings", "dataset_folder", "partition", "samples", "seed")
-    return open_subject(*(arguments[name] for name in names), torch.device("cpu"))
+    return open_problem(*(arguments[name] for name in names), torch.device("cpu"))
 
 
 def networks(tmp_path, model, settings, count=2):
@@ -117,10 +117,10 @@ def test_rows_are_those_of_the_library(tmp_path):
     arguments = networks(tmp_path, "convnet", {})
     regimes = ["full", "single", "shallow"]
     layers, _ = measured(tmp_path, arguments, [PAIR], regimes=regimes, directions=1)
-    subject = opened(arguments)
+    problem = opened(arguments)
     ends = [Trajectory.open(path).state(1) for path in arguments["trajectories"]]
-    data = {"train": subject.train, "test": subject.test}
-    expected = pd.DataFrame(layerwise_barriers(subject.module, *ends, data, None, regimes, 0, 1))
+    data = {"train": problem.train, "test": problem.test}
+    expected = pd.DataFrame(layerwise_barriers(problem.module, *ends, data, None, regimes, 0, 1))
     keys = ["split", "measure", "regime", "averaged", "depth", "rest", "draw"]
     for column in ("value", "barrier", "ratio", "samples"):
         np.testing.assert_allclose(
@@ -130,12 +130,12 @@ def test_rows_are_those_of_the_library(tmp_path):
 
 def by_hand(arguments):
     """Training loss of the repaired mean of both networks."""
-    subject = opened(arguments)
+    problem = opened(arguments)
     one, other = (Trajectory.open(path).state(1)[0] for path in arguments["trajectories"])
     mean = {name: (one[name] + other[name]) / 2 for name in one}
-    plain = evaluate(subject.module, mean, {}, subject.train).loss
-    with repaired(subject.module, repair(subject.module, mean, one, other, subject.train)):
-        found = evaluate(subject.module, mean, {}, subject.train).loss
+    plain = evaluate(problem.module, mean, {}, problem.train).loss
+    with repaired(problem.module, repair(problem.module, mean, one, other, problem.train)):
+        found = evaluate(problem.module, mean, {}, problem.train).loss
     assert found != pytest.approx(plain, rel=1e-3)
     return found
 
@@ -193,12 +193,12 @@ def test_clients_are_evaluated_with_their_own_buffers(tmp_path):
     options = {"between": "clients", "regimes": ["full"], "batch_norm": "interpolate"}
     layers, _ = measured(tmp_path, arguments, [pair], clients=clients, **options)
     row = layers[(layers["measure"] == "loss") & (layers["split"] == "train")].iloc[0]
-    subject = opened(arguments)
+    problem = opened(arguments)
     parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
     for column, vector in (("from_value", rows[0]), ("to_value", rows[1]), ("value", rows.mean(axis=0))):
         nn.utils.vector_to_parameters(torch.from_numpy(vector), parameters.values())
         loss = evaluate(
-            module, {name: one.detach() for name, one in parameters.items()}, buffers, subject.train
+            module, {name: one.detach() for name, one in parameters.items()}, buffers, problem.train
         )
         assert row[column] == pytest.approx(loss.loss, rel=1e-5)
 

@@ -21,7 +21,7 @@ from fedscape.evaluation.evaluate import (
     normalise,
     recalibrated,
 )
-from fedscape.evaluation.problem import chosen_samples, open_subject
+from fedscape.evaluation.problem import chosen_samples, open_problem
 from fedscape.jobs.streams import stream
 from fedscape.models.build import random_model
 
@@ -197,8 +197,8 @@ def test_policy_none_without_running_statistics(tmp_path):
     arguments = bowl.world(tmp_path, [np.zeros((2, bowl.SIZE))])
     names = ("dataset_folder", "partition", "samples", "seed", "device")
     place = {name: arguments[name] for name in names}
-    with_norm = open_subject("resnet20", {}, **place)
-    without = open_subject("resnet20", {"norm": "group"}, **place)
+    with_norm = open_problem("resnet20", {}, **place)
+    without = open_problem("resnet20", {"norm": "group"}, **place)
     assert [with_norm.policy(one) for one in ("keep", "recalibrate")] == ["keep", "recalibrate"]
     assert without.policy("recalibrate") == "none"
     parameters, floats, counters = flatten(with_norm.module.state_dict(), with_norm.layout)

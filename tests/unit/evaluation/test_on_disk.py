@@ -23,9 +23,9 @@ from fedscape.evaluation import on_disk
 from fedscape.evaluation.eigenvalues import HessianProduct, state_of
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate, recalibrated
 from fedscape.evaluation.on_disk import OnDisk, copied_or_left
-from fedscape.evaluation.problem import open_subject
-from fedscape.federated.batches import Feed
-from fedscape.federated.samples import Samples
+from fedscape.evaluation.problem import open_problem
+from fedscape.federated.batches import BatchSource
+from fedscape.federated.samples import RunSamples
 from fedscape.federated.weighting import input_variances
 from fedscape.models.build import random_model
 from fedscape.study.training import TrainingSettings
@@ -76,14 +76,14 @@ def test_analyses_have_the_same_bits_from_the_disk(tmp_path, monkeypatch):
     found = []
     for limit in (on_disk.MOST_COPIED, 0):
         monkeypatch.setattr(on_disk, "MOST_COPIED", limit)
-        subject = open_subject("resnet20", {}, tmp_path / "data", tmp_path / "partition.npz", 30, 0, CPU)
-        assert isinstance(subject.train.inputs, torch.Tensor if limit else OnDisk)
-        parameters, buffers = dict(subject.module.named_parameters()), dict(subject.module.named_buffers())
-        fresh = recalibrated(subject.module, parameters, buffers, subject.train)
-        layout, vector, _ = state_of(subject.module)
-        product = HessianProduct.of(subject, vector, fresh)(torch.ones_like(vector))
-        assert layout == subject.layout
-        found.append([evaluate(subject.module, parameters, fresh, subject.test), product])
+        problem = open_problem("resnet20", {}, tmp_path / "data", tmp_path / "partition.npz", 30, 0, CPU)
+        assert isinstance(problem.train.inputs, torch.Tensor if limit else OnDisk)
+        parameters, buffers = dict(problem.module.named_parameters()), dict(problem.module.named_buffers())
+        fresh = recalibrated(problem.module, parameters, buffers, problem.train)
+        layout, vector, _ = state_of(problem.module)
+        product = HessianProduct.of(problem, vector, fresh)(torch.ones_like(vector))
+        assert layout == problem.layout
+        found.append([evaluate(problem.module, parameters, fresh, problem.test), product])
     assert found[0][0] == found[1][0] and torch.equal(found[0][1], found[1][1])
 
 
@@ -164,8 +164,8 @@ def weights(folder: Path) -> None:
     """What is measured on all of the clients' images beside training."""
     training = TrainingSettings(rounds=1, weights="inverse-input-variance")
     with watched():
-        samples = Samples.open(folder / "data", folder / "partition.npz", CPU)
-        feed = Feed(samples.splits["train"], training, batch_statistics=False)
+        samples = RunSamples.open(folder / "data", folder / "partition.npz", CPU)
+        feed = BatchSource(samples.splits["train"], training, batch_statistics=False)
         feed.normalisation(np.arange(TRAIN))
         input_variances(samples.splits["train"], [np.arange(TRAIN)])
 
@@ -173,12 +173,12 @@ def weights(folder: Path) -> None:
 def analysis(folder: Path) -> None:
     """A model evaluated on all samples, and a Hessian product of which nothing is kept."""
     with watched():
-        subject = open_subject("resnet", MODEL, folder / "data", folder / "partition.npz", None, 0, CPU)
-        parameters, buffers = dict(subject.module.named_parameters()), dict(subject.module.named_buffers())
-        evaluate(subject.module, parameters, buffers, subject.train)
+        problem = open_problem("resnet", MODEL, folder / "data", folder / "partition.npz", None, 0, CPU)
+        parameters, buffers = dict(problem.module.named_parameters()), dict(problem.module.named_buffers())
+        evaluate(problem.module, parameters, buffers, problem.train)
         some = EvaluationSet.from_dataset(open_dataset(folder / "data"), "train", np.arange(64, 192), CPU)
-        layout, vector, buffers = state_of(subject.module)
-        HessianProduct(subject.module, layout, vector, buffers, some, kept_bytes=0)(vector)
+        layout, vector, buffers = state_of(problem.module)
+        HessianProduct(problem.module, layout, vector, buffers, some, kept_bytes=0)(vector)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from engine_helpers import SAMPLES, TRAINING, federation, images_and_labels, net
 from torch.nn.functional import cosine_similarity
 
 from fedscape.evaluation import update_statistics as agreement
-from fedscape.evaluation.update_statistics import Agreement, UpdateStatistics
+from fedscape.evaluation.update_statistics import UpdateAgreement, UpdateStatistics
 from fedscape.federated.lanes import Lanes
 
 
-def statistics(updates: np.ndarray, start: np.ndarray | None = None) -> Agreement:
+def statistics(updates: np.ndarray, start: np.ndarray | None = None) -> UpdateAgreement:
     updates = torch.from_numpy(np.asarray(updates, dtype=np.float32))
     origin = torch.zeros(updates.shape[1]) if start is None else torch.from_numpy(start).float()
     found = UpdateStatistics(origin, len(updates))

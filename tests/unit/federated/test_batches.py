@@ -11,7 +11,14 @@ from engine_helpers import TRAINING, images_and_labels, network, owned
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import normalise
 from fedscape.federated.algorithms import fedavg, mixup
-from fedscape.federated.batches import POSITIONS, Feed, Work, batch, client_task, stacked_batch
+from fedscape.federated.batches import (
+    POSITIONS,
+    BatchSource,
+    ClientProgress,
+    batch,
+    client_task,
+    stacked_batch,
+)
 from fedscape.federated.rule import Rule
 from fedscape.study.training import Augmentation, Epochs, ResizedCrop
 
@@ -28,19 +35,19 @@ EVERYTHING = Augmentation(
 FEDAVG, MIXUP = Rule(fedavg, fedavg.Settings()), Rule(mixup, mixup.Settings(gamma=1.0))
 
 
-def feed_of(samples: int = 40, model: str = "linear", **changes: object) -> Feed:
-    return Feed.of(network(model), images_and_labels(samples), replace(TRAINING, **changes))
+def feed_of(samples: int = 40, model: str = "linear", **changes: object) -> BatchSource:
+    return BatchSource.of(network(model), images_and_labels(samples), replace(TRAINING, **changes))
 
 
 def work_of(
-    feed: Feed, positions, client: int = 0, number: int = 1, rule: Rule = FEDAVG, **seeds: int
-) -> Work:
+    feed: BatchSource, positions, client: int = 0, number: int = 1, rule: Rule = FEDAVG, **seeds: int
+) -> ClientProgress:
     seeds = {"seed": 0, "order_seed": 0, **seeds}
     task = client_task(feed.training, rule.name, positions, **seeds, round_number=number, client=client)
-    return Work(task, feed, rule)
+    return ClientProgress(task, feed, rule)
 
 
-def steps_of(work: Work) -> list[list[int]]:
+def steps_of(work: ClientProgress) -> list[list[int]]:
     """The positions that each step takes, to the end."""
     found = []
     while not work.finished:
@@ -137,7 +144,7 @@ def test_a_client_may_be_normalised_by_itself():
     data = images_and_labels(40, shape=(2, 8, 8))
     data.inputs[:, 1] //= 3
     training = replace(TRAINING, batch_size=30, augmentation=Augmentation(normalise="client"))
-    feed = Feed(data, training, batch_statistics=False)
+    feed = BatchSource(data, training, batch_statistics=False)
     images = batch(work_of(feed, np.arange(5, 35))).inputs.double()
     for channel in range(2):
         assert images[:, channel].mean().item() == pytest.approx(0, abs=1e-6)

@@ -26,7 +26,7 @@ from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import normalise
 from fedscape.federated.aggregate import Gathering
 from fedscape.federated.algorithms import fedavg
-from fedscape.federated.batches import Feed, client_task
+from fedscape.federated.batches import BatchSource, client_task
 from fedscape.federated.lanes import ClientStart, Lanes
 from fedscape.federated.network import Network
 from fedscape.federated.participation import participants
@@ -226,10 +226,10 @@ def test_participants_are_a_share_drawn_anew_each_round():
 def test_batches_of_one_are_left_out_with_batch_norm_only(tmp_path):
     data = images_and_labels()
     training = replace(TRAINING, batch_size=5)
-    assert Feed.of(network("resnet20"), data, training).used_samples(21) == 20
-    assert Feed.of(network("resnet20"), data, training).used_samples(22) == 22
-    assert Feed.of(network("convnet"), data, training).used_samples(21) == 21
-    assert Feed.of(network("convnet"), data, replace(training, drop_last=True)).used_samples(24) == 20
+    assert BatchSource.of(network("resnet20"), data, training).used_samples(21) == 20
+    assert BatchSource.of(network("resnet20"), data, training).used_samples(22) == 22
+    assert BatchSource.of(network("convnet"), data, training).used_samples(21) == 21
+    assert BatchSource.of(network("convnet"), data, replace(training, drop_last=True)).used_samples(24) == 20
     lanes = Lanes(network("resnet20"), data, training, lanes=1)
     played = play(federation(tmp_path, lanes, [np.arange(21)]))
     result = played.states[-1].model
@@ -247,7 +247,7 @@ def test_batches_of_one_are_left_out_with_batch_norm_only(tmp_path):
     ],
 )
 def test_a_client_that_could_not_train_is_refused(model, changes, samples, message):
-    feed = Feed.of(network(model), images_and_labels(), replace(TRAINING, **changes))
+    feed = BatchSource.of(network(model), images_and_labels(), replace(TRAINING, **changes))
     with pytest.raises(FedscapeError, match=message):
         feed.check(2, samples)
 

@@ -16,7 +16,7 @@ from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import EvaluationSet, normalise
 from fedscape.federated.algorithms import fedavg
 from fedscape.federated.augment import augment, draw
-from fedscape.federated.batches import Feed, Work, batch, client_task
+from fedscape.federated.batches import BatchSource, ClientProgress, batch, client_task
 from fedscape.federated.colour import ORDERS
 from fedscape.federated.resized_crop import boxes
 from fedscape.federated.rule import Rule
@@ -163,9 +163,9 @@ def test_training_sees_parts_of_the_whole_stored_images(photos):
     positions = np.array([5, 0, 3])
     for augmentation in (AUTHORS, Augmentation()):
         training = replace(TRAINING, batch_size=3, augmentation=augmentation)
-        feed = Feed(samples, training, batch_statistics=False)
+        feed = BatchSource(samples, training, batch_statistics=False)
         work, twin = (
-            Work(
+            ClientProgress(
                 client_task(training, "fedavg", positions, 0, 0, round_number=1, client=0),
                 feed,
                 Rule(fedavg, fedavg.Settings()),
@@ -190,9 +190,9 @@ def test_training_sees_parts_of_the_whole_stored_images(photos):
 def test_a_resized_crop_needs_no_border():
     training = replace(TRAINING, batch_size=4, augmentation=AUTHORS)
     data = images_and_labels(8, shape=(3, 8, 8))
-    feed = Feed.of(network("linear", shape=(3, 8, 8)), data, training)
+    feed = BatchSource.of(network("linear", shape=(3, 8, 8)), data, training)
     task = client_task(training, "fedavg", np.arange(8), 0, 0, round_number=1, client=0)
-    assert batch(Work(task, feed, Rule(fedavg, fedavg.Settings()))).inputs.shape == (4, 3, 8, 8)
+    assert batch(ClientProgress(task, feed, Rule(fedavg, fedavg.Settings()))).inputs.shape == (4, 3, 8, 8)
 
 
 @pytest.mark.parametrize("shorter_side", [27, 29, 5000])

@@ -35,7 +35,7 @@ from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate
 from fedscape.federated import train
 from fedscape.federated.algorithms import fedavg
-from fedscape.federated.samples import Samples
+from fedscape.federated.samples import RunSamples
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.models.build import random_model
 
@@ -276,7 +276,7 @@ def test_a_run_that_diverges_ends_with_the_last_finite_round(folder, whole, monk
 @pytest.mark.parametrize(("every", "rounds"), [("never", 4), (3, 2)])
 def test_an_average_that_nobody_goes_on_from_may_be_of_no_use(folder, monkeypatch, every, rounds):
     """All averages after the start have an infinite loss; only those that clients begin from end the run."""
-    evaluate, seen = Samples.evaluate, []
+    evaluate, seen = RunSamples.evaluate, []
 
     def evaluated(self, *arguments):
         seen.append(arguments)
@@ -285,7 +285,7 @@ def test_an_average_that_nobody_goes_on_from_may_be_of_no_use(folder, monkeypatc
             {split: replace(one, loss=math.inf) for split, one in found.items()} if len(seen) > 1 else found
         )
 
-    monkeypatch.setattr(Samples, "evaluate", evaluated)
+    monkeypatch.setattr(RunSamples, "evaluate", evaluated)
     outputs = run_once(folder, average_every=every, participation=1.0)
     table = read_csv(outputs["rounds"])
     finite = table[~table["diverged"]]

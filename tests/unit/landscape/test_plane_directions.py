@@ -27,8 +27,8 @@ def around(tmp_path, network, seed=0, **settings):
     path = tmp_path / "trajectory.safetensors"
     vector = nn.utils.parameters_to_vector(network.parameters()).detach().numpy()
     bowl.write_models(path, network, vector[None])
-    subject = SimpleNamespace(layout=layout_of(network))
-    material = Material(subject, Checkpoints.open(network, [path]), seed)
+    problem = SimpleNamespace(layout=layout_of(network))
+    material = Material(problem, Checkpoints.open(network, [path]), seed)
     plane = random.plane(material, random.Settings(**settings))
     draw = torch.Generator().manual_seed(0)
     images, labels = torch.randn(30, 2, 4, 4, generator=draw), torch.arange(30) % 3
@@ -119,15 +119,15 @@ def test_the_eigenvalues_are_the_surfaces_curvature_at_the_centre(tmp_path):
     given = normed.world(tmp_path, 1)
     plane, markers = plane_of(tmp_path, given, "eigenvectors", {"round": 2})
     assert markers["round"].tolist() == [2]
-    subject = opened(given).subject
-    images = normalise(subject.train.inputs, subject.train.mean, subject.train.std).double()
+    problem = opened(given).problem
+    images = normalise(problem.train.inputs, problem.train.mean, problem.train.std).double()
     buffers = {name: one.double() if one.is_floating_point() else one for name, one in plane.buffers.items()}
     centre, directions = plane.centre.double(), plane.directions.double()
 
     def loss(x, y):
         tensors = parameters_of(centre + x * directions[0] + y * directions[1], plane.layout) | buffers
-        subject.module.eval()
-        return cross_entropy(functional_call(subject.module, tensors, (images,)), subject.train.labels)
+        problem.module.eval()
+        return cross_entropy(functional_call(problem.module, tensors, (images,)), problem.train.labels)
 
     h = 1e-3
     along_x = (loss(h, 0) - 2 * loss(0, 0) + loss(-h, 0)) / h**2

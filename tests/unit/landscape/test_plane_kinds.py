@@ -14,7 +14,7 @@ from fedscape.checkpoints.layout import parameters_of
 from fedscape.checkpoints.writer import shorten
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import evaluate, recalibrated
-from fedscape.evaluation.problem import chosen_samples, open_subject, sample_owners
+from fedscape.evaluation.problem import chosen_samples, open_problem, sample_owners
 from fedscape.landscape.material import Mark, Material
 
 KINDS = {
@@ -96,10 +96,10 @@ def test_the_surface_on_a_rotated_bowl(tmp_path, kind):
     plane, _, _ = bowls(tmp_path, kind)
     centre, directions = plane.centre.double().numpy(), plane.directions.double().numpy()
     data, partition = tmp_path / "data", tmp_path / "partition.npz"
-    subject = open_subject("bowl", {}, data, partition, None, 0, torch.device("cpu"))
+    problem = open_problem("bowl", {}, data, partition, None, 0, torch.device("cpu"))
     for x, y in ((0.0, 0.0), (0.3, -0.7), (-0.5, 0.2)):
-        tensors = subject.tensors(plane.at(x, y), plane.buffers_at(x, y, "keep"), "keep")
-        found = evaluate(subject.module, *tensors, subject.train).loss
+        tensors = problem.tensors(plane.at(x, y), plane.buffers_at(x, y, "keep"), "keep")
+        found = evaluate(problem.module, *tensors, problem.train).loss
         expected = bowl.quadratic(centre + x * directions[0] + y * directions[1])
         assert found == pytest.approx(expected, rel=1e-5)
 
@@ -139,17 +139,17 @@ def test_clients_plane_against_svd_around_the_aggregate(tmp_path):
 
 def opened(given, model="normed"):
     """What the kinds of planes see of the runs in `given`."""
-    subject = open_subject(
+    problem = open_problem(
         model, {}, given["dataset_folder"], given["partition"], given["samples"], 0, torch.device("cpu")
     )
-    return Material(subject, Checkpoints.open(subject.module, given["trajectories"], given["clients"]), 0)
+    return Material(problem, Checkpoints.open(problem.module, given["trajectories"], given["clients"]), 0)
 
 
 def loss_of(material, vector, buffers, rows=slice(None)):
     """Loss of a model on some of the train samples."""
-    data = material.subject.train
+    data = material.problem.train
     data = replace(data, inputs=data.inputs[rows], labels=data.labels[rows])
-    return evaluate(material.subject.module, parameters_of(vector, material.layout), buffers, data).loss
+    return evaluate(material.problem.module, parameters_of(vector, material.layout), buffers, data).loss
 
 
 @pytest.mark.parametrize(("samples", "without"), [(None, 0), (15, 0), (1, 2)])
@@ -196,7 +196,7 @@ def test_loss_under_each_batch_norm_policy(tmp_path, kind, policy):
     settings = {"round": 2, "paths": False} if kind == "clients" else {}
     plane, markers = plane_of(tmp_path, given, kind, settings)
     material = opened(given)
-    module, data = material.subject.module, material.subject.train
+    module, data = material.problem.module, material.problem.train
     for row in markers.itertuples():
         client = None if np.isnan(row.client) else int(row.client)
         mark = Mark(Checkpoint(0, row.round, client), row.role)

@@ -160,8 +160,8 @@ def test_finals_average_float_buffers_and_keep_counters(tmp_path):
         network[1].num_batches_tracked.fill_(5)
         paths.append(tmp_path / str(number) / "trajectory.safetensors")
         bowl.write_models(paths[-1], network, walk(number, 2, size=4))
-    subject = SimpleNamespace(layout=layout_of(network))
-    material = Material(subject, Checkpoints.open(network, paths), seed=0)
+    problem = SimpleNamespace(layout=layout_of(network))
+    material = Material(problem, Checkpoints.open(network, paths), seed=0)
     buffers = finals.plane(material, finals.Settings()).buffers
     assert buffers["1.running_mean"].item() == 3 and buffers["1.num_batches_tracked"].item() == 5
     buffers = trajectory.plane(material, trajectory.Settings()).buffers

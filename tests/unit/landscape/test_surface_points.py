@@ -8,7 +8,7 @@ import pytest
 from surface_helpers import bowl_plane, common, counted_points, fresh, landscape, linear_plane, surface
 
 from fedscape.jobs.resume import ResumeFolder
-from fedscape.landscape.evaluator import Survey
+from fedscape.landscape.evaluator import SurfaceEvaluator
 from fedscape.landscape.plane import save_plane
 from fedscape.landscape.points import POINTS, save_points, saved_points
 from fedscape.landscape.surface import evaluate_part
@@ -80,17 +80,17 @@ def test_a_killed_surface_continues_from_its_last_column(tmp_path, monkeypatch, 
     bowl_plane(tmp_path)
     whole = fresh(tmp_path, grid=5)
     counted.clear()
-    real = Survey.measure
+    real = SurfaceEvaluator.measure
 
     def killed(self, x, y):
         if len(counted) == 13:
             raise KeyboardInterrupt
         return real(self, x, y)
 
-    monkeypatch.setattr(Survey, "measure", killed)
+    monkeypatch.setattr(SurfaceEvaluator, "measure", killed)
     with pytest.raises(KeyboardInterrupt):
         surface(tmp_path, grid=5)
-    monkeypatch.setattr(Survey, "measure", real)
+    monkeypatch.setattr(SurfaceEvaluator, "measure", real)
     surface(tmp_path, grid=5)
     assert len(counted) == 13 + 15, "ten of thirteen points were committed"
     assert (tmp_path / "surface.csv").read_bytes() == whole

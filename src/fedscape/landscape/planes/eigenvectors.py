@@ -46,11 +46,11 @@ def marks(material: Material, settings: Settings) -> list[Mark]:
 def plane(material: Material, settings: Settings) -> Plane:
     """The plane of the top two eigenvectors; FedscapeError where the Hessian has none."""
     (mark,) = marks(material, settings)
-    subject = material.subject
+    problem = material.problem
     centre = material.parameters(mark)
-    product = HessianProduct.of(subject, centre, material.buffers(mark))
+    product = HessianProduct.of(problem, centre, material.buffers(mark))
     try:
-        pairs = top_eigenpairs(product, len(centre), 2, material.seed, subject.device)
+        pairs = top_eigenpairs(product, len(centre), 2, material.seed, problem.device)
     except ArpackError as error:
         path, number = material.checkpoints.trajectories[0].path, mark.checkpoint.round
         raise FedscapeError(f"{path}: round {number}: no eigenvectors found ({error})") from error
