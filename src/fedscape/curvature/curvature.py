@@ -69,8 +69,8 @@ def evaluate_hessians(
     the name of an estimator, or `auto`, exact where that is possible and cheap. layers: each layer's trace
     too. probes: products of an estimate. density: `{steps, probes, width}` or None. agreements: definitions
     of H_N and H_D. clients, partitions: files of each run, none unless clients' models or samples are asked
-    for. The network is in eval mode with the model's own running statistics. curvature, group: names for the CSV.
-    fingerprint: digest of all that the job depends on; a folder `resume` of another one is emptied.
+    for. The network is in eval mode with the model's own running statistics. curvature, group: names for
+    the CSV. fingerprint: digest of all that the job depends on; a folder `resume` of another one is emptied.
     Raises FedscapeError before anything is computed where an exact diagonal is not possible.
     """
     problem = open_problem(
