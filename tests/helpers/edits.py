@@ -44,7 +44,7 @@ def renamed(old: str, new: str) -> Change:
 
 def more_code(text: str) -> str:
     """A statement more, below the rest."""
-    return f"{text}\n\nEDITED = True\n"
+    return f"{text}\n\n_EDITED = True\n"
 
 
 def new_file(content: str) -> Change:

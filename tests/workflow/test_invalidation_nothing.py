@@ -12,10 +12,9 @@ from clone import STUDIES, Clone
 from edits import at_scale, more_code, new_file, reformatted, swap
 
 from fedscape.jobs.recorded import record_of
-from fedscape.study.catalog import PACKAGES
+from fedscape.study.catalog import PACKAGES, names, source
 
 STUDY, CONFIG = "config/studies/pilot.yaml", "config/config.yaml"
-PLUGIN = '"""Mine."""\n\nfrom dataclasses import dataclass\n\n\n@dataclass(frozen=True)\nclass Settings:\n    """None."""\n'
 
 # Each alone makes nothing again, so a dry run may be asked about all of them at once.
 EDITS = {
@@ -45,7 +44,10 @@ EDITS = {
     "where raw data lie": (CONFIG, swap("data_root: data ", "data_root: elsewhere ")),
     "another data set": (CONFIG, swap("datasets: ", "datasets:\n  mine: {kind: digits} ")),
     **{
-        f"a new {role}": (f"src/fedscape/{package.replace('.', '/')}/mine.py", new_file(PLUGIN))
+        f"a new {role}": (
+            f"src/fedscape/{package.replace('.', '/')}/mine.py",
+            new_file(source(role, names(role)[0]).read_text()),
+        )
         for role, package in PACKAGES.items()
     },
     "a module that nothing imports": ("src/fedscape/federated/mine.py", new_file("VALUE = 1\n")),
