@@ -14,8 +14,6 @@ LossOrError = Literal["loss", "error"]
 """Mean cross-entropy, or the share of wrong answers."""
 MeasuredRound = Literal["last", "first"]
 """Of the rounds at which a curvature is measured."""
-Moment = int | float | Literal["last"]
-"""A round: its number, a share of all rounds, or the last one."""
 Result = Literal[
     "train_loss",
     "train_accuracy",

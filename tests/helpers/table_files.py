@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedscape.columns.column import INDEX
+from fedscape.columns.cells import INDEX
 from fedscape.columns.csvs import write_csv
 from fedscape.columns.kinds import COLUMNS, FILES
 

@@ -56,6 +56,12 @@ EDITS = {
         swap("__version__ =", '__version__ = "9"\n__version__ ='),
     ),
     "the command line": ("src/fedscape/command/status.py", more_code),
+    # How a study becomes jobs is no part of any.
+    "how runs are crossed": ("src/fedscape/study/grid.py", more_code),
+    "the home of a stage": ("src/fedscape/study/stages/planes.py", more_code),
+    "what a home is": ("src/fedscape/study/stages/stage.py", more_code),
+    "how jobs are listed": ("src/fedscape/study/jobs.py", more_code),
+    "what plug-ins may have": ("src/fedscape/study/contracts.py", more_code),
     "a job's memory": ("rules/train.smk", swap("8000 * attempt", "9000 * attempt")),
     "a job's threads": ("rules/drift.smk", swap("threads: 1", "threads: 2")),  # it computes with one
     "a rule's comment": ("rules/train.smk", swap("rule train:", "# longest of all\nrule train:")),

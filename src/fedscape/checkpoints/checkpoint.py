@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fedscape.checkpoints.layout import check_layout, parameters_of
 from fedscape.checkpoints.readers import ClientModels, Trajectory
+from fedscape.errors import FedscapeError
 
 GLOBAL = -1
 """In place of a client's number where a CSV's column is never empty: no client's, but the global model's."""
@@ -26,6 +27,10 @@ class Checkpoint:
     round: int
     client: int | None = None
     epoch: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.epoch is not None and self.client is None:
+            raise ValueError(f"epoch {self.epoch} of the global model: only clients are on their way")
 
     @property
     def client_column(self) -> int:
@@ -83,4 +88,7 @@ class Checkpoints:
         """The file that holds a model, and what the file's reader knows it by."""
         if checkpoint.client is None:
             return self.trajectories[checkpoint.run], (checkpoint.round,)
+        if not self.clients:
+            path = self.trajectories[checkpoint.run].path
+            raise FedscapeError(f"{path}: clients' models are asked for, but no file of them was opened")
         return self.clients[checkpoint.run], (checkpoint.round, checkpoint.client, checkpoint.epoch)

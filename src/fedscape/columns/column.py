@@ -9,10 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, get_type_hints
 
-# Types of cells. Names such as `0.1` or `1e3` stay text; a seed is `*` where a row stands for several.
-TEXT, NUMBER, FLAG, SEED = "text", "number", "true or false", "number or `*`"
-WHOLE = "whole number"
-INDEX = "whole number, never empty"
+from fedscape.columns.cells import FLAG, INDEX, NUMBER, SEED, TEXT, WHOLE
 
 ENTRIES = ("plane", "connectivity", "curvature", "drift")
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedscape.columns.column import FLAG, INDEX, SEED, TEXT, WHOLE
+from fedscape.columns.cells import FLAG, INDEX, SEED, TEXT, WHOLE
 from fedscape.errors import FedscapeError
 from fedscape.files import reading, write_text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fedscape.checkpoints.layout import check_layout
-from fedscape.columns.column import NUMBER
+from fedscape.columns.cells import NUMBER
 from fedscape.columns.csvs import read_csv
 from fedscape.columns.planes import POINT_MEASURES
 from fedscape.errors import FedscapeError

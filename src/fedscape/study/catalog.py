@@ -14,6 +14,7 @@ from typing import Literal
 
 from fedscape import fields
 from fedscape.errors import FedscapeError
+from fedscape.moment import Moment
 from fedscape.study.contract_check import check_plugin, literal
 from fedscape.study.contracts import CONTRACTS
 from fedscape.study.types import settings_from, unknown
@@ -39,6 +40,7 @@ _NAMES = {
     "field": field,
     "Literal": Literal,
     "math": math,
+    "Moment": Moment,
     **{name: value for name, value in vars(fields).items() if name[0].isupper()},
 }
 

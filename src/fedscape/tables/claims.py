@@ -185,7 +185,7 @@ def claims_page(tested: Sequence[Tested], study: str, scale: str, verdicts: Sequ
             markdown_table(["", "claim", "source", "verdict", "seeds"], lines, texts=4),
             "## What was measured",
             "\n".join(f"{i}. {_measured(one)}" for i, one in enumerate(tested, start=1)),
-            "config/README.md says what each measure is.\n",
+            "config/reference/measures.md says what each measure is.\n",
         ]
     )
 

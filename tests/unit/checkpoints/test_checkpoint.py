@@ -145,3 +145,11 @@ def test_models_of_another_network_are_refused(files, kind):
         f"{path}: holds models of 24 parameters with other names or shapes than "
         "Sequential for this data set (16 parameters)"
     )
+
+
+def test_a_client_whose_file_was_not_opened_and_an_epoch_of_nobody_are_refused(files):
+    trajectories, _ = files
+    with pytest.raises(FedscapeError, match="clients' models are asked for, but no file of them was opened"):
+        Checkpoints.open(NETWORK, trajectories).state(Checkpoint(0, 1, client=0))
+    with pytest.raises(ValueError, match="epoch 2 of the global model"):
+        Checkpoint(0, 1, epoch=2)

@@ -105,6 +105,13 @@ def test_a_stage_that_computes_depends_on_its_own_columns_alone(stage):
     assert found == OWN[stage]
 
 
+@pytest.mark.parametrize("stage", ["partition", "initial", "train"])
+def test_runs_depend_on_no_description_of_a_column(stage):
+    """A unit, or a section more, trains nothing again."""
+    files = reached([ROOT / "workflow" / "scripts" / f"{stage}.py"])
+    assert {file.stem for file in files if file.parent == page.FOLDER} <= {"cells", "csvs", "identity"}
+
+
 @pytest.mark.parametrize("family", page.ORDER)
 def test_another_wording_is_no_other_code(tmp_path, family):
     text = (page.FOLDER / f"{family}.py").read_text()

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from fedscape.study import digest, effects, imports, syntax
+from fedscape.study.catalog import names, source
+from fedscape.study.imports import reached
 
 # What replaces a function of a package when it is imported, and what only defines one.
 PATCH = "import math\n\n\ndef half(x):\n    return x / 2\n\n\nmath.sqrt = half\n"
@@ -312,3 +314,9 @@ def test_what_a_version_runs_counts(tree, value):
 )  # fmt: skip
 def test_what_an_import_does(text, does_nothing):
     assert effects.does_nothing(ast.parse(text).body) is does_nothing
+
+
+@pytest.mark.parametrize("role", ["dataset", "partition", "model", "initial", "algorithm", "server", "plane"])
+def test_what_is_computed_depends_on_no_type_that_figures_and_tables_share(role):
+    files = reached(source(role, name) for name in names(role))
+    assert "fields.py" not in {file.name for file in files}

@@ -10,7 +10,7 @@ from torch import Tensor
 from fedscape.checkpoints.readers import Trajectory
 from fedscape.checkpoints.state_dicts import check_weights
 from fedscape.federated.initial import InitialContext
-from fedscape.fields import Moment
+from fedscape.moment import Moment
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fedscape.errors import FedscapeError
-from fedscape.fields import LayerOrder, Moment, Split
+from fedscape.fields import LayerOrder, Split
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
 from fedscape.figures.layers import AT_DEPTH, chosen, panelled, step_names, thinned, with_steps
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
 from fedscape.figures.style import Look, looks, series_handle
+from fedscape.moment import Moment
 from fedscape.tables.layers import SINGLE, cells, later_round, of_rests
 
 HEIGHT, LETTER = 2.7, 0.056  # inches of a panel without the names of its layers; of a letter of these

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedscape.checkpoints.checkpoint import Checkpoint
-from fedscape.fields import Moment
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.pca import principal_plane
 from fedscape.landscape.plane import Plane
+from fedscape.moment import Moment
 
 AXES = "pca"
 FEWEST_RUNS = 1

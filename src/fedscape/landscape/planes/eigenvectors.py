@@ -14,10 +14,10 @@ from scipy.sparse.linalg import ArpackError
 
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.eigenvalues import HessianProduct, top_eigenpairs
-from fedscape.fields import Moment
 from fedscape.landscape.around import plane_around
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.plane import Plane
+from fedscape.moment import Moment
 
 AXES = "eigenvectors"
 FEWEST_RUNS = 1

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from fedscape.checkpoints.layout import Layout, parameters_of
-from fedscape.fields import Moment
 from fedscape.jobs.streams import stream
 from fedscape.landscape.around import plane_around
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.plane import Plane
+from fedscape.moment import Moment
 
 AXES = "random"
 FEWEST_RUNS = 1

@@ -1,0 +1,6 @@
+"""A round as a study asks for it. Apart from `fields.py`: jobs that train and analyse depend on it."""
+
+from typing import Literal
+
+Moment = int | float | Literal["last"]
+"""A round: its number, a share of all rounds, or the last one."""
