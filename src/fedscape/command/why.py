@@ -12,6 +12,7 @@ from fedscape.regular import open_regular
 from fedscape.study.campaign import Campaign, read_study
 from fedscape.study.jobs import Job, dataset_job, jobs_of
 from fedscape.study.stages.every import STAGES
+from fedscape.study.study import Study
 from fedscape.study.tracked import tracked
 
 SCRIPTS = Path("workflow", "scripts")
@@ -42,25 +43,27 @@ def today(config: dict, name: str, scale: str) -> tuple[Strings, list[Job], str]
     """What the jobs of a study are made with today, its jobs, and what to call them."""
     study = read_study(Path.cwd(), {**config, "study": name, "scale": scale})
 
+    return _strings(study), jobs_of(study), f"{name} at {scale}"
+
+
+def _data(config: dict) -> tuple[Strings, list[Job], str]:
+    """The same for data sets, which belong to no study."""
+    campaign = Campaign(Path.cwd(), config)
+    return _strings(campaign), [dataset_job(name) for name in campaign.datasets], "any data set"
+
+
+def _strings(owner: Study | Campaign) -> Strings:
+    """What the rules pass to a job today, by the homes of its stages."""
+
     def strings(job: Job) -> list[str]:
         stages = STAGES[job.rule].tracks or (job.rule,)
         return [
             text
             for stage in stages
-            for text in tracked(stage, STAGES[stage].settings(study, job.wildcards), SCRIPTS)
+            for text in tracked(stage, STAGES[stage].settings(owner, job.wildcards), SCRIPTS)
         ]
 
-    return strings, jobs_of(study), f"{name} at {scale}"
-
-
-def _data(config: dict) -> tuple[Strings, list[Job], str]:
-    """The same for data sets, which belong to no study."""
-    datasets = Campaign(Path.cwd(), config).datasets
-
-    def strings(job: Job) -> list[str]:
-        return tracked("dataset", {"dataset": datasets[job.wildcards["dataset"]]}, SCRIPTS)
-
-    return strings, [dataset_job(name) for name in datasets], "any data set"
+    return strings
 
 
 def _differences(known: Strings, makers: Mapping[str, Job], path: str, seen: set[str]) -> Iterator[str]:

@@ -60,7 +60,7 @@ def make_plane(
 
     trajectories, runs: files and identities in the same order, the reference run first; clients: the runs'
     files of client models in that order, or none where the kind does not need them. partition: whose train
-    samples the losses are measured on; samples, seed: at most so many of them, chosen by the seed. plane,
+    samples the losses are measured on; samples, seed: at most this many of them, chosen by the seed. plane,
     group: names for the CSV. batch_norm: that of the surface; `landscape.markers` says what each marker has.
     fingerprint: digest of all that the job depends on; a folder `resume` of another one is emptied.
     A run that diverged is left out, with a note and a row of role `diverged` at its last kept round, without
@@ -137,7 +137,7 @@ def _continues(marks: int, progress: dict) -> bool:
 def _laid(folder: ResumeFolder, lay: Callable[[], Plane]) -> Plane:
     """The plane, as the resume folder has it; laid first where it has none.
 
-    It is read back even then: whoever goes on from the folder must compute with the same tensors.
+    It is read back even then: whoever resumes from the folder must compute with the same tensors.
     """
     if "done" not in folder.progress:
         save_plane(folder.folder / PLANE, lay())

@@ -66,7 +66,7 @@ class Plane:
     def buffers_at(self, x: float, y: float, policy: BatchNorm) -> dict[str, Tensor]:
         """Buffers by name of a point before any recalibration: the centre's, or interpolated ones.
 
-        Interpolation goes on beyond the models, where a variance may turn negative: it is cut at 0.
+        Interpolation extends beyond the models, where a variance may turn negative: it is cut at 0.
         """
         if policy != "interpolate":
             return self.buffers

@@ -107,19 +107,11 @@ def of_group(section: str, file: str) -> str:
 
 
 def group_files(
-    stage: Stage,
-    output: str,
-    study: Study,
-    name: str | None = None,
-    groups: Iterable[str] | None = None,
+    stage: Stage, output: str, study: Study, name: str | None = None, groups: Iterable[str] = ()
 ) -> list[str]:
-    """One output of a stage for each group: of all its entries, or of one; of all its groups, or of these."""
-    wanted = None if groups is None else set(groups)
-    return [
-        stage.file(study, names, output)
-        for names in stage.jobs(study)
-        if name in (None, names["name"]) and (wanted is None or names["group"] in wanted)
-    ]
+    """One output of a stage for each group of all its entries, or for these groups of one entry."""
+    jobs = stage.jobs(study) if name is None else [{"name": name, "group": group} for group in groups]
+    return [stage.file(study, names, output) for names in jobs]
 
 
 def groups(section: str, kind: str | None = None) -> Callable[[Study], Iterator[Names]]:
