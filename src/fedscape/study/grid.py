@@ -28,7 +28,7 @@ class Run:
     @property
     def names(self) -> dict[str, str]:
         """The wildcards of its paths."""
-        return {key: str(value) for key, value in asdict(self).items()}
+        return {key: str(value) for key, value in vars(self).items()}
 
     def identity(self, study: str, scale: str) -> dict:
         """The identifying columns of this run's rows in every CSV."""
