@@ -37,13 +37,14 @@ from fedscape.federated.batches import BatchSource
 from fedscape.federated.train import train_run
 from fedscape.jobs.job import keep_freed_memory
 from fedscape.models.build import random_model
+from fedscape.settings.plain import from_plain
+from fedscape.settings.training import TrainingSettings
 from fedscape.study.campaign import read_campaign
 from fedscape.study.catalog import constant
 from fedscape.study.files import read_yaml
 from fedscape.study.grid import Run
 from fedscape.study.jobs import jobs_of
 from fedscape.study.stages.stage import analysed_runs
-from fedscape.study.training import training_from
 
 SAMPLES = {"train": 250_000, "test": 10_000}  # of a data set that must be prepared: ImageNet-200 has as many
 STEPS, EVALUATED, KEPT = 1, 2, 8  # batches
@@ -170,7 +171,7 @@ def run(folder, name, settings, training, algorithm, server) -> None:
         algorithm_settings=algorithm,
         server=server.pop("kind"),
         server_settings=server,
-        training=training_from({**training, "rounds": 1}),
+        training=from_plain(TrainingSettings, {**training, "rounds": 1}),
         seed=0,
         order_seed=0,
         keep_rounds="all",

@@ -23,7 +23,7 @@ from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 from fedscape.federated.records import MEGABYTE, RESIDENT_UNIT
 from fedscape.federated.train import train_run
 from fedscape.models.build import random_model
-from fedscape.study.training import TrainingSettings
+from fedscape.settings.training import TrainingSettings
 
 NAMES = dict.fromkeys(IDENTITY, "*")
 CLASSES = 10  # of made-up data

@@ -29,10 +29,11 @@ from turns import Way, in_turns
 
 from fedscape.checkpoints.layout import flatten, parameters_of
 from fedscape.evaluation.device import prepare_device
-from fedscape.evaluation.evaluate import Precision, evaluate, normalise
+from fedscape.evaluation.evaluate import evaluate, normalise
 from fedscape.evaluation.problem import Problem, open_problem
 from fedscape.landscape.refine import checked, filled_losses, on_nodes
 from fedscape.models.build import random_model
+from fedscape.settings.evaluation import Precision
 
 try:
     import loss_landscapes

@@ -147,6 +147,11 @@ def tracked(stage):
     return strings
 
 
+def resume_of(stage):
+    """For `params: resume=`: a job's resume folder. It takes `output` because no job is rerun for such params."""
+    return lambda wildcards, output: STAGES[stage].resume.format(**wildcards)
+
+
 def whose_starts(trained):
     """The constraint of `study` in a start's file: starts that are trained for, or all others.
 

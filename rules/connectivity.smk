@@ -22,6 +22,7 @@ rule path:
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         settings=tracked("path"),
+        resume=resume_of("path"),
     script:
         "../workflow/scripts/path.py"
 
@@ -47,5 +48,6 @@ rule layers:
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         settings=tracked("layers"),
+        resume=resume_of("layers"),
     script:
         "../workflow/scripts/layers.py"

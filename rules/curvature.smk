@@ -22,5 +22,6 @@ rule curvature:
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         settings=tracked("curvature"),
+        resume=resume_of("curvature"),
     script:
         "../workflow/scripts/curvature.py"

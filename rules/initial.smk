@@ -25,6 +25,7 @@ rule initial:
         runtime=60,
     params:
         settings=tracked("initial"),
+        resume=resume_of("initial"),
     script:
         "../workflow/scripts/initial.py"
 

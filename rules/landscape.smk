@@ -26,6 +26,7 @@ rule plane:
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         settings=tracked("plane"),
+        resume=resume_of("plane"),
     script:
         "../workflow/scripts/plane.py"
 
@@ -53,6 +54,7 @@ rule surface_part:
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         settings=tracked("surface_part"),
+        resume=resume_of("surface_part"),
         surface=tracked("surface"),
     script:
         "../workflow/scripts/surface_part.py"
@@ -78,6 +80,7 @@ rule surface:
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         settings=tracked("surface"),
+        resume=resume_of("surface"),
     script:
         "../workflow/scripts/surface.py"
 

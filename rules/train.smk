@@ -25,5 +25,6 @@ rule train:
         runtime=lambda wildcards, attempt: 480 * attempt * times(asked.longer, wildcards),
     params:
         settings=tracked("train"),
+        resume=resume_of("train"),
     script:
         "../workflow/scripts/train.py"

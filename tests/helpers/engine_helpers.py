@@ -31,7 +31,7 @@ from fedscape.federated.servers import average
 from fedscape.federated.state import ModelState
 from fedscape.jobs.streams import stream
 from fedscape.models.build import random_model
-from fedscape.study.training import TrainingSettings
+from fedscape.settings.training import TrainingSettings
 
 SAMPLES = 23
 KINKED = 0.1  # share of the parameters of a small network that a unit or two reach

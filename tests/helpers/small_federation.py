@@ -31,7 +31,7 @@ from fedscape.federated.state import ModelState
 from fedscape.federated.weighting import INPUT_VARIANCE, input_variances
 from fedscape.models.build import random_model
 from fedscape.plugins import load
-from fedscape.study.training import TrainingSettings
+from fedscape.settings.training import TrainingSettings
 
 SHAPE, CLASSES = (1, 8, 8), 3
 RESIDUAL = {"blocks": [1, 1, 1], "width": 8}

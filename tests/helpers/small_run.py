@@ -26,7 +26,8 @@ from fedscape.federated.records import GrowingTable
 from fedscape.federated.train import train_run
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.models.build import random_model
-from fedscape.study.training import TrainingSettings, training_from
+from fedscape.settings.plain import from_plain
+from fedscape.settings.training import TrainingSettings
 
 SHAPE = (1, 8, 8)
 CLASSES = ("a", "b", "c")
@@ -150,7 +151,7 @@ def run_once(
         algorithm_settings=algorithm_settings or {},
         server=server,
         server_settings=server_settings or {},
-        training=training_from({**asdict(TRAINING), **changes}),
+        training=from_plain(TrainingSettings, {**asdict(TRAINING), **changes}),
         seed=0,
         order_seed=5,
         keep_rounds=keep_rounds,

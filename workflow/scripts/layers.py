@@ -7,12 +7,9 @@ from fedscape.jobs.job import job
 
 with job(snakemake) as this:
     model = dict(this.settings["model"])
-    pairs = this.settings["pairs"]
-    # The rule's files stand in the order in which the pairs first name their runs.
-    runs = list({str(one[end]): one[end] for one in pairs for end in ("from", "to")}.values())
     evaluate_pairs(
-        pairs=[{**one, "from": runs.index(one["from"]), "to": runs.index(one["to"])} for one in pairs],
-        runs=this.identities(runs),
+        pairs=this.settings["pairs"],
+        runs=this.identities(this.settings["runs"]),
         trajectories=snakemake.input.trajectories,
         clients=snakemake.input.clients,
         between=this.settings["between"],
@@ -28,7 +25,7 @@ with job(snakemake) as this:
         connectivity=snakemake.wildcards.name,
         group=snakemake.wildcards.group,
         samples=this.settings["samples"],
-        seed=runs[0]["seed"],
+        seed=this.settings["runs"][0]["seed"],
         batch_norm=this.settings["batch_norm"],
         device=this.device,
         resume=Path(snakemake.output.layers).with_name("resume"),

@@ -7,11 +7,9 @@ from fedscape.jobs.job import job
 
 with job(snakemake) as this:
     model = dict(this.settings["model"])
-    # The rule's trajectories stand in the order in which the pairs first name their runs.
-    runs = list({str(run): run for pair in this.settings["pairs"] for run in pair}.values())
     evaluate_paths(
-        pairs=[(runs.index(one), runs.index(other)) for one, other in this.settings["pairs"]],
-        runs=this.identities(runs),
+        pairs=this.settings["pairs"],
+        runs=this.identities(this.settings["runs"]),
         trajectories=snakemake.input.trajectories,
         points=this.settings["points"],
         model=model.pop("kind"),
@@ -21,7 +19,7 @@ with job(snakemake) as this:
         connectivity=snakemake.wildcards.name,
         group=snakemake.wildcards.group,
         samples=this.settings["samples"],
-        seed=runs[0]["seed"],
+        seed=this.settings["runs"][0]["seed"],
         batch_norm=this.settings["batch_norm"],
         device=this.device,
         resume=Path(snakemake.output.path).with_name("resume"),

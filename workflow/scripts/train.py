@@ -4,7 +4,8 @@ from pathlib import Path
 
 from fedscape.federated.train import train_run
 from fedscape.jobs.job import job
-from fedscape.study.training import training_from
+from fedscape.settings.plain import from_plain
+from fedscape.settings.training import TrainingSettings
 
 with job(snakemake) as this:
     model = dict(this.settings["model"])
@@ -21,7 +22,7 @@ with job(snakemake) as this:
         algorithm_settings=algorithm,
         server=server.pop("kind"),
         server_settings=server,
-        training=training_from(this.settings["training"]),
+        training=from_plain(TrainingSettings, this.settings["training"]),
         seed=this.settings["seed"],
         order_seed=this.settings["order_seed"],
         keep_rounds=this.settings["keep_rounds"],

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from torch import Tensor, nn
 
 from fedscape.checkpoints.layout import check_layout, parameters_of
 from fedscape.checkpoints.readers import ClientModels, Trajectory
+from fedscape.checkpoints.run_files import RunFiles
 from fedscape.errors import FedscapeError
 
 GLOBAL = -1
@@ -49,12 +49,11 @@ class Checkpoints:
     clients: Sequence[ClientModels] = ()
 
     @classmethod
-    def open(
-        cls, module: nn.Module, trajectories: Sequence[str | Path], clients: Sequence[str | Path] = ()
-    ) -> "Checkpoints":
-        """The runs of these files, in their order; a file of another network's models is a FedscapeError."""
+    def open(cls, module: nn.Module, runs: Sequence[RunFiles]) -> "Checkpoints":
+        """Of these runs, in their order; a file of another network's models is a FedscapeError."""
         opened = cls(
-            [Trajectory.open(path) for path in trajectories], [ClientModels.open(path) for path in clients]
+            [Trajectory.open(run.trajectory) for run in runs],
+            [ClientModels.open(run.clients) for run in runs if run.clients is not None],
         )
         for file in (*opened.trajectories, *opened.clients):
             check_layout(module, file.layout, file.path)

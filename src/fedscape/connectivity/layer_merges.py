@@ -27,7 +27,7 @@ from fedscape.evaluation.evaluate import (
     mode,
     recalibrated,
 )
-from fedscape.evaluation.problem import BatchNorm
+from fedscape.settings.evaluation import BatchNorm
 
 Tensors = Mapping[str, Tensor]
 Model = tuple[Tensors, Tensors]

@@ -20,8 +20,8 @@ from fedscape.connectivity.layer_merges import Mixture, Model, SampleSet, Source
 from fedscape.connectivity.layer_orders import ORDERS, order
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import CPU_BATCH, GPU_BATCH, Evaluation
-from fedscape.evaluation.problem import BatchNorm
 from fedscape.jobs.streams import stream
+from fedscape.settings.evaluation import BatchNorm
 
 REGIMES = ("full", "single", *ORDERS)
 MEASURES = ("loss", "error")

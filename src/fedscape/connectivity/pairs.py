@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from fedscape.checkpoints.checkpoint import Checkpoints
+from fedscape.checkpoints.run_files import RunFiles
 from fedscape.columns import connectivity as columns
 from fedscape.columns.column import File
 from fedscape.columns.csvs import read_csv, write_csv
@@ -21,10 +23,11 @@ from fedscape.connectivity.layerwise import barrier_rows, layerwise_barriers
 from fedscape.connectivity.matching import match_weights, permuted, units_moved
 from fedscape.connectivity.permutations import Permutations, permutations_of
 from fedscape.connectivity.repair import check_repairable, repair, repaired
-from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import Evaluation, EvaluationSet, evaluate
-from fedscape.evaluation.problem import BatchNorm, Problem, open_problem
-from fedscape.jobs.resume import ResumeFolder, counts_to
+from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
+from fedscape.jobs.resume import Resume, ResumeFolder, counts_to
+from fedscape.plugins import Plugin
+from fedscape.settings.evaluation import BatchNorm
 
 LAYERS, DISTANCES = "layers.csv", "distances.csv"
 LAYER_ORDER = ["split", "measure", "regime", "averaged", "depth", "rest", "draw"]
@@ -76,9 +79,8 @@ def evaluate_pairs(
     A pair of which a model is missing (its run diverged before, its client did not take part) is left out
     with a note. Raises FedscapeError where units cannot be matched, or activations not repaired.
     """
-    problem = open_problem(
-        model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
-    )
+    spec = ProblemSpec(Plugin(model, model_settings), dataset_folder, partition, samples, seed, device)
+    problem = open_problem(spec)
     names = [[name for name, _ in entries] for entries in (problem.layout.parameters, problem.layout.buffers)]
     layers = chosen_layers(layers_of(*names), groups)
     # What cannot be done is said before anything is computed.
@@ -86,7 +88,9 @@ def evaluate_pairs(
     permutations = permutations_of(problem.module) if matched else None
     if any(one in alignments for one in REPAIRED.values()):
         check_repairable(problem.module)
-    checkpoints = Checkpoints.open(problem.module, trajectories, clients)
+    checkpoints = Checkpoints.open(
+        problem.module, [RunFiles({}, *files) for files in zip_longest(trajectories, clients)]
+    )
     options = (layers, regimes, order_seed, directions, batch_norm)
     tasks = [
         (pair, matching)
@@ -94,7 +98,7 @@ def evaluate_pairs(
         for matching, repaired_name in REPAIRED.items()
         if {matching, repaired_name}.intersection(alignments)
     ]
-    with ResumeFolder(resume, fingerprint, valid=counts_to(len(tasks))) as folder:
+    with ResumeFolder(Resume(resume, fingerprint), valid=counts_to(len(tasks))) as folder:
         if done := folder.progress.get("done"):
             log.info("continuing after %d of %d", done, len(tasks))
         for number, (pair, matching) in enumerate(tqdm(tasks, disable=None) if not folder.finished else ()):

@@ -13,13 +13,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fedscape.checkpoints.checkpoint import Checkpoint, Checkpoints
+from fedscape.checkpoints.run_files import RunFiles
 from fedscape.columns import connectivity as columns
 from fedscape.columns.csvs import write_csv
 from fedscape.connectivity.barriers import barrier
-from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import LOSS, WRONG, evaluate_samples, evaluation
-from fedscape.evaluation.problem import BatchNorm, Problem, open_problem
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
+from fedscape.jobs.resume import Resume, ResumeFolder
+from fedscape.plugins import Plugin
+from fedscape.settings.evaluation import BatchNorm
 
 MEASURES = ("loss", "error")
 RISE_SE = {measure: f"{measure}_rise_se" for measure in MEASURES}
@@ -64,10 +66,9 @@ def evaluate_paths(
     A pair with a run that diverged is left out, with a note.
     """
     positions = path_positions(points)
-    problem = open_problem(
-        model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
-    )
-    with ResumeFolder(resume, fingerprint, valid=partial(_continues, len(pairs))) as folder:
+    spec = ProblemSpec(Plugin(model, model_settings), dataset_folder, partition, samples, seed, device)
+    problem = open_problem(spec)
+    with ResumeFolder(Resume(resume, fingerprint), valid=partial(_continues, len(pairs))) as folder:
         if not folder.finished:
             curves = _curves(problem, pairs, trajectories, positions, batch_norm, folder)
             names = [
@@ -96,7 +97,7 @@ def _curves(
     curves = folder.progress.get("curves", [])
     if curves:
         log.info("continuing after path %d of %d", len(curves), len(pairs))
-    checkpoints = Checkpoints.open(problem.module, trajectories)
+    checkpoints = Checkpoints.open(problem.module, [RunFiles({}, path) for path in trajectories])
     finals = checkpoints.finals()
     for start, end in tqdm(pairs[len(curves) :], disable=None):
         if reason := folder.stop_requested():

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from fedscape.checkpoints.checkpoint import GLOBAL, Checkpoint, Checkpoints
 from fedscape.checkpoints.readers import ClientModels
+from fedscape.checkpoints.run_files import RunFiles
 from fedscape.columns import curvature as columns
 from fedscape.columns.column import File
 from fedscape.columns.csvs import read_csv, write_csv
@@ -19,10 +21,10 @@ from fedscape.curvature.hessian_agreement import agreement
 from fedscape.curvature.measure import EXACT, ModelOnSamples, Quantities, model_rows
 from fedscape.curvature.piecewise import check_piecewise_linear, why_not_piecewise_linear
 from fedscape.curvature.targets import Target, TargetSamples
-from fedscape.evaluation.device import prepare_device
-from fedscape.evaluation.problem import open_problem
+from fedscape.evaluation.problem import ProblemSpec, open_problem
 from fedscape.files import atomic
-from fedscape.jobs.resume import ResumeFolder, counts_to
+from fedscape.jobs.resume import Resume, ResumeFolder, counts_to
+from fedscape.plugins import Plugin
 
 CURVATURE, DENSITY = "curvature.csv", "density.csv"
 EXACT_CLASSES = 20
@@ -73,10 +75,11 @@ def evaluate_hessians(
     the CSV. fingerprint: digest of all that the job depends on; a folder `resume` of another one is emptied.
     Raises FedscapeError before anything is computed where an exact diagonal is not possible.
     """
-    problem = open_problem(
-        model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
+    spec = ProblemSpec(Plugin(model, model_settings), dataset_folder, partition, samples, seed, device)
+    problem = open_problem(spec)
+    checkpoints = Checkpoints.open(
+        problem.module, [RunFiles({}, *files) for files in zip_longest(trajectories, clients)]
     )
-    checkpoints = Checkpoints.open(problem.module, trajectories, clients)
     target_samples = TargetSamples.open(problem, dataset_folder, partitions, samples, seed)
     chosen = _chosen_trace(checkpoints, target_samples, trace, layers)
     quantities = Quantities(top, bottom, chosen, layers, probes, density)
@@ -84,7 +87,7 @@ def evaluate_hessians(
         name = "trace: exact" if quantities.trace == EXACT else "hessian_agreement"
         check_piecewise_linear(*_first_model(checkpoints, target_samples), name)
     targets = list(_targets(checkpoints, rounds, of, on, bool(agreements)))
-    with ResumeFolder(resume, fingerprint, valid=counts_to(len(targets))) as folder:
+    with ResumeFolder(Resume(resume, fingerprint), valid=counts_to(len(targets))) as folder:
         if done := folder.progress.get("done"):
             log.info("continuing after model %d of %d", done, len(targets))
         for number, target in enumerate(tqdm(targets, disable=None) if not folder.finished else ()):

@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from fedscape.data.storage import IMAGE, Dataset
 from fedscape.evaluation.on_disk import OnDisk, copied_or_left
 from fedscape.jobs.streams import stream
+from fedscape.settings.evaluation import Precision
 
 IMAGES = 1 + IMAGE
 """Dimensions of a batch of images; one of sequences of tokens has 2."""
@@ -23,8 +24,6 @@ MEASURES = 4
 """Numbers that are added up over the samples; see `measures`."""
 LOSS, WRONG = 0, 2
 """The places of two of them: the loss, the share of wrong answers."""
-Precision = Literal["fp32", "bf16"]
-"""Type in which convolutions and matrix products are computed; the loss itself is always float32."""
 CPU_BATCH, GPU_BATCH = 250, 2000
 """Images per forward pass: activations that stay in a processor's cache; enough to keep a GPU busy."""
 BATCH_PIXELS = 32 * 32

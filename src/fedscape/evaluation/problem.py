@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,13 +11,41 @@ from torch import Tensor, nn
 from fedscape.checkpoints.layout import Layout, layout_of, parameters_of
 from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
+from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import EvaluationSet, has_batch_statistics, recalibrated
+from fedscape.jobs.job import JobContext
 from fedscape.jobs.streams import stream
 from fedscape.models.build import random_model
+from fedscape.plugins import Plugin
+from fedscape.settings.evaluation import BatchNorm
 
-BatchNorm = Literal["keep", "interpolate", "recalibrate"]
-"""Which running statistics a model has that nobody trained: those of one model nearby, the same mixture of
-several models' as its parameters are, or statistics measured anew."""
+
+@dataclass(frozen=True)
+class ProblemSpec:
+    """What a problem is made of.
+
+    model: the network. dataset: folder of a prepared data set. partition: file of the samples that are used;
+    of the train samples at most `samples`, chosen by the stream `samples` of `seed`, all if None.
+    """
+
+    model: Plugin
+    dataset: str | Path
+    partition: str | Path
+    samples: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+
+
+def problem_spec(context: JobContext) -> ProblemSpec:
+    """What the models of a group of runs are evaluated on; the seed is that of its first run."""
+    return ProblemSpec(
+        model=Plugin.of(context.settings["model"]),
+        dataset=Path(context.inputs["dataset"][0]).parent,
+        partition=context.inputs["partition"],
+        samples=context.settings["samples"],
+        seed=context.settings["runs"][0]["seed"],
+        device=context.device,
+    )
 
 
 @dataclass(frozen=True)
@@ -57,33 +84,23 @@ class Problem:
         return parameters, buffers
 
 
-def open_problem(
-    model: str,
-    model_settings: dict,
-    dataset_folder: str | Path,
-    partition: str | Path,
-    samples: int | None,
-    seed: int,
-    device: torch.device,
-) -> Problem:
-    """The network for a prepared data set, and the samples of a partition that analyses use.
-
-    samples: at most so many training samples, chosen by the stream `samples` of `seed`; None for all. The
-    test samples are always all that the partition has.
-    """
-    dataset = open_dataset(dataset_folder)
-    chosen = open_partition(partition, dataset)
-    module = random_model(model, model_settings, dataset.shape, len(dataset.classes), seed).to(device)
+def open_problem(spec: ProblemSpec) -> Problem:
+    """The network and the samples, on their device; of test samples all that the partition has."""
+    device = prepare_device(spec.device)
+    dataset = open_dataset(spec.dataset)
+    partition = open_partition(spec.partition, dataset)
+    shape, classes = dataset.shape, len(dataset.classes)
+    module = random_model(spec.model.kind, dict(spec.model.settings), shape, classes, spec.seed).to(device)
     module.requires_grad_(False)
-    train = chosen_samples(chosen.train, samples, seed)
+    train = chosen_samples(partition.train, spec.samples, spec.seed)
     return Problem(
         module=module,
         layout=layout_of(module),
         train=EvaluationSet.from_dataset(dataset, "train", train, device),
-        test=EvaluationSet.from_dataset(dataset, "test", chosen.test, device),
-        owners=torch.from_numpy(sample_owners(train, chosen.clients)).to(device),
-        clients=len(chosen.clients),
-        share=len(train) / len(chosen.train),
+        test=EvaluationSet.from_dataset(dataset, "test", partition.test, device),
+        owners=torch.from_numpy(sample_owners(train, partition.clients)).to(device),
+        clients=len(partition.clients),
+        share=len(train) / len(partition.train),
         device=device,
     )
 

@@ -27,7 +27,7 @@ PADDING = {"zero": "constant", "reflect": "reflect"}
 
 
 class Augmentation(Protocol):
-    """What may change in an image; `study.training.Augmentation` explains each."""
+    """What may change in an image; `settings.training.Augmentation` explains each."""
 
     resized_crop: ResizedCrop | None
     resize: int | None

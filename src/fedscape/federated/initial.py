@@ -12,7 +12,7 @@ from fedscape.data.storage import Dataset, open_dataset
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.device import prepare_device
 from fedscape.federated.state import ModelState
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.models.build import random_model
 from fedscape.plugins import load
 
@@ -55,7 +55,7 @@ def make_initial(
     continues. fingerprint, resume: as in `train_run`.
     Raises FedscapeError where the weights do not fit the model or are not finite.
     """
-    with ResumeFolder(resume, fingerprint, valid=_continues) as folder:
+    with ResumeFolder(Resume(resume, fingerprint), valid=_continues) as folder:
         if not folder.finished:
             data = open_dataset(dataset)
             module = random_model(model, dict(model_settings), data.shape, len(data.classes), seed)

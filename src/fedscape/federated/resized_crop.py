@@ -15,7 +15,7 @@ ATTEMPTS = 10
 
 
 class ResizedCrop(Protocol):
-    """What rectangles there are; `study.training.ResizedCrop` explains each."""
+    """What rectangles there are; `settings.training.ResizedCrop` explains each."""
 
     scale: list[float]
     ratio: list[float]

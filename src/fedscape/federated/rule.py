@@ -20,7 +20,7 @@ Vectors = Mapping[str, Tensor]
 
 
 class Training(Protocol):
-    """The settings of a run that rules and lanes read; `study.training` explains each."""
+    """The settings of a run that rules and lanes read; `settings.training` explains each."""
 
     rounds: int
     local_epochs: object  # a number, or an object with `uniform: [low, high]`

@@ -36,7 +36,7 @@ from fedscape.federated.state import ModelState
 from fedscape.federated.store import CLIENTS, ROUNDS, TIMING, TRAJECTORY, RunStore, continues
 from fedscape.federated.weighting import INPUT_VARIANCE, input_variances
 from fedscape.files import write_json
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.models.build import random_model
 from fedscape.plugins import load
 from fedscape.provenance import commit, versions
@@ -88,7 +88,7 @@ def train_run(
     FedscapeError on bad input, and SystemExit when told to stop (see `fedscape.jobs.resume`).
     """
     files = {TRAJECTORY: trajectory, CLIENTS: clients, ROUNDS: rounds, FINAL: final, TIMING: timing, RUN: run}
-    with ResumeFolder(resume, fingerprint, valid=partial(continues, training.rounds)) as folder:
+    with ResumeFolder(Resume(resume, fingerprint), valid=partial(continues, training.rounds)) as folder:
         if not folder.finished:
             code = commit()  # the one that trains, whatever happens to the clone meanwhile
             samples = RunSamples.open(dataset, partition, prepare_device(device, training.precision))

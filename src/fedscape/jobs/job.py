@@ -9,10 +9,11 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -20,7 +21,8 @@ from fedscape.columns.identity import IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.jobs.recorded import void_records
 from fedscape.jobs.unrecorded import keep_notes
-from fedscape.study.settings import decode
+from fedscape.settings.plain import Settings, from_plain
+from fedscape.study.encoding import decode
 
 GPUS = "CUDA_VISIBLE_DEVICES"  # what SLURM, or whoever shares a machine, grants
 ENDED = "ended"  # begins the last line of the log of a job that came to its end
@@ -47,10 +49,18 @@ _ADVICE |= dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "move away
 class JobContext:
     """What a script needs beside the paths that it names itself."""
 
-    settings: dict  # as the study's stage put them together
-    identity: dict  # identifying columns that the job's wildcards know
+    settings: dict[str, Any]  # as the stage's home put them together
+    names: Mapping[str, str]  # wildcards: what the job's paths call the parts of its study
+    inputs: Mapping[str, Any]  # its files: a path, or a list of them
+    identity: dict[str, Any]  # identifying columns that the names tell
     device: str  # "cuda" where there is a GPU, else "cpu"
     depends_on: tuple[list[str], list[str]]  # tracked strings, input files
+    resume_folder: str = ""  # of a job that keeps one
+
+    def typed(self, cls: type[Settings]) -> Settings:
+        """The settings that a dataclass has fields for."""
+        names = {field.name for field in fields(cls)}
+        return from_plain(cls, {key: value for key, value in self.settings.items() if key in names})
 
     @property
     def fingerprint(self) -> str:
@@ -107,8 +117,8 @@ def job(snakemake) -> Iterator[JobContext]:
     """
     folder = Path(snakemake.output[0]).parent
     try:
-        with _logged(snakemake, folder) as this:
-            yield this
+        with _logged(snakemake, folder) as context:
+            yield context
     except (FedscapeError, OSError) as error:
         told = _told(error, folder)
         if told is None:
@@ -137,9 +147,12 @@ def _logged(snakemake, folder: Path) -> Iterator[JobContext]:
             with threadpool_limits(THREADS):
                 yield JobContext(
                     settings=decode(snakemake.params.settings),
+                    names=dict(snakemake.wildcards.items()),
+                    inputs=dict(snakemake.input.items()),
                     identity=_identity(snakemake.wildcards),
                     device=_device(),
                     depends_on=(list(snakemake.params.settings), list(snakemake.input)),
+                    resume_folder=snakemake.params.get("resume", ""),
                 )
             print(f"{ENDED} after {time.monotonic() - begin:.1f} s", file=log)
         except SystemExit as reason:  # a job that was told to stop says how to go on

@@ -5,19 +5,22 @@ committed does not count. Snakemake deletes the declared outputs of a failed job
 output: it goes away when the outputs are in place, or, in a job, when Snakemake has heard of it.
 """
 
-import errno
+import logging
 import os
-import shutil
 import signal
 import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
-from fedscape.files import atomic
+from tqdm import tqdm
+
+from fedscape.jobs.links import put_in_place
 from fedscape.jobs.locks import LOCK, lock_folder
 from fedscape.jobs.resume_state import PROGRESS, State, clear, read_state, remove, remove_waste, write_state
 from fedscape.jobs.unrecorded import keeps_notes, write_note
@@ -28,25 +31,37 @@ END_TIME_VARIABLE = (
 )
 EXIT_SECONDS = 30  # what the end of a job needs beyond its last commit (Python, CUDA, slow disks)
 GAP_FACTOR = 1.5  # a step may take longer than the longest one so far
-NO_HARD_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
 READ_SIZE = 1 << 20  # bytes
+
+Task = TypeVar("Task")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where a job resumes, and what it must be: a folder of another fingerprint is emptied.
+
+    fingerprint: digest of all that the job depends on (settings, code, contents of its input files).
+    """
+
+    folder: str | Path
+    fingerprint: str
 
 
 class ResumeFolder:
     """Context manager over one job's resume folder.
 
-    path: the folder; made if it is not there.
-    fingerprint: digest of all that the job depends on (settings, code, contents of its input files); a folder
-        with another one is emptied.
+    resume: the folder, made if it is not there, and the job's fingerprint.
     valid: whether the job can continue from a committed state; the folder is emptied where it cannot.
 
     Inside the block `folder` is the folder's path and `progress` the last committed state, `{}` if fresh.
     A second process in the same folder gets a FedscapeError.
     """
 
-    def __init__(self, path: str | Path, fingerprint: str, valid: Callable[[dict], bool] = lambda _: True):
-        self.folder = Path(path)
-        self.fingerprint, self.valid = fingerprint, valid
+    def __init__(self, resume: Resume, valid: Callable[[dict], bool] = lambda _: True):
+        self.folder = Path(resume.folder)
+        self.fingerprint, self.valid = resume.fingerprint, valid
         self.progress: dict = {}
         self.signalled: str | None = None  # name of the stop signal that has arrived
         self._finished: list[str] | None = None
@@ -93,6 +108,23 @@ class ResumeFolder:
         self._longest_gap = max(self._longest_gap, now - self._last_commit)
         self._last_commit = now
 
+    def steps(self, tasks: Sequence[Task], what: str) -> Iterator[tuple[int, Task]]:
+        """The tasks that are not done, each with its number; it is done when the loop asks for the next.
+
+        What a step leaves in files `<number>-*` of the folder is committed with it. Between two steps the job
+        ends where it is told to. what: the tasks in a word, for the log. A state says in `done` how many are
+        done (`counts_to`).
+        """
+        done = self.progress.get("done", 0)
+        if done:
+            log.info("continuing after %d of %d %s", done, len(tasks), what)
+        for number in tqdm(range(done, len(tasks)), initial=done, total=len(tasks), disable=None):
+            if reason := self.stop_requested():
+                self.stop(reason, f"{number} of {len(tasks)} {what}")
+            yield number, tasks[number]
+            parts = [path.name for path in self.folder.glob(f"{number}-*")]
+            self.commit({**self.progress, "done": number + 1}, parts, adding=True)
+
     def stop_requested(self) -> str | None:
         """Why the job should stop now, at a committed state, or None.
 
@@ -128,7 +160,7 @@ class ResumeFolder:
         # What the steps needed may go; the outputs must be what they are now, if they are put in place later.
         self._finished, self._files = list(outputs), {name: self._checksum(name) for name in outputs}
         self._write_progress()
-        linked = [_put(self.folder / name, Path(path)) for name, path in outputs.items()]
+        linked = [put_in_place(self.folder / name, Path(path)) for name, path in outputs.items()]
         if keeps_notes() and all(linked):
             clear(self.folder, {PROGRESS, LOCK, *outputs})
             write_note(self.folder, temporary)
@@ -205,30 +237,6 @@ def _is_ordinary(path: Path) -> bool:
 def counts_to(last: int, key: str = "done") -> Callable[[dict], bool]:
     """For `valid`: whether a state says in `key` how many of at most `last` steps are done."""
     return lambda progress: type(progress[key]) is int and 0 <= progress[key] <= last
-
-
-def _put(source: Path, target: Path) -> bool:
-    """Make `target` the file `source`, at once and with the present time (it may have waited for long).
-
-    Whether it is a link.
-    """
-    os.utime(source)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Always the same name, so that a killed process's link is found and does not keep its blocks for ever.
-    temporary = target.with_name(f".{target.name}.new")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except OSError as error:
-        if error.errno not in NO_HARD_LINKS:
-            raise
-        with atomic(target) as copy:
-            shutil.copyfile(source, copy)
-        return False
-    temporary.replace(target)
-    # Renaming one link of a file onto another of the same file leaves both.
-    temporary.unlink(missing_ok=True)
-    return True
 
 
 def _say(message: str) -> None:

@@ -11,12 +11,13 @@ from fedscape.columns.cells import NUMBER
 from fedscape.columns.csvs import read_csv
 from fedscape.columns.planes import POINT_MEASURES
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.device import prepare_device
-from fedscape.evaluation.evaluate import Precision, evaluate, evaluate_groups
-from fedscape.evaluation.problem import BatchNorm, Problem, open_problem
+from fedscape.evaluation.evaluate import evaluate, evaluate_groups
+from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
 from fedscape.landscape.grid import box_around, grid_axes
 from fedscape.landscape.plane import Plane, open_plane
 from fedscape.landscape.points import Place
+from fedscape.plugins import Plugin
+from fedscape.settings.evaluation import BatchNorm, Precision
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,8 @@ def open_evaluator(
     axes is a node. client_losses: also the measures of each client of the partition on its own samples.
     precision: of the forward passes. samples, seed: as in `make_plane`.
     """
-    problem = open_problem(
-        model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
-    )
+    spec = ProblemSpec(Plugin(model, model_settings), dataset_folder, partition, samples, seed, device)
+    problem = open_problem(spec)
     plane = open_plane(plane_file)
     if plane is None:
         return None

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,18 @@ import pandas as pd
 from tqdm import tqdm
 
 from fedscape.checkpoints.checkpoint import Checkpoints
+from fedscape.checkpoints.run_files import RunFiles
 from fedscape.columns import planes as columns
 from fedscape.columns.csvs import write_csv
-from fedscape.evaluation.device import prepare_device
-from fedscape.evaluation.problem import BatchNorm, open_problem
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.evaluation.problem import ProblemSpec, open_problem
+from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.landscape.bottom import Bottom, Loss, bottom
 from fedscape.landscape.markers import loss_at, measured
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.plane import Plane, open_plane, save_plane
 from fedscape.landscape.reference_distances import reference_distances
-from fedscape.plugins import load
+from fedscape.plugins import Plugin, load
+from fedscape.settings.evaluation import BatchNorm
 
 PLANE, MARKERS = "plane.safetensors", "markers.csv"
 
@@ -68,10 +70,11 @@ def make_plane(
     """
     plugin = load("landscape.planes", kind)
     chosen = plugin.Settings(**settings)
-    problem = open_problem(
-        model, model_settings, dataset_folder, partition, samples, seed, prepare_device(device)
+    spec = ProblemSpec(Plugin(model, model_settings), dataset_folder, partition, samples, seed, device)
+    problem = open_problem(spec)
+    checkpoints = Checkpoints.open(
+        problem.module, [RunFiles({}, *files) for files in zip_longest(trajectories, clients)]
     )
-    checkpoints = Checkpoints.open(problem.module, trajectories, clients)
     finite = [run for run, opened in enumerate(checkpoints.trajectories) if not opened.diverged]
     material = Material(problem, checkpoints.of_runs(finite), seed)
     named = {"plane": plane, "group": group}
@@ -83,7 +86,7 @@ def make_plane(
     if not finite:
         log.warning("plane %s, group %s: all its runs diverged, so it has no plane", plane, group)
     marks = plugin.marks(material, chosen) if finite else []
-    with ResumeFolder(resume, fingerprint, valid=partial(_continues, len(marks))) as folder:
+    with ResumeFolder(Resume(resume, fingerprint), valid=partial(_continues, len(marks))) as folder:
         if not folder.finished:
             made, found = None, None
             if finite:

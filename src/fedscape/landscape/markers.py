@@ -6,9 +6,10 @@ from torch import Tensor
 
 from fedscape.checkpoints.checkpoint import Checkpoint
 from fedscape.evaluation.evaluate import Evaluation, evaluate, evaluate_groups
-from fedscape.evaluation.problem import BatchNorm, Problem
+from fedscape.evaluation.problem import Problem
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.plane import Plane
+from fedscape.settings.evaluation import BatchNorm
 
 
 def measured(

@@ -12,8 +12,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from fedscape.checkpoints.layout import Layout, buffers_of
-from fedscape.evaluation.problem import BatchNorm
 from fedscape.files import atomic, reading
+from fedscape.settings.evaluation import BatchNorm
 
 # Fields of a plane as the file names its tensors.
 _TENSORS = {

@@ -9,7 +9,7 @@ import pandas as pd
 from fedscape.columns.csvs import csv_text
 from fedscape.columns.planes import POINT_MEASURES, SURFACE
 from fedscape.files import write_text
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.landscape.evaluator import SurfaceEvaluator, open_evaluator
 from fedscape.landscape.points import POINTS, Points, complete, save_points, saved_points
 from fedscape.landscape.refine import beside_undefined, checked, filled_losses, on_nodes, worst
@@ -42,7 +42,7 @@ def evaluate_surface(
     of others. Where all runs diverged the table has no rows.
     """
     opened = open_evaluator(**evaluator)
-    with ResumeFolder(resume_folder, fingerprint) as resume:
+    with ResumeFolder(Resume(resume_folder, fingerprint)) as resume:
         rows = pd.DataFrame(columns=SURFACE.columns)
         outputs = {TABLE: out}
         if opened is not None:
@@ -75,7 +75,7 @@ def evaluate_part(
     which the fingerprint is shared.
     """
     opened = open_evaluator(**evaluator)
-    with ResumeFolder(resume_folder, fingerprint) as resume:
+    with ResumeFolder(Resume(resume_folder, fingerprint)) as resume:
         points: Points = {}
         if opened is not None:
             columns = opened.columns()[part - 1 :: parts]

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 from fedscape.errors import FedscapeError
+from fedscape.settings.training import Augmentation
 from fedscape.study.analyses import build_analyses, build_figures
 from fedscape.study.catalog import constant, names, plugin_settings, settings_class
 from fedscape.study.claims import build_claims
@@ -22,7 +23,6 @@ from fedscape.study.selection import Names, subset_of
 from fedscape.study.stages.every import SECTIONS
 from fedscape.study.study import Init, Method, PartitionEntry, Study
 from fedscape.study.tables import build_tables
-from fedscape.study.training import Augmentation
 from fedscape.study.types import required_fields, shown, unknown
 
 

@@ -5,7 +5,6 @@ of two runs, of two clients of a round, or of two rounds of a run.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from itertools import combinations
 from math import comb
 
@@ -98,13 +97,13 @@ def connection_settings(
 def pairs_of(settings: Mapping, members: Sequence, methods: Mapping[str, Method]) -> list[dict]:
     """Both ends of each pair of models that a job of kind `layers` joins.
 
-    Keys: `from`, `to` (runs by name), `round`, `to_round` (`last`: which a run that diverges does
+    Keys: `from`, `to` (runs), `round`, `to_round` (`last`: which a run that diverges does
     not have), `client`, `to_client` (None for the global model).
     """
     pairs = []
     for member in members:
         one, other = member if isinstance(member, tuple) else (member, member)
-        ends = {"from": asdict(one), "to": asdict(other), "client": None, "to_client": None}
+        ends = {"from": one, "to": other, "client": None, "to_client": None}
         for (number, to_number), value in _moments(settings["rounds"], one, other, methods).items():
             if settings["between"] == "rounds":
                 pairs.append({**ends, "round": number - 1, "to_round": number})

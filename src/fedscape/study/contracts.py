@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args, get_origin
 
-from fedscape.study.training import TrainingSettings
+from fedscape.settings.training import TrainingSettings
 
 FIGURE_SOURCES = ("plane", "connectivity", "curvature", "table", "partitions")
 """Keys of a figure's entry, one of which says what it is drawn from."""

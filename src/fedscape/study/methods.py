@@ -6,10 +6,11 @@ from itertools import product
 from math import prod
 
 from fedscape.errors import FedscapeError
+from fedscape.settings.plain import from_plain
+from fedscape.settings.training import TrainingSettings
 from fedscape.study.catalog import check_training, constant, names, plugin_settings, settings_class
 from fedscape.study.limits import MOST_KEPT, MOST_POINTS, check_count
 from fedscape.study.study import Method
-from fedscape.study.training import TrainingSettings, training_from
 from fedscape.study.types import settings_from, unknown
 
 _OWN_KEYS = (
@@ -125,7 +126,7 @@ def _method(name: str, entry: dict, where: str) -> Method:
         "server": plugin_settings("server", server.pop("kind"), server, f"{where}.server"),
     }
     for role, plugin in plugins.items():
-        check_training(role, plugin, training_from(training), where)
+        check_training(role, plugin, from_plain(TrainingSettings, training), where)
     if training["average_every"] != 1 and plugins["server"]["kind"] != "average":
         raise FedscapeError(
             f"{where}.server: average_every {training['average_every']} needs server average, "

@@ -14,11 +14,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from fedscape.files import write_text
-from fedscape.study import training
+from fedscape.settings import training
+from fedscape.settings.plain import nested_settings
 from fedscape.study.catalog import names, settings_class, source
 from fedscape.study.files import read_schema
 from fedscape.study.reference_example import FOLDER, of_kind, of_section
-from fedscape.study.types import nested_settings
 from fedscape.study.words import schema_words, spelled, type_words
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from fedscape.study.catalog import PACKAGES, source
 from fedscape.study.digest import code_digest
+from fedscape.study.encoding import encode
 from fedscape.study.grid import as_list
-from fedscape.study.settings import encode
 
 
 def tracked(stage: str, settings: Mapping[str, object], scripts: Path) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from fedscape.errors import FedscapeError
+from fedscape.settings.plain import options
 
 # 1e-1 is text in YAML 1.1, which wants a dot in a number with an exponent.
 _NUMBER_AS_TEXT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -25,11 +26,6 @@ def settings_from(cls: type, values: dict, where: str, beside: Iterable[str] = (
     FedscapeError on an unknown or missing key, a wrong type, or a value that a class refuses.
     """
     return _plain(_instance(cls, values, where, beside))
-
-
-def nested_settings(annotation: object) -> type | None:
-    """The settings dataclass that a field holds, alone or as one of several possibilities, or None."""
-    return next((one for one in _options(annotation) if dataclasses.is_dataclass(one)), None)
 
 
 def _instance(cls: type, values: dict, where: str, beside: Iterable[str] = ()) -> object:
@@ -57,7 +53,7 @@ def required_fields(cls: type) -> list[str]:
 
 def typed(value: object, annotation: object, where: str) -> object:
     """`value` as `annotation` wants it: an int becomes a float, a map a dataclass where that is asked for."""
-    fitting = [one for one in _options(annotation) if fits(value, one)]
+    fitting = [one for one in options(annotation) if fits(value, one)]
     if not fitting:
         raise FedscapeError(f"{where}: {shown(value)}, expected {_described(annotation)}")
     if fitting[0] is float:
@@ -91,12 +87,6 @@ def unknown(what: str, name: object, allowed) -> str:
     near = get_close_matches(name, names, n=1)
     hint = f" did you mean '{near[0]}'?" if near else ""
     return f"unknown {what} '{name}';{hint} allowed: {', '.join(names) or 'none'}"
-
-
-def _options(annotation: object) -> tuple:
-    """What `annotation` allows: the parts of a union, or it alone."""
-    is_union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
-    return typing.get_args(annotation) if is_union else (annotation,)
 
 
 def fits(value: object, annotation: object) -> bool:

@@ -1,6 +1,7 @@
 """Kept models by name: each is what the run wrote, and what is not kept or of another network is named."""
 
 import zlib
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from torch import nn
 
 from fedscape.checkpoints.checkpoint import GLOBAL, Checkpoint, Checkpoints
 from fedscape.checkpoints.layout import Layout, buffers_of, layout_of, parameters_of
+from fedscape.checkpoints.run_files import RunFiles
 from fedscape.checkpoints.writer import clients_writer, shorten, trajectory_writer
 from fedscape.errors import FedscapeError
 
@@ -68,8 +70,12 @@ KEPT = [Checkpoint(run, number) for run in range(2) for number in ROUNDS] + [
 ]
 
 
+def runs(trajectories, clients=()) -> list[RunFiles]:
+    return [RunFiles({}, *pair) for pair in zip_longest(trajectories, clients)]
+
+
 def test_each_model_is_the_one_that_was_written(files):
-    layout, checkpoints = layout_of(NETWORK), Checkpoints.open(NETWORK, *files)
+    layout, checkpoints = layout_of(NETWORK), Checkpoints.open(NETWORK, runs(*files))
     for checkpoint in KEPT:
         expected = written(layout, checkpoint)
         named = parameters_of(expected["parameters"], layout)
@@ -81,24 +87,24 @@ def test_each_model_is_the_one_that_was_written(files):
 
 
 def test_a_client_s_model_does_not_keep_the_others_in_memory(files):
-    checkpoints = Checkpoints.open(NETWORK, *files)
+    checkpoints = Checkpoints.open(NETWORK, runs(*files))
     parameters = checkpoints.parameters(Checkpoint(0, 2, 8))
     assert parameters.untyped_storage().nbytes() == parameters.nbytes
 
 
 def test_some_of_the_runs_are_a_group_of_their_own(files):
-    whole = Checkpoints.open(NETWORK, *files)
+    whole = Checkpoints.open(NETWORK, runs(*files))
     second = whole.of_runs([1])
     for checkpoint in (Checkpoint(0, 5), Checkpoint(0, 5, 1)):
         there = Checkpoint(1, checkpoint.round, checkpoint.client)
         assert torch.equal(second.parameters(checkpoint), whole.parameters(there))
-    assert len(Checkpoints.open(NETWORK, files[0]).of_runs([0, 1]).trajectories) == 2
+    assert len(Checkpoints.open(NETWORK, runs(files[0])).of_runs([0, 1]).trajectories) == 2
     assert whole.of_runs([]) == Checkpoints([], [])
 
 
 def test_finals_are_the_last_kept_rounds(files):
     shorten(files[0][1], [0, 2])
-    assert Checkpoints.open(NETWORK, *files).finals() == [Checkpoint(0, 5), Checkpoint(1, 2)]
+    assert Checkpoints.open(NETWORK, runs(*files)).finals() == [Checkpoint(0, 5), Checkpoint(1, 2)]
 
 
 def test_the_global_model_has_a_number_in_csvs_alone():
@@ -118,7 +124,7 @@ MISSING = {
 @pytest.mark.parametrize("case", MISSING)
 def test_what_is_not_kept_is_named(files, tmp_path, case):
     checkpoint, message = MISSING[case]
-    checkpoints = Checkpoints.open(NETWORK, *files)
+    checkpoints = Checkpoints.open(NETWORK, runs(*files))
     for read in (checkpoints.parameters, checkpoints.buffers, checkpoints.state):
         with pytest.raises(FedscapeError) as refused:
             read(checkpoint)
@@ -129,18 +135,24 @@ def test_files_without_ways_have_no_epoch(tmp_path):
     path = tmp_path / "clients.safetensors"
     trajectory_writer(tmp_path / "trajectory.safetensors", layout_of(NETWORK), [0]).close()
     clients_writer(path, layout_of(NETWORK), [1], participants=1).close()
-    checkpoints = Checkpoints.open(NETWORK, [tmp_path / "trajectory.safetensors"], [path])
+    checkpoints = Checkpoints.open(NETWORK, runs([tmp_path / "trajectory.safetensors"], [path]))
     with pytest.raises(FedscapeError, match="local epoch 1 is not kept; kept are none"):
         checkpoints.parameters(Checkpoint(0, 1, 0, 1))
 
 
 @pytest.mark.parametrize("kind", ["trajectory", "clients"])
-def test_models_of_another_network_are_refused(files, kind):
+def test_models_of_another_network_are_refused(files, tmp_path, kind):
     other = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, affine=False))
-    path = files[("trajectory", "clients").index(kind)][0]
-    given = ([path], []) if kind == "trajectory" else ([], [path])
+    trajectories, clients = files
+    # The clients' file is looked at where the trajectory is of the right network.
+    own = tmp_path / "own.safetensors"
+    trajectory_writer(own, layout_of(other), [0]).close()
+    given, path = {
+        "trajectory": (runs(trajectories[:1]), trajectories[0]),
+        "clients": (runs([own], clients[:1]), clients[0]),
+    }[kind]
     with pytest.raises(FedscapeError) as refused:
-        Checkpoints.open(other, *given)
+        Checkpoints.open(other, given)
     assert str(refused.value) == (
         f"{path}: holds models of 24 parameters with other names or shapes than "
         "Sequential for this data set (16 parameters)"
@@ -150,6 +162,6 @@ def test_models_of_another_network_are_refused(files, kind):
 def test_a_client_whose_file_was_not_opened_and_an_epoch_of_nobody_are_refused(files):
     trajectories, _ = files
     with pytest.raises(FedscapeError, match="clients' models are asked for, but no file of them was opened"):
-        Checkpoints.open(NETWORK, trajectories).state(Checkpoint(0, 1, client=0))
+        Checkpoints.open(NETWORK, runs(trajectories)).state(Checkpoint(0, 1, client=0))
     with pytest.raises(ValueError, match="epoch 2 of the global model"):
         Checkpoint(0, 1, epoch=2)

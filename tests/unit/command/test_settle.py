@@ -9,7 +9,7 @@ import pytest
 from fedscape.command.settle import settle
 from fedscape.jobs import unrecorded as ended
 from fedscape.jobs.recorded import FOLDER, STARTED, record_of, record_path, void_records
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.jobs.resume import Resume, ResumeFolder
 
 OUTPUTS = ["results/s/quick/runs/a/rows.csv", "results/s/quick/runs/a/model.bin"]
 RESUME = "results/s/quick/runs/a/resume"
@@ -27,7 +27,7 @@ def job(tmp_path, monkeypatch):
 
     def run(fingerprint="f", temporary=False):
         void_records("train", OUTPUTS)
-        with ResumeFolder(RESUME, fingerprint) as folder:
+        with ResumeFolder(Resume(RESUME, fingerprint)) as folder:
             if not folder.finished:
                 computed.append(fingerprint)
                 (folder.folder / "part").write_text("needed until the end")
@@ -107,7 +107,7 @@ def test_the_folder_stays_while_it_may_be_needed(job, reason):
         record_path(STARTED, OUTPUTS[1]).parent.mkdir(parents=True)
         record_path(STARTED, OUTPUTS[1]).touch()
     if reason == "another process is there":
-        with ResumeFolder(RESUME, "f"):
+        with ResumeFolder(Resume(RESUME, "f")):
             settle()
     else:
         settle()
@@ -267,7 +267,7 @@ def test_where_links_are_impossible_no_copy_is_kept(tmp_path, job, monkeypatch):
 
 def test_a_library_call_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(ended, "_notes", {})
-    with ResumeFolder(tmp_path / "resume", "f") as folder:
+    with ResumeFolder(Resume(tmp_path / "resume", "f")) as folder:
         (folder.folder / "rows").write_text("made")
         folder.finish({"rows": tmp_path / "rows.csv"})
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]

@@ -15,7 +15,7 @@ from fedscape.command import slurm
 from fedscape.command.progress import DONE, FAILED, QUEUED, RUNNING, STOPPED, WAITING, duration, progress_of
 from fedscape.jobs.locks import is_held
 from fedscape.jobs.recorded import STARTED, record_path
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.study.jobs import jobs_of
 
 
@@ -207,7 +207,7 @@ def test_it_works_below_the_root_and_nowhere_else(here, capsys, monkeypatch):
 
 
 def test_a_lock_is_seen_and_not_taken(tmp_path):
-    with ResumeFolder(tmp_path / "resume", "f") as folder:
+    with ResumeFolder(Resume(tmp_path / "resume", "f")) as folder:
         assert is_held(folder.folder / "lock") is True
         assert (folder.folder / "lock").read_text().split() == [socket.gethostname(), str(os.getpid())]
     assert is_held(tmp_path / "resume" / "lock") is False
@@ -224,7 +224,7 @@ def test_who_only_looks_at_a_lock_does_not_keep_a_job_away(tmp_path):
         time.sleep(0.1)
         os._exit(0)
     os.close(looking)  # the child's copy still holds the lock
-    with ResumeFolder(tmp_path / "resume", "f"):
+    with ResumeFolder(Resume(tmp_path / "resume", "f")):
         pass
     os.waitpid(pid, 0)
 

@@ -28,7 +28,7 @@ from fedscape.federated.batches import BatchSource
 from fedscape.federated.samples import RunSamples
 from fedscape.federated.weighting import input_variances
 from fedscape.models.build import random_model
-from fedscape.study.training import TrainingSettings
+from fedscape.settings.training import TrainingSettings
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 MEGABYTE = 2**20

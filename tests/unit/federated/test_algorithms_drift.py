@@ -31,7 +31,7 @@ from fedscape.federated.normaliser import accumulated_weight
 from fedscape.federated.optimiser import learning_rate
 from fedscape.federated.rule import Client, ClientResult, Context, Contribution
 from fedscape.federated.state import ModelState
-from fedscape.study.training import Schedule, TrainingSettings
+from fedscape.settings.training import Schedule, TrainingSettings
 
 Gradient = Callable[[Tensor], Tensor]
 FULL = {"model": GROUPED, "batch_size": 100, "lr": 0.05, "local_epochs": 3}

@@ -11,7 +11,7 @@ from torchvision.transforms import functional as single
 from fedscape.errors import FedscapeError
 from fedscape.federated.augment import augment, draw
 from fedscape.jobs.streams import stream
-from fedscape.study.training import Augmentation
+from fedscape.settings.training import Augmentation
 
 SAMPLES = 24
 ALL = Augmentation(crop=3, flip=0.4, rotation=20, brightness=0.3, scale=0.2, resize=6)

@@ -20,7 +20,7 @@ from fedscape.federated.batches import (
     stacked_batch,
 )
 from fedscape.federated.rule import Rule
-from fedscape.study.training import Augmentation, Epochs, ResizedCrop
+from fedscape.settings.training import Augmentation, Epochs, ResizedCrop
 
 EVERYTHING = Augmentation(
     resized_crop=ResizedCrop(),

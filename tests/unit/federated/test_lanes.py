@@ -25,7 +25,7 @@ from fedscape.federated.lane_count import CPU_LANES, GPU_LANES, SMALL_IMAGE, lan
 from fedscape.federated.lanes import ClientStart, Lanes
 from fedscape.federated.rule import Rule
 from fedscape.federated.state import ModelState
-from fedscape.study.training import Augmentation, Pruning, Schedule
+from fedscape.settings.training import Augmentation, Pruning, Schedule
 
 SIZES = (10, 5, 12, 8, 5, 13, 3)
 RESNET = {"blocks": [1, 1, 1], "width": 8, "norm": "group"}

@@ -37,7 +37,7 @@ from fedscape.federated import algorithms, servers
 from fedscape.federated.pruning import sparsity
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.plugins import load
-from fedscape.study.training import Augmentation, Epochs, Pruning, Schedule, TrainingSettings
+from fedscape.settings.training import Augmentation, Epochs, Pruning, Schedule, TrainingSettings
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fedscape.federated.optimiser import clip, learning_rate, moment_names, step
-from fedscape.study.training import Schedule, TrainingSettings
+from fedscape.settings.training import Schedule, TrainingSettings
 
 LANES, PARAMETERS, STEPS = 3, 50, 6
 

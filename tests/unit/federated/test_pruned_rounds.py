@@ -9,7 +9,7 @@ from engine_helpers import TRAINING, PlainClient, federation, images_and_labels,
 
 from fedscape.federated.lanes import Lanes
 from fedscape.federated.pruning import sparsity
-from fedscape.study.training import Epochs, Pruning
+from fedscape.settings.training import Epochs, Pruning
 
 SIZES = (10, 5, 8)
 ENGINE = {"rounds": 6, "local_epochs": 2, "momentum": 0.9}

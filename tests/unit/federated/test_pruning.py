@@ -7,7 +7,7 @@ from torch.nn.utils import prune
 
 from fedscape.checkpoints.layout import Layout, flatten, layout_of, parameters_of
 from fedscape.federated.pruning import due, last_due, mask, sparsity
-from fedscape.study.training import Pruning
+from fedscape.settings.training import Pruning
 
 NOTE = Pruning(initial_sparsity=0.3, final_sparsity=0.8, begin=1000, end=5000, unit="step")
 

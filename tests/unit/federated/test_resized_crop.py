@@ -21,7 +21,7 @@ from fedscape.federated.colour import ORDERS
 from fedscape.federated.resized_crop import boxes
 from fedscape.federated.rule import Rule
 from fedscape.jobs.streams import stream
-from fedscape.study.training import Augmentation, ResizedCrop
+from fedscape.settings.training import Augmentation, ResizedCrop
 
 SAMPLES = 24
 CLOSE = {"rtol": 0, "atol": 2e-6}  # of intensities from 0 to 1, in float32

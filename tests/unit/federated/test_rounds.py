@@ -24,7 +24,7 @@ from fedscape.federated.rounds import is_averaged_after
 from fedscape.federated.state import ModelState
 from fedscape.federated.weighting import input_variances
 from fedscape.jobs.streams import stream
-from fedscape.study.training import Augmentation, Epochs, Schedule
+from fedscape.settings.training import Augmentation, Epochs, Schedule
 
 SIZES = (10, 5, 8)
 MOMENTUM = {"momentum": 0.9, "weight_decay": 0.01}

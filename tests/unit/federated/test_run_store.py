@@ -20,7 +20,7 @@ from fedscape.federated.algorithms import scaffold
 from fedscape.federated.rounds import GlobalState
 from fedscape.federated.state import ModelState
 from fedscape.federated.store import STATE_SLOTS, RunStore
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.jobs.resume import Resume, ResumeFolder
 
 ENTRIES = {"rule.control": (torch.float32, 195)}
 MODULE = network("linear")
@@ -70,7 +70,7 @@ def controls(store: RunStore) -> list[float]:
 @pytest.mark.parametrize("last", [0, 1, 2, 3])
 @pytest.mark.parametrize("kept", [True, False])
 def test_the_committed_state_comes_back(tmp_path, last, kept):
-    with ResumeFolder(tmp_path / "resume", "x") as folder:
+    with ResumeFolder(Resume(tmp_path / "resume", "x")) as folder:
         store = opened(folder)
         assert (store.state, store.round) == (None, -1)
         for number in range(last + 1):
@@ -80,7 +80,7 @@ def test_the_committed_state_comes_back(tmp_path, last, kept):
             0, {"rule.control": torch.full((195,), 99.0)}
         )  # of a round that is not committed
         store.close()
-    with ResumeFolder(tmp_path / "resume", "x") as folder:
+    with ResumeFolder(Resume(tmp_path / "resume", "x")) as folder:
         store = opened(folder)
         assert store.round == last
         assert_equal(store.state, state_of(last, kept))
@@ -92,7 +92,7 @@ def test_the_committed_state_comes_back(tmp_path, last, kept):
 
 def test_a_round_that_was_not_committed_leaves_the_one_before(tmp_path, monkeypatch):
     """The kill comes when all of the round is on disk but the commit itself."""
-    with ResumeFolder(tmp_path / "resume", "x") as folder:
+    with ResumeFolder(Resume(tmp_path / "resume", "x")) as folder:
         store = opened(folder)
         for number in range(3):
             commit(store, number, state_of(number), clients=(1,))
@@ -100,7 +100,7 @@ def test_a_round_that_was_not_committed_leaves_the_one_before(tmp_path, monkeypa
             patch.setattr(folder, "commit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             commit(store, 3, state_of(3), clients=(1, 2))
         store.close()
-    with ResumeFolder(tmp_path / "resume", "x") as folder:
+    with ResumeFolder(Resume(tmp_path / "resume", "x")) as folder:
         store = opened(folder)
         assert_equal(store.state, state_of(2))
         assert controls(store) == [0, 2, 0, 0, 0]
@@ -111,13 +111,13 @@ def test_a_round_that_was_not_committed_leaves_the_one_before(tmp_path, monkeypa
 
 @pytest.mark.parametrize("file", ["client-state.bin", STATE_SLOTS[0]])
 def test_a_store_that_lost_a_file_starts_afresh(tmp_path, capsys, file):
-    with ResumeFolder(tmp_path / "resume", "x") as folder:
+    with ResumeFolder(Resume(tmp_path / "resume", "x")) as folder:
         store = opened(folder)
         for number in range(3):
             commit(store, number, state_of(number), clients=(1,))
         store.close()
     (tmp_path / "resume" / file).unlink()
-    with ResumeFolder(tmp_path / "resume", "x") as folder:
+    with ResumeFolder(Resume(tmp_path / "resume", "x")) as folder:
         store = opened(folder)
         assert (store.state, store.round) == (None, -1)
         assert controls(store) == [0] * 5 and not store.client_state.slots.any()

@@ -25,7 +25,7 @@ from fedscape.federated.lanes import Lanes
 from fedscape.federated.weighting import input_variances
 from fedscape.jobs.streams import stream
 from fedscape.models.build import random_model
-from fedscape.study.training import Augmentation, TrainingSettings
+from fedscape.settings.training import Augmentation, TrainingSettings
 
 LENGTH, CLASSES = 7, 6
 SMALL = {"blocks": 1, "heads": 2, "width": 8}

@@ -36,7 +36,7 @@ from fedscape.evaluation.evaluate import EvaluationSet, evaluate
 from fedscape.federated import train
 from fedscape.federated.algorithms import fedavg
 from fedscape.federated.samples import RunSamples
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.models.build import random_model
 
 
@@ -226,7 +226,7 @@ def test_a_resumed_run_says_so(folder, monkeypatch, capsys):
 
 def test_a_second_process_is_refused(folder):
     with (
-        ResumeFolder(folder / "out" / "resume", "test"),
+        ResumeFolder(Resume(folder / "out" / "resume", "test")),
         pytest.raises(FedscapeError, match="another process is working here"),
     ):
         run_once(folder)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from snakemake.iocontainers import InputFiles, Params
 from threadpoolctl import threadpool_info
 
 from fedscape.errors import FedscapeError
@@ -30,8 +31,8 @@ def fail(tmp_path, monkeypatch):
 
     def fail(error, log=tmp_path / "job.log", inputs=()):
         snakemake = SimpleNamespace(
-            output=[str(tmp_path / "results" / "rounds.csv")], log=[str(log)], rule="train", threads=1, input=inputs, wildcards={},
-            params=SimpleNamespace(settings=[]),
+            output=[str(tmp_path / "results" / "rounds.csv")], log=[str(log)], rule="train", threads=1, input=InputFiles(inputs), wildcards={},
+            params=Params(fromdict={"settings": []}),
         )  # fmt: skip
         terminal = io.StringIO()
         with monkeypatch.context() as patch:
@@ -61,8 +62,8 @@ def test_a_job_computes_the_same_bits_whatever_it_was_granted(tmp_path, monkeypa
     monkeypatch.setattr("fedscape.jobs.job.keep_freed_memory", lambda: None)
     one = summed_gradient()
     snakemake = SimpleNamespace(
-        output=["a"], log=[str(tmp_path / "job.log")], threads=granted, input=[], wildcards={}, rule="train",
-        params=SimpleNamespace(settings=[]),
+        output=["a"], log=[str(tmp_path / "job.log")], threads=granted, input=InputFiles(), wildcards={}, rule="train",
+        params=Params(fromdict={"settings": []}),
     )  # fmt: skip
     try:
         torch.set_num_threads(4)
@@ -138,9 +139,9 @@ def test_another_error_is_a_traceback_in_the_log(tmp_path, monkeypatch):
             log=[str(log)],
             threads=1,
             rule="train",
-            input=[],
+            input=InputFiles(),
             wildcards={},
-            params=SimpleNamespace(settings=[]),
+            params=Params(fromdict={"settings": []}),
         )
         with pytest.raises(type(error)), job(snakemake):
             raise error
@@ -151,8 +152,8 @@ def test_a_job_begins_by_making_its_records_void(monkeypatch):
     monkeypatch.setattr("fedscape.jobs.job.keep_freed_memory", lambda: None)
     FOLDER.mkdir(parents=True)
     snakemake = SimpleNamespace(
-        output=["results/s/quick/a.csv", "results/s/quick/b.csv"], log=["job.log"], threads=1, input=[],
-        rule="train", wildcards={}, params=SimpleNamespace(settings=[]),
+        output=["results/s/quick/a.csv", "results/s/quick/b.csv"], log=["job.log"], threads=1, input=InputFiles(),
+        rule="train", wildcards={}, params=Params(fromdict={"settings": []}),
     )  # fmt: skip
     with job(snakemake):
         assert all(record_of(output).is_void for output in snakemake.output)

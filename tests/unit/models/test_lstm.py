@@ -19,7 +19,7 @@ from fedscape.evaluation.evaluate import EvaluationSet, evaluate
 from fedscape.federated.lanes import Lanes
 from fedscape.models.build import build_model, classifier_names, random_model
 from fedscape.models.networks import lstm
-from fedscape.study.training import TrainingSettings
+from fedscape.settings.training import TrainingSettings
 
 SMALL = {"embedding": 4, "hidden": 6, "layers": 2, "dense": 5}
 LENGTH, CLASSES = 7, 5

@@ -17,10 +17,11 @@ from fedscape.errors import FedscapeError
 from fedscape.federated import algorithms
 from fedscape.federated.rule import Rule
 from fedscape.plugins import load
+from fedscape.settings.plain import from_plain
+from fedscape.settings.training import TrainingSettings
 from fedscape.study import catalog
 from fedscape.study.campaign import read_campaign
 from fedscape.study.stages.every import STAGES
-from fedscape.study.training import training_from
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = " ".join((ROOT / "CONTRIBUTING.md").read_text().split())
@@ -99,7 +100,7 @@ def trained(folder: Path, settings: dict, out: str) -> Trajectory:
         algorithm=algorithm.pop("kind"),
         algorithm_settings=algorithm,
         client_paths=settings["client_paths"],
-        **vars(training_from(settings["training"])),
+        **vars(from_plain(TrainingSettings, settings["training"])),
     )
     return Trajectory.open(outputs["trajectory"])
 

@@ -7,7 +7,7 @@ from edited_study import ROOT, reader
 from fedscape.errors import FedscapeError
 from fedscape.study.campaign import read_campaign
 from fedscape.study.catalog import constant, names
-from fedscape.study.settings import decode, encode
+from fedscape.study.encoding import decode, encode
 from fedscape.study.stages.every import STAGES
 
 STUDY = """

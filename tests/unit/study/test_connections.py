@@ -40,7 +40,13 @@ def campaign(tmp_path):
 
 
 def pairs(study, name):
-    return STAGES["layers"].settings(study, {**SEED0, "name": name})["pairs"]
+    return with_runs(STAGES["layers"].settings(study, {**SEED0, "name": name}))
+
+
+def with_runs(settings):
+    """The pairs of an entry, with their runs in place of their positions among all."""
+    runs = settings["runs"]
+    return [{**pair, **{end: runs[pair[end]] for end in ("from", "to")}} for pair in settings["pairs"]]
 
 
 def ends(pair):
@@ -66,8 +72,13 @@ def test_two_runs_that_both_ends_name_are_one_pair(campaign):
     study = campaign(
         ("from: {method: a, partition: iid}, to: {method: b, partition: iid}", f"from: {every}, to: {every}")
     )
-    found = STAGES["path"].settings(study.get("pilot"), {**SEED0, "name": "lines"})["pairs"]
-    assert [(one["method"], other["method"]) for one, other in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    settings = STAGES["path"].settings(study.get("pilot"), {**SEED0, "name": "lines"})
+    methods = [run["method"] for run in settings["runs"]]
+    assert [(methods[start], methods[end]) for start, end in settings["pairs"]] == [
+        ("a", "b"),
+        ("a", "c"),
+        ("b", "c"),
+    ]
 
 
 def test_fractions_that_are_the_same_round_are_one_pair(campaign):

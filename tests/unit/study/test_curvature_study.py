@@ -4,7 +4,7 @@ import pytest
 from edited_study import reader
 
 from fedscape.errors import FedscapeError
-from fedscape.study.settings import decode, encode
+from fedscape.study.encoding import decode, encode
 from fedscape.study.stages.every import STAGES
 
 STUDY = """

@@ -24,7 +24,7 @@ from fedscape.columns.csvs import read_csv
 from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
 from fedscape.files import read_json
-from fedscape.jobs.resume import PROGRESS, ResumeFolder
+from fedscape.jobs.resume import PROGRESS, Resume, ResumeFolder
 from fedscape.landscape.plane import open_plane, save_plane
 from fedscape.study.files import parsed_yaml
 
@@ -112,7 +112,7 @@ def prepared(folder):
     clients_writer(folder / "clients.safetensors", LAYOUT, [1], participants=2, path_points=1).close()
     save_plane(folder / "plane.safetensors", plane(LAYOUT))
     (folder / "rounds.csv").write_text(ROWS)
-    with ResumeFolder(folder / "resume", "a") as resume:
+    with ResumeFolder(Resume(folder / "resume", "a")) as resume:
         (resume.folder / "rows").write_text("one")
         resume.commit({"round": 3}, ["rows"])
 
@@ -171,12 +171,12 @@ def test_any_damage(files, name):
 @given(damage())
 def test_any_damage_of_a_resume_folder_starts_afresh_or_changes_nothing(files, capsys, how):
     for name in (PROGRESS, "rows"):
-        with ResumeFolder(files / "resume", "a") as resume:
+        with ResumeFolder(Resume(files / "resume", "a")) as resume:
             (resume.folder / "rows").write_text("one")
             resume.commit({"round": 3}, ["rows"])
         path = files / "resume" / name
         path.write_bytes(damaged(path.read_bytes(), *how))
-        with ResumeFolder(files / "resume", "a") as resume:
+        with ResumeFolder(Resume(files / "resume", "a")) as resume:
             assert resume.progress in ({}, {"round": 3})
             assert not resume.progress or (resume.folder / "rows").read_text() == "one"
 

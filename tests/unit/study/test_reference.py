@@ -10,13 +10,13 @@ from typing import Literal
 import pytest
 import yaml
 
+from fedscape.settings.training import Schedule
 from fedscape.study.campaign import read_campaign
 from fedscape.study.catalog import PACKAGES, names
 from fedscape.study.files import read_yaml
 from fedscape.study.reference import PAGES, README, with_index
 from fedscape.study.reference import page as written
 from fedscape.study.reference_example import CONFIG, FOLDER, STUDY, of_kind
-from fedscape.study.training import Schedule
 from fedscape.study.words import schema_words, spelled, type_words
 
 ROOT = Path(__file__).resolve().parents[3]

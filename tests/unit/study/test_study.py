@@ -8,14 +8,15 @@ import yaml
 from edited_study import ROOT, reader
 
 from fedscape.errors import FedscapeError
+from fedscape.settings.plain import from_plain
+from fedscape.settings.training import Schedule, TrainingSettings
 from fedscape.study import catalog
 from fedscape.study.campaign import missing_file
+from fedscape.study.encoding import decode, encode
 from fedscape.study.files import merged
 from fedscape.study.grid import Run
 from fedscape.study.methods import build_methods
-from fedscape.study.settings import decode, encode
 from fedscape.study.stages.every import STAGES
-from fedscape.study.training import Schedule, training_from
 
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
@@ -443,7 +444,7 @@ def test_training_settings_reach_the_job_as_they_were_checked(campaign):
     study = campaign(line).get("pilot", "paper")
     run = next(run for run in study.runs if run.method == "fedavg")
     settings = STAGES["train"].settings(study, {"model": run.model, "method": run.method, "seed": "0"})
-    training = training_from(decode(encode(settings))["training"])
+    training = from_plain(TrainingSettings, decode(encode(settings))["training"])
     assert training.schedule == Schedule(kind="cosine", warmup_steps=5)
     assert (training.rounds, training.clip, training.pruning) == (100, 10.0, None)
 

@@ -6,8 +6,8 @@ from edited_study import ROOT, reader
 
 from fedscape.errors import FedscapeError
 from fedscape.study.campaign import read_campaign
+from fedscape.study.encoding import decode, encode
 from fedscape.study.jobs import targets
-from fedscape.study.settings import decode, encode
 from fedscape.study.stages.every import STAGES
 
 STUDY = """

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedscape.errors import FedscapeError
-from fedscape.study.settings import decode, encode
-from fedscape.study.training import (
+from fedscape.settings.plain import from_plain
+from fedscape.settings.training import (
     Augmentation,
     Epochs,
     Pruning,
     ResizedCrop,
     Schedule,
     TrainingSettings,
-    training_from,
 )
+from fedscape.study.encoding import decode, encode
 from fedscape.study.types import settings_from
 
 PLAIN = {"rounds": 4}
@@ -27,7 +27,7 @@ PRUNING = {"begin": 1, "end": 3, "frequency": 1, "unit": "round"}
 def built(values: dict) -> TrainingSettings:
     """From the keys of a study file to what the engine is handed, by way of a job's strings."""
     checked = settings_from(TrainingSettings, values, "methods.x")
-    return training_from(decode(encode({"training": checked}))["training"])
+    return from_plain(TrainingSettings, decode(encode({"training": checked}))["training"])
 
 
 def test_by_default_nothing_is_added_to_plain_sgd():

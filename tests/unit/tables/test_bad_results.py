@@ -12,7 +12,7 @@ from table_files import write_table
 from fedscape.columns.csvs import csv_text, read_csv
 from fedscape.columns.kinds import COLUMNS, FILES
 from fedscape.files import read_json
-from fedscape.jobs.resume import PROGRESS, ResumeFolder
+from fedscape.jobs.resume import PROGRESS, Resume, ResumeFolder
 from fedscape.tables.read import read_table
 
 TYPES = {name: column.type for name, column in COLUMNS.items()}
@@ -143,14 +143,14 @@ STATES = [
 
 @pytest.fixture
 def folder(tmp_path):
-    with ResumeFolder(tmp_path / "resume", "a") as folder:
+    with ResumeFolder(Resume(tmp_path / "resume", "a")) as folder:
         (folder.folder / "rows").write_text("one")
         folder.commit({"round": 3, "bytes": 3}, ["rows"])
     return tmp_path / "resume"
 
 
 def assert_starts_afresh(folder, capsys):
-    with ResumeFolder(folder, "a") as again:
+    with ResumeFolder(Resume(folder, "a")) as again:
         assert again.progress == {} and not again.finished
         assert sorted(path.name for path in folder.iterdir()) == ["lock"]
     (line,) = capsys.readouterr().err.splitlines()
@@ -181,19 +181,19 @@ def test_a_damaged_file_is_not_continued(folder, capsys, content):
 
 
 def test_files_that_a_state_no_longer_needs_may_change(folder):
-    with ResumeFolder(folder, "a") as again:
+    with ResumeFolder(Resume(folder, "a")) as again:
         (folder / "more").write_text("two")
         again.commit({"round": 4}, ["more"])
     (folder / "rows").unlink()
-    with ResumeFolder(folder, "a") as again:
+    with ResumeFolder(Resume(folder, "a")) as again:
         assert again.progress == {"round": 4}
 
 
 def test_files_are_added_where_the_state_needs_all(folder, capsys):
-    with ResumeFolder(folder, "a") as again:
+    with ResumeFolder(Resume(folder, "a")) as again:
         (folder / "more").write_text("two")
         again.commit({"round": 4}, ["more"], adding=True)
-    with ResumeFolder(folder, "a") as again:
+    with ResumeFolder(Resume(folder, "a")) as again:
         assert again.progress == {"round": 4}
     (folder / "rows").write_text("ine")
     assert_starts_afresh(folder, capsys)

@@ -1,10 +1,18 @@
 """Stages `path` and `layers`: lines between models, and barriers layer by layer."""
 
-from dataclasses import asdict
-
 from fedscape.study.connections import connected, connection_settings, pairs_of
-from fedscape.study.stages.analysis import clients_of, group_trajectories
-from fedscape.study.stages.stage import Entry, Files, Names, Section, Stage, analysed, groups, of_group
+from fedscape.study.stages.analysis import clients_of, group_trajectories, run_names
+from fedscape.study.stages.stage import (
+    Entry,
+    Files,
+    Names,
+    Section,
+    Stage,
+    analysed,
+    analysed_runs,
+    groups,
+    of_group,
+)
 from fedscape.study.study import Study
 
 SECTION = "connectivity"
@@ -16,10 +24,11 @@ def _path_inputs(study: Study, names: Names) -> Files:
 
 def _path_settings(study: Study, names: Names) -> dict:
     entry, pairs = analysed(SECTION, study, names)
+    runs = analysed_runs(SECTION, study, names)
     return {
         **{key: entry[key] for key in ("points", "samples", "batch_norm")},
-        "model": study.models[pairs[0][0].model],
-        "pairs": [[asdict(one), asdict(other)] for one, other in pairs],
+        **run_names(study, runs),
+        "pairs": [[runs.index(end) for end in pair] for pair in pairs],
     }
 
 
@@ -32,11 +41,14 @@ def _layers_inputs(study: Study, names: Names) -> Files:
 def _layers_settings(study: Study, names: Names) -> dict:
     entry, members = analysed(SECTION, study, names)
     keys = ("regimes", "groups", "order_seed", "directions", "alignment", "samples", "batch_norm", "between")
-    pairs = pairs_of(entry, members, study.methods)
+    runs = analysed_runs(SECTION, study, names)
     return {
         **{key: entry[key] for key in keys},
-        "model": study.models[pairs[0]["from"]["model"]],
-        "pairs": pairs,
+        **run_names(study, runs),
+        "pairs": [
+            {**pair, **{end: runs.index(pair[end]) for end in ("from", "to")}}
+            for pair in pairs_of(entry, members, study.methods)
+        ],
     }
 
 

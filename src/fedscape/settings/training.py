@@ -1,12 +1,9 @@
 """Training settings that every method has, whatever its algorithm. Kept apart from the engine, and free of
 torch, so that a study is checked in milliseconds."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
-
-from fedscape.study.types import nested_settings
 
 SMALLEST_LR = 1.2e-38  # the type of weights loses digits below, and at last all of them
 
@@ -203,18 +200,3 @@ class TrainingSettings:
             )
         if self.pruning and self.pruning.unit == "round" and self.pruning.end > self.rounds:
             raise ValueError(f"pruning.end must be <= rounds ({self.rounds}), got {self.pruning.end}")
-
-
-def training_from(settings: Mapping[str, object]) -> TrainingSettings:
-    """The settings as a job is handed them (plain values, parts as mappings) in their classes again."""
-    return _built(TrainingSettings, settings)
-
-
-def _built(cls: type, settings: Mapping[str, object]) -> object:
-    parts = {one.name: nested_settings(one.type) for one in fields(cls)}
-    return cls(
-        **{
-            name: _built(parts[name], value) if isinstance(value, Mapping) else value
-            for name, value in settings.items()
-        }
-    )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedscape.errors import FedscapeError
-from fedscape.study.settings import decode, encode
+from fedscape.study.encoding import decode, encode
 from fedscape.study.types import settings_from
 
 name = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)

@@ -1,0 +1,32 @@
+"""What entries of a study's section `connectivity` measure, by their kind."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fedscape.settings.evaluation import BatchNorm
+
+Between = Literal["runs", "clients", "rounds"]
+Regime = Literal["full", "single", "shallow", "deep", "random", "middle-out", "outside-in"]
+Alignment = Literal["none", "repair", "weights", "weights-repair"]
+
+
+@dataclass(frozen=True)
+class PathSettings:
+    """Loss and error on straight lines between final models."""
+
+    points: int = 21  # on each line, ends included; odd, so that the middle is one
+    batch_norm: BatchNorm = "recalibrate"
+
+
+@dataclass(frozen=True)
+class LayersSettings:
+    """Barriers of two models that are averaged in some of their layers."""
+
+    between: Between = "runs"  # whose models the two are
+    regimes: Sequence[Regime] = ("full", "single", "shallow", "deep")  # which layers are averaged
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)  # modules that count as one layer
+    order_seed: int = 0  # of the random order, and of random directions
+    directions: int = 0  # random ones in which each layer alone is moved, as far as averaging moves it
+    alignment: Sequence[Alignment] = ("none",)
+    batch_norm: BatchNorm = "recalibrate"

@@ -1,0 +1,33 @@
+"""Settings dataclasses from the plain values that a job is handed."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import TypeVar
+
+Settings = TypeVar("Settings")
+
+
+def options(annotation: object) -> tuple:
+    """What an annotation allows: the parts of a union, or it alone."""
+    is_union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    return typing.get_args(annotation) if is_union else (annotation,)
+
+
+def nested_settings(annotation: object) -> type | None:
+    """The settings dataclass that a field holds, alone or as one of several possibilities, or None."""
+    classes = [option for option in options(annotation) if isinstance(option, type)]
+    return next((option for option in classes if dataclasses.is_dataclass(option)), None)
+
+
+def from_plain(cls: type[Settings], values: Mapping[str, object]) -> Settings:
+    """A settings dataclass, and those that it holds, from plain values: maps for dataclasses."""
+    annotations = typing.get_type_hints(cls)
+
+    def value_of(name: str) -> object:
+        nested = nested_settings(annotations[name])
+        value = values[name]
+        return from_plain(nested, value) if nested and isinstance(value, Mapping) else value
+
+    return cls(**{name: value_of(name) for name in values})
