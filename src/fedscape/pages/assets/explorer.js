@@ -1,0 +1,316 @@
+"use strict";
+// The explorer: a plane as contours and as a landscape, with the models on it and a slider over rounds; barriers
+// layer by layer; spectra. Plotly draws; everything shown is in the data beside this script.
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const SYMBOLS_3D = ["circle", "square", "diamond", "cross", "x", "circle-open", "square-open", "diamond-open"];
+const SCALE = "Cividis"; // perceptually uniform, alike for colour-blind readers
+const LEAST = 1e-6; // where a loss reaches zero, its logarithm ends here
+const byId = (id) => document.getElementById(id);
+
+function unpacked(text, columns) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  const values = Array.from({ length: bytes.length / 4 }, (_, index) => view.getFloat32(4 * index, true));
+  return Array.from({ length: values.length / columns }, (_, row) => values.slice(row * columns, (row + 1) * columns));
+}
+
+function colours() {
+  const style = getComputedStyle(document.documentElement);
+  const body = getComputedStyle(document.body);
+  return { text: body.color, ground: body.backgroundColor, line: style.getPropertyValue("--line") };
+}
+
+function layout(more) {
+  const { text } = colours();
+  return {
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: text, size: 13 },
+    margin: { l: 60, r: 10, t: 10, b: 50 }, legend: { orientation: "h", y: -0.16 }, ...more,
+  };
+}
+
+const CONFIG = { responsive: true, displaylogo: false, scrollZoom: false };
+
+// A number as text, or a word for one that is not finite, which JSON does not have.
+const shown = (value, digits = 4) => (value === null || value === undefined ? "not finite" : Number(value.toPrecision(digits)).toString());
+// Plotly takes some tags in its text for markup: a label stays text.
+const plain = (text) => String(text).replace(/[<>&]/g, (sign) => ({ "<": "&lt;", ">": "&gt;", "&": "&amp;" })[sign]);
+
+class Explorer {
+  constructor(planes) {
+    this.planes = planes;
+    this.controls = Object.fromEntries(
+      ["plane", "surface", "height", "scale", "step", "step-word", "play", "svg", "png"].map((name) => [name, byId(`explorer-${name}`)]),
+    );
+    const { plane, surface, height, scale, step, play, svg, png } = this.controls;
+    planes.forEach((each, index) => plane.add(new Option(`${each.plane}: ${each.title || each.group}`, index)));
+    this.hidden = new Set(); // labels that the legend has switched off
+    plane.addEventListener("change", () => this.open());
+    [surface, height, scale].forEach((control) => control.addEventListener("change", () => this.draw()));
+    step.addEventListener("input", () => this.mark());
+    play.addEventListener("click", () => this.toggle());
+    svg.addEventListener("click", () => this.save("svg"));
+    png.addEventListener("click", () => this.save("png"));
+    document.addEventListener("themechange", () => this.draw());
+    this.open();
+  }
+
+  open() {
+    this.stop();
+    this.hidden.clear();
+    this.plane = this.planes[this.controls.plane.value];
+    const { surface, step } = this.controls;
+    surface.replaceChildren(
+      ...this.plane.surfaces.map((each, index) => new Option(each.client === null ? "all clients' samples" : `client ${each.client}'s own samples`, index)),
+    );
+    surface.parentElement.hidden = this.plane.surfaces.length < 2;
+    this.steps = Object.entries(this.plane.steps).map(([number, words]) => ({ number: Number(number), words }));
+    step.max = this.steps.length - 1;
+    step.value = step.max;
+    step.parentElement.hidden = this.steps.length < 2;
+    this.draw();
+  }
+
+  get step() {
+    return this.steps[this.controls.step.value];
+  }
+
+  // The loss on the grid, cut at the ceiling: far from all models it can be astronomic, and would be all one sees.
+  grid() {
+    const { x, y, loss } = this.plane.surfaces[this.controls.surface.value];
+    const rows = unpacked(loss, x.length);
+    return { x, y, rows, z: rows.map((row) => row.map((value) => this.height(Math.min(value, this.plane.ceiling)))) };
+  }
+
+  height(loss) {
+    if (loss === null || Number.isNaN(loss)) return null;
+    return this.controls.scale.value === "log" ? Math.log10(Math.max(loss, LEAST)) : loss;
+  }
+
+  // Ticks of a logarithmic scale, as losses.
+  ticks(values) {
+    if (this.controls.scale.value !== "log") return {};
+    const finite = values.flat().filter(Number.isFinite);
+    const [low, high] = [Math.min(...finite), Math.max(...finite)];
+    const factors = high - low < 1 ? [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8] : high - low < 2.5 ? [1, 2, 5] : [1];
+    const ticks = [];
+    for (let power = Math.floor(low); power <= Math.ceil(high); power += 1) {
+      for (const factor of factors) {
+        const value = Math.log10(factor) + power;
+        if (value >= low - 0.01 && value <= high + 0.01) ticks.push(value);
+      }
+    }
+    return { tickvals: ticks, ticktext: ticks.map((value) => shown(10 ** value, 2)) };
+  }
+
+  draw() {
+    const { x, y, rows, z } = this.grid();
+    const bar = { title: { text: "loss", side: "right" }, thickness: 14, ...this.ticks(z) };
+    const measured = rows.map((row) => row.map((value) => shown(value)));
+    const flat = {
+      type: "contour", x, y, z, colorscale: SCALE, colorbar: bar, ncontours: 24, line: { width: 0.5 }, opacity: 0.85,
+      customdata: measured, hovertemplate: "on the plane<br>loss %{customdata}<extra></extra>", name: "surface",
+    };
+    const relief = {
+      type: "surface", x, y, z, colorscale: SCALE, showscale: false, opacity: 0.92, customdata: measured,
+      hovertemplate: "on the plane<br>loss %{customdata}<extra></extra>",
+      contours: { z: { show: true, usecolormap: false, color: "rgba(255,255,255,.35)", width: 1 } },
+    };
+    const axes = this.axes();
+    const grid = { gridcolor: colours().line, zerolinecolor: colours().line };
+    this.flat = Plotly.react(byId("explorer-flat"), [flat, ...this.traces(false)], layout({
+      xaxis: { title: { text: axes[0] }, constrain: "domain", ...grid },
+      yaxis: { title: { text: axes[1] }, scaleanchor: "x", constrain: "domain", ...grid },
+      hovermode: "closest", uirevision: this.controls.plane.value,
+    }), CONFIG);
+    this.relief = Plotly.react(byId("explorer-relief"), [relief, ...this.traces(true)], layout({
+      scene: {
+        xaxis: { title: { text: "" }, ...grid }, yaxis: { title: { text: "" }, ...grid },
+        zaxis: { title: { text: "loss" }, ...this.ticks(z), ...grid }, aspectratio: { x: 1, y: 1, z: 0.75 },
+      },
+      margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, uirevision: this.controls.plane.value,
+    }), CONFIG);
+    for (const plot of [byId("explorer-flat")]) {
+      plot.removeAllListeners?.("plotly_legendclick");
+      plot.on("plotly_legendclick", (event) => {
+        const { legendgroup } = event.data[event.curveNumber];
+        if (!legendgroup) return false;
+        this.hidden.has(legendgroup) ? this.hidden.delete(legendgroup) : this.hidden.add(legendgroup);
+        this.mark();
+        return false;
+      });
+      plot.on("plotly_legenddoubleclick", () => false);
+    }
+    this.say();
+  }
+
+  axes() {
+    const { axes, explained } = this.plane;
+    const words = { pca: "principal direction", models: "direction between models", random: "random direction", eigenvectors: "Hessian eigenvector" }[axes] ?? axes;
+    return ["1st", "2nd"].map((nth, index) => {
+      const share = explained[index];
+      return `${nth} ${words}${share === null ? "" : ` (${Math.round(100 * share)} %)`}`;
+    });
+  }
+
+  // Of each run the way up to the chosen step, and the models there.
+  traces(relief) {
+    const drawn = this.controls.height.value;
+    const { number } = this.step;
+    return this.plane.runs.flatMap((run) => {
+      const until = run.step.map((step, index) => [step, index]).filter(([step]) => step <= number).map(([, index]) => index);
+      const now = Math.max(...until.map((index) => run.step[index]));
+      const at = (column, indices) => indices.map((index) => run[column][index]);
+      const look = DATA.looks[run.label];
+      const trace = (indices, more) => ({
+        type: relief ? "scatter3d" : "scatter", x: at("x", indices), y: at("y", indices),
+        ...(relief ? { z: indices.map((index) => this.height(run[drawn][index])) } : {}),
+        legendgroup: run.run, name: plain(run.run), text: indices.map((index) => this.told(run, index)),
+        hovertemplate: "%{text}<extra></extra>", visible: this.hidden.has(run.run) ? "legendonly" : true, ...more,
+      });
+      const marker = (size) => ({
+        size: relief ? size * 0.55 : size, color: look.colour, symbol: relief ? SYMBOLS_3D[look.number % SYMBOLS_3D.length] : look.symbol,
+        line: { color: "#ffffff", width: 1 },
+      });
+      const current = until.filter((index) => run.step[index] === now);
+      const ways = this.ways(run, until);
+      return [
+        ...ways.map((way) => trace(way, {
+          mode: "lines+markers", showlegend: false, line: { color: look.colour, width: relief ? 5 : 2, dash: relief ? "solid" : look.dash }, marker: marker(5),
+        })),
+        trace(current, { mode: "markers", showlegend: true, marker: marker(13) }),
+      ];
+    });
+  }
+
+  // A run is one way; in one round each client goes its own, from where all start.
+  ways(run, indices) {
+    if (run.role.every((role) => role === "global")) return indices.length > 1 ? [indices] : [];
+    const start = indices.filter((index) => run.role[index] === "start");
+    const clients = [...new Set(indices.map((index) => run.client[index]).filter((client) => client !== null))];
+    return clients.map((client) => [...start, ...indices.filter((index) => run.client[index] === client)]);
+  }
+
+  told(run, index) {
+    const client = run.client[index] === null ? "" : `, client ${run.client[index]}`;
+    const role = run.role[index] === "global" ? `round ${run.round[index]}` : `${run.role[index]}${client}`;
+    const own = run.own_loss[index] === null ? [] : [`loss on its own samples ${shown(run.own_loss[index])}`];
+    return [
+      `<b>${plain(run.run)}</b>`, role, `true loss ${shown(run.loss[index])}`,
+      `loss at its projection ${shown(run.loss_at_projection[index])}`,
+      `off the plane by ${shown(run.residual[index], 3)} of its distance from the centre`, ...own,
+    ].join("<br>");
+  }
+
+  mark() {
+    // The surface stays; only the models are drawn anew.
+    for (const [id, relief] of [["explorer-flat", false], ["explorer-relief", true]]) {
+      const plot = byId(id);
+      Plotly.react(plot, [plot.data[0], ...this.traces(relief)], plot.layout, CONFIG);
+    }
+    this.say();
+  }
+
+  say() {
+    this.controls["step-word"].textContent = this.step.words;
+    const { batch_norm, samples } = this.plane;
+    const norm = batch_norm === "none" ? "" : ` Batch-norm statistics: ${batch_norm}.`;
+    byId("explorer-note").textContent =
+      `A model is drawn where it falls on the plane, which need not hold it: its true loss and the loss of the point under it may differ. Loss over ${samples} training samples; above ${shown(this.plane.ceiling, 3)} the surface is cut.${norm}`;
+  }
+
+  toggle() {
+    if (this.playing) return this.stop();
+    const { step, play } = this.controls;
+    if (step.value === step.max) step.value = 0;
+    play.textContent = "Pause";
+    play.setAttribute("aria-pressed", "true");
+    const pause = Math.max(60, Math.min(700, 8000 / this.steps.length));
+    this.playing = setInterval(() => {
+      step.value = Number(step.value) + 1;
+      this.mark();
+      if (step.value === step.max) this.stop();
+    }, pause);
+    this.mark();
+  }
+
+  stop() {
+    clearInterval(this.playing);
+    this.playing = null;
+    this.controls.play.textContent = "Play";
+    this.controls.play.setAttribute("aria-pressed", "false");
+  }
+
+  save(format) {
+    for (const [id, view] of [["explorer-flat", "contours"], ["explorer-relief", "landscape"]]) {
+      const filename = `${this.plane.plane}-${this.plane.group}-${view}`;
+      Plotly.downloadImage(byId(id), { format, filename, width: 900, height: 700, scale: format === "png" ? 2 : 1 });
+    }
+  }
+}
+
+class HeatMaps {
+  constructor(maps) {
+    this.maps = maps;
+    [this.map, this.step, this.word] = ["layers-map", "layers-step", "layers-step-word"].map(byId);
+    maps.forEach((each, index) => this.map.add(new Option(`${each.entry}: ${each.measure}, ${each.split} samples`, index)));
+    this.map.addEventListener("change", () => this.open());
+    this.step.addEventListener("input", () => this.draw());
+    document.addEventListener("themechange", () => this.draw());
+    this.open();
+  }
+
+  open() {
+    this.shown = this.maps[this.map.value];
+    this.rounds = Object.keys(this.shown.barrier).map(Number).sort((a, b) => a - b);
+    this.step.max = this.rounds.length - 1;
+    this.step.value = this.step.max;
+    this.step.parentElement.hidden = this.rounds.length < 2;
+    // One scale for all rounds, so that they can be compared.
+    this.values = this.rounds.map((round) => unpacked(this.shown.barrier[round], this.shown.layers.length));
+    const finite = this.values.flat(2).filter(Number.isFinite);
+    this.range = [Math.min(0, ...finite), Math.max(...finite)];
+    this.draw();
+  }
+
+  draw() {
+    const { layers, pairs, measure } = this.shown;
+    const [low, high] = this.range;
+    this.word.textContent = `round ${this.rounds[this.step.value]}`;
+    Plotly.react(byId("layers-plot"), [{
+      type: "heatmap", x: layers.map(plain), y: pairs.map(plain), z: this.values[this.step.value], xgap: 1, ygap: 1,
+      zmin: low, zmax: high, colorscale: SCALE, colorbar: { title: { text: `barrier of the ${measure}`, side: "right" }, thickness: 14 },
+      hovertemplate: "%{y}<br>%{x}<br>barrier %{z:.4g}<extra></extra>",
+    }], layout({
+      xaxis: { tickangle: -40, automargin: true, type: "category" }, yaxis: { automargin: true, type: "category", autorange: "reversed" },
+      height: 160 + 26 * pairs.length,
+    }), CONFIG);
+  }
+}
+
+class Spectra {
+  constructor(spectra) {
+    this.spectra = spectra;
+    this.entry = byId("spectra-entry");
+    spectra.forEach((each, index) => this.entry.add(new Option(each.title, index)));
+    this.entry.addEventListener("change", () => this.draw());
+    document.addEventListener("themechange", () => this.draw());
+    this.draw();
+  }
+
+  draw() {
+    const { lines } = this.spectra[this.entry.value];
+    const grid = { gridcolor: colours().line };
+    Plotly.react(byId("spectra-plot"), lines.map((line, index) => ({
+      type: "scatter", mode: "lines", x: line.eigenvalue, y: line.density, name: plain(line.name),
+      line: { dash: ["solid", "dash", "dot", "dashdot"][index % 4] },
+    })), layout({
+      xaxis: { title: { text: "eigenvalue of the Hessian" }, ...grid },
+      yaxis: { title: { text: "density" }, type: "log", exponentformat: "power", ...grid },
+    }), CONFIG);
+  }
+}
+
+if (DATA.planes.length) window.explorer = new Explorer(DATA.planes);
+if (DATA.layers.length) window.heatMaps = new HeatMaps(DATA.layers);
+if (DATA.spectra.length) window.spectra = new Spectra(DATA.spectra);

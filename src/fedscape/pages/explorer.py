@@ -1,0 +1,176 @@
+"""What the explorer of a study's page shows: planes, barriers layer by layer, and spectra, as plain values.
+
+Numbers travel as text: arrays of losses as float32 in base64, all else as JSON.
+"""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from fedscape.columns.identity import NAMES
+from fedscape.figures.labels import pair_names, panel_titles, run_labels, value_word
+from fedscape.tables.surfaces import lattice, loss_ceiling
+
+MARKER_NUMBERS = ("x", "y", "loss", "loss_under_policy", "loss_at_projection", "error", "residual", "own_loss")
+"""Columns of markers.csv that the explorer has for each model."""
+ROLES = ("start", "path", "client", "aggregate")
+"""Of models in one round, in the order in which they come about."""
+
+
+def packed(values: np.ndarray) -> str:
+    """An array as float32, little-endian, in base64; its shape is not kept."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode("ascii")
+
+
+def plane(
+    name: str, title: str, markers: pd.DataFrame, surface: pd.DataFrame, labels: Sequence[Mapping]
+) -> list[dict]:
+    """The groups of one entry of `planes`, each with its surfaces and the models marked on them.
+
+    markers, surface: rows of markers.csv and surface.csv of all its groups.
+    """
+    marked = markers[markers["role"] != "diverged"]
+    marked = marked.assign(run=run_labels(marked, NAMES, ["group"], labels)) if len(marked) else marked
+    titles = panel_titles(markers, "group", labels)
+    return [
+        {
+            "plane": name,
+            "group": str(group),
+            "title": ": ".join(filter(None, [title, titles[group]])),
+            "axes": str(rows["axes"].iloc[0]),
+            "batch_norm": str(rows["batch_norm"].iloc[0]),
+            "samples": int(rows["samples"].iloc[0]),
+            "explained": numbers(rows[["explained_x", "explained_y"]].iloc[0]),
+            "ceiling": loss_ceiling(rows),
+            "surfaces": surfaces(surface[surface["group"] == group]),
+            "runs": runs(rows),
+            "steps": step_words(rows),
+        }
+        for group, rows in marked.groupby("group", sort=False)
+    ]
+
+
+def surfaces(rows: pd.DataFrame) -> list[dict]:
+    """The loss on a group's grid: of all clients' samples (client null), then of each client's own."""
+    return [
+        {
+            "client": None if math.isnan(client) else int(client),
+            "x": numbers(x),
+            "y": numbers(y),
+            "loss": packed(loss.T),  # [ny, nx], as plots want it
+        }
+        for client, (x, y, loss) in (
+            (float(client), lattice(part))
+            for client, part in rows.assign(client=rows["client"].astype(float)).groupby("client", dropna=False)
+        )
+    ]
+
+
+def runs(rows: pd.DataFrame) -> list[dict]:
+    """The models of each run (and seed), in the order in which they come about."""
+    several = rows.groupby("run")["seed"].nunique().max() > 1
+    return [
+        {
+            "run": f"{run}, seed {seed}" if several else str(run),
+            "label": str(run),
+            "partition": str(part["partition"].iloc[0]),
+            **{column: numbers(part[column]) for column in MARKER_NUMBERS},
+            "round": part["round"].astype(int).tolist(),
+            "step": steps(part).tolist(),
+            "role": part["role"].tolist(),
+            "client": [None if pd.isna(client) else int(client) for client in part["client"]],
+        }
+        for (run, seed), part in rows.groupby(["run", "seed"], sort=False)
+    ]
+
+
+def steps(rows: pd.DataFrame) -> pd.Series:
+    """When each model is there: its round; within one round its local epoch, then all that it ends with."""
+    if (rows["role"] == "global").all():
+        return rows["round"].astype(int)
+    last = int(rows["point"].max()) if rows["point"].notna().any() else 0
+    moments = rows["role"].map({"start": 0, "client": last + 1, "aggregate": last + 2})
+    return moments.where(rows["role"] != "path", rows["point"]).astype(int)
+
+
+def step_words(rows: pd.DataFrame) -> dict[str, str]:
+    """What each step is called; one alone needs no slider."""
+    if (rows["role"] == "global").all():
+        return {str(number): f"round {number}" for number in sorted(rows["round"].unique())}
+    words = {}
+    for step, role, point in sorted(zip(steps(rows), rows["role"], rows["point"], strict=True), key=lambda row: row[0]):
+        words[str(step)] = {
+            "start": "start of the round",
+            "client": "end of local training",
+            "aggregate": "after aggregation",
+        }.get(role) or f"local epoch {int(point)}"
+    return words
+
+
+def layers(name: str, title: str, rows: pd.DataFrame, labels: Sequence[Mapping]) -> list[dict]:
+    """Barriers layer by layer of one entry of `connectivity`: a heat map per round over pairs and layers."""
+    shown = rows[(rows["regime"] == "single") & (rows["alignment"] == rows["alignment"].iloc[0])]
+    if shown.empty:
+        return []
+    shown = shown.assign(
+        pair=pair_words(shown, labels),
+        layer=[value_word(layer, "layer") for layer in shown["layer"]],
+        round=shown["to_round"].astype(int),
+    )
+    maps = []
+    for (split, measure), part in shown.groupby(["split", "measure"], sort=False):
+        order = part.sort_values("depth")["layer"].drop_duplicates().tolist()
+        pairs = part["pair"].drop_duplicates().tolist()
+        by_round = {
+            str(number): packed(
+                at.groupby(["pair", "layer"])["barrier"].mean().unstack().reindex(pairs)[order].to_numpy(float)
+            )
+            for number, at in part.groupby("round")
+            if set(order) <= set(at["layer"])
+        }
+        maps.append(
+            {
+                "entry": name, "title": title, "split": split, "measure": measure, "layers": order,
+                "pairs": pairs, "barrier": by_round,
+            }
+        )  # fmt: skip
+    return maps
+
+
+def pair_words(rows: pd.DataFrame, labels: Sequence[Mapping]) -> pd.Series:
+    """What a pair of models is called: its runs, and its clients where it is of two."""
+    names = pair_names(rows, (), labels)
+    if rows["seed"].nunique() > 1:
+        names = names + ", seed " + rows["seed"].astype(str)
+    clients = rows["client"].astype(str) + " and " + rows["to_client"].astype(str)
+    return names.where(rows["between"] != "clients", names + ", clients " + clients)
+
+
+def spectra(rows: pd.DataFrame, labels: Sequence[Mapping]) -> list[dict]:
+    """Densities of eigenvalues: of each entry and group, a line for each model."""
+    if rows.empty:
+        return []
+    rows = rows.assign(run=run_labels(rows, NAMES, ["curvature", "group"], labels))
+    keys = ["run", "seed", "round", "of", "client", "data"]
+    return [
+        {
+            "title": f"{name}: {group}",
+            "lines": [
+                {
+                    "name": f"{run}, round {number}" + (f", client {client} ({data})" if of == "client" else ""),
+                    "eigenvalue": numbers(line["eigenvalue"]),
+                    "density": numbers(line["density"]),
+                }
+                for (run, _, number, of, client, data), line in part.groupby(keys, sort=False)
+            ],
+        }
+        for (name, group), part in rows.groupby(["curvature", "group"], sort=False)
+    ]
+
+
+def numbers(values) -> list[float | None]:
+    """Finite numbers with six digits; null for others, which JSON does not have."""
+    return [float(f"{value:.6g}") if math.isfinite(value) else None for value in np.asarray(values, dtype=float)]

@@ -1,0 +1,247 @@
+"""Stage `page`: one HTML page about a study at a scale, from the CSVs and figures that are there."""
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from shutil import copyfile
+
+import pandas as pd
+import plotly
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from fedscape.columns.identity import NAMES
+from fedscape.figures.labels import run_labels
+from fedscape.figures.style import COLOURS
+from fedscape.files import atomic, read_json, write_text
+from fedscape.pages import explorer
+from fedscape.tables.read import joined, read_table
+
+THUMBNAIL = (640, 400)  # pixels, at most
+VERDICTS = {
+    "holds": "verdict-holds",
+    "holds, within noise": "verdict-holds within",
+    "does not hold, within noise": "verdict-fails within",
+    "does not hold": "verdict-fails",
+    "not measurable": "verdict-open",
+    "not run at this scale": "verdict-open within",
+}
+"""What a claim may come to, and how it is shown; in the order of the bar."""
+RUN_COLUMNS = ("train_loss", "test_loss", "test_accuracy", "best_test_accuracy", "rounds", "samples", "diverged")
+
+
+@dataclass(frozen=True)
+class PageStudy:
+    """What a page says of its study beside the numbers."""
+
+    name: str
+    scale: str
+    title: str
+    paper: str = ""
+    labels: Sequence[Mapping] = ()  # what figures call runs
+    figures: Mapping[str, str] = field(default_factory=dict)  # name -> title
+    tables: Mapping[str, str] = field(default_factory=dict)  # likewise
+
+
+def make_page(study: PageStudy, sources: Mapping[str, Sequence[Path]], index: Path, library: Path) -> None:
+    """Write the page, and the plotting library that it loads from beside it.
+
+    sources: files by what they hold: `runs`, `claims`, `contrasts`, `costs`, `table`, `markers`, `surface`,
+    `layers`, `density` (CSVs), `run` (run.json of every run), `figure` (PNG).
+    """
+    frames = {name: joined(sources.get(name, ()), name) for name in ("markers", "surface", "layers", "density")}
+    runs = read_table(sources["runs"][0], "runs")
+    claims = _claims(sources)
+    made = [read_json(path) for path in sources.get("run", ())]
+    shown = explored(study, frames)
+    environment = Environment(
+        loader=PackageLoader("fedscape.pages", "assets"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    counts = {verdict: sum(claim["verdict"] == verdict for claim in claims) for verdict in VERDICTS}
+    text = environment.get_template("page.html.jinja").render(
+        study=study,
+        css=_asset("page.css"),
+        page_js=_asset("page.js"),
+        explorer_js=_asset("explorer.js"),
+        data=_embedded(shown),
+        draws=any(shown[kind] for kind in ("planes", "layers", "spectra")),
+        has_planes=bool(shown["planes"]),
+        has_layers=bool(shown["layers"]),
+        has_spectra=bool(shown["spectra"]),
+        facts=facts(study, runs, made),
+        claims=claims,
+        verdicts=[
+            {"word": verdict, "tone": VERDICTS[verdict], "count": count} for verdict, count in counts.items()
+        ],
+        counts_in_words="; ".join(f"{verdict}: {count}" for verdict, count in counts.items() if count),
+        sections=_sections(study, shown, claims),
+        figures=[_figure(path, study.figures) for path in sources.get("figure", ())],
+        runs=_runs(runs, study.labels),
+        tables=[_table(read_table(path, "table"), study.tables) for path in sources.get("table", ())],
+        costs=_costs(read_table(sources["costs"][0], "costs")),
+        cost_words=_cost_words(read_table(sources["costs"][0], "costs")),
+        command=f"snakemake {study.name} --cores all --config scale={study.scale}",
+        provenance=_provenance(made),
+    )
+    write_text(index, text)
+    with atomic(library) as temporary:
+        copyfile(Path(str(files(plotly))) / "package_data" / "plotly.min.js", temporary)
+
+
+def explored(study: PageStudy, frames: Mapping[str, pd.DataFrame]) -> dict:
+    """What the page's script draws."""
+    planes = [
+        each
+        for name, markers in frames["markers"].groupby("plane", sort=False)
+        for each in explorer.plane(
+            name, "", markers, frames["surface"][frames["surface"]["plane"] == name], study.labels
+        )
+    ]
+    layers = [
+        each
+        for name, rows in frames["layers"].groupby("connectivity", sort=False)
+        for each in explorer.layers(name, "", rows, study.labels)
+    ]
+    labels = dict.fromkeys(run["label"] for plane in planes for run in plane["runs"])
+    return {
+        "planes": planes,
+        "layers": layers,
+        "spectra": explorer.spectra(frames["density"], study.labels),
+        "looks": {
+            label: {"number": number, "colour": COLOURS[number % len(COLOURS)]}
+            for number, label in enumerate(labels)
+        },
+    }
+
+
+def facts(study: PageStudy, runs: pd.DataFrame, made: Sequence[Mapping]) -> list[tuple[str, str]]:
+    """What the first lines say: which paper, code and seeds, when, how long."""
+    seeds = ", ".join(map(str, sorted(runs["seed"].unique())))
+    lines = [("Paper", study.paper), ("Runs", f"{len(runs)}"), ("Seeds", seeds)]
+    if made:
+        hours = sum(run["seconds"] for run in made) / 3600
+        ends = [datetime.fromisoformat(run[key]) for run in made for key in ("started", "ended")]
+        lines += [
+            ("Trained", f"{min(ends):%Y-%m-%d} to {max(ends):%Y-%m-%d}"),
+            ("Training time", f"{hours:.1f} hours" if hours >= 2 else f"{60 * hours:.1f} minutes"),
+            ("Commit", ", ".join(sorted({str(run["commit"])[:12] for run in made}))),
+        ]
+    return [(name, value) for name, value in lines if value]
+
+
+def _claims(sources: Mapping[str, Sequence[Path]]) -> list[dict]:
+    """A mapping of plain values for each claim."""
+    if not sources.get("claims"):
+        return []
+    contrasts = read_table(sources["contrasts"][0], "contrasts")
+    claims = read_table(sources["claims"][0], "claims").fillna("").to_dict("records")
+    for claim in claims:
+        own = contrasts[contrasts["number"] == claim["number"]]
+        claim["contrasts"] = [
+            f"{row.contrast}: {row.mean:.4g} [{row.low:.4g}, {row.high:.4g}]"
+            if pd.notna(row.low) else f"{row.contrast}: {row.mean:.4g}"
+            for row in own.itertuples()
+        ]  # fmt: skip
+        claim["tone"] = VERDICTS[claim["verdict"]]
+        claim["figures"] = []
+    return claims
+
+
+def _sections(study: PageStudy, shown: Mapping, claims: Sequence) -> list[tuple[str, str]]:
+    sections = [
+        ("figures", "Figures", bool(study.figures)),
+        ("explorer", "Planes", bool(shown["planes"])),
+        ("layers", "Layers", bool(shown["layers"])),
+        ("spectra", "Spectra", bool(shown["spectra"])),
+        ("claims", "Claims", bool(claims)),
+        ("runs", "Runs", True),
+        ("tables", "Tables", bool(study.tables)),
+        ("costs", "Costs", True),
+        ("provenance", "Make it again", True),
+    ]
+    return [(name, word) for name, word, there in sections if there]
+
+
+def _figure(path: Path, titles: Mapping[str, str]) -> dict:
+    with Image.open(path) as picture:
+        small = picture.convert("RGB")
+        small.thumbnail(THUMBNAIL)
+        buffer = io.BytesIO()
+        small.save(buffer, "webp", quality=82, method=6)
+    thumbnail = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return {"name": path.stem, "title": titles.get(path.stem, ""), "thumbnail": thumbnail}
+
+
+def _runs(runs: pd.DataFrame, labels: Sequence[Mapping]) -> dict:
+    named = runs.assign(run=run_labels(runs, NAMES, (), labels))
+    columns = ["run", *(name for name in (*NAMES, "seed") if runs[name].nunique() > 1)]
+    columns += [column for column in RUN_COLUMNS if column in runs and runs[column].notna().any()]
+    return _content(named[columns])
+
+
+def _table(table: pd.DataFrame, titles: Mapping[str, str]) -> dict:
+    rows = []
+    columns = table["column"].drop_duplicates().tolist()
+    for label, cells in table.groupby("row", sort=False):
+        row = [str(label)]
+        for cell in cells.set_index("column").loc[columns].itertuples():
+            ours = cell.note if pd.isna(cell.mean) else f"{cell.mean:.4g}"
+            if pd.notna(cell.half_width):
+                ours += f" ± {cell.half_width:.2g}"
+            row += [ours if pd.notna(ours) else "", "" if pd.isna(cell.published) else f"{cell.published:g}"]
+        rows.append(row)
+    heads = [{"word": "", "number": False}]
+    for column in columns:
+        heads += [{"word": column, "number": True}, {"word": "paper", "number": True}]
+    name = str(table["table"].iloc[0])
+    return {"title": titles.get(name, name), "source": table["source"].iloc[0], "heads": heads, "rows": rows}
+
+
+def _costs(costs: pd.DataFrame) -> dict:
+    """Seconds by stage."""
+    seconds = costs["seconds"].where(costs["stage"] == "train", costs["job_seconds"])
+    peaks = costs.get("job_peak_memory_mib", pd.Series(float("nan"), index=costs.index))
+    table = costs.assign(minutes=seconds / 60, peak=peaks).groupby("stage", sort=False)
+    return _content(
+        table.agg(jobs=("stage", "size"), minutes=("minutes", "sum"), largest_MiB=("peak", "max")).reset_index()
+    )
+
+
+def _cost_words(costs: pd.DataFrame) -> str:
+    trained = costs["stage"] == "train"
+    hours = costs.loc[trained, "seconds"].sum() / 3600
+    rest = costs.loc[~trained, "job_seconds"].sum() / 3600
+    return f"{trained.sum()} runs took {hours:.2f} hours of one core, starts and what is measured on models {rest:.2f}."
+
+
+def _provenance(made: Sequence[Mapping]) -> list[tuple[str, str]]:
+    keys = {"commit": "Commit", "python": "Python", "torch": "PyTorch", "device": "Device"}
+    return [(word, ", ".join(sorted({str(run[key]) for run in made}))) for key, word in keys.items() if made]
+
+
+def _content(frame: pd.DataFrame) -> dict:
+    numbers = [pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]) for name in frame]
+    heads = [{"word": name.replace("_", " "), "number": number} for name, number in zip(frame, numbers, strict=True)]
+    rows = [
+        ["" if pd.isna(cell) else f"{cell:.5g}" if isinstance(cell, float) else str(cell) for cell in row]
+        for row in frame.itertuples(index=False)
+    ]
+    return {"heads": heads, "rows": rows}
+
+
+def _asset(name: str) -> Markup:
+    """A file of ours that goes into the page as it is."""
+    return Markup((files("fedscape.pages") / "assets" / name).read_text(encoding="utf-8"))
+
+
+def _embedded(values: object) -> Markup:
+    """JSON that no text in it can end early, nor begin a comment."""
+    text = json.dumps(values, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
