@@ -55,17 +55,13 @@ def plane(
 
 def surfaces(rows: pd.DataFrame) -> list[dict]:
     """The loss on a group's grid: of all clients' samples (client null), then of each client's own."""
+    parts = [(None, rows[rows["client"].isna()])]
+    parts += [(int(client), part) for client, part in rows.dropna(subset="client").groupby("client")]
+    lattices = [(client, lattice(part)) for client, part in parts]
+    # A plot takes rows of y: [ny, nx].
     return [
-        {
-            "client": None if math.isnan(client) else int(client),
-            "x": numbers(x),
-            "y": numbers(y),
-            "loss": packed(loss.T),  # [ny, nx], as plots want it
-        }
-        for client, (x, y, loss) in (
-            (float(client), lattice(part))
-            for client, part in rows.assign(client=rows["client"].astype(float)).groupby("client", dropna=False)
-        )
+        {"client": client, "x": numbers(x), "y": numbers(y), "loss": packed(loss.T)}
+        for client, (x, y, loss) in lattices
     ]
 
 

@@ -77,8 +77,9 @@ class Explorer {
 
   // The loss on the grid, cut at the ceiling: far from all models it can be astronomic, and would be all one sees.
   grid() {
-    const { x, y, loss } = this.plane.surfaces[this.controls.surface.value];
+    const { client, x, y, loss } = this.plane.surfaces[this.controls.surface.value];
     const rows = unpacked(loss, x.length);
+    this.shown = { client, x, y, rows };
     return { x, y, rows, z: rows.map((row) => row.map((value) => this.height(Math.min(value, this.plane.ceiling)))) };
   }
 
@@ -100,12 +101,17 @@ class Explorer {
         if (value >= low - 0.01 && value <= high + 0.01) ticks.push(value);
       }
     }
-    return { tickvals: ticks, ticktext: ticks.map((value) => shown(10 ** value, 2)) };
+    // Between two powers of ten there may be hardly a round number, but such a scale is nearly linear.
+    const even = Array.from({ length: 5 }, (_, index) => low + ((high - low) * index) / 4);
+    const chosen = ticks.length > 1 ? ticks : even;
+    return { tickvals: chosen, ticktext: chosen.map((value) => shown(10 ** value, ticks.length > 1 ? 2 : 4)) };
   }
 
   draw() {
     const { x, y, rows, z } = this.grid();
     const bar = { title: { text: "loss", side: "right" }, thickness: 14, ...this.ticks(z) };
+    const finite = z.flat().filter(Number.isFinite);
+    this.lift = 0.01 * (Math.max(...finite) - Math.min(...finite));
     const measured = rows.map((row) => row.map((value) => shown(value)));
     const flat = {
       type: "contour", x, y, z, colorscale: SCALE, colorbar: bar, ncontours: 24, line: { width: 0.5 }, opacity: 0.85,
@@ -125,8 +131,9 @@ class Explorer {
     }), CONFIG);
     this.relief = Plotly.react(byId("explorer-relief"), [relief, ...this.traces(true)], layout({
       scene: {
-        xaxis: { title: { text: "" }, ...grid }, yaxis: { title: { text: "" }, ...grid },
-        zaxis: { title: { text: "loss" }, ...this.ticks(z), ...grid }, aspectratio: { x: 1, y: 1, z: 0.75 },
+        xaxis: { title: { text: "1st" }, ...grid }, yaxis: { title: { text: "2nd" }, ...grid },
+        zaxis: { title: { text: "loss" }, ...this.ticks(z), ...grid }, aspectratio: { x: 1, y: 1, z: 0.7 },
+        camera: { eye: { x: 1.35, y: -1.45, z: 0.9 }, center: { x: 0, y: 0, z: -0.12 } },
       },
       margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, uirevision: this.controls.plane.value,
     }), CONFIG);
@@ -153,6 +160,29 @@ class Explorer {
     });
   }
 
+  // The loss that a model has in this view: of the point where it is drawn, or its own (null where nobody measured it).
+  loss(run, index, drawn) {
+    if (this.shown.client === null) return run[drawn][index];
+    if (drawn === "loss") return run.client[index] === this.shown.client ? run.own_loss[index] : null;
+    return this.below(run.x[index], run.y[index]);
+  }
+
+  // The loss of the surface at a place, between the four grid points around it.
+  below(x, y) {
+    const { x: xs, y: ys, rows } = this.shown;
+    const share = (axis, value) => ((value - axis[0]) / (axis[axis.length - 1] - axis[0])) * (axis.length - 1);
+    const [column, row] = [share(xs, x), share(ys, y)];
+    const [i, j] = [Math.min(Math.max(Math.floor(column), 0), xs.length - 2), Math.min(Math.max(Math.floor(row), 0), ys.length - 2)];
+    const [s, t] = [column - i, row - j];
+    return (1 - t) * ((1 - s) * rows[j][i] + s * rows[j][i + 1]) + t * ((1 - s) * rows[j + 1][i] + s * rows[j + 1][i + 1]);
+  }
+
+  // Where a model stands in the landscape: a hair above its height, so that the surface does not hide half of it.
+  lifted(loss) {
+    const height = this.height(loss);
+    return height === null ? null : height + this.lift;
+  }
+
   // Of each run the way up to the chosen step, and the models there.
   traces(relief) {
     const drawn = this.controls.height.value;
@@ -164,7 +194,7 @@ class Explorer {
       const look = DATA.looks[run.label];
       const trace = (indices, more) => ({
         type: relief ? "scatter3d" : "scatter", x: at("x", indices), y: at("y", indices),
-        ...(relief ? { z: indices.map((index) => this.height(run[drawn][index])) } : {}),
+        ...(relief ? { z: indices.map((index) => this.lifted(this.loss(run, index, drawn))) } : {}),
         legendgroup: run.run, name: plain(run.run), text: indices.map((index) => this.told(run, index)),
         hovertemplate: "%{text}<extra></extra>", visible: this.hidden.has(run.run) ? "legendonly" : true, ...more,
       });
@@ -179,7 +209,18 @@ class Explorer {
           mode: "lines+markers", showlegend: false, line: { color: look.colour, width: relief ? 5 : 2, dash: relief ? "solid" : look.dash }, marker: marker(5),
         })),
         trace(current, { mode: "markers", showlegend: true, marker: marker(13) }),
+        ...(relief && drawn === "loss" ? [this.stems(run, current, trace)] : []),
       ];
+    });
+  }
+
+  // From the point under a model up or down to its true loss.
+  stems(run, indices, trace) {
+    const ends = indices.flatMap((index) => [this.loss(run, index, "loss_at_projection"), this.loss(run, index, "loss"), null]);
+    const thrice = (column) => indices.flatMap((index) => [run[column][index], run[column][index], null]);
+    return trace(indices, {
+      mode: "lines", x: thrice("x"), y: thrice("y"), z: ends.map((loss) => this.height(loss)), text: undefined,
+      hoverinfo: "skip", hovertemplate: undefined, showlegend: false, line: { color: colours().text, width: 3 },
     });
   }
 
