@@ -1,0 +1,37 @@
+"""A page made from synthetic CSVs: two runs of four rounds on one plane, a round's clients on another, two claims."""
+
+from pathlib import Path
+
+import pandas as pd
+from figure_frames import markers_frame, round_frames, surface_frame
+from run_frames import runs_frame
+from table_files import write_table
+
+from fedscape.pages.study_page import PageStudy, make_page
+
+HOSTILE = '<img src=x onerror="document.title=1"></script><script>document.title=2</script>'
+LABELS = [{"label": HOSTILE, "where": {"partition": ["dir0.1"]}}]
+
+
+def small_page(folder: Path, labels=LABELS, title: str = "A study") -> Path:
+    """Write `index.html` and what lies beside it; gives the page."""
+    rounds = round_frames(plane="local")
+    frames = {
+        "markers": pd.concat([markers_frame(), rounds["markers"]]),
+        "surface": pd.concat([surface_frame(), rounds["surface"]]),
+        "runs": runs_frame({"partition": "iid"}, {"partition": "dir0.1", "test_accuracy": 0.25}),
+        "claims": pd.DataFrame(
+            [
+                {"study": "s", "scale": "quick", "number": number, "claim": f"{HOSTILE} {number}", "verdict": verdict, "seeds": 3}
+                for number, verdict in enumerate(("holds", "does not hold, within noise", "holds"), 1)
+            ]
+        ),
+        "contrasts": pd.DataFrame(
+            [{"study": "s", "scale": "quick", "number": 1, "contrast": "case 2 - case 1 > 0", "mean": 0.5, "low": 0.25, "high": 0.75, "interval": "student", "seeds": 3}]
+        ),
+        "costs": pd.DataFrame([{"study": "s", "scale": "quick", "stage": "train", "seconds": 3600.0, "job_seconds": 3660.0}]),
+    }  # fmt: skip
+    sources = {name: [write_table(folder / f"{name}.csv", frame, name)] for name, frame in frames.items()}
+    study = PageStudy("s", "quick", title, labels=labels)
+    make_page(study, sources, folder / "index.html", folder / "plotly.min.js")
+    return folder / "index.html"
