@@ -1,7 +1,33 @@
 """Plug-ins are modules found by name: `shards` in data/partitions is data/partitions/shards.py."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plug-in by its name, with the values of its own settings."""
+
+    kind: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, keys: Mapping[str, Any]) -> "Plugin":
+        """From keys as studies have them: `kind`, and beside it the settings."""
+        return cls(keys["kind"], {key: value for key, value in keys.items() if key != "kind"})
+
+    @property
+    def keys(self) -> dict[str, object]:
+        """What `of` makes it from."""
+        return {"kind": self.kind, **self.settings}
+
+    def load(self, package: str) -> tuple[ModuleType, Any]:
+        """The module of `fedscape.<package>`, and an instance of its `Settings`."""
+        module = load(package, self.kind)
+        return module, module.Settings(**self.settings)
 
 
 def load(package: str, name: str) -> ModuleType:

@@ -7,6 +7,8 @@ from pathlib import Path
 import yaml
 
 from fedscape.files import write_text
+from fedscape.plugins import Plugin
+from fedscape.settings.claims import Expectation
 from fedscape.study.grid import Run
 from fedscape.study.study import Study
 
@@ -51,6 +53,8 @@ def resolved(study: Study) -> dict:
 def _plain(value: object) -> object:
     if isinstance(value, Run):
         return value.path
+    if isinstance(value, (Plugin, Expectation)):
+        return _plain(value.keys)
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

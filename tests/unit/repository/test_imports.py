@@ -12,11 +12,12 @@ LIBRARY = ROOT / "src" / "fedscape"
 
 BENEATH = {"jobs", "data", "models", "checkpoints", "evaluation"}
 """What the engine and the analyses stand on."""
-BOTTOM = {"columns"}
+BOTTOM = {"columns", "settings"}
 """What every part may import."""
 # What each part may import of the library, beside the small modules at its root and itself.
 ALLOWED = {
     "columns": set(),
+    "settings": set(),
     "study": set(),
     "jobs": {"study"},
     "command": {"study", "jobs"},
@@ -62,7 +63,9 @@ def test_the_library_never_imports_snakemake():
         assert not any(name.split(".")[0] == "snakemake" for name in imported(file)), file
 
 
-@pytest.mark.parametrize("part", ["columns", "study", "command", "tables", "export", "figures", "examples"])
+@pytest.mark.parametrize(
+    "part", ["columns", "settings", "study", "command", "tables", "export", "figures", "examples"]
+)
 def test_no_torch_where_every_process_passes(part):
     modules = [
         ".".join(file.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")

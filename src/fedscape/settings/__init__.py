@@ -1,0 +1,1 @@
+"""Typed settings of stages, which studies fill in and stages take: plain dataclasses, free of torch."""
