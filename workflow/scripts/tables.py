@@ -8,7 +8,7 @@ from fedscape.tables.collect import make_tables
 with job(snakemake) as this:
     make_tables(
         csvs={kind: [Path(path) for path in paths] for kind, paths in snakemake.input.items()},
-        grids=this.settings["grids"],
+        grids=dict(this.settings["grids"]),
         out={kind: Path(path) for kind, path in snakemake.output.items() if kind != "summary"},
         out_summary=Path(snakemake.output.summary),
     )

@@ -42,7 +42,7 @@ class Expectation:
     number: float = 0.0  # above or below what, or the share
 
     @classmethod
-    def of(cls, keys: Mapping[str, Any]) -> "Expectation":
+    def of(cls, keys: Mapping[Any, Any]) -> "Expectation":
         """From the one key that studies have for it: `{ratio: {below: 0.5}}`."""
         ((key, value),) = keys.items()
         if isinstance(value, Mapping):

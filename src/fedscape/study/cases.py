@@ -113,4 +113,5 @@ def _check_measurable(
         check_kind(settings, stage.name, f"measure {measure.kind}", place)
     else:
         quantity = constant("measure", measure.kind, "QUANTITY")
-        check_measured(quantity, measure.settings, settings, f"{place}.curvature")
+        if isinstance(quantity, str):
+            check_measured(quantity, measure.settings, settings, f"{place}.curvature")

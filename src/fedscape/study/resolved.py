@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -38,7 +39,7 @@ def resolved_text(study: Study, made_with: Mapping[str, object]) -> str:
 
 def resolved(study: Study) -> dict:
     """All settings of a study as builtin types; runs by their paths."""
-    content = {}
+    content: dict[str, Any] = {}
     for field in fields(study):
         value = _plain(getattr(study, field.name))
         content |= value if field.name == "analyses" else {field.name: value}
@@ -50,7 +51,7 @@ def resolved(study: Study) -> dict:
     return content
 
 
-def _plain(value: object) -> object:
+def _plain(value: object) -> Any:
     if isinstance(value, Run):
         return value.path
     if isinstance(value, (Plugin, Expectation)):

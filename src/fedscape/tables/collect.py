@@ -27,14 +27,14 @@ SHOWN = {
 def make_tables(
     *,
     csvs: Mapping[str, Sequence[Path]],
-    grids: Sequence[Sequence[str]],
+    grids: Mapping[str, str],
     out: Mapping[str, Path],
     out_summary: Path,
 ) -> None:
     """Write the tables of a study.
 
     csvs: of its runs and groups, by kind (`rounds`, `barriers`, ...); there may be none of a kind.
-    grids: pairs of a method that is a point of a grid and its values, such as `lr=0.1`.
+    grids: of each method that is a point of a grid its values, such as `lr=0.1`.
     out: for each kind the table of all its rows; `runs`: one row per run, columns as `run_rows` gives them.
     out_summary: these runs to read, in Markdown.
     Raises FedscapeError if a file is not whole or lacks a column.
@@ -47,7 +47,7 @@ def make_tables(
     write_text(out_summary, summary_text(runs))
 
 
-def run_rows(rounds: pd.DataFrame, grids: Sequence[Sequence[str]] = ()) -> pd.DataFrame:
+def run_rows(rounds: pd.DataFrame, grids: Mapping[str, str]) -> pd.DataFrame:
     """One row per run from one row per round.
 
     Columns: identity; rounds (the last one with a finite model); clients and samples (the most of a round:
@@ -58,7 +58,7 @@ def run_rows(rounds: pd.DataFrame, grids: Sequence[Sequence[str]] = ()) -> pd.Da
     """
     rows = [_run_row(run) for _, run in rounds.sort_values("round").groupby(IDENTITY, sort=True)]
     runs = pd.DataFrame(rows, columns=FILES["runs"].columns).astype({"best_round": "Int64"})
-    return runs.assign(grid=runs["method"].map(dict(grids)))
+    return runs.assign(grid=runs["method"].map(grids))
 
 
 def summary_text(runs: pd.DataFrame) -> str:
@@ -94,7 +94,7 @@ def _run_row(run: pd.DataFrame) -> dict:
     for column in ("validation_accuracy", "test_accuracy"):
         measured = run.dropna(subset=["test_accuracy", column])
         if len(measured):
-            best = measured.loc[measured[column].idxmax()]
+            best = measured.iloc[int(measured[column].argmax())]
             chosen = {"best_test_accuracy": best["test_accuracy"], "best_round": best["round"]}
             return {**row, **chosen, "chosen_on": column}
     return row
@@ -113,14 +113,10 @@ def _runs_table(runs: pd.DataFrame, shared: list[str]) -> str:
     return markdown_table([*names, *SHOWN.values()], lines, texts=len(names))
 
 
-def _number(value: object, column: str) -> str:
+def _number(value: float | str | None, column: str) -> str:
     """Accuracies with four decimals, other fractions with four digits, whole numbers as they are."""
     if pd.isna(value):
         return ""
-    return (
-        f"{value:.4f}"
-        if column.endswith("accuracy")
-        else f"{value:.4g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if column.endswith("accuracy"):
+        return f"{value:.4f}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

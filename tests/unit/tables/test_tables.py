@@ -45,11 +45,11 @@ def rounds_file(folder, name, rows):
 def tables(tmp_path):
     """Make the tables of some files; gives the paths by name."""
 
-    def make(rounds=(), grids=(), **csvs):
+    def make(rounds=(), grids=None, **csvs):
         out = {name: tmp_path / "out" / f"{name}.csv" for name in ("runs", *JOINED)}
         summary = tmp_path / "out" / "runs.md"
         csvs = {**dict.fromkeys(JOINED, ()), "rounds": rounds, **csvs}
-        make_tables(csvs=csvs, grids=grids, out=out, out_summary=summary)
+        make_tables(csvs=csvs, grids=grids or {}, out=out, out_summary=summary)
         return {**out, "summary": summary}
 
     return make
@@ -153,10 +153,10 @@ def test_layers_stand_by_their_place_not_by_their_name(tables, tmp_path):
 
 def test_the_points_of_a_grid_have_their_values_beside_them(tables, tmp_path):
     rows = [round_row(1, 0.5, method=method) for method in ("fedavg", "tuned.g1", "tuned.g2")]
-    grids = [["tuned.g1", "lr=0.1;mu=1.0"], ["tuned.g2", "lr=0.2;mu=1.0"]]
+    grids = {"tuned.g1": "lr=0.1;mu=1.0", "tuned.g2": "lr=0.2;mu=1.0"}
     out = tables([rounds_file(tmp_path, "rounds.csv", rows)], grids=grids)
     found = pd.read_csv(out["runs"], keep_default_na=False).set_index("method")["grid"]
-    assert found.to_dict() == {"fedavg": "", **dict(grids)}
+    assert found.to_dict() == {"fedavg": "", **grids}
     cells = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in out["summary"].read_text().splitlines()
