@@ -8,7 +8,6 @@ import gzip
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fedscape.errors import FedscapeError
 from fedscape.files import atomic, reading
@@ -99,7 +98,7 @@ class Example:
     def _settings(self) -> dict:
         path = self.data / SETTINGS
         with reading(path, "file of settings", MEND):
-            settings: Any = parsed_yaml(read_regular(path), str(path))
+            settings = parsed_yaml(read_regular(path), str(path))
             if not isinstance(settings["made_with"]["commit"], str):
                 raise ValueError("no commit in it")
             _measured(settings)

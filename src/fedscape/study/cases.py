@@ -109,7 +109,7 @@ def _check_measurable(
     if section == "planes":
         check_kinds("measure", measure.kind, settings["plane"]["kind"], place)
     elif section == "connectivity":
-        stage, _ = MEASURED_ON[source]
+        stage, _ = MEASURED_ON[source]  # called as the kind is
         check_kind(settings, stage.name, f"measure {measure.kind}", place)
     else:
         quantity = constant("measure", measure.kind, "QUANTITY")

@@ -83,10 +83,7 @@ def ranks(values: np.ndarray, best: str) -> np.ndarray:
 
 def agreement(one: np.ndarray, other: np.ndarray) -> float:
     """Kendall's tau-b between two values [n] of each item; NaN for fewer than two, or if all are equal."""
-    if len(one) < 2:
-        return float("nan")
-    statistic, _ = np.asarray(kendalltau(one, other))  # and its p-value
-    return float(statistic)
+    return float(kendalltau(one, other).statistic) if len(one) > 1 else float("nan")
 
 
 def ordered_agreement(one: np.ndarray, other: np.ndarray, tie: float, fewest: int) -> float:

@@ -117,7 +117,7 @@ def table_page(table: PaperTable, cells: Sequence[Sequence[Cell]], study: str, s
 
 
 def estimate_words(estimate: Estimate, percent: bool) -> str:
-    """`52.9 ± 0.4` or `52.9 [52.4, 53.2]`, and what is left out of it; or the word why there is nestimate."""
+    """`52.9 ± 0.4` or `52.9 [52.4, 53.2]`, and what is left out of it; or the word why there is none."""
     if estimate.mean is None:
         return estimate.note
     text = f"{estimate.mean:.1f}" if percent else f"{estimate.mean:.4g}"
