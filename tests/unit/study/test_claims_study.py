@@ -7,12 +7,17 @@ import pytest
 import yaml
 from edited_study import ROOT, reader
 
+from fedscape.columns.kinds import FILES
 from fedscape.errors import FedscapeError
 from fedscape.settings.claims import Claim
 from fedscape.study.campaign import read_campaign
+from fedscape.study.cases import KEYS
 from fedscape.study.catalog import constant, names
+from fedscape.study.contracts import MEASURE_SOURCES
 from fedscape.study.settings import decode, encode
 from fedscape.study.stages.every import STAGES
+from fedscape.study.stages.stage import of_group
+from fedscape.study.stages.tables import MEASURED_ON
 from fedscape.study.tracked import plugins_in
 
 STUDY = """
@@ -169,7 +174,6 @@ def test_settings_survive_the_journey_to_the_job_and_name_every_measure(campaign
     assert plain(claims) == plain(study.claims)
 
 
-FILES = {"runs", "rounds", "timing", "barriers", "layers", "distances", "markers", "surface", "curvature"}
 REFUSED = {
     "unknown measure": (("measure: final", "measure: finals"), "claims[0]: unknown measure 'finals'; did you mean 'final'?"),
     "unknown setting": (("measure: final\n", "measure: final\n    colum: test_loss\n"), "claims[0]: unknown key 'colum'; did you mean 'column'?"),
@@ -218,7 +222,15 @@ def test_a_slip_is_refused_in_one_line(campaign, slip):
 
 def test_every_measure_says_what_it_reads():
     for kind in names("measure"):
-        assert set(constant("measure", kind, "SOURCES")) <= FILES
+        assert set(constant("measure", kind, "SOURCES")) <= {*MEASURE_SOURCES}
+
+
+def test_what_measures_read_lies_with_the_analysis_that_entries_name():
+    assert {*MEASURE_SOURCES} == {"runs", "rounds", "timing", *MEASURED_ON}
+    assert {FILES[source].entry for source in MEASURED_ON} == {*KEYS}
+    for source, (stage, output) in MEASURED_ON.items():
+        section = KEYS[FILES[source].entry]
+        assert stage.outputs[output].startswith(of_group(section, ""))
 
 
 def test_eigenvalues_are_measured_on_the_runs_and_groups_of_a_curvature(campaign):
