@@ -21,8 +21,8 @@ from fedscape.study.files import read_yaml
 from fedscape.study.jobs import targets
 from fedscape.study.kept import measured_csvs
 from fedscape.study.stages.every import STAGES
+from fedscape.study.stages.tables import OF_EVERY_STUDY
 from fedscape.study.stages.training import is_trained
-from fedscape.study.tables import OF_EVERY_STUDY
 from fedscape.study.tracked import tracked as tracked_strings
 
 # What Snakemake builds for thousands of jobs stays to the end, yet Python's collector would look through it over

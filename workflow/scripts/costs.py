@@ -6,11 +6,12 @@ from fedscape.jobs.job import job
 from fedscape.tables.costs import make_costs
 
 with job(snakemake) as this:
+    paths = {name: [Path(path) for path in paths] for name, paths in snakemake.input.items()}
     make_costs(
         study=this.identity["study"],
         scale=this.identity["scale"],
-        timings=[Path(path) for path in snakemake.input.timings],
-        made=[Path(path) for path in snakemake.input.made],
+        timings=paths.pop("timing"),
+        made=paths,
         benchmarks=Path(snakemake.output[0]).parents[1] / "benchmarks",
         out=Path(snakemake.output[0]),
     )

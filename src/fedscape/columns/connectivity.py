@@ -106,7 +106,7 @@ _NAMES = [*IDENTITY, *TO_RUN, "connectivity", "group"]
 MODELS = ["between", "round", "to_round", "client", "to_client", "alignment"]
 """Which two models of a pair of runs, and whether the second one's units were matched to the first's."""
 
-PATH = File(
+PATH_CSV = File(
     names=_NAMES,
     row_keys=["split", "t"],
     measures=[
@@ -114,19 +114,19 @@ PATH = File(
     ],
     families=(Shared, Lines),
 )  # fmt: skip
-BARRIERS = File(
+BARRIERS_CSV = File(
     names=_NAMES,
     row_keys=["split", "measure"],
     measures=["sup", "argmax", "midpoint", "highest", "from_value", "to_value", "sup_se", "midpoint_se"],
     families=(Shared, Lines),
 )
-LAYERS = File(
+LAYERS_CSV = File(
     names=_NAMES,
     row_keys=[*MODELS, "split", "measure", "regime", "layer", "depth", "averaged", "rest", "draw"],
     measures=["value", "from_value", "to_value", "barrier", "ratio", "samples", "batch_norm"],
     families=(Shared, Lines, Layers),
 )
-DISTANCES = File(
+DISTANCES_CSV = File(
     names=_NAMES,
     row_keys=[*MODELS, "layer", "depth"],
     measures=[

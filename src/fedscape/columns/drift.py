@@ -15,7 +15,7 @@ class Drift:
     from the end"""
 
 
-DRIFT = File(
+DRIFT_CSV = File(
     names=[*IDENTITY, "drift", "group"],
     row_keys=["round"],
     measures=["step_norm", "distance_start", "distance_end"],

@@ -83,14 +83,14 @@ ABOUT_PLANE = [
 POINT_MEASURES = ["loss", "loss_se", "error", "error_se"]
 """What is evaluated of a point of a surface."""
 
-MARKERS = File(
+MARKERS_CSV = File(
     names=[*IDENTITY, "plane", "group"],
     row_keys=MODEL,
     measures=[*MARKER_MEASURES, *DISTANCES, *ABOUT_PLANE],
     families=(Shared, Planes),
     has_rows=True,
 )
-SURFACE = File(
+SURFACE_CSV = File(
     names=[*IDENTITY, "plane", "group"],
     row_keys=["client", "i", "j"],
     measures=[

@@ -122,8 +122,8 @@ def evaluate_pairs(
             folder.commit({"done": number + 1}, parts, adding=True)
             log.info("%d of %d", number + 1, len(tasks))
         if not folder.finished:
-            _join(folder.folder, LAYERS, columns.LAYERS, LAYER_ORDER)
-            _join(folder.folder, DISTANCES, columns.DISTANCES, DISTANCE_ORDER)
+            _join(folder.folder, LAYERS, columns.LAYERS_CSV, LAYER_ORDER)
+            _join(folder.folder, DISTANCES, columns.DISTANCES_CSV, DISTANCE_ORDER)
         folder.finish({LAYERS: out_layers, DISTANCES: out_distances})
 
 

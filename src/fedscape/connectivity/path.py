@@ -26,7 +26,7 @@ from fedscape.settings.evaluation import BatchNorm
 MEASURES = ("loss", "error")
 RISE_SE = {measure: f"{measure}_rise_se" for measure in MEASURES}
 PATH, BARRIERS = "path.csv", "barriers.csv"
-POINT_COLUMNS = [*columns.PATH.row_keys, *columns.PATH.measures]
+POINT_COLUMNS = [*columns.PATH_CSV.row_keys, *columns.PATH_CSV.measures]
 """What is said of a point, beside which pair it is of."""
 
 log = logging.getLogger(__name__)
@@ -139,10 +139,10 @@ def _write_tables(
                         "midpoint_se": rise_se[0.5],
                     }
                 )
-    empty = pd.DataFrame(columns=columns.PATH.columns)
-    write_csv(folder / PATH, pd.concat(rows) if rows else empty, columns.PATH.order)
-    table = pd.DataFrame(barriers, columns=columns.BARRIERS.columns)
-    write_csv(folder / BARRIERS, table, columns.BARRIERS.order)
+    empty = pd.DataFrame(columns=columns.PATH_CSV.columns)
+    write_csv(folder / PATH, pd.concat(rows) if rows else empty, columns.PATH_CSV.order)
+    table = pd.DataFrame(barriers, columns=columns.BARRIERS_CSV.columns)
+    write_csv(folder / BARRIERS, table, columns.BARRIERS_CSV.order)
 
 
 def path_positions(points: int) -> np.ndarray:

@@ -108,8 +108,8 @@ def evaluate_hessians(
         if not folder.finished:
             names = {"curvature": curvature, "group": group}
             agreed = _agreements(folder.folder, targets, target_samples, runs, names, agreements)
-            _join(folder.folder, CURVATURE, columns.CURVATURE, agreed)
-            _join(folder.folder, DENSITY, columns.DENSITY, [])
+            _join(folder.folder, CURVATURE, columns.CURVATURE_CSV, agreed)
+            _join(folder.folder, DENSITY, columns.DENSITY_CSV, [])
         folder.finish({CURVATURE: out_curvature, DENSITY: out_density})
 
 

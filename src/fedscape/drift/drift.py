@@ -11,7 +11,7 @@ from tqdm import tqdm
 from fedscape.checkpoints.blocks import column_blocks
 from fedscape.checkpoints.readers import Trajectory
 from fedscape.columns.csvs import write_csv
-from fedscape.columns.drift import DRIFT
+from fedscape.columns.drift import DRIFT_CSV
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def evaluate_drift(
         for run, path in zip(tqdm(runs, disable=None), trajectories, strict=True)
         for movement in movements(Trajectory.open(path))
     ]
-    write_csv(out, pd.DataFrame(rows, columns=DRIFT.columns), DRIFT.order)
+    write_csv(out, pd.DataFrame(rows, columns=DRIFT_CSV.columns), DRIFT_CSV.order)
 
 
 def movements(trajectory: Trajectory) -> list[Movement]:

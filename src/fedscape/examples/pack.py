@@ -104,12 +104,12 @@ def _costs(study: Study, example: Example) -> dict[str, bytes]:
     path = costs_csv(study)
     with TemporaryDirectory() as scratch:
         here, before, both = (Path(scratch, name) for name in ("here.csv", "before.csv", "both.csv"))
-        inputs = COSTS.inputs(study, {})
+        inputs = dict(COSTS.inputs(study, {}))
         make_costs(
             study=study.name,
             scale=study.scale,
-            timings=_there(inputs["timings"]),
-            made=_there(inputs["made"]),
+            timings=_there(inputs.pop("timing")),
+            made={stage: _there(paths) for stage, paths in inputs.items()},
             benchmarks=Path(study.folder, "benchmarks"),
             out=here,
         )

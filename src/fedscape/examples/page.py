@@ -8,8 +8,8 @@ import pandas as pd
 from fedscape.errors import FedscapeError
 from fedscape.examples.store import Example
 from fedscape.files import write_text
+from fedscape.study.stages.tables import OF_EVERY_STUDY
 from fedscape.study.study import Study
-from fedscape.study.tables import OF_EVERY_STUDY
 from fedscape.tables.markdown import escaped
 from fedscape.tables.read import read_table
 

@@ -102,7 +102,7 @@ def make_plane(
                     run = runs[finite[mark.checkpoint.run]]
                     rows.append({**run, **named, **_named(mark), **measures, **far})
             save_plane(folder.folder / PLANE, made)
-            frame = pd.DataFrame(rows, columns=columns.MARKERS.columns)
+            frame = pd.DataFrame(rows, columns=columns.MARKERS_CSV.columns)
             numbers = dict.fromkeys([*columns.MARKER_MEASURES, *columns.DISTANCES], float)
             frame = frame.astype({"client": "Int64", "point": "Int64", **numbers})
             frame[columns.ABOUT_PLANE] = [
@@ -113,7 +113,7 @@ def make_plane(
                 problem.policy(batch_norm),
                 len(problem.train.labels),
             ]
-            write_csv(folder.folder / MARKERS, frame, sort_by=columns.MARKERS.order)
+            write_csv(folder.folder / MARKERS, frame, sort_by=columns.MARKERS_CSV.order)
         folder.finish({PLANE: out_plane, MARKERS: out_markers})
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fedscape.columns.csvs import csv_text
-from fedscape.columns.planes import POINT_MEASURES, SURFACE
+from fedscape.columns.planes import POINT_MEASURES, SURFACE_CSV
 from fedscape.files import write_text
 from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.landscape.evaluator import SurfaceEvaluator, open_evaluator
@@ -43,7 +43,7 @@ def evaluate_surface(
     """
     opened = open_evaluator(**evaluator)
     with ResumeFolder(Resume(resume_folder, fingerprint)) as resume:
-        rows = pd.DataFrame(columns=SURFACE.columns)
+        rows = pd.DataFrame(columns=SURFACE_CSV.columns)
         outputs = {TABLE: out}
         if opened is not None:
             kept = Path(out).with_name(POINTS)
@@ -52,7 +52,7 @@ def evaluate_surface(
             rows = _refined(opened, points, resume).assign(plane=plane, group=group)
             save_points(resume.folder / POINTS, points, fingerprint)
             outputs = {POINTS: kept, TABLE: out}
-        table = rows.assign(**identity)[SURFACE.columns]
+        table = rows.assign(**identity)[SURFACE_CSV.columns]
         # In the order in which they were made, because sorting puts an empty client last.
         write_text(resume.folder / TABLE, csv_text(table))
         resume.finish(outputs)

@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
 
 from fedscape.errors import FedscapeError
-from fedscape.study.cases import case_of, check_analysis, measured
-from fedscape.study.catalog import constant
+from fedscape.settings.claims import Case, Claim, Expectation, Side
+from fedscape.study.cases import Analyses, Members, check_analysis, measured, members_of
 from fedscape.study.grid import Run, matching
 from fedscape.study.selection import Names, check_choice, check_names
-from fedscape.study.study import Case, Claim, Side, Study
+from fedscape.study.stages.tables import sources_of
+from fedscape.study.study import Study
 
 _OWN_KEYS = ("claim", "source", "where", "cases", "expect", "learned")
 
 
 def build_claims(
-    content: dict, runs: tuple[Run, ...], analyses: Mapping[str, Mapping], names: Names, where: str
+    content: dict, runs: tuple[Run, ...], analyses: Analyses, names: Names, where: str
 ) -> tuple[Claim, ...]:
     """Every claim, with the runs of this scale that it is measured on.
 
@@ -27,14 +27,15 @@ def build_claims(
         place = f"{where}: claims[{number}]"
         own = {key: value for key, value in entry.items() if key not in _OWN_KEYS}
         measure, section, name = measured(own, analyses, place)
-        if "timing" in constant("measure", measure["kind"], "SOURCES"):
+        if "timing" in sources_of(measure):
             raise FedscapeError(
-                f"{place}.measure: {measure['kind']} reads the clock, and a claim must not change with it; "
+                f"{place}.measure: {measure.kind} reads the clock, and a claim must not change with it; "
                 "a table may"
             )
-        check_choice(measure, content, place)
+        check_choice(measure.settings, content, place)
         _check_expectation(entry["expect"], len(entry["cases"]), f"{place}.expect")
-        wanted = _wanted(entry.get("where", {}), entry["cases"], names, place)
+        wheres = _wheres(entry.get("where", {}), entry["cases"], names, place)
+        by_seed = [_cases(where, section, name, analyses, runs, names.every["seed"]) for where in wheres]
         claims.append(
             Claim(
                 text=entry["claim"],
@@ -42,8 +43,8 @@ def build_claims(
                 measure=measure,
                 section=section,
                 name=name,
-                sides=tuple(_side(one, section, name, analyses, runs, names.every["seed"]) for one in wanted),
-                expect=_one_spelling(entry["expect"]),
+                sides=_sides(wheres, by_seed),
+                expect=Expectation.of(entry["expect"]),
                 learned=entry.get("learned", False),
             )
         )
@@ -59,12 +60,12 @@ def check_claims(content: dict, scales: Sequence[Study], where: str) -> None:
         check_names(entry.get("where", {}), scales, f"{place}.where")
         for i, case in enumerate(entry["cases"]):
             check_names(case, scales, f"{place}.cases[{i}]")
-            if not any(study.claims[number].sides[i].cases for study in scales):
+            if not any(study.claims[number].sides[i].has_runs for study in scales):
                 within = f" of {name}" if section else ""
                 raise FedscapeError(f"{place}.cases[{i}]: no scale has all of these runs{within}")
 
 
-def _wanted(shared: Mapping, cases: Sequence[Mapping], names: Names, place: str) -> list[dict[str, list]]:
+def _wheres(shared: Mapping, cases: Sequence[Mapping], names: Names, place: str) -> list[dict[str, list]]:
     """Each case with what all share; refuses a key in both, since either could be meant to hold."""
     for i, case in enumerate(cases):
         if twice := [key for key in case if key in shared]:
@@ -74,32 +75,35 @@ def _wanted(shared: Mapping, cases: Sequence[Mapping], names: Names, place: str)
     return [names.written_out({**shared, **case}) for case in cases]
 
 
-def _side(
+def _cases(
     where: dict[str, list],
     section: str,
     name: str,
-    analyses: Mapping[str, Mapping],
+    analyses: Analyses,
     runs: tuple[Run, ...],
     seeds: Sequence[int],
-) -> Side:
+) -> dict[int, Case]:
+    """A case for each seed of which this scale has all the runs."""
     selected = matching(runs, where)
-    found = {seed: [run for run in selected if run.seed == seed] for seed in seeds}
-    cases = {seed: case_of(tuple(of_seed), section, name, analyses) for seed, of_seed in found.items()}
-    return Side(where, {seed: case for seed, case in cases.items() if _is_whole(case, where)})
+    of_seeds = {seed: tuple(run for run in selected if run.seed == seed) for seed in seeds}
+    members = {seed: members_of(of_seed, section, name, analyses) for seed, of_seed in of_seeds.items()}
+    return {seed: of_seed.case for seed, of_seed in members.items() if _is_whole(of_seed, where)}
 
 
-def _is_whole(case: Case, where: dict[str, list]) -> bool:
-    """Whether it has all that the lists name, crossed: the mean over a part of it is another number."""
+def _is_whole(members: Members, where: dict[str, list]) -> bool:
+    """Whether there is all that the lists name, crossed: the mean over a part of it is another number."""
     keys = [key for key in where if key != "seed"]
-    there = {tuple(getattr(run, key) for key in keys) for run in case.runs}
-    return bool(case.runs) and there.issuperset(product(*(where[key] for key in keys)))
+    there = {tuple(getattr(run, key) for key in keys) for run in members.runs}
+    return bool(members.runs) and there.issuperset(product(*(where[key] for key in keys)))
 
 
-def _one_spelling(expect: Any) -> Any:
-    """An expectation with whole numbers as floats, so that 1 and 1.0 are one setting."""
-    if isinstance(expect, Mapping):
-        return {key: _one_spelling(value) for key, value in expect.items()}
-    return float(expect) if isinstance(expect, int) else expect
+def _sides(wheres: Sequence[dict[str, list]], by_seed: Sequence[dict[int, Case]]) -> tuple[Side, ...]:
+    """The sides of a claim, with the cases of the seeds that all of them have."""
+    seeds = [seed for seed in by_seed[0] if all(seed in cases for cases in by_seed)]
+    return tuple(
+        Side(where, has_runs=bool(cases), cases=tuple(cases[seed] for seed in seeds))
+        for where, cases in zip(wheres, by_seed, strict=True)
+    )
 
 
 def _check_expectation(expect: Mapping, cases: int, place: str) -> None:

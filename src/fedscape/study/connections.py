@@ -32,13 +32,6 @@ DEFAULTS = {
         "batch_norm": "recalibrate",
     },
 }
-FILES = {"path": ("path", "barriers"), "layers": ("layers", "distances")}
-"""What the jobs of a kind write, without the ending."""
-
-
-def kind_of_file(file: str) -> str | None:
-    """The kind of connection that writes a file, or None for a file of another section."""
-    return next((kind for kind, files in FILES.items() if file in files), None)
 
 
 def check_kind(entry: Mapping[str, object], wanted: str | None, what: str, place: str) -> None:

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from fedscape.files import write_text
+from fedscape.plugins import Plugin
+from fedscape.settings.claims import Expectation
 from fedscape.study.grid import Run
 from fedscape.study.study import Study
 
@@ -36,7 +39,7 @@ def resolved_text(study: Study, made_with: Mapping[str, object]) -> str:
 
 def resolved(study: Study) -> dict:
     """All settings of a study as builtin types; runs by their paths."""
-    content = {}
+    content: dict[str, Any] = {}
     for field in fields(study):
         value = _plain(getattr(study, field.name))
         content |= value if field.name == "analyses" else {field.name: value}
@@ -48,9 +51,11 @@ def resolved(study: Study) -> dict:
     return content
 
 
-def _plain(value: object) -> object:
+def _plain(value: object) -> Any:
     if isinstance(value, Run):
         return value.path
+    if isinstance(value, (Plugin, Expectation)):
+        return _plain(value.keys)
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

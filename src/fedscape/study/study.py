@@ -4,6 +4,8 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fedscape.settings.claims import Claim
+from fedscape.settings.tables import PaperTable
 from fedscape.study.grid import Run
 
 
@@ -66,79 +68,6 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Case:
-    """What one number is measured on, of one seed."""
-
-    runs: tuple[Run, ...]  # those of this scale; none if it lacks any of them
-    groups: tuple[str, ...]  # groups of the plane, connection or curvature that they belong to
-    needs: tuple[Run, ...]  # runs that must not have diverged: these, and the first ones on each plane
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the things that a claim compares: a case of each seed that this scale has all its runs of."""
-
-    where: Mapping[str, list]  # as the study asks for them, names written out
-    cases: Mapping[int, Case]  # by seed
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One statement of the paper as a number: what is measured on which runs, and what is expected."""
-
-    text: str
-    source: str  # where the paper says so
-    measure: Mapping[str, object]  # the plug-in: kind and its own settings
-    section: str  # "planes", "connectivity" or "curvature" if measured on one of them, else empty
-    name: str  # the section's entry; empty if there is none
-    sides: tuple[Side, ...]
-    expect: Mapping[str, object]  # one of order, above, below, ratio, difference, gains, agree
-    learned: bool  # whether it says nothing of runs that learned nothing
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The seeds that all sides have, on which they are compared."""
-        first, *others = self.sides
-        return tuple(seed for seed in first.cases if all(seed in one.cases for one in others))
-
-    @property
-    def cases(self) -> list[Case]:
-        """All that is measured for it."""
-        return [side.cases[seed] for side in self.sides for seed in self.seeds]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table: what is measured."""
-
-    label: str
-    measure: Mapping[str, object] | None  # the plug-in: kind and its own settings; None: only published
-    section: str  # as in `Claim`
-    name: str  # the section's entry
-    percent: bool  # whether numbers are shown, and published, in percent
-    over: str | None  # label of the row whose values all rows are divided by
-    rank: str | None  # "highest" | "lowest": the place of each row in the column, the best of which is this
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of the paper: ours and its numbers, by row and column."""
-
-    title: str
-    source: str  # where the paper has it
-    rows: tuple[str, ...]  # labels
-    columns: tuple[Column, ...]
-    cells: tuple[tuple[tuple[Case, ...], ...], ...]  # [rows][columns]: a case per seed that this scale has
-    published: tuple[tuple[float | None, ...], ...]  # [rows][columns]
-    interval: str  # "student" | "bootstrap": how the interval over seeds is made
-
-    @property
-    def has_runs(self) -> bool:
-        """Whether any cell is measured at this scale."""
-        return any(cell for row in self.cells for cell in row)
-
-
-@dataclass(frozen=True)
 class Study:
     """Everything that a study file says at one scale."""
 
@@ -157,7 +86,7 @@ class Study:
     analyses: Mapping[str, Mapping[str, Analysis]]  # section -> name -> entry
     figures: Mapping[str, Figure]
     claims: tuple[Claim, ...]
-    tables: Mapping[str, Table]
+    tables: Mapping[str, PaperTable]
     labels: list[dict]  # what figures call runs: `{label, where}`, the first that matches
     grids: Mapping[str, str]  # method that is a grid point -> its values, such as `lr=0.1;mu=1`
 

@@ -41,7 +41,9 @@ class Estimate:
     @property
     def half_width(self) -> float | None:
         """Of an interval that is symmetric about the mean; None for others."""
-        return self.high - self.mean if self.interval == STUDENT else None
+        if self.interval != STUDENT or self.mean is None or self.high is None:
+            return None
+        return self.high - self.mean
 
 
 def estimate(values: Mapping[int, float | str], interval: str = STUDENT, factor: float = 1) -> Estimate:
@@ -56,13 +58,14 @@ def estimate(values: Mapping[int, float | str], interval: str = STUDENT, factor:
     if not n:
         return Estimate(diverged=diverged, note=_why_none(values))
     mean = float(numbers.mean())
-    if n == 1:
-        return Estimate(mean, seeds=1, diverged=diverged)
     if interval == BOOTSTRAP:
-        low, high = mean_interval(numbers, CONFIDENCE)
+        ends = mean_interval(numbers, CONFIDENCE)
     else:
-        half_width = student_half_width(numbers)
-        low, high = mean - half_width, mean + half_width
+        half_width = student_half_width(numbers) if n > 1 else None
+        ends = None if half_width is None else (mean - half_width, mean + half_width)
+    if ends is None:
+        return Estimate(mean, seeds=n, diverged=diverged)
+    low, high = ends
     return Estimate(mean, low, high, interval, n, diverged)
 
 
@@ -97,7 +100,7 @@ def ranked(rows: Sequence[Mapping[int, float | str]], best: str) -> list[Estimat
     return found
 
 
-def mean_interval(values: Sequence[float], confidence: float) -> tuple[float, float] | None:
+def mean_interval(values: Sequence[float] | np.ndarray, confidence: float) -> tuple[float, float] | None:
     """Lower and upper end of the interval for the mean of values, one a seed; None for fewer than two."""
     if len(values) < 2:
         return None

@@ -39,7 +39,7 @@ OWN = {
 
 
 def costs_columns(folder):
-    make_costs(study="s", scale="smoke", timings=[], made=[], benchmarks=folder, out=folder / "costs.csv")
+    make_costs(study="s", scale="smoke", timings=[], made={}, benchmarks=folder, out=folder / "costs.csv")
     return pd.read_csv(folder / "costs.csv").columns
 
 
@@ -62,7 +62,7 @@ def names(dataclass):
 # What stages call what they compute, where they do not take it from `columns`.
 COMPUTED = {
     "rounds": lambda _: rounds_row({}, 0),
-    "runs": lambda _: run_rows(pd.DataFrame(columns=FILES["rounds"].columns)).columns,
+    "runs": lambda _: run_rows(pd.DataFrame(columns=FILES["rounds"].columns), {}).columns,
     "timing": lambda _: timing_row({}, 0, 0.0, 0.0, torch.device("cpu")),
     "costs": costs_columns,
     "path": lambda _: ["split", "t", *names(Evaluation), *RISE_SE.values(), "batch_norm"],

@@ -4,6 +4,8 @@ import pandas as pd
 import pytest
 from run_frames import runs_frame
 
+from fedscape.plugins import Plugin
+from fedscape.settings.claims import Case
 from fedscape.tables.cases import measured
 from fedscape.tables.comparison import chosen, method_of
 
@@ -83,7 +85,7 @@ def test_names_of_points():
     ]
 
 
-FINAL = {"kind": "final", "column": "test_accuracy", "choose": "validation_accuracy"}
+FINAL = {"column": "test_accuracy", "choose": "validation_accuracy"}
 
 
 def test_a_case_of_one_seed_reports_what_all_seeds_chose():
@@ -96,8 +98,8 @@ def test_a_case_of_one_seed_reports_what_all_seeds_chose():
         return measured(
             {"runs": frame, "rounds": frame.iloc[:0]},
             "",
-            {"runs": runs, "groups": [], "needs": runs},
-            {**FINAL, **settings},
+            Case(seed, runs, [], runs),
+            Plugin("final", {**FINAL, **settings}),
         ).value
 
     assert value(0) == 0.61 and value(1) == 0.62

@@ -56,7 +56,7 @@ def _entry_settings(entry: Entry) -> dict:
     return connection_settings(entry.keys, entry.members, entry.methods, entry.partitions, entry.place)
 
 
-CONNECTIVITY = Section(SECTION, _entry_settings, connected)
+CONNECTIVITY = Section(SECTION, _entry_settings, connected, entry=SECTION)
 PATH = Stage(
     "path",
     outputs={"path": of_group(SECTION, "path.csv"), "barriers": of_group(SECTION, "barriers.csv")},

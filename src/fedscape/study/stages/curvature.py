@@ -28,7 +28,7 @@ def _entry_settings(entry: Entry) -> dict:
     return curvature_settings(entry.keys, entry.members, entry.methods, entry.place)
 
 
-CURVATURES = Section(SECTION, _entry_settings)
+CURVATURES = Section(SECTION, _entry_settings, entry=SECTION)
 CURVATURE = Stage(
     "curvature",
     outputs={"curvature": of_group(SECTION, "curvature.csv"), "density": of_group(SECTION, "density.csv")},

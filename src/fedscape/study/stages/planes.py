@@ -84,7 +84,7 @@ def _no_settings(study: Study, names: Names) -> dict:
     return {}
 
 
-PLANES = Section(SECTION, _entry_settings)
+PLANES = Section(SECTION, _entry_settings, entry="plane")
 PLANE = Stage(
     "plane",
     outputs={

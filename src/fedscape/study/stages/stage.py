@@ -99,6 +99,8 @@ class Section:
     """Of an entry, in the form that its jobs take; a FedscapeError for what cannot be measured."""
     members: Callable[[dict, tuple[Run, ...], selection.Names, str], list] = selection.chosen_runs
     """What an entry chooses from all runs."""
+    entry: str = ""
+    """What a claim, a table or a figure calls the entry that it is about; empty where none is."""
 
 
 def of_group(section: str, file: str) -> str:

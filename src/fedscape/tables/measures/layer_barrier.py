@@ -138,9 +138,9 @@ def _statistic(grid: pd.DataFrame, settings: Settings) -> float:
     return float(grid["mean"].agg(settings.statistic))
 
 
-def _reach(heights: pd.Series, threshold: float) -> float:
+def _reach(by_share: pd.Series, threshold: float) -> float:
     """Where the line from 0 through the heights, by share of the layers, first goes above the threshold."""
-    shares, heights = [0.0, *heights.index], [0.0, *heights]
+    shares, heights = [0.0, *by_share.index], [0.0, *by_share]
     above = next((k for k, height in enumerate(heights) if height > threshold), None)
     if above is None:
         return float(shares[-1])
