@@ -153,7 +153,7 @@ def _vertical(frame: pd.DataFrame, settings: Settings) -> tuple[str, bool]:
 def _draw_run(axes: Axes, rows: pd.DataFrame, measure: str, look: Look, place: int) -> None:
     """The line, band and cross of one run over its seeds. place: of the run in the panel."""
     values = rows.pivot(index="round", columns=_alike(rows), values=measure)  # [rounds, seeds]
-    values = values[values.map(np.isfinite).all(axis="columns")]
+    values = values[values.astype(float).map(np.isfinite).all(axis="columns")]
     mean = values.mean(axis=1)
     # Lines of one panel have their markers at different rounds, so that one does not hide the other.
     step = max(1, round(len(values) / MARKED))
