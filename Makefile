@@ -32,6 +32,7 @@ coverage: .venv/installed-dev
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 

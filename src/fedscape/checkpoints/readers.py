@@ -1,6 +1,7 @@
 """Readers of a run's models: the global ones, round by round, and those that clients handed back."""
 
 import json
+from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from fedscape.errors import FedscapeError
 from fedscape.files import reading
 
 
-class _Rows:
-    """What both readers share: an open file, its layout and rounds. `_shapes` has the tensors of these."""
+class _Rows(ABC):
+    """What both readers share: an open file, its layout and rounds."""
 
     kind: str
 
@@ -46,6 +47,10 @@ class _Rows:
     def open(cls, path: str | Path):
         """Open for reading; nothing is loaded yet. A corrupt or cut-off file is named in a FedscapeError."""
         return cls(path)
+
+    @abstractmethod
+    def _shapes(self) -> Shapes:
+        """The tensors that a file of this layout and these rounds has."""
 
     def _row(self, name: str, number: int, *inner: int) -> Tensor:
         """Row of round `number`, without its leading axis; of `inner` axes only these entries are read."""

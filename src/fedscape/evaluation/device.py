@@ -24,7 +24,8 @@ def prepare_device(name: str, precision: str = "fp32") -> torch.device:
         # Only a warning where an operation has no deterministic kernel: most of these (max pooling without
         # overlap, for one) still give the same bits. No filling of fresh memory: all of it is written.
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        # A property that PyTorch gives the module when it is imported.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
         torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"

@@ -212,7 +212,8 @@ def _settled(state: Krylov, wanted: int, end: Literal["LA", "SA"], accuracy: flo
     gaps = abs(state.rest * columns[-1])
     if not (gaps < accuracy * abs(values)).all():
         return None
-    vectors = sum(np.outer(row, one.cpu().numpy()) for row, one in zip(columns, state.basis, strict=True))
+    parts = (np.outer(row, vector.cpu().numpy()) for row, vector in zip(columns, state.basis, strict=True))
+    vectors = sum(parts, np.zeros((wanted, len(state.basis[0]))))
     return Eigenpairs(values, gaps / abs(values), vectors)
 
 

@@ -25,10 +25,12 @@ class OnDisk:
 
     Through ordinary reads, not the map, whose pages would count as memory of the process.
 
-    array: [N, ...], the memory map. indices: int64 [n], which of its rows.
+    array: [N, ...], the memory map of a file. indices: int64 [n], which of its rows.
     """
 
-    def __init__(self, array: np.memmap, indices: np.ndarray, device: torch.device):
+    def __init__(self, array: np.ndarray, indices: np.ndarray, device: torch.device):
+        if not isinstance(array, np.memmap) or array.filename is None:
+            raise ValueError("rows are read from the memory map of a file")
         self._path, self._begin = array.filename, array.offset
         self._indices, self._dtype = indices, array.dtype
         self._row = array.dtype.itemsize * int(np.prod(array.shape[1:]))
@@ -54,7 +56,7 @@ class OnDisk:
         # Rows that lie side by side are read at once.
         for part in np.split(np.arange(len(places)), np.flatnonzero(np.diff(places) != 1) + 1):
             if len(part):
-                wanted = memoryview(flat[part[0] : part[-1] + 1]).cast("B")
+                wanted = flat[part[0] : part[-1] + 1].data.cast("B")
                 start = self._begin + self._row * int(places[part[0]])
                 while wanted:  # a read may be partial
                     count = os.preadv(self._file, [wanted], start)
@@ -66,7 +68,7 @@ class OnDisk:
         return found
 
 
-def copied_or_left(array: np.memmap, indices: np.ndarray, device: torch.device) -> Tensor | OnDisk:
+def copied_or_left(array: np.ndarray, indices: np.ndarray, device: torch.device) -> Tensor | OnDisk:
     """Rows `indices` [n] of a memory map [N, ...], copied to the device unless they would fill it."""
     stored = OnDisk(array, indices, device)
     most = MOST_COPIED

@@ -99,6 +99,8 @@ class Example:
         path = self.data / SETTINGS
         with reading(path, "file of settings", MEND):
             settings = parsed_yaml(read_regular(path), str(path))
+            if not isinstance(settings, dict):
+                raise ValueError("no settings in it")
             if not isinstance(settings["made_with"]["commit"], str):
                 raise ValueError("no commit in it")
             _measured(settings)

@@ -8,7 +8,7 @@ by a factor, is `colour`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -41,7 +41,7 @@ class Augmentation(Protocol):
 
 
 def draw(
-    settings: Augmentation, generator: np.random.Generator, samples: int, size: tuple[int, int]
+    settings: Augmentation, generator: np.random.Generator, samples: int, size: Sequence[int]
 ) -> dict[str, np.ndarray]:
     """The random numbers of `samples` images, [samples, ...] each, of those parts that are switched on.
 
@@ -56,7 +56,7 @@ def draw(
 
 
 def _drawn_apart(
-    settings: Augmentation, generator: np.random.Generator, samples: int, size: tuple[int, int]
+    settings: Augmentation, generator: np.random.Generator, samples: int, size: Sequence[int]
 ) -> dict[str, np.ndarray]:
     """Parts that draw more than a number each, from streams of their own."""
     drawn: dict[str, np.ndarray] = {}
@@ -90,7 +90,7 @@ def _drawn(settings: Augmentation, generator: np.random.Generator, samples: int)
 
 
 def augment(
-    images: Tensor, drawn: Mapping[str, Tensor], settings: Augmentation, size: tuple[int, int] | None = None
+    images: Tensor, drawn: Mapping[str, Tensor], settings: Augmentation, size: Sequence[int] | None = None
 ) -> Tensor:
     """The images changed as `drawn` says; the arguments stay as they are.
 
@@ -163,5 +163,7 @@ def _turned_and_zoomed(images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
     none = torch.zeros_like(cosine)
     first = torch.stack([cosine, -sine * (height / width), none], dim=1)
     second = torch.stack([sine * (width / height), cosine, none], dim=1)
-    grid = functional.affine_grid(torch.stack([first, second], dim=1), images.shape, align_corners=False)
+    grid = functional.affine_grid(
+        torch.stack([first, second], dim=1), list(images.shape), align_corners=False
+    )
     return functional.grid_sample(images, grid, padding_mode="zeros", align_corners=False)

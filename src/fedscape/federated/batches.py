@@ -134,7 +134,7 @@ class BatchSource:
 
     def draw(self, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
         """The random numbers of the augmentation of this many samples."""
-        return draw(self.training.augmentation, generator, samples, tuple(self.data.inputs.shape[2:]))
+        return draw(self.training.augmentation, generator, samples, self.data.inputs.shape[2:])
 
     def inputs(self, positions: Tensor, drawn: dict[str, Tensor], mean: Tensor, std: Tensor) -> Tensor:
         """Images float32 [..., C, H, W] at `positions` [...], augmented and normalised; or tokens [..., T].

@@ -153,7 +153,7 @@ class Lanes:
             moments[row] = start.moments.get(name, 0)
         if self._sums is not None:
             self._sums[row] = 0
-        if self._masks is not None:
+        if self._masks is not None and kept is not None:
             self._masks[row] = kept
         self._busy.append(_Lane(start, ClientProgress(task, self.feed, rule)))
 
@@ -229,7 +229,7 @@ class Lanes:
     def _prune(self, row: int, lane: "_Lane") -> None:
         """Draw the lane's mask anew, where pruning counts local steps and one is due."""
         pruning, time = self.training.pruning, self._clock + lane.work.done
-        if pruning is None or pruning.unit == "round" or not due(pruning, time):
+        if pruning is None or self._masks is None or pruning.unit == "round" or not due(pruning, time):
             return
         self._masks[row] = mask(self._models.parameters[row], self.layout, sparsity(pruning, time))
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
 from fedscape.errors import FedscapeError
@@ -169,7 +169,8 @@ class Network:
 @contextmanager
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
     """Batch norm uses the batch's statistics and updates no running ones."""
-    layers = [layer for layer in module.modules() if getattr(layer, "track_running_stats", False)]
+    norms = [layer for layer in module.modules() if isinstance(layer, _NormBase)]
+    layers = [layer for layer in norms if layer.track_running_stats]
     for layer in layers:
         layer.track_running_stats = False
     try:

@@ -4,6 +4,7 @@ A part is a rectangle of whole pixels. Which one is decided on the host (`boxes`
 the same images; resizing is bilinear, and smoothed where pixels become fewer (torch's `antialias`).
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +23,7 @@ class ResizedCrop(Protocol):
 
 
 def boxes(
-    settings: ResizedCrop, generator: np.random.Generator, samples: int, size: tuple[int, int]
+    settings: ResizedCrop, generator: np.random.Generator, samples: int, size: Sequence[int]
 ) -> np.ndarray:
     """A rectangle for each of `samples` images of height and width `size`: top, left, height, width.
 
@@ -44,7 +45,7 @@ def boxes(
     return np.where(fits.any(axis=1)[:, None], found, _middle(settings, size))
 
 
-def _middle(settings: ResizedCrop, size: tuple[int, int]) -> list[int]:
+def _middle(settings: ResizedCrop, size: Sequence[int]) -> list[int]:
     """The largest rectangle in the image's middle whose ratio is allowed."""
     height, width = size
     low, high = settings.ratio
@@ -55,7 +56,7 @@ def _middle(settings: ResizedCrop, size: tuple[int, int]) -> list[int]:
     return [(size[0] - height) // 2, (size[1] - width) // 2, height, width]
 
 
-def resized(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+def resized(images: Tensor, boxes: Tensor, size: Sequence[int]) -> Tensor:
     """The parts `boxes` [n, 4] of images [n, C, H, W] at height and width `size`: float32 [n, C, *size]."""
     top, left, height, width = boxes.unbind(dim=1)
     rows = _weights(top, height, images.shape[2], size[0])

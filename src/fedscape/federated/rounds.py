@@ -20,7 +20,7 @@ from fedscape.federated.lanes import ClientStart, Lanes
 from fedscape.federated.participation import participants
 from fedscape.federated.rule import Client, ClientResult, Context, Rule, Training, Vectors
 from fedscape.federated.state import ModelState
-from fedscape.federated.weighting import UPDATE_VARIANCE, update_variance, weight
+from fedscape.federated.weighting import update_variance, weight
 
 MODEL, OPTIMISER, RULE = "model.", "optimiser.", "rule."  # prefixes of what a client keeps
 STEPS = OPTIMISER + "steps"
@@ -224,12 +224,12 @@ def _keep(federation: Federation, result: ClientResult, start: ClientStart, stat
 
 
 def _weight(federation: Federation, result: ClientResult) -> float:
-    kind, variance = federation.training.weights, None
+    variance = math.nan
     if federation.input_variances is not None:
         variance = float(federation.input_variances[result.client])
-    elif kind == UPDATE_VARIANCE:
+    elif result.gradient_sum is not None:
         variance = update_variance(result.gradient_squares, result.gradient_sum, result.steps)
-    return weight(kind, result.samples, variance)
+    return weight(federation.training.weights, result.samples, variance)
 
 
 def _kept(

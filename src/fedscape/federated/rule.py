@@ -7,16 +7,17 @@ the number of lanes, and `adjust_gradient` all lanes at once, so that its arithm
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
 
-from fedscape.checkpoints.layout import Layout, parameters_of
+from fedscape.checkpoints.layout import Layout
 from fedscape.errors import FedscapeError
 from fedscape.federated.state import ModelState
 
 Vectors = Mapping[str, Tensor]
+Own = TypeVar("Own")  # a rule's Settings
 
 
 class Training(Protocol):
@@ -67,22 +68,17 @@ class Client(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Context:
+class Context(Generic[Own]):
     """What is the same for all clients of a round; not to be changed."""
 
-    settings: object  # the rule's own Settings
+    settings: Own  # the rule's own Settings
     training: Training
     round: int  # 1 for the first
     clients: int  # N, in the federation
     start: ModelState  # the round's global model w_t
     layout: Layout
     shared: Vectors  # what the rule keeps on the server, float32
-    drawn: object = None  # of `shared_draws`, for the step at hand
-
-    @property
-    def start_by_name(self) -> Vectors:
-        """The round's global parameters by name."""
-        return parameters_of(self.start.parameters, self.layout)
+    drawn: Any = None  # what the rule's `shared_draws` gave, for the step at hand
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from fedscape.federated.state import ModelState
 
 @dataclass(frozen=True)
 class RunSamples:
-    """Images and labels by split, and who owns which."""
+    """Inputs and labels by split, and who owns which."""
 
     splits: dict[str, EvaluationSet]  # "train", "validation" where some are held out, "test"
     clients: tuple[np.ndarray, ...]  # per client the positions of its samples in splits["train"], int64
-    shape: tuple[int, int, int]  # channels, height, width
+    shape: tuple[int, ...]  # (C, H, W) of an image as the network is shown it, (T,) of a sequence
     classes: int
 
     @classmethod

@@ -13,6 +13,7 @@ Both use the unbiased divisor, so a client needs two samples, or two steps. The 
 averages divides by their sum over the round's participants.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -30,7 +31,7 @@ VARIANCE_FLOOR = 1e-12
 PIXELS_AT_ONCE = 2**20  # of each channel that are widened from uint8 to int64, so that memory stays flat
 
 
-def weight(kind: str, samples: int, variance: float | None = None) -> float:
+def weight(kind: str, samples: int, variance: float = math.nan) -> float:
     """A client's weight, up to a factor that all clients share.
 
     samples: the client has. variance: as the kind of weight asks for; NaN gives NaN.

@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 
 from fedscape.figures.labels import WHOLE
 from fedscape.figures.layers import thinned
+from fedscape.figures.style import scale_ends
 from fedscape.figures.surface import HATCHING
 
 COLOURS = "RdBu_r"  # diverging, told apart by colour-blind readers; white is no barrier
@@ -33,7 +34,7 @@ def barrier_colours(grids: Sequence[np.ndarray], highest: float | None) -> tuple
         high = 1.0
     widest = max(-low, high)
     part = 0.5 + 0.5 * np.array([low, high]) / widest
-    colours = ListedColormap(matplotlib.colormaps[COLOURS](np.linspace(*part, 256)))
+    colours = ListedColormap(matplotlib.colormaps[COLOURS](np.linspace(part[0], part[1], 256)))
     return Normalize(low, high, clip=True), colours, beyond
 
 
@@ -63,14 +64,16 @@ def write_numbers(
     axes: Axes, grid: pd.DataFrame, unit: float, cell: tuple[float, float], norm: Normalize, colours: Colormap
 ) -> None:
     """The values in their cells, in multiples of `unit`, if they fit. cell: width and height in inches."""
-    widest = max(-norm.vmin, norm.vmax) / unit
+    low, high = scale_ends(norm)
+    widest = max(-low, high) / unit
     decimals = max(0, int(1 - np.floor(np.log10(widest))))  # tell the tenths of the scale apart
     if decimals > MOST_DECIMALS:  # nothing but zeros could be read
         return
+    values = grid.to_numpy(float)
     # Adding 0 takes the sign from a rounded -0.
     texts = {
         place: f"{round(value / unit, decimals) + 0.0:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
-        for place, value in np.ndenumerate(grid.to_numpy(float))
+        for place, value in np.ndenumerate(values)
         if np.isfinite(value)
     }
     letters = max(map(len, texts.values()), default=1)
@@ -79,7 +82,7 @@ def write_numbers(
     if size < NUMBER_SIZES[0]:
         return
     for (row, column), text in texts.items():
-        red, green, blue, _ = colours(norm(grid.iat[row, column]))
+        red, green, blue, _ = colours(norm(values[row, column]))
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5  # as bright as it looks
         axes.text(
             column, row, text, color="white" if dark else "black", fontsize=size, ha="center",

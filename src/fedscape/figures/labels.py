@@ -1,6 +1,7 @@
 """Words in figures: what a run is called beside others, what a panel shows, what an axis measures."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -133,7 +134,7 @@ def value_names(frame: pd.DataFrame, column: str, labels: Sequence[Mapping] = ()
     return _own_names(frame, about).fillna(values)
 
 
-def panel_titles(frame: pd.DataFrame, panel: str, labels: Sequence[Mapping] = ()) -> dict[object, str]:
+def panel_titles(frame: pd.DataFrame, panel: str, labels: Sequence[Mapping] = ()) -> dict[Any, str]:
     """A title per value of the column `panel`, such as a group: the names its rows share and others have not.
 
     labels: as in `run_labels`; one that fits all runs of a panel stands for the columns that it is about.

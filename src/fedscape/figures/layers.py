@@ -68,10 +68,8 @@ def step_names(rows: pd.DataFrame) -> dict[int, str]:
 
     rows: as `with_steps` gives them.
     """
-    layers = rows.groupby("step")["layer"]
-    return {
-        int(step): str(names.iloc[0]) if names.nunique() == 1 else str(int(step)) for step, names in layers
-    }
+    names = {int(step): rows.loc[rows["step"] == step, "layer"] for step in sorted(rows["step"].unique())}
+    return {step: str(own.iloc[0]) if own.nunique() == 1 else str(step) for step, own in names.items()}
 
 
 def thinned(count: int, most: int = THINNED) -> slice:

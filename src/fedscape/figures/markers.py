@@ -32,7 +32,7 @@ def draw_models(
     """
     names = []
     for run, rows in markers.groupby("run", sort=False):
-        look = styles[run]
+        look = styles[str(run)]
         seeds = [one.sort_values("round") for _, one in rows.groupby("seed")]
         main = seeds[0] if len(seeds) == 1 else mean_of_seeds(rows)
         for one in seeds if len(seeds) > 1 else ():
@@ -40,7 +40,7 @@ def draw_models(
         points, fills = main[["x", "y"]].to_numpy(), true_fills(main["loss"], norm)
         if len(main) == 1:
             draw_points(axes, points, fills, look.marker, FINAL, look.colour, zorder=5)
-            names.append((run, points[0], "black"))
+            names.append((str(run), points[0], "black"))
         elif len(main):
             axes.plot(
                 *points.T, color=look.colour, linestyle=look.line, path_effects=halo_line(1.6), zorder=3
@@ -119,10 +119,10 @@ def diverged_names(markers: pd.DataFrame, titles: Mapping[object, str]) -> list[
     gone = markers["role"] == "diverged"
     alive = set(markers.loc[~gone, "group"])  # a panel without a run says so itself
     names = []
-    for row in markers[gone & markers["group"].isin(alive)].itertuples():
-        kin = markers[(markers["group"] == row.group) & (markers["run"] == row.run)]
-        seed = f"seed {row.seed}" if kin["seed"].nunique() > 1 else ""
-        names.append(", ".join(word for word in (titles[row.group], row.run, seed) if word))
+    for row in markers[gone & markers["group"].isin(alive)].to_dict("records"):
+        kin = markers[(markers["group"] == row["group"]) & (markers["run"] == row["run"])]
+        seed = f"seed {row['seed']}" if kin["seed"].nunique() > 1 else ""
+        names.append(", ".join(word for word in (titles[row["group"]], row["run"], seed) if word))
     return names
 
 
@@ -175,7 +175,8 @@ def name_points(axes: Axes, names: Sequence[tuple[str, np.ndarray, str]], taken:
         side = max(np.array([[1, 1], [-1, 1], [1, -1], [-1, -1]]), key=room)
         busy.append((place + side * (NAME_OFFSET + half), half))
         axes.annotate(
-            name, point, side * NAME_OFFSET * 72, textcoords="offset points", path_effects=HALO, zorder=7,
+            name, (point[0], point[1]), side * NAME_OFFSET * 72, textcoords="offset points",
+            path_effects=HALO, zorder=7,
             ha="left" if side[0] > 0 else "right", va="bottom" if side[1] > 0 else "top", color=colour,
         )  # fmt: skip
 
@@ -185,11 +186,11 @@ def _arrow(axes: Axes, points: np.ndarray, colour: str) -> None:
     lengths = np.r_[0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))]
     if lengths[-1] == 0:
         return
-    tail, head = (
-        [np.interp(share * lengths[-1], lengths, coordinates) for coordinates in points.T]
-        for share in (0.45, 0.5)
-    )
-    arrow = axes.annotate(
-        "", head, tail, arrowprops={"arrowstyle": "-|>", "color": colour, "mutation_scale": 14}, zorder=4.5
-    )
-    arrow.arrow_patch.set_path_effects(halo_line(1.0))
+
+    def along(share: float) -> tuple[float, float]:
+        """The point at this share of the way."""
+        x, y = (float(np.interp(share * lengths[-1], lengths, coordinates)) for coordinates in points.T)
+        return x, y
+
+    head = {"arrowstyle": "-|>", "color": colour, "mutation_scale": 14, "path_effects": halo_line(1.0)}
+    axes.annotate("", along(0.5), along(0.45), arrowprops=head, zorder=4.5)

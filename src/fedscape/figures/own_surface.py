@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.style import halo_line, log_steps
+from fedscape.figures.style import halo_line, log_steps, scale_ends
 from fedscape.tables.surfaces import SMALLEST_LOSS, lattice
 
 CLIENT_LINES = 14  # lines of the client's own loss over its whole range, at most
@@ -24,7 +24,7 @@ def chosen_surface(
     """
     rows = surface[(surface["group"] == group) & surface["client"].notna()]
     rows = rows[np.isfinite(rows["loss"].astype(float))]
-    clients = {int(number): one for number, one in rows.groupby("client")}
+    clients = {int(number): rows[rows["client"] == number] for number in sorted(rows["client"].unique())}
     if client is not None and len(overall):
         if client not in clients:
             known = ", ".join(map(str, clients)) or "none: set client_losses for its plane"
@@ -41,7 +41,7 @@ def chosen_surface(
 def lowest_point(surface: pd.DataFrame) -> np.ndarray:
     """x and y of the grid point with the lowest finite loss."""
     finite = surface[np.isfinite(surface["loss"])]
-    return finite.loc[finite["loss"].idxmin(), ["x", "y"]].to_numpy(float)
+    return finite[["x", "y"]].to_numpy(float)[finite["loss"].argmin()]
 
 
 def client_steps(surfaces: Sequence[pd.DataFrame], norm: LogNorm) -> np.ndarray:
@@ -51,7 +51,7 @@ def client_steps(surfaces: Sequence[pd.DataFrame], norm: LogNorm) -> np.ndarray:
     if not losses.size:
         return losses
     low = max(losses.min(), SMALLEST_LOSS)
-    return log_steps(low, max(norm.vmax, low), CLIENT_LINES)
+    return log_steps(low, max(scale_ends(norm)[1], low), CLIENT_LINES)
 
 
 def draw_own(axes: Axes, own: pd.DataFrame, steps: np.ndarray, colour: str) -> None:

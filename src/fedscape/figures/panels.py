@@ -8,6 +8,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 PER_ROW = 3
 ONE_SURFACE, SEVERAL_SURFACES = 4.8, 3.5  # width of a surface's panel in inches
@@ -15,6 +16,7 @@ LABEL_WIDTH, LABEL_HEIGHT = 0.8, 0.95  # inches that labels and title take from 
 TRUTH_HEIGHT = 1.7  # inches of the small panels
 BAR_WIDTH = 0.8  # inches for the colour bar with its words
 LEGEND_HANDLE, LEGEND_LETTER, LEGEND_ROW = 0.75, 0.056, 0.18  # inches, at the font size of legends
+LINE_GAP = 0.08  # inches above and below labels and titles of a surface, which are stacked closely
 TALLEST, FLATTEST = 1.5, 0.5  # height over width of a panel: thinner boxes get white margins
 
 
@@ -42,7 +44,7 @@ def panel_grid(
 
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> int:
     """One legend for all panels, below them; returns how many rows it has."""
-    columns = legend_columns([handle.get_label() for handle in handles], figure.get_figwidth())
+    columns = legend_columns([str(handle.get_label()) for handle in handles], figure.get_figwidth())
     figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
     return -(-len(handles) // columns)
 
@@ -58,7 +60,9 @@ def legend_columns(names: Sequence[str], width: float) -> int:
     return 1
 
 
-def surface_grid(surfaces: Sequence[pd.DataFrame], truth: bool) -> tuple[Figure, list[tuple], SubplotSpec]:
+def surface_grid(
+    surfaces: Sequence[pd.DataFrame], truth: bool
+) -> tuple[Figure, list[tuple[SubplotSpec, tuple[SubplotSpec, SubplotSpec] | None]], SubplotSpec]:
     """An empty figure; the cells of each surface's panel and of two below it; that of the colour bar.
 
     surfaces: rows of one surface each, columns x and y, none where nothing is drawn; the panels are as high
@@ -71,8 +75,10 @@ def surface_grid(surfaces: Sequence[pd.DataFrame], truth: bool) -> tuple[Figure,
     shapes = [np.ptp(one["y"]) / np.ptp(one["x"]) for one in surfaces if len(one)]
     shape = float(np.clip(max(shapes, default=1), FLATTEST, TALLEST))
     heights = [(width - LABEL_WIDTH) * shape + LABEL_HEIGHT, *([TRUTH_HEIGHT] if truth else [])]
-    figure = Figure(figsize=(columns * width + BAR_WIDTH, rows * sum(heights)), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.08)  # inches: labels and titles are stacked closely
+    figure = Figure(
+        figsize=(columns * width + BAR_WIDTH, rows * sum(heights)),
+        layout=ConstrainedLayoutEngine(h_pad=LINE_GAP),
+    )
     # Two columns a panel, one for each of the small panels below it.
     grid = figure.add_gridspec(
         rows * len(heights),

@@ -24,7 +24,7 @@ def rows_of(
     ((name, table),) = frames.items()
     for one in filter(None, (column, choose, *(rows or {}))):
         if one not in table:
-            raise FedscapeError(f"{name} has no column {one}; it has {', '.join(table)}")
+            raise FedscapeError(f"{name} has no column {one}; it has {', '.join(table.columns)}")
     for key, value in (rows or {}).items():
         table = table[table[key].astype(str).isin(texts(value))]
     if not table[column].astype(float).map(math.isfinite).any():
@@ -77,8 +77,8 @@ def by_keys(runs: pd.DataFrame, column: str, keys: Sequence[str]) -> dict[tuple,
                 f"several runs of one seed (method {row['method']}, partition {row['partition']}, init "
                 f"{row['init']}, dataset {row['dataset']}); narrow `where`, or name what tells them apart"
             )
-        diverged = str(row["diverged"]).lower() == "true"
-        value = DIVERGED if diverged else float(row[column])
-        if diverged or math.isfinite(value):
-            values[row["seed"]] = value
+        if str(row["diverged"]).lower() == "true":
+            values[row["seed"]] = DIVERGED
+        elif math.isfinite(float(row[column])):
+            values[row["seed"]] = float(row[column])
     return found

@@ -1,6 +1,6 @@
 """A loss surface in one pair of axes, and the colour scale that all panels of a figure share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from textwrap import fill
 
 import matplotlib
@@ -9,10 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.contour import ContourSet
 from matplotlib.patches import Rectangle
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.style import log_steps, plain_log_ticks
+from fedscape.figures.style import log_steps, plain_log_ticks, scale_ends
 from fedscape.tables.surfaces import SMALLEST_LOSS, lattice, loss_ceiling
 
 # Cividis (perceptually uniform, alike for colour-blind readers, monotone in grey) with some white in it, so
@@ -37,7 +38,7 @@ AXES = {
 }
 
 
-def global_surfaces(surface: pd.DataFrame, markers: pd.DataFrame) -> dict[object, pd.DataFrame]:
+def global_surfaces(surface: pd.DataFrame, markers: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The loss on all clients' data by group, in the markers' order; no rows where all diverged."""
     rows = surface[surface["client"].isna()]
     surfaces = {group: rows[rows["group"] == group] for group in dict.fromkeys(markers["group"])}
@@ -75,10 +76,11 @@ def draw_surface(axes: Axes, surface: pd.DataFrame, norm: LogNorm) -> None:
     axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), aspect="equal")
     if not np.isfinite(loss).all():
         axes.add_patch(Rectangle((x[0], y[0]), np.ptp(x), np.ptp(y), zorder=0, **HATCHING))
-    shown = np.ma.clip(np.ma.masked_invalid(loss.T), norm.vmin, norm.vmax)  # matplotlib wants a row per y
-    bands = np.geomspace(norm.vmin, norm.vmax, BANDS + 1)
+    low, high = scale_ends(norm)
+    shown = np.ma.clip(np.ma.masked_invalid(loss.T), low, high)  # matplotlib wants a row per y
+    bands = np.geomspace(low, high, BANDS + 1)
     axes.contourf(x, y, shown, bands, norm=norm, cmap=SURFACE_COLOURS)
-    steps = log_steps(norm.vmin, norm.vmax, LINES)
+    steps = log_steps(low, high, LINES)
     contour_lines(axes, (x, y, shown), between(steps, bands), norm, width=0.35, alpha=0.4)
     lines = contour_lines(axes, (x, y, shown), steps, norm, width=0.65, alpha=0.85)
     if lines is not None:
@@ -98,7 +100,7 @@ def between(steps: np.ndarray, bands: np.ndarray) -> np.ndarray:
 
 def contour_lines(
     axes: Axes, field: tuple, steps: np.ndarray, norm: LogNorm, width: float, alpha: float
-) -> object | None:
+) -> ContourSet | None:
     """Lines of equal loss, white on dark ground and black on light; None where the field crosses no step."""
     x, y, shown = field
     steps = steps[(steps > shown.min()) & (steps < shown.max())] if shown.count() else steps[:0]
@@ -137,7 +139,7 @@ def label_axes(axes: Axes, markers: pd.DataFrame) -> None:
         )
 
 
-def say_diverged(axes: Axes, runs: Sequence[str]) -> None:
+def say_diverged(axes: Axes, runs: Iterable[str]) -> None:
     """A panel for a group of which no run is left, and their names."""
     axes.set(xticks=[], yticks=[], facecolor="0.95", box_aspect=1)
     words = fill(", ".join(dict.fromkeys(runs)), 30, break_on_hyphens=False)

@@ -43,7 +43,7 @@ def compare_rounds(losses: Axes, residuals: Axes, markers: pd.DataFrame, styles:
     losses.text(0.03, 0.95, "shown too high", va="top", **words)
     losses.text(0.98, 0.05, "shown too low", ha="right", **words)
     for (run, _), rows in markers.groupby(["run", "seed"], sort=False):
-        look, rows = styles[run], rows.sort_values("round")
+        look, rows = styles[str(run)], rows.sort_values("round")
         losses.plot(rows["loss_under_policy"], rows["loss_at_projection"], linestyle="none", **_dots(look))
         residuals.plot(rows["round"], rows["residual"], color=look.colour, linestyle=look.line, linewidth=1.2)
     losses.set(xlabel="true loss", ylabel="loss at projection")
@@ -140,5 +140,5 @@ def _finish(losses: Axes, residuals: Axes, markers: pd.DataFrame) -> None:
     for axes in (losses, residuals):
         axes.grid(True)
         axes.tick_params(labelsize=SMALL)
-        axes.xaxis.label.set_size(SMALL)
-        axes.yaxis.label.set_size(SMALL)
+        axes.xaxis.label.set_fontsize(SMALL)
+        axes.yaxis.label.set_fontsize(SMALL)

@@ -8,7 +8,7 @@ part has its own train and test images, stratified by class.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
@@ -39,8 +39,9 @@ class Settings:
 def load(settings: Settings, data_root: Path, name: str) -> Raw:
     """Read the digits from the scikit-learn installation; `data_root` is not looked at."""
     from sklearn.datasets import load_digits  # slow to import, and only preparing needs it
+    from sklearn.utils import Bunch
 
-    bundled = load_digits()
+    bundled = cast(Bunch, load_digits())  # no types tell that it is one unless asked for a pair
     labels = bundled.target.astype(np.int64)
     images = np.rint(bundled.images * (255 / BRIGHTEST)).astype(np.uint8)[:, None]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -98,7 +98,7 @@ def _images(file: Path, count: int) -> Iterator[np.ndarray]:
 
 
 @contextmanager
-def _member(file: Path, name: str) -> Iterator[BinaryIO]:
+def _member(file: Path, name: str) -> Iterator[IO[bytes]]:
     """An array of an .npz, open to be read; whatever is wrong with it is one line that names the file."""
     with (
         reading(file, "file of ImageNet-32", "get it again"),
@@ -108,7 +108,7 @@ def _member(file: Path, name: str) -> Iterator[BinaryIO]:
         yield member
 
 
-def _header(member: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and type of an array in NumPy's format, whose values come next; objects would be pickles."""
     version = np.lib.format.read_magic(member)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -120,7 +120,7 @@ def _header(member: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def _exactly(member: BinaryIO, size: int) -> bytes:
+def _exactly(member: IO[bytes], size: int) -> bytes:
     content = member.read(size)
     if len(content) < size:
         raise ValueError("it is cut off")

@@ -11,12 +11,14 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from fedscape.errors import FedscapeError
 
 SHOWN_NAMES = 3  # of users that are left out
 SPLITS = ("train", "test")
+
+Kind = TypeVar("Kind")  # of what a JSON object has under a name
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +95,7 @@ def _without_repetition(pairs: list[tuple[str, object]]) -> dict:
     return found
 
 
-def entry(mapping: object, name: str, kind: type, key: str) -> object:
+def entry(mapping: object, name: str, kind: type[Kind], key: str) -> Kind:
     """What a JSON object has under a name; nothing, or another kind, is named as `key`."""
     found = mapping.get(name) if isinstance(mapping, dict) else None
     if not isinstance(found, kind):

@@ -56,7 +56,11 @@ class Settings:
 
 
 def loss(
-    network: Network, parameters: Mapping[str, Tensor], batch: Batch, client: Client, context: Context
+    network: Network,
+    parameters: Mapping[str, Tensor],
+    batch: Batch,
+    client: Client,
+    context: Context[Settings],
 ) -> Tensor:
     """Mean cross-entropy of a batch and the scaled difference of the Lipschitz constants, a scalar."""
     settings = context.settings

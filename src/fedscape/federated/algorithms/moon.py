@@ -66,7 +66,11 @@ def shared_state(layout: Layout) -> dict[str, int]:
 
 
 def loss(
-    network: Network, parameters: Mapping[str, Tensor], batch: Batch, client: Client, context: Context
+    network: Network,
+    parameters: Mapping[str, Tensor],
+    batch: Batch,
+    client: Client,
+    context: Context[Settings],
 ) -> Tensor:
     """Mean cross-entropy and weighted contrastive term of a batch, a scalar."""
     settings = context.settings
@@ -93,7 +97,7 @@ def loss(
 
 
 def _reference(
-    parameters: Tensor, buffers: Tensor, network: Network, batch: Batch, context: Context
+    parameters: Tensor, buffers: Tensor, network: Network, batch: Batch, context: Context[Settings]
 ) -> Tensor:
     """Representations [b, d] of the batch in a model [P], [B] that does not learn."""
     layout = context.layout
@@ -106,12 +110,12 @@ def _reference(
     )
 
 
-def after_client(result: ClientResult, client: Client, context: Context) -> Contribution:
+def after_client(result: ClientResult, client: Client, context: Context[Settings]) -> Contribution:
     """The client keeps its model for the next time."""
     return Contribution(state={"parameters": result.model.parameters, "buffers": result.model.buffers})
 
 
-def aggregate(gathered: Gathered, context: Context) -> tuple[Tensor, Mapping[str, Tensor]]:
+def aggregate(gathered: Gathered, context: Context[Settings]) -> tuple[Tensor, Mapping[str, Tensor]]:
     """The mean model [P]; the server keeps the model that the run began with."""
     if context.round > 1:
         return gathered.parameters, context.shared

@@ -60,6 +60,8 @@ def weights(settings: Settings, context: InitialContext) -> dict[str, Tensor]:
 
     Raises FedscapeError where more than the classifier differs in shape, and where the training diverges.
     """
+    if context.proxy is None:
+        raise FedscapeError("pretrained start: no data set to train on")
     proxy = open_dataset(context.proxy)
     classes = len(proxy.classes)
     module = random_model(context.model, dict(context.model_settings), proxy.shape, classes, context.seed)

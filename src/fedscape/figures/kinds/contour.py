@@ -75,9 +75,10 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         draw_surface(axes, surfaces[group], norm)
         label_axes(axes, here)
         draw_models(axes, here, styles, norm, settings.marked_rounds)
-        if truth:
+        if below is not None:
             compare = compare_rounds if here.duplicated(["run", "seed"]).any() else compare_runs
-            compare(*map(figure.add_subplot, below), here, styles)
+            losses, residuals = map(figure.add_subplot, below)
+            compare(losses, residuals, here, styles)
     if len(drawn):
         colour_bar(figure.add_subplot(bar), drawn, norm)
     surface_legend(figure, legend_handles(markers, drawn, styles, titles))

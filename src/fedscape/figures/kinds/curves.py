@@ -64,7 +64,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     for column in ("round", measure, *(settings.rows or {}), settings.lines):
         if column and column not in frame:
             raise FedscapeError(
-                f"measure {measure}: {name} has no column {column}; it has {', '.join(frame)}"
+                f"measure {measure}: {name} has no column {column}; it has {', '.join(frame.columns)}"
             )
     frame = _chosen(frame, settings.rows or {}, name)
     if not np.isfinite(frame[measure].astype(float)).any():
@@ -85,7 +85,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     for axes, panel in zip(panels, titles, strict=True):
         here = frame if panel is None else frame[frame[settings.panels] == panel]
         for place, (run, rows) in enumerate(here.groupby("run", sort=False)):
-            _draw_run(axes, rows, measure, styles[run], place)
+            _draw_run(axes, rows, measure, styles[str(run)], place)
         axes.grid(True, axis="y")
         if "regime" in frame and measure in ("barrier", "ratio"):
             axes.axhline(0, color="0.4", linewidth=0.8, zorder=1)
@@ -105,7 +105,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     return figure
 
 
-def _chosen(frame: pd.DataFrame, wanted: Mapping[str, object], name: str) -> pd.DataFrame:
+def _chosen(frame: pd.DataFrame, wanted: dict[str, object], name: str) -> pd.DataFrame:
     """The rows that have these values, in the order of the lists; two models of a pair at the later round."""
     frame = frame.reset_index(drop=True)
     for column, value in reversed(wanted.items()):
@@ -153,7 +153,7 @@ def _vertical(frame: pd.DataFrame, settings: Settings) -> tuple[str, bool]:
 def _draw_run(axes: Axes, rows: pd.DataFrame, measure: str, look: Look, place: int) -> None:
     """The line, band and cross of one run over its seeds. place: of the run in the panel."""
     values = rows.pivot(index="round", columns=_alike(rows), values=measure)  # [rounds, seeds]
-    values = values[np.isfinite(values.astype(float)).all(axis=1)]
+    values = values[values.astype(float).map(np.isfinite).all(axis="columns")]
     mean = values.mean(axis=1)
     # Lines of one panel have their markers at different rounds, so that one does not hide the other.
     step = max(1, round(len(values) / MARKED))

@@ -6,7 +6,7 @@ stand side by side; numbers, such as local epochs, are joined by a line. Where a
 mean, since that of the others would flatter, but a cross on the axis.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,7 +103,7 @@ def _vertical(runs: pd.DataFrame, settings: Settings) -> str:
     return axis_label(runs["quantity"].iloc[0] if of_one else settings.column)
 
 
-def _size(names: Sequence[Sequence[str]], series: int) -> tuple[float, float]:
+def _size(names: Collection[Sequence[str]], series: int) -> tuple[float, float]:
     """Width and height of a panel with these names below it."""
     most = max(map(len, names), default=0)
     turned = LETTER * max((len(one) for every in names for one in every), default=0)

@@ -53,7 +53,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     )
     several = bool(path.duplicated(["panel", "start", "end", "t"]).any())
     for axes, panel in zip(panels, titles, strict=True):
-        for (start, end), rows in path[path["panel"] == panel].groupby(["start", "end"], sort=False):
+        here = path[path["panel"] == panel].groupby(["start", "end"], sort=False)
+        for start, end, rows in ((str(start), str(end), rows) for (start, end), rows in here):
             barrier = f" ({sup[panel, start, end]:+.3g})" if (panel, start, end) in sup else ""
             name = f"{start} \N{RIGHTWARDS ARROW} {end}{barrier}"
             _draw_pair(axes, rows, settings.measure, styles[end], styles[start].line, name)
@@ -111,4 +112,5 @@ def _sup(barriers: pd.DataFrame, path: pd.DataFrame, measure: str) -> dict[tuple
     pair = [column for column in barriers if column in path and column not in ("sup", "measure")]
     named = path[[*pair, "panel", "start", "end"]].drop_duplicates()
     rows = named.merge(barriers[barriers["measure"] == measure], on=pair)
-    return rows.groupby(["panel", "start", "end"], sort=False)["sup"].mean().to_dict()
+    means = rows.groupby(["panel", "start", "end"], sort=False)["sup"].mean().reset_index()
+    return {(panel, start, end): mean for panel, start, end, mean in means.itertuples(index=False)}

@@ -91,13 +91,14 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         axes.set_title(", ".join(word for word in (title, f"round {number}") if word))
         draw_surface(axes, surfaces[group], norm)
         label_axes(axes, here)
-        chosen = None if own[group] is None else int(own[group]["client"].iloc[0])
-        if own[group] is not None:
-            draw_own(axes, own[group], steps, CHOSEN)
+        overlaid = own[group]
+        chosen = None if overlaid is None else int(overlaid["client"].iloc[0])
+        if overlaid is not None:
+            draw_own(axes, overlaid, steps, CHOSEN)
         _draw_round(axes, here, chosen, norm)
-        if settings.truth:
-            panels = map(figure.add_subplot, below)
-            compare_clients(*panels, here[here["role"] != "path"], chosen, CHOSEN)
+        if below is not None:
+            losses, residuals = map(figure.add_subplot, below)
+            compare_clients(losses, residuals, here[here["role"] != "path"], chosen, CHOSEN)
     if len(drawn):
         colour_bar(figure.add_subplot(bar), drawn, norm)
     handles = [] if alive.empty else _legend_handles(alive, any(one is not None for one in own.values()))
@@ -143,7 +144,7 @@ def _draw_round(axes: Axes, markers: pd.DataFrame, chosen: int | None, norm: Log
 
 def _legend_handles(markers: pd.DataFrame, overlaid: bool) -> list[Artist]:
     number = "each" if markers["group"].nunique() > 1 else "the"
-    handles = [
+    handles: list[Artist] = [
         Line2D([], [], marker=START_MARKER, markersize=9, label=f"start of {number} round", **EMPTY),
         Line2D([], [], marker=CLIENT_MARKER, markersize=7, label="client after local training", **EMPTY),
         Line2D([], [], marker=AGGREGATE_MARKER, markersize=12, label="their average", **EMPTY),

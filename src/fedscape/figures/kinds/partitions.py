@@ -40,7 +40,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     """The figure."""
     counts = frames["partitions"]
     counts = counts.assign(panel=run_labels(counts, labels=labels))
-    panels = {name: _table(rows) for name, rows in counts.groupby("panel", sort=False)}
+    panels = {str(name): _table(rows) for name, rows in counts.groupby("panel", sort=False)}
     norm = PowerNorm(0.5, 0, max(table.to_numpy().max() for table in panels.values()))
     totals = max(table.sum().max() for table in panels.values())
 

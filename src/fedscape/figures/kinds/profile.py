@@ -91,6 +91,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     figure, panels = panel_grid(titles, size, _along(settings.regimes), "", share=False, per_row=per_row)
     styles = looks([value_word(one, "regime") for one in settings.regimes])
     handles = [series_handle(name, look) for name, look in styles.items()]
+    levels: list[Line2D] = []
     for place, (axes, (measure, rows, steps)) in enumerate(zip(panels, drawn, strict=True)):
         for look, found in zip(styles.values(), steps.values(), strict=True):
             _draw_line(axes, found, settings.column, look)

@@ -74,15 +74,18 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
 def _draw_lines(axes: Axes, places: Sequence[Mapping[str, Estimate]], styles: Mapping) -> None:
     """Ranks with their intervals, joined from left to right."""
     for number, (item, look) in enumerate(styles.items()):
-        points = [(at, one[item]) for at, one in enumerate(places) if one[item].mean is not None]
+        estimates = [(at, one[item]) for at, one in enumerate(places)]
+        points = [(at, rank.mean) for at, rank in estimates if rank.mean is not None]
         shift = SHIFTS[number % len(SHIFTS)]
         axes.plot(
-            [at for at, _ in points], [one.mean for _, one in points], color=look.colour, linestyle=look.line,
+            [at for at, _ in points], [mean for _, mean in points], color=look.colour, linestyle=look.line,
             marker=look.marker, markerfacecolor="white", linewidth=1.3,
         )  # fmt: skip
-        for at, one in points:
-            if one.low is not None and one.low < one.high:
-                axes.plot([at + shift] * 2, [one.low, one.high], color=look.colour, linewidth=0.9, alpha=0.7)
+        for at, rank in estimates:
+            if rank.low is not None and rank.high is not None and rank.low < rank.high:
+                axes.plot(
+                    [at + shift] * 2, [rank.low, rank.high], color=look.colour, linewidth=0.9, alpha=0.7
+                )
 
 
 def _draw_names(

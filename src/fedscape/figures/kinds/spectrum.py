@@ -56,7 +56,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     for axes, panel in zip(panels, titles, strict=True):
         here = frame if panel is None else frame[frame[settings.panels] == panel]
         for (line, *_), rows in here.groupby(["line", "seed", "round", "client"], sort=False):
-            look = styles[line]
+            look = styles[str(line)]
             axes.plot(
                 rows["eigenvalue"], rows["density"], color=look.colour, linestyle=look.line, linewidth=1.2
             )

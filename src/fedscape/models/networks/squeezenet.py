@@ -49,5 +49,6 @@ def _first(channels: int, small: bool) -> nn.Conv2d:
     """A first convolution for other images, started as the others are."""
     layer = nn.Conv2d(channels, 96, KERNEL, 1 if small else 2, KERNEL // 2 if small else 0)
     nn.init.kaiming_uniform_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
