@@ -59,6 +59,15 @@ def statements_at_run_time(module: ast.Module) -> Iterator[ast.AST]:
     return (node for node in statements(module) if id(node) not in unseen)
 
 
+def literal(node: ast.stmt, name: str) -> ast.expr | None:
+    """The value that a statement gives to `name` and nothing else, or None."""
+    if isinstance(node, ast.Assign) and [getattr(target, "id", None) for target in node.targets] == [name]:
+        return node.value
+    if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", None) == name:
+        return node.value
+    return None
+
+
 def is_type_checking(node: ast.AST) -> bool:
     """Whether a statement is `if TYPE_CHECKING:` or `if typing.TYPE_CHECKING:`, and no more."""
     test = node.test if isinstance(node, ast.If) else None
