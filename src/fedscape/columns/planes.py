@@ -88,6 +88,7 @@ MARKERS = File(
     row_keys=MODEL,
     measures=[*MARKER_MEASURES, *DISTANCES, *ABOUT_PLANE],
     families=(Shared, Planes),
+    entry="plane",
     has_rows=True,
 )
 SURFACE = File(
@@ -98,4 +99,5 @@ SURFACE = File(
         "interpolation_error", "axes",
     ],
     families=(Shared, Planes),
+    entry="plane",
 )  # fmt: skip
