@@ -3,7 +3,7 @@
 import pytest
 from broken_input import USER, Repository, refusal
 
-from fedscape.command.place import settings
+from fedscape.command.repository import read_settings
 
 FOLDER = {"kind": "image-folder", "folder": "mine"}
 PLAYS = {"kind": "tinyshakespeare"}
@@ -74,13 +74,13 @@ def test_a_setting_of_a_command_is_named(tmp_path, monkeypatch, change, message)
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.yaml").write_text("scale: smoke\n")
     monkeypatch.chdir(tmp_path)
-    assert message in refusal(settings, None, [change])
+    assert message in refusal(read_settings, None, [change])
 
 
 def test_a_file_of_settings_of_a_command_is_named(tmp_path, monkeypatch):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.yaml").write_text("scale: smoke\nscale: paper\n")
     monkeypatch.chdir(tmp_path)
-    assert refusal(settings, None, []) == "config/config.yaml:2: key 'scale' stands twice"
+    assert refusal(read_settings, None, []) == "config/config.yaml:2: key 'scale' stands twice"
     (tmp_path / "config" / "config.yaml").write_text("scale: smoke\n")
-    assert refusal(settings, None, [], ["mine.yaml"]) == "mine.yaml: no such file"
+    assert refusal(read_settings, None, [], ["mine.yaml"]) == "mine.yaml: no such file"

@@ -2,13 +2,14 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from command_files import ROOT, RUN, job_of, repository, tiny
 
 from fedscape.cli import main
 from fedscape.command.prices import COLUMNS, CPU, HELD, read_prices
-from fedscape.command.work import NUMBER, Workload, input_shape, model_label, work_of
+from fedscape.command.work import MEMORY, NUMBER, Workload, input_shape, model_label, work_of
 from fedscape.study.campaign import read_study
 from fedscape.study.files import read_yaml
 from fedscape.study.jobs import Job, jobs_of, levels
@@ -37,7 +38,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_a_run_is_counted_by_rounds_epochs_and_samples(here):
-    work = work_of(tiny(here), job_of(here, "train", partition="iid"))
+    work = work_of(tiny(here), "train", job_of(here, "train", partition="iid").names)
     assert (work.model, work.shape, work.method) == ("convnet", "1x8x8", "fedavg")
     assert work.steps == 20 * 2 * 899
     assert work.evaluations == (20 + 2) * (899 + 299)
@@ -46,9 +47,9 @@ def test_a_run_is_counted_by_rounds_epochs_and_samples(here):
 
 def test_a_surface_is_counted_by_points_and_its_parts_share_them(here):
     study = tiny(here)
-    parts = [work_of(study, job) for job in jobs_of(study) if job.rule == "surface_part"]
+    parts = [work_of(study, job.rule, job.names) for job in jobs_of(study) if job.rule == "surface_part"]
     assert sum(work.evaluations for work in parts) == 25 * 899
-    assert work_of(study, job_of(here, "surface")).evaluations == 0
+    assert work_of(study, "surface", job_of(here, "surface").names).evaluations == 0
 
 
 def test_hours_are_work_times_price(here):
@@ -64,11 +65,14 @@ def test_hours_are_work_times_price(here):
 
 def test_memory_is_that_of_the_largest_job(here, capsys):
     prices = read_prices()
-    work = Workload("convnet", "1x8x8")
-    assert prices.memory("train", work, NUMBER) == prices.memory("pretrain", work, NUMBER) == 2e9
-    assert prices.memory("plane", work, NUMBER) == 1e9 + HELD * 100 * NUMBER
-    assert prices.memory("curvature", work, NUMBER) is None
-    assert prices.memory("train", Workload("resnet20", "1x8x8"), NUMBER) is None
+    training, evaluation, products = (Workload("convnet", "1x8x8", memory=kind) for kind in MEMORY)
+    assert prices.memory(training, NUMBER) == 2e9
+    assert prices.memory(evaluation, NUMBER) == 1e9 + HELD * 100 * NUMBER
+    assert prices.memory(products, NUMBER) is None
+    assert prices.memory(replace(training, model="resnet20"), NUMBER) is None
+    study = tiny(here)
+    kinds = {job.rule: work_of(study, job.rule, job.names).memory for job in jobs_of(study)}
+    assert (kinds["train"], kinds["plane"], kinds["drift"]) == ("train-memory", "evaluation-memory", "")
     assert main(["cost", "tiny", "--config", "scale=smoke"]) == 0
     shown = {line.split()[0]: line.split()[-2] for line in capsys.readouterr().out.splitlines() if line}
     assert (shown["train"], shown["plane"], shown["drift"], shown["all"]) == ("2.0", "1.0", "-", "2.0")
@@ -82,7 +86,7 @@ def test_the_memory_of_a_run_is_known_before_its_data_set_is_prepared(here):
         ROOT, {**read_yaml(ROOT / "config/config.yaml"), "study": "fedalign", "scale": "paper"}
     )
     job = next(job for job in jobs_of(study) if job.wildcards.get("method") == "gradaug-224")
-    work = work_of(study, job)
+    work = work_of(study, job.rule, job.names)
     assert "imagenet-200" in work.unknown and work.shape == "3x224x224" and work.model.startswith("resnet")
 
 
