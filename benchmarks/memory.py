@@ -27,8 +27,9 @@ from stand_in import stand_in
 
 from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.columns.identity import IDENTITY
+from fedscape.command.data_sizes import input_shape
 from fedscape.command.prices import COLUMNS
-from fedscape.command.work import input_shape, model_label, work_of
+from fedscape.command.work import model_label, work_of
 from fedscape.data.partition import make_partition
 from fedscape.evaluation.eigenvalues import HessianProduct, state_of
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate

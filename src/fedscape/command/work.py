@@ -5,13 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from fedscape.command.lenient_readers import count
-from fedscape.regular import json_object
+from fedscape.command.data_sizes import NotPrepared, input_shape, samples_of, shape_of
 from fedscape.study.catalog import constant, settings_class
 from fedscape.study.grid import Run, as_list, runs_of
 from fedscape.study.stages.connectivity import LAYERS, PATH
 from fedscape.study.stages.curvature import CURVATURE
-from fedscape.study.stages.data import dataset_files
 from fedscape.study.stages.drift import DRIFT
 from fedscape.study.stages.every import STAGES
 from fedscape.study.stages.planes import PLANE, SURFACE, SURFACE_PART
@@ -19,14 +17,6 @@ from fedscape.study.stages.stage import Names, Stage, analysed
 from fedscape.study.stages.training import INITIAL, PRETRAIN, TRAIN
 from fedscape.study.study import Method, Study
 
-SHAPES = {  # of data sets whose shape their name decides: nothing needs to be prepared to know it
-    "digits": (1, 8, 8),
-    "mnist": (1, 28, 28),
-    "fashion-mnist": (1, 28, 28),
-    "cifar10": (3, 32, 32),
-    "cifar100": (3, 32, 32),
-    "imagenet-32": (3, 32, 32),
-}
 NUMBER = 4  # bytes of a weight
 # Rough counts of what analyses compute, where the exact ones depend on what is found on the way.
 PER_MODEL = 3  # evaluations of a model that is marked on a plane: itself, under the policy, at its place
@@ -67,17 +57,6 @@ def model_label(settings: Mapping[str, Any]) -> str:
     return f"{kind}({words})" if own else kind
 
 
-def input_shape(study: Study, dataset: str) -> tuple[int, ...] | None:
-    """The shape of a data set's samples; None if it must be prepared before anyone knows."""
-    settings: Mapping[str, Any] = study.datasets[dataset]
-    prepared = _prepared(dataset)
-    if prepared:
-        return tuple(prepared["shape"])
-    if "size" in settings:  # images of a folder, resized
-        return (3, settings["size"], settings["size"])
-    return SHAPES.get(settings["kind"])
-
-
 def work_of(study: Study, rule: str, names: Names) -> Workload:
     """What a job of the study computes, by its rule and its wildcards."""
     count = _COUNTS.get(rule, _little if STAGES[rule].local else None)
@@ -85,7 +64,7 @@ def work_of(study: Study, rule: str, names: Names) -> Workload:
         return Workload(vectors=None, unknown=f"what {rule} computes, which command/work.py does not count")
     try:
         work = count(study, names)
-    except _Unknown as reason:
+    except NotPrepared as reason:
         known = rule == TRAIN.name and input_shape(study, names["dataset"])
         about = _about(study, run_of(names)) if known else Workload()
         work = replace(about, vectors=None if rule == TRAIN.name else 0.0, unknown=str(reason))
@@ -97,10 +76,6 @@ def run_of(names: Names) -> Run:
     return Run(**{**names, "seed": int(names["seed"])})
 
 
-class _Unknown(Exception):
-    """What stands in the way of counting."""
-
-
 def _little(study: Study, names: Names) -> Workload:
     """Of jobs that take little more than the start of Python."""
     return Workload()
@@ -108,7 +83,7 @@ def _little(study: Study, names: Names) -> Workload:
 
 def _train(study: Study, names: Names) -> Workload:
     run = run_of(names)
-    method, samples = study.methods[run.method], _samples(study, run.dataset)
+    method, samples = study.methods[run.method], samples_of(study, run.dataset)
     training: Mapping[str, Any] = method.training
     evaluated = training["rounds"] // training["evaluate_every"] + 2  # the start, and the end
     per_client = 1 + (_epochs(method) - 1 if method.client_paths else 0)
@@ -127,8 +102,8 @@ def _initial(study: Study, names: Names) -> Workload:
     run = Run(names["dataset"], names["model"], "", names["init"], "", int(names["seed"]))
     if "epochs" not in start:
         return replace(_about(study, run), vectors=1)
-    proxy = _samples(study, start["dataset"], whole=True)["train"]
-    about = replace(_about(study, run), shape=_shape(study, start["dataset"]))
+    proxy = samples_of(study, start["dataset"], whole=True)["train"]
+    about = replace(_about(study, run), shape=shape_of(study, start["dataset"]))
     return replace(about, method="fedavg", steps=start["epochs"] * proxy, vectors=1)
 
 
@@ -148,7 +123,7 @@ class _Group:
 def _group(stage: Stage, study: Study, names: Names) -> _Group:
     settings, members = analysed(stage.section, study, names)
     runs = runs_of(members)
-    samples = _samples(study, runs[0].dataset)
+    samples = samples_of(study, runs[0].dataset)
     return _Group(
         settings=settings,
         runs=runs,
@@ -248,41 +223,7 @@ _MEMORY: Mapping[str, str] = {
 
 
 def _about(study: Study, run: Run) -> Workload:
-    return Workload(model=model_label(study.models[run.model]), shape=_shape(study, run.dataset))
-
-
-def _shape(study: Study, dataset: str) -> str:
-    shape = input_shape(study, dataset)
-    if shape is None:
-        raise _Unknown(f"the shape of {dataset} is known once it is prepared")
-    return "x".join(map(str, shape))
-
-
-def _samples(study: Study, dataset: str, whole: bool = False) -> dict[str, int]:
-    """How many train samples (those of validation taken out) and test samples are used of a data set."""
-    settings: Mapping[str, Any] = study.datasets[dataset]
-    prepared = _prepared(dataset)
-    sizes = {}
-    for split, name, subsets in (
-        ("train", "TRAIN_SAMPLES", study.images),
-        ("test", "TEST_SAMPLES", study.test_images),
-    ):
-        known = constant("dataset", settings["kind"], name)
-        count = prepared.get(split) or (known[settings["part"]] if isinstance(known, dict) else known)
-        count = (None if whole else subsets.get(dataset)) or count
-        if count is None:
-            raise _Unknown(f"how many samples {dataset} has is known once it is prepared")
-        sizes[split] = count
-    held_out = 0 if whole else round(sizes["train"] * study.validation)
-    return {**sizes, "train": sizes["train"] - held_out, "validation": held_out}
-
-
-def _prepared(dataset: str) -> dict:
-    """What the description of the prepared arrays says; nothing where there are none."""
-    content = json_object(dataset_files(dataset)[0])
-    shape, sizes = content.get("shape"), [content.get(split, 0) for split in ("train", "test")]
-    whole = isinstance(shape, list) and None not in map(count, [*shape, *sizes])
-    return content if whole else {}
+    return Workload(model=model_label(study.models[run.model]), shape=shape_of(study, run.dataset))
 
 
 def _clients(study: Study, run: Run) -> int:

@@ -59,21 +59,23 @@ class Contract:
     settings_methods: Mapping[str, Function] = field(default_factory=dict)
 
 
-# What `Settings` may use, which is compiled by itself: where each name is imported from.
-_LENT = (
-    ("dataclasses", {"dataclass": dataclass, "field": field}),
-    ("typing", {"Literal": Literal}),
-    ("fedscape.moment", {"Moment": Moment}),
-    ("fedscape.fields", {name: value for name, value in vars(fields).items() if value is not Literal}),
-)
+# What `Settings` may use, which is compiled by itself, by where it is imported from.
+_LENT: Mapping[str, Mapping[str, object]] = {
+    "dataclasses": {"dataclass": dataclass, "field": field},
+    "typing": {"Literal": Literal},
+    "fedscape.moment": {"Moment": Moment},
+    "fedscape.fields": {
+        name: value for name, value in vars(fields).items() if name[0].isupper() and value is not Literal
+    },
+}
 NAMES: Mapping[str, object] = {
     "math": math,
-    **{name: value for _, names in _LENT for name, value in names.items() if not name.startswith("_")},
+    **{name: value for names in _LENT.values() for name, value in names.items()},
 }
 """What a `Settings` class may use beside Python's own names."""
 IMPORTS: Mapping[str, str] = {
     "math": "import math",
-    **{name: f"from {module} import {name}" for module, names in _LENT for name in names},
+    **{name: f"from {module} import {name}" for module, names in _LENT.items() for name in names},
 }
 """The line that a file has, for each of these names that it uses."""
 

@@ -3,7 +3,7 @@
 import pytest
 from broken_input import USER, Repository, refusal
 
-from fedscape.command.repository import read_settings
+from fedscape.command.repository import check_settings_files, read_settings
 
 FOLDER = {"kind": "image-folder", "folder": "mine"}
 PLAYS = {"kind": "tinyshakespeare"}
@@ -84,3 +84,16 @@ def test_a_file_of_settings_of_a_command_is_named(tmp_path, monkeypatch):
     assert refusal(read_settings, None, []) == "config/config.yaml:2: key 'scale' stands twice"
     (tmp_path / "config" / "config.yaml").write_text("scale: smoke\n")
     assert refusal(read_settings, None, [], ["mine.yaml"]) == "mine.yaml: no such file"
+
+
+def test_settings_files_are_plain_yaml(tmp_path, monkeypatch):
+    (tmp_path / "config").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert refusal(check_settings_files, []) == "config/config.yaml: no such file"
+    (tmp_path / "mine.json").write_text("{")  # which Snakemake reads without a way to run code
+    (tmp_path / "mine.yaml").write_text("scale: smoke\n")
+    check_settings_files(["mine.yaml", "mine.json"])
+    (tmp_path / "mine.yaml").write_text("__use_yte__: true\n")
+    assert "mine.yaml: key '__use_yte__': templates run code" in refusal(check_settings_files, ["mine.yaml"])
+    (tmp_path / "config" / "config.yaml").write_text("scale: [\n")
+    assert refusal(check_settings_files, ["mine.json"]).startswith("config/config.yaml:2: ")

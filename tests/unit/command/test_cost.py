@@ -8,8 +8,19 @@ import pytest
 from command_files import ROOT, RUN, job_of, repository, tiny
 
 from fedscape.cli import main
+from fedscape.command import work
+from fedscape.command.data_sizes import input_shape
 from fedscape.command.prices import COLUMNS, CPU, HELD, read_prices
-from fedscape.command.work import MEMORY, NUMBER, Workload, input_shape, model_label, work_of
+from fedscape.command.work import (
+    DIAGONAL,
+    MEMORY,
+    NUMBER,
+    PRODUCTS,
+    STEPS_PER_PRODUCT,
+    Workload,
+    model_label,
+    work_of,
+)
 from fedscape.study.campaign import read_study
 from fedscape.study.files import read_yaml
 from fedscape.study.jobs import Job, jobs_of, levels
@@ -50,6 +61,48 @@ def test_a_surface_is_counted_by_points_and_its_parts_share_them(here):
     parts = [work_of(study, job.rule, job.names) for job in jobs_of(study) if job.rule == "surface_part"]
     assert sum(work.evaluations for work in parts) == 25 * 899
     assert work_of(study, "surface", job_of(here, "surface").names).evaluations == 0
+
+
+CURVATURE = """
+curvature:
+  all: {{rounds: [1, 2], samples: 100, {entry}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("entry", "products"),
+    [
+        ("top: 2", 2 * PRODUCTS * 100),
+        ("top: 0, bottom: 1, trace: hutchinson, probes: 7", (PRODUCTS + 7) * 100),
+        # Half of four clients take part in a round, and have a quarter of 899 samples each.
+        ("top: 1, of: [global, clients]", 3 * PRODUCTS * 100),
+        ("top: 1, samples: 500, of: [clients], data: [own]", 2 * PRODUCTS * 899 / 4),
+        ("top: 1, of: [clients], data: [own, global]", 2 * PRODUCTS * 2 * 100),
+        ("top: 1, hessian_agreement: [paper]", PRODUCTS * 100 + 2 * DIAGONAL * 100),
+    ],
+)
+def test_curvature_is_counted_by_the_models_that_are_looked_at(here, entry, products):
+    file = here / "config" / "studies" / "tiny.yaml"
+    text = file.read_text().replace("keep_rounds: {every: 5}", "participation: 0.5, client_rounds: [1, 2]")
+    entry = CURVATURE.format(entry=entry).replace(
+        "samples: 100, top: 1, samples: 500", "samples: 500, top: 1"
+    )
+    file.write_text(text.replace("drift: {moves: {}}", f"drift: {{moves: {{}}}}{entry}"))
+    study = tiny(here)
+    job = next(job for job in jobs_of(study) if job.rule == "curvature")
+    runs = 2  # iid and dir0.1 share a group
+    assert work_of(study, job.rule, job.names).steps == runs * 2 * STEPS_PER_PRODUCT * products
+
+
+def test_a_stage_that_is_not_counted_is_not_known(here, monkeypatch, capsys):
+    monkeypatch.setattr(
+        work, "_COUNTS", {name: count for name, count in work._COUNTS.items() if name != "drift"}
+    )
+    assert main(["cost", "tiny", "--config", "scale=smoke"]) == 0
+    text = capsys.readouterr().out
+    assert "Left out (+): what drift computes, which command/work.py does not count." in text
+    (line,) = [line.split() for line in text.splitlines() if line.startswith("drift")]
+    assert line[2] == line[4] == line[5] == "unknown"
 
 
 def test_hours_are_work_times_price(here):
