@@ -69,8 +69,10 @@ def check_names(stage: Stage, owner: Any, names: Names) -> None:
     for wildcard, name in names.items():
         if wildcard in held and name not in getattr(owner, held[wildcard]):
             raise UnknownName(name)
-    if stage.section and names not in stage.jobs(owner):
-        raise UnknownName("/".join(names.values()))
+    # A job of another stage may be rerun for the settings of this one, and have more names.
+    own = {wildcard: names[wildcard] for wildcard in _wildcards(stage) if wildcard in names}
+    if stage.section and own not in stage.jobs(owner):
+        raise UnknownName("/".join(own.values()))
 
 
 def jobs_of(study: Study) -> list[Job]:
@@ -134,13 +136,18 @@ def _job(
     """A job of a stage, of a study if it belongs to one."""
     known = {**({"study": study.name, "scale": study.scale} if study else {}), **names}
     files = [path for paths in inputs.values() for path in as_list(paths)]
-    first, *_ = stage.outputs.values()
     return Job(
         rule=stage.name,
-        wildcards={name: known[name] for name in dict.fromkeys(_WILDCARD.findall(first))},
+        wildcards={name: known[name] for name in _wildcards(stage)},
         outputs=tuple(pattern.format(**known) for pattern in stage.outputs.values()),
         inputs=tuple(dict.fromkeys(files)),
         log=stage.log.format(**known),
         resume=stage.resume.format(**known) or None,
         temporary=stage.temporary,
     )
+
+
+def _wildcards(stage: Stage) -> list[str]:
+    """The wildcards of a stage, in the order of its first output's path."""
+    first, *_ = stage.outputs.values()
+    return list(dict.fromkeys(_WILDCARD.findall(first)))

@@ -24,8 +24,9 @@ def study_of(name: str) -> Study:
 def test_a_study_holds_the_names_of_all_its_jobs(name):
     study, campaign = study_of(name), Campaign(ROOT, CONFIG)
     for job in jobs_of(study):
-        stage = STAGES[job.rule]
-        check_names(stage, campaign if stage.shared else study, job.names)
+        for name in (job.rule, *STAGES[job.rule].tracks):
+            stage = STAGES[name]
+            check_names(stage, campaign if stage.shared else study, job.names)
 
 
 @pytest.mark.parametrize("rule", ["train", "partition", "initial", "figure", "curvature", "path", "surface"])
