@@ -13,7 +13,7 @@ from fedscape.command.repository import check_settings_files, check_writable
 from fedscape.command.resources import memory_factor, time_factor
 from fedscape.errors import FedscapeError
 from fedscape.study.campaign import Campaign, missing_file, read_campaign
-from fedscape.study.jobs import check_names, names_of, targets
+from fedscape.study.jobs import check_job_names, names_of, targets
 from fedscape.study.kept import measured_csvs
 from fedscape.study.selection import UnknownName
 from fedscape.study.stages.every import SECTIONS, STAGES
@@ -57,7 +57,7 @@ def job_of(stage, wildcards):
     try:
         # A data set belongs to no study, but all data sets to the settings.
         owner = CAMPAIGN if STAGES[stage].shared else study_of(wildcards)
-        check_names(STAGES[stage], owner, names)
+        check_job_names(STAGES[stage], owner, names)
     except UnknownName as error:
         # An exception would be ten lines of Snakemake's around this one.
         sys.exit(f"fedscape: {stage}: no {error} in this study; config/studies names what there is")

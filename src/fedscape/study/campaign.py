@@ -129,7 +129,7 @@ def _of_scale(study_schema: dict) -> dict:
 def missing_file(study: Study, init: str) -> str | None:
     """What to say of a start from a file that is not there; None where there is nothing to say."""
     file = study.inits[init].start.get("file")
-    if file is None or is_regular(file):
+    if file is None or is_regular(str(file)):
         return None
     place = f"config/studies/{study.name}.yaml: inits.{init}.file"
     return printable(f"{place}: {file} not found (looked for it in {Path.cwd()})")

@@ -59,7 +59,7 @@ def names_of(wildcards: Names) -> Names:
     return {key: value for key, value in wildcards.items() if key not in ("study", "scale")}
 
 
-def check_names(stage: Stage, owner: Any, names: Names) -> None:
+def check_job_names(stage: Stage, owner: Any, names: Names) -> None:
     """Raise UnknownName for the first name in a job's paths that its study does not hold.
 
     Any run of a study's parts is a job, whether the study asks for it or not; of analyses, those that it has.
