@@ -17,8 +17,9 @@ import torch
 from measured import ROOT, Options, Place
 from torch.nn.functional import cross_entropy
 
+from fedscape.command.data_sizes import input_shape
 from fedscape.command.prices import COLUMNS
-from fedscape.command.work import input_shape, model_label
+from fedscape.command.work import model_label
 from fedscape.evaluation.device import prepare_device
 from fedscape.jobs.job import keep_freed_memory
 from fedscape.models.build import random_model

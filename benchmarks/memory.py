@@ -27,8 +27,9 @@ from stand_in import stand_in
 
 from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.columns.identity import IDENTITY
+from fedscape.command.data_sizes import input_shape
 from fedscape.command.prices import COLUMNS
-from fedscape.command.work import SECTIONS, input_shape, model_label, work_of
+from fedscape.command.work import model_label, work_of
 from fedscape.data.partition import make_partition
 from fedscape.evaluation.eigenvalues import HessianProduct, state_of
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate
@@ -44,6 +45,7 @@ from fedscape.study.catalog import constant
 from fedscape.study.files import read_yaml
 from fedscape.study.grid import Run
 from fedscape.study.jobs import jobs_of
+from fedscape.study.stages.every import STAGES
 from fedscape.study.stages.stage import analysed_runs
 
 SAMPLES = {"train": 250_000, "test": 10_000}  # of a data set that must be prepared: ImageNet-200 has as many
@@ -91,7 +93,7 @@ def main() -> None:
 def wanted(study) -> Iterator[tuple[tuple, dict]]:
     """What the jobs of a study do with images: kind of work, network and shape; and how it is measured."""
     for job in jobs_of(study):
-        work = work_of(study, job)
+        work = work_of(study, job.rule, job.names)
         if job.rule not in KINDS or work.shape.count("x") != 2:  # an image's
             continue
         names = job.wildcards
@@ -99,7 +101,7 @@ def wanted(study) -> Iterator[tuple[tuple, dict]]:
             own = {name: names[name] for name in Run.__annotations__ if name in names}
             run = Run(**{**own, "seed": int(names["seed"])})
         else:
-            run = analysed_runs(SECTIONS[job.rule], study, names)[0]
+            run = analysed_runs(STAGES[job.rule].section, study, names)[0]
         settings, method = study.datasets[run.dataset], study.methods[run.method]
         asked = {
             "kind": KINDS[job.rule],

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from fedscape.errors import FedscapeError
 
@@ -12,7 +13,7 @@ from fedscape.errors import FedscapeError
 class _Parser(argparse.ArgumentParser):
     """argparse whose errors are one line."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise FedscapeError(f"{message} (`{self.prog} --help` tells more)")
 
 
@@ -101,8 +102,8 @@ def _use_library_of_this_clone() -> None:
     else:
         return
     if library != Path(__file__).resolve().parent and "FEDSCAPE_CLONE" not in os.environ:
-        found = os.pathsep.join(filter(None, [str(library.parent), os.environ.get("PYTHONPATH")]))
-        environment = {**os.environ, "PYTHONPATH": found, "FEDSCAPE_CLONE": str(folder)}
+        path = os.pathsep.join(filter(None, [str(library.parent), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": path, "FEDSCAPE_CLONE": str(folder)}
         os.execve(sys.executable, [sys.executable, "-m", "fedscape.cli", *sys.argv[1:]], environment)
 
 

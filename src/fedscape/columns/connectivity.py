@@ -113,18 +113,21 @@ PATH_CSV = File(
         "loss", "loss_se", "error", "error_se", "samples", "loss_rise_se", "error_rise_se", "batch_norm",
     ],
     families=(Shared, Lines),
+    entry="connectivity",
 )  # fmt: skip
 BARRIERS_CSV = File(
     names=_NAMES,
     row_keys=["split", "measure"],
     measures=["sup", "argmax", "midpoint", "highest", "from_value", "to_value", "sup_se", "midpoint_se"],
     families=(Shared, Lines),
+    entry="connectivity",
 )
 LAYERS_CSV = File(
     names=_NAMES,
     row_keys=[*MODELS, "split", "measure", "regime", "layer", "depth", "averaged", "rest", "draw"],
     measures=["value", "from_value", "to_value", "barrier", "ratio", "samples", "batch_norm"],
     families=(Shared, Lines, Layers),
+    entry="connectivity",
 )
 DISTANCES_CSV = File(
     names=_NAMES,
@@ -134,4 +137,5 @@ DISTANCES_CSV = File(
         "units_moved",
     ],
     families=(Shared, Lines, Layers),
+    entry="connectivity",
 )  # fmt: skip

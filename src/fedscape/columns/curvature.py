@@ -48,10 +48,12 @@ CURVATURE_CSV = File(
     row_keys=[*_MODEL, "quantity", "index", "layer", "definition"],
     measures=["estimator", "value", "standard_error", "residual", "products", "samples"],
     families=(Shared, Curvature),
+    entry="curvature",
 )
 DENSITY_CSV = File(
     names=_NAMES,
     row_keys=[*_MODEL, "eigenvalue"],
     measures=["density", "products", "samples"],
     families=(Shared, Curvature),
+    entry="curvature",
 )

@@ -20,4 +20,5 @@ DRIFT_CSV = File(
     row_keys=["round"],
     measures=["step_norm", "distance_start", "distance_end"],
     families=(Shared, Drift),
+    entry="drift",
 )

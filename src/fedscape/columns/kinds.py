@@ -1,4 +1,4 @@
-"""Every kind of CSV by its name, and every column of any."""
+"""Every kind of CSV that tables and figures read, by its name, and every column of any."""
 
 from collections.abc import Mapping
 

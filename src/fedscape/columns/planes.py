@@ -88,6 +88,7 @@ MARKERS_CSV = File(
     row_keys=MODEL,
     measures=[*MARKER_MEASURES, *DISTANCES, *ABOUT_PLANE],
     families=(Shared, Planes),
+    entry="plane",
     has_rows=True,
 )
 SURFACE_CSV = File(
@@ -98,4 +99,5 @@ SURFACE_CSV = File(
         "interpolation_error", "axes",
     ],
     families=(Shared, Planes),
+    entry="plane",
 )  # fmt: skip

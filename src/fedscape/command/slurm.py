@@ -68,12 +68,12 @@ def queue(asked: subprocess.Popen | None, folder: Path) -> dict[str, Queued] | N
 
 
 def _read(text: str, folder: Path) -> dict[str, Queued]:
-    found = {}
+    queue = {}
     for line in text.splitlines():
         fields = line.split("|", 5)
         if len(fields) == 6 and Path(fields[4]) == folder:
-            found[fields[5]] = Queued(*fields[:4])
-    return found
+            queue[fields[5]] = Queued(*fields[:4])
+    return queue
 
 
 def log_of(job: Job) -> str | None:

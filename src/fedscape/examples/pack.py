@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from fedscape.columns.csvs import write_csv
 from fedscape.columns.kinds import FILES
-from fedscape.command.place import enter_repository, settings
+from fedscape.command.repository import enter_repository, read_settings
 from fedscape.errors import FedscapeError, printable
 from fedscape.examples.store import EXAMPLES, Example
 from fedscape.files import read_json
@@ -33,7 +33,7 @@ def pack(
     machines. Raises FedscapeError for runs of several commits, or of code that no commit holds.
     """
     start = enter_repository()
-    chosen = read_study(Path.cwd(), settings(study, changes, configfiles))
+    chosen = read_study(Path.cwd(), read_settings(study, changes, configfiles))
     folder = Path(os.path.relpath(start / to)) if to else EXAMPLES
     example = Example(folder / f"{chosen.name}-{chosen.scale}")
     csvs = measured_csvs(chosen)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fedscape.command.place import CONFIG, enter_repository, settings
+from fedscape.command.repository import CONFIG, enter_repository, read_settings
 from fedscape.errors import FedscapeError, printable
 from fedscape.examples.page import PAGE, write_page
 from fedscape.examples.store import EXAMPLES, SETTINGS, Example
@@ -43,7 +43,7 @@ def _redraw(example: Example, cores: str) -> None:
     made_with = example.made_with()
     if made_with is None:
         raise FedscapeError(f"{example.data}: no CSVs are kept here; `fedscape pack {name}` brings them")
-    study = read_study(Path.cwd(), settings(name, [f"scale={scale}"]))
+    study = read_study(Path.cwd(), read_settings(name, [f"scale={scale}"]))
     example.check_settings(study)
     jobs = drawing_jobs(study)
     needed = dict.fromkeys([*drawn_from(jobs), costs_csv(study)])

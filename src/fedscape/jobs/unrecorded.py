@@ -3,7 +3,7 @@
 Between the end of a job and the moment at which Snakemake hears of it lie minutes on a cluster. If Snakemake
 or the job is killed then, the job runs again, and its outputs are deleted first. So a job that has a
 resume folder leaves it with the outputs in it (as links, which take no space) and this note, and
-`fedscape.command.settle` removes both when they are no longer needed.
+`fedscape.command.finished_folders` removes both when they are no longer needed.
 """
 
 import hashlib

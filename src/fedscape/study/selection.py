@@ -9,6 +9,10 @@ from fedscape.study.study import Method, Study
 from fedscape.study.types import unknown
 
 
+class UnknownName(KeyError):
+    """A name, in the path of a file that somebody asks for, that the study does not hold."""
+
+
 @dataclass(frozen=True)
 class Names:
     """Every name that a study defines, by the key that selects it."""

@@ -1,7 +1,7 @@
 """Source files as syntax trees without what changes nothing: comments, layout, docstrings, imports' order."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -52,11 +52,20 @@ def statements_at_run_time(module: ast.Module) -> Iterator[ast.AST]:
     unseen = {
         id(inner)
         for node in statements(module)
-        if is_type_checking(node)
-        for one in node.body
-        for inner in ast.walk(one)
+        if isinstance(node, ast.If) and is_type_checking(node)
+        for statement in node.body
+        for inner in ast.walk(statement)
     }
     return (node for node in statements(module) if id(node) not in unseen)
+
+
+def literal(node: ast.stmt, name: str) -> ast.expr | None:
+    """The value that a statement gives to `name` and nothing else, or None."""
+    if isinstance(node, ast.Assign) and [getattr(target, "id", None) for target in node.targets] == [name]:
+        return node.value
+    if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", None) == name:
+        return node.value
+    return None
 
 
 def is_type_checking(node: ast.AST) -> bool:
@@ -70,19 +79,24 @@ def _ordered(row: list[ast.AST]) -> list[ast.AST]:
 
     Imports that bind one name twice stay as they are: there the last one counts.
     """
-    result = []
-    for is_import, group in groupby(row, lambda one: isinstance(one, (ast.Import, ast.ImportFrom))):
-        found = [single for one in group for single in (_singles(one) if is_import else [one])]
-        names = [one.names[0].asname or one.names[0].name for one in found] if is_import else []
-        result += sorted(found, key=spelled) if len(set(names)) == len(names) > 0 else found
+    result: list[ast.AST] = []
+    for is_import, group in groupby(row, lambda node: isinstance(node, (ast.Import, ast.ImportFrom))):
+        if not is_import:
+            result += group
+            continue
+        imports = [single for node in group for single in _singles(node)]
+        names = [node.names[0].asname or node.names[0].name for node in imports]
+        result += sorted(imports, key=spelled) if len(set(names)) == len(names) else imports
     return result
 
 
-def _singles(node: ast.Import | ast.ImportFrom) -> list[ast.AST]:
-    """One import for each name."""
+def _singles(node: ast.AST) -> Sequence[ast.Import | ast.ImportFrom]:
+    """One import for each name of an import."""
     if isinstance(node, ast.Import):
         return [ast.Import([alias]) for alias in node.names]
-    return [ast.ImportFrom(node.module, [alias], node.level) for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [ast.ImportFrom(node.module, [alias], node.level) for alias in node.names]
+    raise TypeError(f"no import: {node}")
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -46,14 +46,14 @@ def schema_words(schema: Mapping, definitions: Mapping) -> str:
     """The values that a part of a JSON schema takes. definitions: its `$defs`, by name."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        found = definitions[name]
-        return _NAMED.get(name) or found.get("description") or schema_words(found, definitions)
+        definition = definitions[name]
+        return _NAMED.get(name) or definition.get("description") or schema_words(definition, definitions)
     if "const" in schema:
         return f"`{spelled(schema['const'])}`"
     if "enum" in schema:
-        return _either(f"`{spelled(one)}`" for one in schema["enum"])
+        return _either(f"`{spelled(value)}`" for value in schema["enum"])
     if "anyOf" in schema:
-        return _either(dict.fromkeys(schema_words(one, definitions) for one in schema["anyOf"]))
+        return _either(dict.fromkeys(schema_words(option, definitions) for option in schema["anyOf"]))
     if "propertyNames" in schema:
         return "entries by name"
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
@@ -72,9 +72,9 @@ def spelled(value: object) -> str:
 def _options(annotation: object) -> list[str]:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):
-        return [words for one in arguments for words in _options(one)]
+        return [words for argument in arguments for words in _options(argument)]
     if origin is typing.Literal:
-        return [f"`{spelled(one)}`" for one in arguments]
+        return [f"`{spelled(value)}`" for value in arguments]
     if origin in (list, tuple):
         return [_list_of(type_words(arguments[0]))]
     return ["keys of its own" if dataclasses.is_dataclass(annotation) else _PLAIN[annotation]]

@@ -65,6 +65,9 @@ PATH = Stage(
     jobs=groups(SECTION, kind="path"),
     label="{name}_{group}",
     resume=of_group(SECTION, "resume"),
+    section=SECTION,
+    gpu=True,
+    unit="paths",
 )
 LAYERS = Stage(
     "layers",
@@ -74,4 +77,6 @@ LAYERS = Stage(
     jobs=groups(SECTION, kind="layers"),
     label="{name}_{group}",
     resume=of_group(SECTION, "resume"),
+    section=SECTION,
+    gpu=True,
 )

@@ -37,4 +37,6 @@ CURVATURE = Stage(
     jobs=groups(SECTION),
     label="{name}_{group}",
     resume=of_group(SECTION, "resume"),
+    section=SECTION,
+    gpu=True,
 )

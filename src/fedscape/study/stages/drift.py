@@ -23,4 +23,5 @@ DRIFT = Stage(
     settings=_settings,
     jobs=groups(SECTION),
     label="{name}_{group}",
+    section=SECTION,
 )

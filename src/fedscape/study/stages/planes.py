@@ -80,7 +80,6 @@ def _export_inputs(study: Study, names: Names) -> Files:
 
 
 def _no_settings(study: Study, names: Names) -> dict:
-    analysed(SECTION, study, names)  # a KeyError for names that the study does not hold
     return {}
 
 
@@ -96,6 +95,9 @@ PLANE = Stage(
     jobs=groups(SECTION),
     label="{name}_{group}",
     resume=of_group(SECTION, "resume-plane"),  # beside that of the surface
+    section=SECTION,
+    gpu=True,
+    unit="markers",
 )
 SURFACE_PART = Stage(
     "surface_part",
@@ -105,6 +107,9 @@ SURFACE_PART = Stage(
     jobs=_part_jobs,
     label="{name}_{group}_{part}-of-{parts}",
     resume=of_group(SECTION, "parts/resume-{part}-of-{parts}"),
+    section=SECTION,
+    gpu=True,
+    unit="points",
     temporary=True,
     tracks=("surface_part", "surface"),
 )
@@ -116,6 +121,9 @@ SURFACE = Stage(
     jobs=groups(SECTION),
     label="{name}_{group}",
     resume=of_group(SECTION, "resume"),
+    section=SECTION,
+    gpu=True,
+    unit="points",
     targets=("surface",),
 )
 EXPORT = Stage(
@@ -128,6 +136,7 @@ EXPORT = Stage(
     settings=_no_settings,
     jobs=groups(SECTION),
     label="{name}_{group}",
+    section=SECTION,
     targets=("surface", "trajectories"),
     local=True,
 )

@@ -43,6 +43,12 @@ class Stage:
     """Their folder, if it is not the stage's name."""
     resume: str = ""
     """The resume folder of a job that keeps one."""
+    section: str = ""
+    """The section of a study whose entries its jobs are about, if it is an analysis."""
+    gpu: bool = False
+    """Whether its jobs compute on a GPU, where there is one."""
+    unit: str = "models"
+    """What a resume folder of it counts."""
     shared: bool = False
     """Whether its files belong to no study."""
     local: bool = False

@@ -97,7 +97,13 @@ INITIAL = Stage(
     local=True,
 )
 PRETRAIN = replace(
-    INITIAL, name="pretrain", jobs=_starts(trained=True), logs="initial", tracks=("initial",), local=False
+    INITIAL,
+    name="pretrain",
+    jobs=_starts(trained=True),
+    logs="initial",
+    tracks=("initial",),
+    gpu=True,
+    local=False,
 )
 TRAIN = Stage(
     "train",
@@ -114,5 +120,6 @@ TRAIN = Stage(
     jobs=lambda study: [run.names for run in study.runs],
     label="{dataset}_{model}_{partition}_{init}_{method}_seed{seed}",
     resume=f"{_RUN}/resume",
+    gpu=True,
     targets=("final",),
 )

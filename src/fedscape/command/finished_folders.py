@@ -11,7 +11,7 @@ from fedscape.jobs.unrecorded import NOTES, Ended, read_note
 from fedscape.regular import check_links
 
 
-def settle() -> None:
+def remove_finished_folders() -> None:
     """Remove finished resume folders whose jobs Snakemake has recorded, and their notes.
 
     For a Snakemake that runs jobs: to look at a workflow removes nothing. What cannot be settled (a note that

@@ -1,4 +1,4 @@
-"""Files of results as they are found: cut off, damaged, a stranger's, or no files at all."""
+"""Readers of results that may be cut off, damaged, a stranger's, or not there at all."""
 
 import csv
 import math
@@ -21,10 +21,10 @@ def count(value: object) -> int | None:
 def numbers(row: Mapping[str, str], *columns: str) -> list[float] | None:
     """The finite numbers in some cells of a row of a CSV; None if one of them is no such number."""
     try:
-        found = [float(row[column]) for column in columns]
+        cells = [float(row[column]) for column in columns]
     except (KeyError, TypeError, ValueError):
         return None
-    return found if all(map(math.isfinite, found)) else None
+    return cells if all(map(math.isfinite, cells)) else None
 
 
 def last_rows(path: str | Path) -> list[dict[str, str]]:
