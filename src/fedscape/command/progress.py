@@ -132,7 +132,7 @@ def _course(study: Study, job: Job, resume: Path | None) -> str:
     if job.rule == "train":
         words = _rounds(study, job, resume, progress)
     elif job.rule == "pretrain":
-        epochs = study.inits[job.wildcards["init"]].start.get("epochs", "?")
+        epochs = study.inits[job.wildcards["init"]].start.settings.get("epochs", "?")
         words = f"epoch {count(progress.get('epoch')) or 0} of {epochs}"
     else:
         number = next((value for value in progress.values() if count(value) is not None), 0)
@@ -143,7 +143,7 @@ def _course(study: Study, job: Job, resume: Path | None) -> str:
 def _rounds(study: Study, job: Job, resume: Path, progress: Mapping) -> str:
     """Round, last accuracy and time left of a run that trains."""
     rounds, done = (
-        study.methods[job.wildcards["method"]].training["rounds"],
+        study.methods[job.wildcards["method"]].training.rounds,
         count(progress.get("round")) or 0,
     )
     accuracies = [

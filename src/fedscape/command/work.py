@@ -1,13 +1,17 @@
 """How much a job has to compute: samples in training steps, samples evaluated, bytes left on disk."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from fedscape.command.found import count
 from fedscape.regular import json_object
+from fedscape.settings.curvature import CurvatureSettings
+from fedscape.settings.training import Epochs
 from fedscape.study.catalog import constant, settings_class
-from fedscape.study.grid import Run, as_list, runs_of
+from fedscape.study.curvature import needs_clients
+from fedscape.study.grid import Run, runs_of
 from fedscape.study.jobs import Job
 from fedscape.study.stages.data import dataset_files
 from fedscape.study.study import Method, Study
@@ -44,7 +48,7 @@ class Workload:
     unknown: str = ""  # why it is not known
 
 
-def model_label(settings: Mapping[str, object]) -> str:
+def model_label(settings: Mapping[str, Any]) -> str:
     """A network by its kind, and those of its settings that are not the defaults: `resnet(width=8)`."""
     kind = settings["kind"]
     defaults = {field.name: field.default for field in fields(settings_class("model", kind))}
@@ -57,12 +61,12 @@ def model_label(settings: Mapping[str, object]) -> str:
 
 def input_shape(study: Study, dataset: str) -> tuple[int, ...] | None:
     """The shape of a data set's samples; None if it must be prepared before anyone knows."""
-    settings, prepared = study.datasets[dataset], _prepared(dataset)
+    raw, prepared = study.datasets[dataset], _prepared(dataset)
     if prepared:
         return tuple(prepared["shape"])
-    if "size" in settings:  # images of a folder, resized
-        return (3, settings["size"], settings["size"])
-    return SHAPES.get(settings["kind"])
+    if "size" in raw.settings:  # images of a folder, resized
+        return (3, raw.settings["size"], raw.settings["size"])
+    return SHAPES.get(raw.kind)
 
 
 def work_of(study: Study, job: Job) -> Workload:
@@ -81,18 +85,18 @@ class _Unknown(Exception):
 
 
 def _train(study: Study, job: Job) -> Workload:
-    run = _run(job)
+    run = Run.of(job.wildcards)
     method, samples = study.methods[run.method], _samples(study, run.dataset)
     training = method.training
-    evaluated = training["rounds"] // training["evaluate_every"] + 2  # the start, and the end
+    evaluated = training.rounds // training.evaluate_every + 2  # the start, and the end
     clients = study.partitions[run.partition].clients or 0
-    taking_part = max(1, round(clients * training["participation"]))
+    taking_part = max(1, round(clients * training.participation))
     per_client = 1 + (_epochs(method) - 1 if method.client_paths else 0)
     kept = len(method.client_rounds) * taking_part * per_client
     return replace(
         _about(study, run),
-        method=method.algorithm["kind"],
-        steps=training["rounds"] * training["participation"] * samples["train"] * _epochs(method),
+        method=method.algorithm.kind,
+        steps=training.rounds * training.participation * samples["train"] * _epochs(method),
         evaluations=evaluated * sum(samples.values()),
         vectors=_kept(method) + 1 + kept,
     )
@@ -100,7 +104,7 @@ def _train(study: Study, job: Job) -> Workload:
 
 def _initial(study: Study, job: Job) -> Workload:
     names = job.wildcards
-    start = study.inits[names["init"]].start
+    start = study.inits[names["init"]].start.settings
     run = Run(names["dataset"], names["model"], "", names["init"], "", int(names["seed"]))
     if "epochs" not in start:
         return replace(_about(study, run), vectors=1)
@@ -114,41 +118,39 @@ def _analysis(study: Study, job: Job) -> Workload:
     entry = study.analyses[section][name]
     runs = runs_of(entry.groups[group])
     settings, samples = entry.settings, _samples(study, runs[0].dataset)
-    used = min(settings.get("samples") or samples["train"], samples["train"])
-    passes = RECALIBRATED if settings.get("batch_norm") == "recalibrate" else 1
+    used = min(settings.samples or samples["train"], samples["train"])
     about, members = _about(study, runs[0]), len(entry.groups[group])
+    if job.rule == "curvature":
+        return replace(about, steps=_products(study, settings, runs) * STEPS_PER_PRODUCT * used)
+    passes = RECALIBRATED if settings.batch_norm == "recalibrate" else 1
     if job.rule == "plane":
         models = sum(_kept(study.methods[run.method]) for run in runs)
         searched = 0
-        if settings["plane"]["kind"] != "trajectory":
-            clients = bool(constant("plane", settings["plane"]["kind"], "CLIENTS"))
+        if settings.plane.kind != "trajectory":
+            clients = bool(constant("plane", settings.plane.kind, "CLIENTS"))
             models = len(runs) * (1 + (study.partitions[runs[0].partition].clients or 0) * clients)
             searched = SEARCHED * clients
         return replace(about, evaluations=(PER_MODEL * models + searched) * used * passes)
     if job.rule in ("surface", "surface_part"):
-        split = settings["parts"] > 1
-        points = settings["grid"][0] * settings["grid"][1] / settings["coarse"] ** 2
+        split = settings.parts > 1
+        points = settings.grid[0] * settings.grid[1] / settings.coarse**2
         if split:  # the jobs of its parts evaluate all of them
-            points = points / settings["parts"] if job.rule == "surface_part" else 0
+            points = points / settings.parts if job.rule == "surface_part" else 0
         return replace(about, evaluations=points * used * passes)
     if job.rule == "path":
-        return replace(about, evaluations=members * settings["points"] * (used + samples["test"]) * passes)
-    if job.rule == "layers":
-        averages = len(settings["alignment"]) * len(settings["regimes"]) * LAYERS
-        return replace(about, evaluations=members * averages * (used + samples["test"]) * passes)
-    return replace(about, steps=_products(study, settings, runs) * STEPS_PER_PRODUCT * used)
+        return replace(about, evaluations=members * settings.points * (used + samples["test"]) * passes)
+    averages = len(settings.alignment) * len(settings.regimes) * LAYERS
+    return replace(about, evaluations=members * averages * (used + samples["test"]) * passes)
 
 
-def _products(study: Study, settings: Mapping, runs: Iterable[Run]) -> int:
+def _products(study: Study, settings: CurvatureSettings, runs: Sequence[Run]) -> int:
     """Hessian products of a job of curvature, about."""
-    density = settings["density"] or {"steps": 0, "probes": 0}
-    products = PRODUCTS * (settings["top"] + settings["bottom"]) + density["steps"] * density["probes"]
-    products += settings["probes"] * (settings["trace"] != "none")
-    clients = study.partitions[next(iter(runs)).partition].clients or 1
-    models = ("global" in settings["of"]) + clients * (
-        "clients" in settings["of"] or bool(settings["hessian_agreement"])
-    )
-    return len(list(runs)) * len(settings["rounds"]) * models * max(products, PRODUCTS)
+    products = PRODUCTS * (settings.top + settings.bottom)
+    products += settings.density.steps * settings.density.probes if settings.density else 0
+    products += settings.probes * (settings.trace != "none")
+    clients = study.partitions[runs[0].partition].clients or 1
+    models = ("global" in settings.of) + clients * needs_clients(settings)
+    return len(runs) * len(settings.rounds) * models * max(products, PRODUCTS)
 
 
 SECTIONS = {
@@ -161,19 +163,14 @@ SECTIONS = {
 }
 
 
-def _run(job: Job) -> Run:
-    names = {key: value for key, value in job.wildcards.items() if key not in ("study", "scale")}
-    return Run(**{**names, "seed": int(names["seed"])})
-
-
 def _about(study: Study, run: Run) -> Workload:
-    return Workload(model=model_label(study.models[run.model]), shape=_shape(study, run.dataset))
+    return Workload(model=model_label(study.models[run.model].keys), shape=_shape(study, run.dataset))
 
 
 def _named(study: Study, job: Job) -> Workload:
     """Network and shape of a run whose data set must be prepared before anyone knows how large it is."""
     known = job.rule == "train" and input_shape(study, job.wildcards["dataset"])
-    return _about(study, _run(job)) if known else Workload()
+    return _about(study, Run.of(job.wildcards)) if known else Workload()
 
 
 def _shape(study: Study, dataset: str) -> str:
@@ -185,14 +182,14 @@ def _shape(study: Study, dataset: str) -> str:
 
 def _samples(study: Study, dataset: str, whole: bool = False) -> dict[str, int]:
     """How many train samples (those of validation taken out) and test samples are used of a data set."""
-    settings, prepared = study.datasets[dataset], _prepared(dataset)
+    raw, prepared = study.datasets[dataset], _prepared(dataset)
     found = {}
     for split, name, subsets in (
         ("train", "TRAIN_SAMPLES", study.images),
         ("test", "TEST_SAMPLES", study.test_images),
     ):
-        known = constant("dataset", settings["kind"], name)
-        count = prepared.get(split) or (known[settings["part"]] if isinstance(known, dict) else known)
+        known = constant("dataset", raw.kind, name)
+        count = prepared.get(split) or (known[raw.settings["part"]] if isinstance(known, dict) else known)
         count = (None if whole else subsets.get(dataset)) or count
         if count is None:
             raise _Unknown(f"how many samples {dataset} has is known once it is prepared")
@@ -211,15 +208,10 @@ def _prepared(dataset: str) -> dict:
 
 def _epochs(method: Method) -> float:
     """Local epochs, the mean of them where they are drawn."""
-    epochs = method.training["local_epochs"]
-    return sum(epochs["uniform"]) / 2 if isinstance(epochs, Mapping) else epochs
+    epochs = method.training.local_epochs
+    return sum(epochs.uniform) / 2 if isinstance(epochs, Epochs) else epochs
 
 
 def _kept(method: Method) -> int:
     """Global models that a run keeps."""
-    rounds = method.training["rounds"]
-    if method.keep_rounds == "all":
-        return rounds + 1
-    if isinstance(method.keep_rounds, Mapping):
-        return len({rounds, *range(0, rounds + 1, method.keep_rounds["every"])})
-    return len({0, rounds, *as_list(method.keep_rounds)})
+    return method.training.rounds + 1 if method.keep_rounds == "all" else len(method.keep_rounds)

@@ -45,7 +45,7 @@ def measured(
         return measure, "", ""
     section, name = SECTIONS[source], entry[source]
     if section == "planes" and name in analyses[section]:
-        check_kinds("measure", kind, analyses[section][name].settings["plane"]["kind"], place)
+        check_kinds("measure", kind, analyses[section][name].settings.plane.kind, place)
     if section == "connectivity" and name in analyses[section]:
         check_kind(analyses[section][name].settings, kind_of_file(file), f"measure {kind}", place)
     if section == "curvature" and name in analyses[section]:

@@ -16,7 +16,7 @@ def tracked(stage: str, settings: Mapping[str, object], scripts: Path) -> list[s
     stage: whose script it runs. settings: as its home has them. scripts: the folder of all scripts.
     """
     plugins = tuple(
-        (role, one["kind"]) for role in PACKAGES if role in settings for one in as_list(settings[role])
+        (role, plugin["kind"]) for role in PACKAGES if role in settings for plugin in as_list(settings[role])
     )
     return [f"code={_digest(stage, plugins, scripts)}", *encode(settings)]
 

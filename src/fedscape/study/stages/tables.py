@@ -228,7 +228,6 @@ TABLE = Stage(
     inputs=_table_inputs,
     settings=_table_settings,
     jobs=_measured_tables,
-    label="{table}",
     logs="tables",
     targets=("csv", "page"),
     local=True,
