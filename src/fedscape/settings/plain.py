@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, TypeVar
 
-from fedscape.plugins import Plugin
-
 Settings = TypeVar("Settings")
 
 
@@ -37,9 +35,7 @@ def from_plain(cls: type[Settings], values: Mapping[str, object]) -> Settings:
 
 
 def to_plain(value: object) -> Any:
-    """Settings as builtin types: a map for a dataclass, `kind` beside the settings for a plug-in."""
-    if isinstance(value, Plugin):
-        return to_plain(value.keys)
+    """Settings as builtin types: a map for a dataclass, a list for any sequence."""
     if dataclasses.is_dataclass(value):
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):

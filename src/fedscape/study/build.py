@@ -1,4 +1,4 @@
-"""From the content of a study file at a scale to a `Study`, with every value checked on the way."""
+"""A `Study` from the content of a study file at a scale, with every value checked on the way."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -145,7 +145,7 @@ def _with_sources(
             all_names.selected({"partition": source.partition}, key)
             if source.init in (*chain, run.init):
                 raise FedscapeError(
-                    f"{key}: starts go round in a circle: {' -> '.join([*chain, run.init, source.init])}"
+                    f"{key}: starts form a cycle: {' -> '.join([*chain, run.init, source.init])}"
                 )
             check_count(len(chain) + 1, LONGEST_CHAIN, "starts that continue one another", key)
             add(source, (*chain, run.init))

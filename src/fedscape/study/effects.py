@@ -1,4 +1,4 @@
-"""Whether importing a module does anything but define names, as far as its source says.
+"""Modules whose import does nothing but define names, as far as their source says.
 
 What is not known to be harmless counts as doing something: a call at top level, unless it is of `HARMLESS`.
 """

@@ -1,4 +1,4 @@
-"""Which files of ours Python runs for a script or a plug-in, read from their imports without importing any.
+"""The files of ours that Python runs for a script or a plug-in, read from their imports, none imported.
 
 A file that is imported for what it defines counts, with all that it imports. To import `a.b.c` Python runs
 the `__init__` of `a` and of `a.b` as well, and whatever these import. Of those in passing only what does

@@ -1,4 +1,4 @@
-"""How large a study may be: generous for campaigns, small enough that a slip is a line and no hang."""
+"""Limits of a study's size: generous for campaigns, small enough that a slip is a line and no hang."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

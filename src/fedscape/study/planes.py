@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from fedscape.errors import FedscapeError
 from fedscape.moment import Moment
 from fedscape.plugins import Plugin
+from fedscape.settings.plain import to_plain
 from fedscape.settings.planes import SurfaceSettings
 from fedscape.study.catalog import constant, plugin
 from fedscape.study.grid import Run, runs_of
@@ -44,6 +45,11 @@ def plane_settings(entry: Entry) -> PlaneEntry:
         if constant("plane", plane.kind, "CLIENTS"):
             check_clients_kept(number, run.method, entry.methods, f"{entry.where}.round")
     return settings
+
+
+def plain_plane(settings: PlaneEntry) -> dict:
+    """The settings of an entry as builtin types."""
+    return {**to_plain(settings), "plane": settings.plane.keys}
 
 
 def plane_of(settings: PlaneEntry, method: Method) -> Plugin:

@@ -9,7 +9,6 @@ import yaml
 
 from fedscape.files import write_text
 from fedscape.plugins import Plugin
-from fedscape.settings.plain import to_plain
 from fedscape.study.grid import Run
 from fedscape.study.stages.every import SECTIONS
 from fedscape.study.study import Analysis, Study
@@ -66,7 +65,7 @@ def _plain(value: object) -> Any:
     if isinstance(value, Run):
         return value.path
     if isinstance(value, Plugin):
-        return to_plain(value)
+        return value.keys
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

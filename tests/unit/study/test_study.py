@@ -189,9 +189,9 @@ REFUSED = {
         ("    plane: global-iid-round\n", "    plane: global-iid-round\n    table: rounds\n"),
         "figures.figure-1: name one source",
     ),
-    "circle of starts": (
+    "cycle of starts": (
         ("kind: after-round, init: random", "kind: after-round, init: iid-round"),
-        "starts go round in a circle: iid-round -> iid-round",
+        "starts form a cycle: iid-round -> iid-round",
     ),
     "a fraction for a whole number": (
         ("clients: 10, alpha: 0.1", "clients: 10.0, alpha: 0.1"),
@@ -419,9 +419,9 @@ def test_a_grid_takes_a_setting_with_keys_as_one_value(campaign):
     no_paths = ("client_rounds: [1, last], client_paths: true}", "client_rounds: [1, last]}")
     methods = campaign(line, no_paths).get("pilot", "paper").methods
     training = [methods[f"fedavg-p0.2.g{number}"].training for number in (1, 2, 3, 4)]
-    crops = [(one["augmentation"]["crop"], one["augmentation"]["flip"]) for one in training]
+    crops = [(settings.augmentation.crop, settings.augmentation.flip) for settings in training]
     assert crops == [(0, 0.0), (0, 0.0), (4, 0.5), (4, 0.5)]
-    assert [one["local_epochs"] for one in training] == [2, {"uniform": [1, 3]}] * 2
+    assert [settings.local_epochs for settings in training] == [2, Epochs([1, 3])] * 2
 
 
 def test_a_scale_changes_a_key_of_a_training_setting_and_leaves_the_others(campaign):

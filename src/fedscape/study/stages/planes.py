@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from fedscape.settings.plain import to_plain
 from fedscape.study.catalog import constant
-from fedscape.study.planes import PlaneEntry, plane_of, plane_settings
+from fedscape.study.planes import PlaneEntry, plain_plane, plane_of, plane_settings
 from fedscape.study.stages.analysis import (
     group_clients,
     group_samples,
@@ -36,7 +35,7 @@ def _surface_inputs(group: Group[PlaneEntry]) -> Files:
 
 
 def _surface_settings(group: Group[PlaneEntry]) -> dict:
-    entry = {key: value for key, value in to_plain(group.settings).items() if key != "plane"}
+    entry = {key: value for key, value in plain_plane(group.settings).items() if key != "plane"}
     return {**entry, **group_settings(group)}
 
 
@@ -82,7 +81,7 @@ def _export_inputs(group: Group[PlaneEntry]) -> Files:
     }
 
 
-PLANES_SECTION = Section("planes", plane_settings, parts=lambda settings: settings.parts)
+PLANES_SECTION = Section("planes", plane_settings, plain=plain_plane, parts=lambda settings: settings.parts)
 _GROUPS = Groups(PLANES_SECTION.name, PlaneEntry)
 PLANE = Stage(
     "plane",

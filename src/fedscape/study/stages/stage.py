@@ -14,7 +14,7 @@ Settings = TypeVar("Settings")
 Value = TypeVar("Value")
 Wildcards = Mapping[str, str]
 """What a job's paths call the parts of its study."""
-Names = Wildcards  # for homes that still call them so
+Names = Wildcards  # as `study/jobs.py` and `tables.py` call them
 Files = Mapping[str, str | list[str]]
 """A job's inputs by the names that its rule and script have for them."""
 RESULTS = "results/{study}/{scale}"
