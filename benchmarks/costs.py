@@ -73,10 +73,10 @@ def wanted(campaign, scales) -> dict:
         for run in study.runs:
             shape = input_shape(study, run.dataset)
             if shape is not None:
-                key = model_label(study.models[run.model]), shape
-                batch = study.methods[run.method].training["batch_size"]
+                key = model_label(study.models[run.model].keys), shape
+                batch = study.methods[run.method].training.batch_size
                 known = found.get(key, (None, batch))[1]
-                found[key] = dict(study.models[run.model]), min(batch, known)
+                found[key] = study.models[run.model].keys, min(batch, known)
     return found
 
 

@@ -38,15 +38,14 @@ from fedscape.federated.batches import BatchSource
 from fedscape.federated.train import train_run
 from fedscape.jobs.job import keep_freed_memory
 from fedscape.models.build import random_model
-from fedscape.settings.plain import from_plain
+from fedscape.settings.plain import from_plain, to_plain
 from fedscape.settings.training import TrainingSettings
 from fedscape.study.campaign import read_campaign
 from fedscape.study.catalog import constant
 from fedscape.study.files import read_yaml
-from fedscape.study.grid import Run
+from fedscape.study.grid import Run, runs_of
 from fedscape.study.jobs import jobs_of
 from fedscape.study.stages.every import STAGES
-from fedscape.study.stages.stage import analysed_runs
 
 SAMPLES = {"train": 250_000, "test": 10_000}  # of a data set that must be prepared: ImageNet-200 has as many
 STEPS, EVALUATED, KEPT = 1, 2, 8  # batches
@@ -98,26 +97,26 @@ def wanted(study) -> Iterator[tuple[tuple, dict]]:
             continue
         names = job.wildcards
         if job.rule == "train":
-            own = {name: names[name] for name in Run.__annotations__ if name in names}
-            run = Run(**{**own, "seed": int(names["seed"])})
+            run = Run.of(names)
         else:
-            run = analysed_runs(STAGES[job.rule].section, study, names)[0]
-        settings, method = study.datasets[run.dataset], study.methods[run.method]
+            group = study.analyses[STAGES[job.rule].section][names["name"]].groups[names["group"]]
+            run = runs_of(group)[0]
+        dataset, method = study.datasets[run.dataset], study.methods[run.method]
+        size = dataset.settings.get("size", 0)
         asked = {
             "kind": KINDS[job.rule],
             "shape": input_shape(study, run.dataset),
-            "border": ((settings.get("shorter_side") or settings.get("size", 0)) - settings.get("size", 0))
-            // 2,
-            "model": study.models[run.model],
+            "border": ((dataset.settings.get("shorter_side") or size) - size) // 2,
+            "model": study.models[run.model].keys,
             "samples": {
-                split: constant("dataset", settings["kind"], f"{split.upper()}_SAMPLES") for split in SAMPLES
+                split: constant("dataset", dataset.kind, f"{split.upper()}_SAMPLES") for split in SAMPLES
             },
         }
         if job.rule == "train":
             kept = ("batch_size", "augmentation", "precision", "optimiser", "momentum")
-            asked["training"] = {key: method.training[key] for key in kept}
-            asked["algorithm"], asked["server"] = dict(method.algorithm), dict(method.server)
-        yield (KINDS[job.rule], model_label(study.models[run.model]), work.shape), asked
+            asked["training"] = {key: to_plain(getattr(method.training, key)) for key in kept}
+            asked["algorithm"], asked["server"] = method.algorithm.keys, method.server.keys
+        yield (KINDS[job.rule], model_label(study.models[run.model].keys), work.shape), asked
 
 
 def in_process(asked: str) -> int:

@@ -15,7 +15,7 @@ from fedscape.errors import FedscapeError
 from fedscape.study.campaign import Campaign, missing_file, read_campaign
 from fedscape.study.jobs import check_job_names, names_of, targets
 from fedscape.study.kept import measured_csvs
-from fedscape.study.selection import UnknownName
+from fedscape.study.study import UnknownName
 from fedscape.study.stages.every import SECTIONS, STAGES
 from fedscape.study.stages.tables import OF_EVERY_STUDY
 from fedscape.study.stages.training import is_trained

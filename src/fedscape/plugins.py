@@ -12,7 +12,7 @@ class Plugin:
     """A plug-in by its name, with the values of its own settings."""
 
     kind: str
-    settings: Mapping[str, object] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)  # that the kind's own class has checked
 
     @classmethod
     def of(cls, keys: Mapping[str, Any]) -> "Plugin":

@@ -1,8 +1,5 @@
 """Shapes and numbers of samples of data sets, as far as they are known before these are prepared."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from fedscape.command.lenient_readers import count
 from fedscape.regular import json_object
 from fedscape.study.catalog import constant
@@ -25,13 +22,12 @@ class NotPrepared(Exception):
 
 def input_shape(study: Study, dataset: str) -> tuple[int, ...] | None:
     """The shape of a data set's samples; None if it must be prepared before anyone knows."""
-    settings: Mapping[str, Any] = study.datasets[dataset]
-    prepared = _prepared(dataset)
+    raw, prepared = study.datasets[dataset], _prepared(dataset)
     if prepared:
         return tuple(prepared["shape"])
-    if "size" in settings:  # images of a folder, resized
-        return (3, settings["size"], settings["size"])
-    return SHAPES.get(settings["kind"])
+    if "size" in raw.settings:  # images of a folder, resized
+        return (3, raw.settings["size"], raw.settings["size"])
+    return SHAPES.get(raw.kind)
 
 
 def shape_of(study: Study, dataset: str) -> str:
@@ -47,15 +43,14 @@ def samples_of(study: Study, dataset: str, whole: bool = False) -> dict[str, int
 
     whole: not only those that the study takes of it. Raises NotPrepared where nobody knows.
     """
-    settings: Mapping[str, Any] = study.datasets[dataset]
-    prepared = _prepared(dataset)
+    raw, prepared = study.datasets[dataset], _prepared(dataset)
     sizes = {}
     for split, name, subsets in (
         ("train", "TRAIN_SAMPLES", study.images),
         ("test", "TEST_SAMPLES", study.test_images),
     ):
-        known = constant("dataset", settings["kind"], name)
-        size = prepared.get(split) or (known[settings["part"]] if isinstance(known, dict) else known)
+        known = constant("dataset", raw.kind, name)
+        size = prepared.get(split) or (known[raw.settings["part"]] if isinstance(known, dict) else known)
         size = (None if whole else subsets.get(dataset)) or size
         if size is None:
             raise NotPrepared(f"how many samples {dataset} has is known once it is prepared")

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fedscape.command import slurm
 from fedscape.command.lenient_readers import count, last_lines, last_rows, numbers
@@ -132,7 +131,7 @@ def _course(study: Study, job: Job, resume: Path | None) -> str:
     if job.rule == TRAIN.name:
         words = _rounds(study, job, resume, progress)
     elif job.rule == PRETRAIN.name:
-        epochs = study.inits[job.wildcards["init"]].start.get("epochs", "?")
+        epochs = study.inits[job.wildcards["init"]].start.settings.get("epochs", "?")
         words = f"epoch {count(progress.get('epoch')) or 0} of {epochs}"
     else:
         number = next((value for value in progress.values() if count(value) is not None), 0)
@@ -142,7 +141,7 @@ def _course(study: Study, job: Job, resume: Path | None) -> str:
 
 def _rounds(study: Study, job: Job, resume: Path, progress: Mapping) -> str:
     """Round, last accuracy and time left of a run that trains."""
-    rounds: Any = study.methods[job.wildcards["method"]].training["rounds"]
+    rounds = study.methods[job.wildcards["method"]].training.rounds
     done = count(progress.get("round")) or 0
     accuracies = [
         cells[0] for row in last_rows(resume / "rounds.csv") if (cells := numbers(row, "test_accuracy"))

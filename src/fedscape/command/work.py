@@ -6,14 +6,15 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from fedscape.command.data_sizes import NotPrepared, input_shape, samples_of, shape_of
+from fedscape.settings.training import Epochs
 from fedscape.study.catalog import constant, settings_class
-from fedscape.study.grid import Run, as_list, runs_of
+from fedscape.study.grid import Run, runs_of
 from fedscape.study.stages.connectivity import LAYERS, PATH
 from fedscape.study.stages.curvature import CURVATURE
 from fedscape.study.stages.drift import DRIFT
 from fedscape.study.stages.every import STAGES
 from fedscape.study.stages.planes import PLANE, SURFACE, SURFACE_PART
-from fedscape.study.stages.stage import Names, Stage, analysed
+from fedscape.study.stages.stage import Stage, Wildcards
 from fedscape.study.stages.training import INITIAL, PRETRAIN, TRAIN
 from fedscape.study.study import Method, Study
 
@@ -57,7 +58,7 @@ def model_label(settings: Mapping[str, Any]) -> str:
     return f"{kind}({words})" if own else kind
 
 
-def work_of(study: Study, rule: str, names: Names) -> Workload:
+def work_of(study: Study, rule: str, names: Wildcards) -> Workload:
     """What a job of the study computes, by its rule and its wildcards."""
     count = _COUNTS.get(rule, _little if STAGES[rule].local else None)
     if count is None:
@@ -66,39 +67,34 @@ def work_of(study: Study, rule: str, names: Names) -> Workload:
         work = count(study, names)
     except NotPrepared as reason:
         known = rule == TRAIN.name and input_shape(study, names["dataset"])
-        about = _about(study, run_of(names)) if known else Workload()
+        about = _about(study, Run.of(names)) if known else Workload()
         work = replace(about, vectors=None if rule == TRAIN.name else 0.0, unknown=str(reason))
     return replace(work, memory=_MEMORY.get(rule, ""))
 
 
-def run_of(names: Names) -> Run:
-    """The run that a job of `train` makes."""
-    return Run(**{**names, "seed": int(names["seed"])})
-
-
-def _little(study: Study, names: Names) -> Workload:
+def _little(study: Study, names: Wildcards) -> Workload:
     """Of jobs that take little more than the start of Python."""
     return Workload()
 
 
-def _train(study: Study, names: Names) -> Workload:
-    run = run_of(names)
+def _train(study: Study, names: Wildcards) -> Workload:
+    run = Run.of(names)
     method, samples = study.methods[run.method], samples_of(study, run.dataset)
-    training: Mapping[str, Any] = method.training
-    evaluated = training["rounds"] // training["evaluate_every"] + 2  # the start, and the end
+    training = method.training
+    evaluated = training.rounds // training.evaluate_every + 2  # the start, and the end
     per_client = 1 + (_epochs(method) - 1 if method.client_paths else 0)
     kept = len(method.client_rounds) * _participants(study, run) * per_client
     return replace(
         _about(study, run),
-        method=str(method.algorithm["kind"]),
-        steps=training["rounds"] * training["participation"] * samples["train"] * _epochs(method),
+        method=method.algorithm.kind,
+        steps=training.rounds * training.participation * samples["train"] * _epochs(method),
         evaluations=evaluated * sum(samples.values()),
         vectors=_kept(method) + 1 + kept,
     )
 
 
-def _initial(study: Study, names: Names) -> Workload:
-    start: Mapping[str, Any] = study.inits[names["init"]].start
+def _initial(study: Study, names: Wildcards) -> Workload:
+    start = study.inits[names["init"]].start.settings
     run = Run(names["dataset"], names["model"], "", names["init"], "", int(names["seed"]))
     if "epochs" not in start:
         return replace(_about(study, run), vectors=1)
@@ -111,7 +107,7 @@ def _initial(study: Study, names: Names) -> Workload:
 class _Group:
     """What the jobs of an analysis are about: a group of an entry."""
 
-    settings: Mapping[str, Any]
+    settings: Any  # of the entry, as its section has them
     runs: list[Run]
     members: int
     samples: Mapping[str, int]  # of the data set
@@ -120,8 +116,9 @@ class _Group:
     about: Workload
 
 
-def _group(stage: Stage, study: Study, names: Names) -> _Group:
-    settings, members = analysed(stage.section, study, names)
+def _group(stage: Stage, study: Study, names: Wildcards) -> _Group:
+    entry = study.analyses[stage.section][names["name"]]
+    settings, members = entry.settings, entry.groups[names["group"]]
     runs = runs_of(members)
     samples = samples_of(study, runs[0].dataset)
     return _Group(
@@ -129,15 +126,15 @@ def _group(stage: Stage, study: Study, names: Names) -> _Group:
         runs=runs,
         members=len(members),
         samples=samples,
-        used=min(settings.get("samples") or samples["train"], samples["train"]),
-        passes=RECALIBRATED if settings.get("batch_norm") == "recalibrate" else 1,
+        used=min(settings.samples or samples["train"], samples["train"]),
+        passes=RECALIBRATED if getattr(settings, "batch_norm", None) == "recalibrate" else 1,
         about=_about(study, runs[0]),
     )
 
 
-def _plane(study: Study, names: Names) -> Workload:
+def _plane(study: Study, names: Wildcards) -> Workload:
     group = _group(PLANE, study, names)
-    kind = group.settings["plane"]["kind"]
+    kind = group.settings.plane.kind
     searched = 0
     if kind == "trajectory":
         models = sum(_kept(study.methods[run.method]) for run in group.runs)
@@ -149,61 +146,61 @@ def _plane(study: Study, names: Names) -> Workload:
     return replace(group.about, evaluations=(PER_MODEL * models + searched) * group.used * group.passes)
 
 
-def _surface(study: Study, names: Names) -> Workload:
+def _surface(study: Study, names: Wildcards) -> Workload:
     """A surface that is split is evaluated by the jobs of its parts."""
     group = _group(SURFACE, study, names)
-    points = 0 if group.settings["parts"] > 1 else _points(group)
+    points = 0 if group.settings.parts > 1 else _points(group)
     return replace(group.about, evaluations=points * group.used * group.passes)
 
 
-def _surface_part(study: Study, names: Names) -> Workload:
+def _surface_part(study: Study, names: Wildcards) -> Workload:
     group = _group(SURFACE_PART, study, names)
-    points = _points(group) / group.settings["parts"]
+    points = _points(group) / group.settings.parts
     return replace(group.about, evaluations=points * group.used * group.passes)
 
 
 def _points(group: _Group) -> float:
     """Points of a surface that are evaluated."""
-    columns, rows = group.settings["grid"]
-    return columns * rows / group.settings["coarse"] ** 2
+    columns, rows = group.settings.grid
+    return columns * rows / group.settings.coarse**2
 
 
-def _path(study: Study, names: Names) -> Workload:
-    return _models_between(_group(PATH, study, names), lambda settings: settings["points"])
+def _path(study: Study, names: Wildcards) -> Workload:
+    return _models_between(_group(PATH, study, names), lambda settings: settings.points)
 
 
-def _layers(study: Study, names: Names) -> Workload:
+def _layers(study: Study, names: Wildcards) -> Workload:
     return _models_between(
         _group(LAYERS, study, names),
-        lambda settings: len(settings["alignment"]) * len(settings["regimes"]) * LAYERS_OF_A_NETWORK,
+        lambda settings: len(settings.alignment) * len(settings.regimes) * LAYERS_OF_A_NETWORK,
     )
 
 
-def _models_between(group: _Group, of_a_pair: Callable[[Mapping[str, Any]], int]) -> Workload:
+def _models_between(group: _Group, of_a_pair: Callable[[Any], int]) -> Workload:
     """Of models between those of each pair of runs, evaluated on training and test samples."""
     evaluated = (group.used + group.samples["test"]) * group.passes
     return replace(group.about, evaluations=group.members * of_a_pair(group.settings) * evaluated)
 
 
-def _curvature(study: Study, names: Names) -> Workload:
+def _curvature(study: Study, names: Wildcards) -> Workload:
     """Products on the samples of each model: global ones, and those of the clients that took part."""
     group = _group(CURVATURE, study, names)
     settings = group.settings
-    density = settings["density"] or {"steps": 0, "probes": 0}
-    products = PRODUCTS * (settings["top"] + settings["bottom"]) + density["steps"] * density["probes"]
-    products += settings["probes"] * (settings["trace"] != "none")
-    of_client = products * ("clients" in settings["of"]) + DIAGONAL * bool(settings["hessian_agreement"])
+    products = PRODUCTS * (settings.top + settings.bottom)
+    products += settings.density.steps * settings.density.probes if settings.density else 0
+    products += settings.probes * (settings.trace != "none")
+    of_client = products * ("clients" in settings.of) + DIAGONAL * bool(settings.hessian_agreement)
     samples = 0.0
     for run in group.runs:
         clients = _participants(study, run)
         own = min(group.used, group.samples["train"] / _clients(study, run))
-        on_clients = sum(own if data == "own" else group.used for data in settings["data"])
-        samples += products * group.used * ("global" in settings["of"]) + of_client * clients * on_clients
-    return replace(group.about, steps=samples * len(settings["rounds"]) * STEPS_PER_PRODUCT)
+        on_clients = sum(own if data == "own" else group.used for data in settings.data)
+        samples += products * group.used * ("global" in settings.of) + of_client * clients * on_clients
+    return replace(group.about, steps=samples * len(settings.rounds) * STEPS_PER_PRODUCT)
 
 
 # How jobs are counted, and which kind of work takes the most memory of them.
-_COUNTS: Mapping[str, Callable[[Study, Names], Workload]] = {
+_COUNTS: Mapping[str, Callable[[Study, Wildcards], Workload]] = {
     INITIAL.name: _initial,
     TRAIN.name: _train,
     PRETRAIN.name: _initial,
@@ -223,7 +220,7 @@ _MEMORY: Mapping[str, str] = {
 
 
 def _about(study: Study, run: Run) -> Workload:
-    return Workload(model=model_label(study.models[run.model]), shape=shape_of(study, run.dataset))
+    return Workload(model=model_label(study.models[run.model].keys), shape=shape_of(study, run.dataset))
 
 
 def _clients(study: Study, run: Run) -> int:
@@ -233,21 +230,16 @@ def _clients(study: Study, run: Run) -> int:
 
 def _participants(study: Study, run: Run) -> int:
     """Clients that take part in a round."""
-    training: Mapping[str, Any] = study.methods[run.method].training
-    return max(1, round(_clients(study, run) * training["participation"]))
+    training = study.methods[run.method].training
+    return max(1, round(_clients(study, run) * training.participation))
 
 
 def _epochs(method: Method) -> float:
     """Local epochs, the mean of them where they are drawn."""
-    epochs: Any = method.training["local_epochs"]
-    return sum(epochs["uniform"]) / 2 if isinstance(epochs, Mapping) else epochs
+    epochs = method.training.local_epochs
+    return sum(epochs.uniform) / 2 if isinstance(epochs, Epochs) else epochs
 
 
 def _kept(method: Method) -> int:
     """Global models that a run keeps."""
-    rounds: Any = method.training["rounds"]
-    if method.keep_rounds == "all":
-        return rounds + 1
-    if isinstance(method.keep_rounds, Mapping):
-        return len({rounds, *range(0, rounds + 1, method.keep_rounds["every"])})
-    return len({0, rounds, *as_list(method.keep_rounds)})
+    return method.training.rounds + 1 if method.keep_rounds == "all" else len(method.keep_rounds)

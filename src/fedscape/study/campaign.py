@@ -7,9 +7,9 @@ from fedscape.regular import is_regular
 from fedscape.study.build import build_study, known_datasets
 from fedscape.study.claims import check_claims
 from fedscape.study.files import at_scale, check, read_schema, read_yaml
-from fedscape.study.selection import UnknownName, check_names
+from fedscape.study.selection import check_names
 from fedscape.study.stages.every import STAGES
-from fedscape.study.study import Study
+from fedscape.study.study import Named, Study, UnknownName
 from fedscape.study.tables import check_tables
 from fedscape.study.types import unknown
 
@@ -27,7 +27,9 @@ class Campaign:
         check(config, read_schema(self._schemas / "config.schema.yaml"), CONFIG)
         self.study, self.scale = config["study"], config["scale"]
         self.datasets = known_datasets(config.get("datasets") or {})  # whether a study uses them or not
-        self._files = {path.stem: path for path in sorted((root / "config" / "studies").glob("[!.]*.yaml"))}
+        self._files = Named(
+            (path.stem, path) for path in sorted((root / "config" / "studies").glob("[!.]*.yaml"))
+        )
         self._contents: dict[str, dict] = {}
         self._studies: dict[tuple[str, str], Study] = {}
 
@@ -128,8 +130,8 @@ def _of_scale(study_schema: dict) -> dict:
 
 def missing_file(study: Study, init: str) -> str | None:
     """What to say of a start from a file that is not there; None where there is nothing to say."""
-    file = study.inits[init].start.get("file")
-    if file is None or is_regular(str(file)):
+    file = study.inits[init].start.settings.get("file")
+    if file is None or is_regular(file):
         return None
-    place = f"config/studies/{study.name}.yaml: inits.{init}.file"
-    return printable(f"{place}: {file} not found (looked for it in {Path.cwd()})")
+    key = f"config/studies/{study.name}.yaml: inits.{init}.file"
+    return printable(f"{key}: {file} not found (looked for it in {Path.cwd()})")

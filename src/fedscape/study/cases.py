@@ -99,15 +99,13 @@ def check_analysis(section: str, name: str, scales: Sequence[Study], place: str)
         raise FedscapeError(f"{place}.{SECTIONS[section].entry}: {unknown('name', name, known)}")
 
 
-def _check_measurable(
-    measure: Plugin, source: str, section: str, settings: Mapping[str, Any], place: str
-) -> None:
+def _check_measurable(measure: Plugin, source: str, section: str, settings: Any, place: str) -> None:
     """Refuse a measure on an analysis of another kind than those that it is for.
 
-    source: the CSV that the measure reads of it. settings: of the analysis.
+    source: the CSV that the measure reads of it. settings: of the analysis, as its section has them.
     """
     if section == "planes":
-        check_kinds("measure", measure.kind, settings["plane"]["kind"], place)
+        check_kinds("measure", measure.kind, settings.plane.kind, place)
     elif section == "connectivity":
         stage, _ = MEASURED_ON[source]  # called as the kind is
         check_kind(settings, stage.name, f"measure {measure.kind}", place)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedscape.errors import FedscapeError
+from fedscape.plugins import Plugin
 from fedscape.study.contract_check import check_plugin
 from fedscape.study.contracts import CONTRACTS, NAMES
 from fedscape.study.syntax import literal
@@ -63,7 +64,7 @@ def settings_class(role: str, name: str) -> type:
 
 
 @cache
-def constant(role: str, name: str, constant_name: str) -> object | None:
+def constant(role: str, name: str, constant_name: str) -> Any:
     """A constant of the role's contract that the plug-in's module has at top level, or None."""
     if constant_name not in CONTRACTS[role].constants:
         raise KeyError(f"{constant_name} is no constant of {CONTRACTS[role].called}")
@@ -82,6 +83,11 @@ def plugin_settings(role: str, kind: str, values: dict, where: str, beside: Iter
     if kind not in names(role):
         raise FedscapeError(f"{where}: {unknown(role, kind, names(role))}")
     return {"kind": kind, **settings_from(settings_class(role, kind), values, where, beside)}
+
+
+def plugin(role: str, kind: str, values: dict, where: str, beside: Iterable[str] = ()) -> Plugin:
+    """As `plugin_settings`, the plug-in itself."""
+    return Plugin.of(plugin_settings(role, kind, values, where, beside))
 
 
 def check_training(role: str, plugin: Mapping[str, Any], training: object, where: str) -> None:

@@ -1,7 +1,7 @@
 """The grid of runs: cross products, selections, groups."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import product
 
 from fedscape.columns.identity import IDENTITY
@@ -20,6 +20,12 @@ class Run:
     method: str
     seed: int
 
+    @classmethod
+    def of(cls, wildcards: Mapping[str, str]) -> "Run":
+        """The run that the wildcards of its paths name; others may stand beside them."""
+        own = {field.name: wildcards[field.name] for field in fields(cls)}
+        return cls(**{**own, "seed": int(wildcards["seed"])})
+
     @property
     def path(self) -> str:
         """`{dataset}/{model}/{partition}/{init}/{method}/seed{seed}`."""
@@ -33,6 +39,10 @@ class Run:
     def identity(self, study: str, scale: str) -> dict:
         """The identifying columns of this run's rows in every CSV."""
         return {"study": study, "scale": scale, **asdict(self)}
+
+
+Member = Run | tuple[Run, Run]
+"""What an analysis looks at: a run, or a pair of them."""
 
 
 def as_list(value: object) -> list:
@@ -52,18 +62,18 @@ def crossed(entries: Iterable[Mapping], every: Mapping[str, list]) -> tuple[Run,
 
 def matching(runs: Iterable[Run], where: Mapping[str, object]) -> list[Run]:
     """The runs of which each key of `where` names the value, in their order."""
-    chosen = list(runs)
+    selected = list(runs)
     for key, value in where.items():
         wanted = {*as_list(value)}
-        chosen = [run for run in chosen if getattr(run, key) in wanted]
-    return chosen
+        selected = [run for run in selected if getattr(run, key) in wanted]
+    return selected
 
 
 def ordered(runs: Iterable[Run], where: Mapping[str, object]) -> list[Run]:
     """The runs that match, in the order in which the lists of `where` name their values."""
-    places = {key: {value: i for i, value in enumerate(as_list(where[key]))} for key in KEYS if key in where}
+    ranks = {key: {value: i for i, value in enumerate(as_list(where[key]))} for key in KEYS if key in where}
     return sorted(
-        matching(runs, where), key=lambda run: [place[getattr(run, key)] for key, place in places.items()]
+        matching(runs, where), key=lambda run: [rank[getattr(run, key)] for key, rank in ranks.items()]
     )
 
 
@@ -81,7 +91,7 @@ def grouped(runs: Iterable[Run], each: Iterable[str], together: bool) -> dict[st
     return {name: tuple(members) for name, members in groups.items()}
 
 
-def runs_of(members: Iterable[Run | tuple[Run, Run]]) -> list[Run]:
+def runs_of(members: Iterable[Member]) -> list[Run]:
     """The runs of a group of runs or of pairs, each once, in the order in which they are first named."""
     ends = (run for member in members for run in (member if isinstance(member, tuple) else (member,)))
     return list(dict.fromkeys(ends))

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedscape.study.grid import as_list
-from fedscape.study.selection import UnknownName
 from fedscape.study.stages.data import DATASET
 from fedscape.study.stages.every import STAGES
-from fedscape.study.stages.stage import Names, Stage
-from fedscape.study.study import Study
+from fedscape.study.stages.stage import Stage, Wildcards
+from fedscape.study.study import Study, UnknownName
 
 _WILDCARD = re.compile(r"{(\w+)}")
 
@@ -31,7 +30,7 @@ class Job:
     """One job. Its wildcards stand in the order of its first output's path, as Snakemake has them."""
 
     rule: str
-    wildcards: Names
+    wildcards: Wildcards
     outputs: tuple[str, ...]
     inputs: tuple[str, ...]
     log: str
@@ -44,7 +43,7 @@ class Job:
         return STAGES[self.rule].local
 
     @property
-    def names(self) -> Names:
+    def names(self) -> Wildcards:
         """What its paths call the parts of its study, as the homes of the stages take it."""
         return names_of(self.wildcards)
 
@@ -54,12 +53,12 @@ class Job:
         return "/".join(f"seed{value}" if key == "seed" else value for key, value in self.names.items())
 
 
-def names_of(wildcards: Names) -> Names:
+def names_of(wildcards: Wildcards) -> Wildcards:
     """A job's wildcards without the study and the scale, which all of its study's jobs share."""
     return {key: value for key, value in wildcards.items() if key not in ("study", "scale")}
 
 
-def check_job_names(stage: Stage, owner: Any, names: Names) -> None:
+def check_job_names(stage: Stage, owner: Any, names: Wildcards) -> None:
     """Raise UnknownName for the first name in a job's paths that its study does not hold.
 
     Any run of a study's parts is a job, whether the study asks for it or not; of analyses, those that it has.
@@ -80,7 +79,7 @@ def jobs_of(study: Study) -> list[Job]:
     jobs = [
         _job(stage, names, stage.inputs(study, names), None if stage.shared else study)
         for stage in STAGES.values()
-        for names in _distinct(stage.jobs(study))
+        for names in stage.jobs(study)
     ]
     makers = {path: job for job in jobs for path in job.outputs}
     ordered: dict[str, Job] = {}  # by first output
@@ -108,7 +107,7 @@ def targets(study: Study) -> list[str]:
         stage.file(study, names, output)
         for stage in STAGES.values()
         if stage.targets
-        for names in _distinct(stage.jobs(study))
+        for names in stage.jobs(study)
         for output in stage.targets
     ]
 
@@ -125,13 +124,8 @@ def levels(jobs: Iterable[Job]) -> int:
     return max(depth.values(), default=0)
 
 
-def _distinct(jobs: Iterable[Names]) -> list[Names]:
-    """Each job once; several runs share a partition, or a start."""
-    return list({tuple(names.values()): names for names in jobs}.values())
-
-
 def _job(
-    stage: Stage, names: Names, inputs: Mapping[str, str | list[str]], study: Study | None = None
+    stage: Stage, names: Wildcards, inputs: Mapping[str, str | list[str]], study: Study | None = None
 ) -> Job:
     """A job of a stage, of a study if it belongs to one."""
     known = {**({"study": study.name, "scale": study.scale} if study else {}), **names}

@@ -1,12 +1,14 @@
 """Source files as syntax trees without what changes nothing: comments, layout, docstrings, imports' order."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from itertools import groupby
 from pathlib import Path
+from typing import TypeGuard
 
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold statements
+_Import = ast.Import | ast.ImportFrom
 _TOLD = ("__all__", "__version__")  # what a module says of itself: a new version is no new code
 
 
@@ -52,7 +54,7 @@ def statements_at_run_time(module: ast.Module) -> Iterator[ast.AST]:
     unseen = {
         id(inner)
         for node in statements(module)
-        if isinstance(node, ast.If) and is_type_checking(node)
+        if is_type_checking(node)
         for statement in node.body
         for inner in ast.walk(statement)
     }
@@ -68,30 +70,34 @@ def literal(node: ast.stmt, name: str) -> ast.expr | None:
     return None
 
 
-def is_type_checking(node: ast.AST) -> bool:
+def is_type_checking(node: ast.AST) -> TypeGuard[ast.If]:
     """Whether a statement is `if TYPE_CHECKING:` or `if typing.TYPE_CHECKING:`, and no more."""
     test = node.test if isinstance(node, ast.If) else None
     return "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
 
 
-def _ordered(row: list[ast.AST]) -> list[ast.AST]:
+def _ordered(row: list[ast.stmt]) -> list[ast.stmt]:
     """Statements with each row of imports split up and sorted, as far as formatters may do it.
 
     Imports that bind one name twice stay as they are: there the last one counts.
     """
-    result: list[ast.AST] = []
-    for is_import, group in groupby(row, lambda node: isinstance(node, (ast.Import, ast.ImportFrom))):
+    result: list[ast.stmt] = []
+    for is_import, group in groupby(row, _is_import):
         if not is_import:
             result += group
             continue
-        imports = [single for node in group for single in _singles(node)]
-        names = [node.names[0].asname or node.names[0].name for node in imports]
-        result += sorted(imports, key=spelled) if len(set(names)) == len(names) else imports
+        singles = [single for node in group if _is_import(node) for single in _singles(node)]
+        names = [single.names[0].asname or single.names[0].name for single in singles]
+        result += sorted(singles, key=spelled) if len(set(names)) == len(names) else singles
     return result
 
 
-def _singles(node: ast.AST) -> Sequence[ast.Import | ast.ImportFrom]:
-    """One import for each name of an import."""
+def _is_import(node: ast.stmt) -> TypeGuard[_Import]:
+    return isinstance(node, (ast.Import, ast.ImportFrom))
+
+
+def _singles(node: _Import) -> list[_Import]:
+    """One import for each name."""
     if isinstance(node, ast.Import):
         return [ast.Import([alias]) for alias in node.names]
     if isinstance(node, ast.ImportFrom):

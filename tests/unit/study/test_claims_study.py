@@ -16,7 +16,7 @@ from fedscape.study.catalog import constant, names
 from fedscape.study.contracts import MEASURE_SOURCES
 from fedscape.study.encoding import decode, encode
 from fedscape.study.stages.every import STAGES
-from fedscape.study.stages.stage import of_group
+from fedscape.study.stages.stage import RESULTS
 from fedscape.study.stages.tables import MEASURED_ON
 from fedscape.study.tracked import plugins_in
 
@@ -230,7 +230,7 @@ def test_what_measures_read_lies_with_the_analysis_that_entries_name():
     assert {FILES[source].entry for source in MEASURED_ON} == {*KEYS}
     for source, (stage, output) in MEASURED_ON.items():
         section = KEYS[FILES[source].entry]
-        assert stage.outputs[output].startswith(of_group(section, ""))
+        assert stage.outputs[output].startswith(f"{RESULTS}/{section}/")
 
 
 def test_eigenvalues_are_measured_on_the_runs_and_groups_of_a_curvature(campaign):

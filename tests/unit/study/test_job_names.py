@@ -7,9 +7,8 @@ import pytest
 from fedscape.study.campaign import Campaign, read_study
 from fedscape.study.files import read_yaml
 from fedscape.study.jobs import check_job_names, jobs_of
-from fedscape.study.selection import UnknownName
 from fedscape.study.stages.every import STAGES
-from fedscape.study.study import Study
+from fedscape.study.study import Study, UnknownName
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = read_yaml(ROOT / "config" / "config.yaml")

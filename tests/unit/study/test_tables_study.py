@@ -214,7 +214,7 @@ def test_settings_of_the_server_vary_in_a_grid(campaign):
     )
     study = campaign(edit).get("pilot", "paper")
     servers = [study.methods[f"tuned.g{i}"].server for i in (1, 2)]
-    assert [(one["kind"], one["lr"], one["momentum"]) for one in servers] == [
+    assert [(server.kind, server.settings["lr"], server.settings["momentum"]) for server in servers] == [
         ("momentum", 0.5, 0.9),
         ("momentum", 1.0, 0.9),
     ]

@@ -12,7 +12,7 @@ from fedscape.study.stages.connectivity import LAYERS, PATH
 from fedscape.study.stages.curvature import CURVATURE
 from fedscape.study.stages.drift import DRIFT
 from fedscape.study.stages.planes import PLANE, SURFACE
-from fedscape.study.stages.stage import RESULTS, Files, Names, Stage, group_files
+from fedscape.study.stages.stage import RESULTS, Files, Stage, Wildcards, group_files
 from fedscape.study.stages.training import INITIAL, PRETRAIN, run_files
 from fedscape.study.study import Study
 
@@ -35,7 +35,7 @@ def sources_of(measure: Plugin) -> tuple[str, ...]:
     return read if isinstance(read, tuple) else ()
 
 
-def _tables_inputs(study: Study, names: Names) -> Files:
+def _tables_inputs(study: Study, names: Wildcards) -> Files:
     return {
         "rounds": run_files(study, study.runs, "rounds"),
         "barriers": group_files(PATH, "barriers", study),
@@ -46,13 +46,13 @@ def _tables_inputs(study: Study, names: Names) -> Files:
     }
 
 
-def _tables_settings(study: Study, names: Names) -> dict:
+def _tables_settings(study: Study, names: Wildcards) -> dict:
     """What the points of a grid stand for."""
     methods = {run.method for run in study.runs}
     return {"grids": sorted([name, values] for name, values in study.grids.items() if name in methods)}
 
 
-def _costs_inputs(study: Study, names: Names) -> Files:
+def _costs_inputs(study: Study, names: Wildcards) -> Files:
     """The clock of each run, and by the names of stages an output of each other long job.
 
     The latter are there for their benchmarks, which are no inputs: one that is missing makes nothing run.
@@ -62,12 +62,12 @@ def _costs_inputs(study: Study, names: Names) -> Files:
     )
     return {
         "timing": run_files(study, study.runs, "timing"),
-        INITIAL.name: list(dict.fromkeys(starts)),
+        INITIAL.name: starts,
         **{stage.name: group_files(stage, next(iter(stage.outputs)), study) for stage in _LONG},
     }
 
 
-def _claims_inputs(study: Study, names: Names) -> Files:
+def _claims_inputs(study: Study, names: Wildcards) -> Files:
     files = {
         source: [path for claim in study.claims for path in _sources(study, source, claim, claim.cases)]
         for source in ("rounds", *MEASURED_ON)
@@ -77,11 +77,11 @@ def _claims_inputs(study: Study, names: Names) -> Files:
     return _with_runs(study, files)
 
 
-def _claims_settings(study: Study, names: Names) -> dict:
+def _claims_settings(study: Study, names: Wildcards) -> dict:
     return {"claims": [asdict(claim) for claim in study.claims]}
 
 
-def _table_inputs(study: Study, names: Names) -> Files:
+def _table_inputs(study: Study, names: Wildcards) -> Files:
     """The cells of a table may also be about what runs cost: the clock, `timing.csv`."""
     table = study.tables[names["table"]]
     measured = [
@@ -96,7 +96,7 @@ def _table_inputs(study: Study, names: Names) -> Files:
     )
 
 
-def _table_settings(study: Study, names: Names) -> dict:
+def _table_settings(study: Study, names: Wildcards) -> dict:
     return {"table": asdict(study.tables[names["table"]])}
 
 
@@ -118,16 +118,16 @@ def _with_runs(study: Study, files: Mapping[str, Iterable[str]]) -> Files:
     return {"runs": [TABLES.file(study, {}, "runs")], **others}
 
 
-def _no_settings(study: Study, names: Names) -> dict:
+def _no_settings(study: Study, names: Wildcards) -> dict:
     return {}
 
 
-def _once(wanted: Callable[[Study], object] = lambda study: True) -> Callable[[Study], list[Names]]:
+def _once(wanted: Callable[[Study], object] = lambda study: True) -> Callable[[Study], list[Wildcards]]:
     """For `jobs`: one for the whole study, if it wants any."""
     return lambda study: [{}] if wanted(study) else []
 
 
-def _measured_tables(study: Study) -> Iterator[Names]:
+def _measured_tables(study: Study) -> Iterator[Wildcards]:
     for name, table in study.tables.items():
         if table.has_runs:
             yield {"table": name}
@@ -180,7 +180,6 @@ TABLE = Stage(
     inputs=_table_inputs,
     settings=_table_settings,
     jobs=_measured_tables,
-    label="{table}",
     logs="tables",
     targets=("csv", "page"),
     local=True,
@@ -188,4 +187,4 @@ TABLE = Stage(
 OF_EVERY_STUDY = tuple(
     dict.fromkeys(PurePath(path).stem for stage in (TABLES, CLAIMS, COSTS) for path in stage.outputs.values())
 )
-"""Names of files of `tables/` that every study has: no table can have them."""
+"""Wildcards of files of `tables/` that every study has: no table can have them."""
