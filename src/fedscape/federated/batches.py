@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import IMAGES, EvaluationSet, has_batch_statistics
+from fedscape.evaluation.batch_norm import has_batch_statistics
+from fedscape.evaluation.evaluate import IMAGES, EvaluationSet
 from fedscape.federated.augment import augment, changes_images, draw
 from fedscape.federated.rule import Batch, Rule, Training
 from fedscape.federated.weighting import UPDATE_VARIANCE, pieces

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from fedscape.checkpoints.layout import buffers_of, flatten, layout_of, parameters_of
 from fedscape.data.storage import open_dataset
+from fedscape.evaluation.batch_norm import recalibrated
 from fedscape.evaluation.evaluate import (
     CPU_BATCH,
     GPU_BATCH,
@@ -19,7 +20,6 @@ from fedscape.evaluation.evaluate import (
     evaluate,
     evaluate_groups,
     normalise,
-    recalibrated,
 )
 from fedscape.evaluation.problem import chosen_samples, open_problem
 from fedscape.jobs.streams import stream

@@ -20,8 +20,9 @@ from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.data.partition import make_partition
 from fedscape.data.storage import open_dataset
 from fedscape.evaluation import on_disk
+from fedscape.evaluation.batch_norm import recalibrated
 from fedscape.evaluation.eigenvalues import HessianProduct, state_of
-from fedscape.evaluation.evaluate import EvaluationSet, evaluate, recalibrated
+from fedscape.evaluation.evaluate import EvaluationSet, evaluate
 from fedscape.evaluation.on_disk import OnDisk, copied_or_left
 from fedscape.evaluation.problem import open_problem
 from fedscape.federated.batches import BatchSource

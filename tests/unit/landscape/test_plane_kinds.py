@@ -13,7 +13,8 @@ from fedscape.checkpoints.checkpoint import Checkpoint, Checkpoints
 from fedscape.checkpoints.layout import parameters_of
 from fedscape.checkpoints.writer import shorten
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import evaluate, recalibrated
+from fedscape.evaluation.batch_norm import recalibrated
+from fedscape.evaluation.evaluate import evaluate
 from fedscape.evaluation.problem import chosen_samples, open_problem, sample_owners
 from fedscape.landscape.material import Mark, Material
 

@@ -8,7 +8,8 @@ from surface_helpers import CLIENT_SIZES, Linear, bowl_plane, lay, linear_plane,
 
 from fedscape.checkpoints.layout import buffers_of, parameters_of
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import EvaluationSet, evaluate, recalibrated
+from fedscape.evaluation.batch_norm import recalibrated
+from fedscape.evaluation.evaluate import EvaluationSet, evaluate
 from fedscape.evaluation.problem import open_problem
 from fedscape.landscape.grid import box_around, grid_axes
 from fedscape.landscape.plane import save_plane
