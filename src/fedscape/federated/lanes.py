@@ -21,9 +21,10 @@ from fedscape.federated.network import frozen_statistics
 from fedscape.federated.normaliser import accumulated_weight
 from fedscape.federated.optimiser import clip, learning_rate, moment_names, step
 from fedscape.federated.pruning import due, mask, sparsity
-from fedscape.federated.rule import Batch, Client, ClientResult, Context, Rule, Training
+from fedscape.federated.rule import Batch, Client, ClientResult, Context, Rule
 from fedscape.federated.state import ModelState
 from fedscape.jobs.streams import stream
+from fedscape.settings.training import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Lanes:
     seed: of the draws that clients share at a step.
     """
 
-    def __init__(self, module: nn.Module, data: EvaluationSet, training: Training, lanes: int, seed: int = 0):
+    def __init__(
+        self, module: nn.Module, data: EvaluationSet, training: TrainingSettings, lanes: int, seed: int = 0
+    ):
         self.module = module.to(data.inputs.device)
         self.training, self.lanes, self.seed = training, lanes, seed
         self.feed = BatchSource.of(module, data, training)
@@ -153,7 +156,7 @@ class Lanes:
             moments[row] = start.moments.get(name, 0)
         if self._sums is not None:
             self._sums[row] = 0
-        if self._masks is not None:
+        if self._masks is not None and kept is not None:
             self._masks[row] = kept
         self._busy.append(_Lane(start, ClientProgress(task, self.feed, rule)))
 
@@ -229,7 +232,7 @@ class Lanes:
     def _prune(self, row: int, lane: "_Lane") -> None:
         """Draw the lane's mask anew, where pruning counts local steps and one is due."""
         pruning, time = self.training.pruning, self._clock + lane.work.done
-        if pruning is None or pruning.unit == "round" or not due(pruning, time):
+        if pruning is None or self._masks is None or pruning.unit == "round" or not due(pruning, time):
             return
         self._masks[row] = mask(self._models.parameters[row], self.layout, sparsity(pruning, time))
 

@@ -19,7 +19,7 @@ all differ by more."""
 
 
 def reference_distances(
-    marks: Sequence[Mark], trajectories: Sequence[Trajectory], seeds: Sequence[int]
+    marks: Sequence[Mark], trajectories: Sequence[Trajectory], seeds: Sequence[object]
 ) -> list[dict[str, float]]:
     """DISTANCES of each marked global model, and NaN for others. seeds: of the runs, in their order.
 
@@ -27,22 +27,22 @@ def reference_distances(
     nearest point of its path (straight between kept rounds), so that a run which is merely slower has none,
     and to its last model. A run's reference is the first run of its seed: another seed starts elsewhere.
     """
-    chosen = sorted({mark.checkpoint.run for mark in marks if mark.role == "global"})
-    references = {place: seeds.index(seeds[place]) for place in chosen}
+    marked = sorted({mark.checkpoint.run for mark in marks if mark.role == "global"})
+    references = {run: seeds.index(seeds[run]) for run in marked}
     legs = {
         reference: np.diag(_squared_distances(trajectories[reference], trajectories[reference]), k=1)
         for reference in set(references.values())
     }
-    found = {}
-    for place, reference in references.items():
-        by_round = _distances(trajectories[place], trajectories[reference], legs[reference])
-        found |= {(place, number): values for number, values in by_round.items()}
+    distances = {}
+    for run, reference in references.items():
+        by_round = _distances(trajectories[run], trajectories[reference], legs[reference])
+        distances |= {(run, number): values for number, values in by_round.items()}
     nowhere = (np.nan,) * len(DISTANCES)
-    values = [
-        found[mark.checkpoint.run, mark.checkpoint.round] if mark.role == "global" else nowhere
+    rows = [
+        distances[mark.checkpoint.run, mark.checkpoint.round] if mark.role == "global" else nowhere
         for mark in marks
     ]
-    return [dict(zip(DISTANCES, one, strict=True)) for one in values]
+    return [dict(zip(DISTANCES, row, strict=True)) for row in rows]
 
 
 def _distances(

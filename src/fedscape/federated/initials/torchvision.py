@@ -40,10 +40,10 @@ def weights(settings: Settings, context: InitialContext) -> dict[str, Tensor]:
     Raises FedscapeError for a model that torchvision does not have, and naming the file where it is missing,
     broken, or of another architecture.
     """
-    plugin, own = load("models.networks", context.model), context.module.state_dict()
+    plugin, own = load("models.networks", context.model.kind), context.module.state_dict()
     if not hasattr(plugin, "torchvision_name"):
         raise FedscapeError(
-            f"torchvision start from {settings.file}: model {context.model} is none of torchvision's; "
+            f"torchvision start from {settings.file}: model {context.model.kind} is none of torchvision's; "
             "use one of kind resnet or squeezenet"
         )
     given = read_weights(settings.file)
@@ -79,9 +79,9 @@ def _is_fresh(layer: str, theirs: str | None, module: nn.Module, given: Mapping[
     mine = module.get_submodule(layer)
     if isinstance(mine, nn.GroupNorm):
         return f"{theirs}.running_mean" in given
+    shapes = weight.shape, mine.get_parameter("weight").shape
     if f"{layer}.weight" in classifier_names(module):
-        return weight.shape != mine.weight.shape
+        return shapes[0] != shapes[1]
     first = next(one for one in module.modules() if isinstance(one, nn.Conv2d))
-    shapes = weight.shape, mine.weight.shape
     but_inputs = [shape[:1] + shape[2:] for shape in shapes]
     return mine is first and shapes[0] != shapes[1] and but_inputs[0] == but_inputs[1]
