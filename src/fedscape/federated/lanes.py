@@ -136,10 +136,10 @@ class Lanes:
         positions = torch.from_numpy(task.positions).to(self.device)
         # As few batches as their size allows, about equal: none of one sample where there are more.
         with frozen_statistics(self.module):
-            for chosen in positions.tensor_split(-(-len(positions) // self.training.batch_size)):
-                inputs = prepared(self.feed.data.shown(chosen), mean, std)
-                self.one(rule, Batch(inputs, self.feed.data.labels[chosen], {}), client, context)
-                total.add_(self.one.gradient, alpha=len(chosen) / len(positions))
+            for rows in positions.tensor_split(-(-len(positions) // self.training.batch_size)):
+                inputs = prepared(self.feed.data.shown(rows), mean, std)
+                self.one(rule, Batch(inputs, self.feed.data.labels[rows], {}), client, context)
+                total.add_(self.one.gradient, alpha=len(rows) / len(positions))
         return total
 
     def _stack(self, vector: Tensor) -> Tensor:
@@ -250,7 +250,7 @@ class Lanes:
                 self._busy.pop()
 
     def _row_vectors(self) -> list[Tensor]:
-        others = [one for one in (self._sums, self._masks) if one is not None]
+        others = [vectors for vectors in (self._sums, self._masks) if vectors is not None]
         scalars = [self._losses, self._squares, self._shares, self._known]
         return [*scalars, *self._moments.values(), *self._states.values(), *others]
 

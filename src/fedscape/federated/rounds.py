@@ -119,7 +119,7 @@ def play_round(
 ) -> tuple[GlobalState, RoundReport]:
     """Play round `number` (1 is the first) from `state`; neither `state` nor its tensors change.
 
-    on_client: called with every result and its place among the round's clients (ascending numbers), while
+    on_client: called with every result and its position among the round's clients (ascending numbers), while
         the result's model is valid.
     keep_paths: whether results have the client's models between its epochs.
     on_tick: called between steps; what it raises ends the round.

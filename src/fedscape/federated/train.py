@@ -216,8 +216,8 @@ def _play(
                 raise Diverged(f"the {split} loss of the global model is {evaluation.loss}")
         return evaluations, time.perf_counter() - begin
 
-    def on_client(place: int, result: ClientResult) -> None:
-        store.add_client(number, place, result)
+    def on_client(position: int, result: ClientResult) -> None:
+        store.add_client(number, position, result)
 
     def on_tick() -> None:
         # A signal leaves little time: the round is given up, not played to its end.

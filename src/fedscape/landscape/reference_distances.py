@@ -51,10 +51,10 @@ def _distances(
     """By round. legs: squared lengths of the reference's path between its kept rounds."""
     between = _squared_distances(run, reference)
     to_path = np.sqrt(_to_path(between, legs))
-    places = {number: place for place, number in enumerate(reference.rounds)}
+    columns = {number: column for column, number in enumerate(reference.rounds)}
     return {
         number: (
-            float(np.sqrt(row[places[number]])) if number in places else np.nan,
+            float(np.sqrt(row[columns[number]])) if number in columns else np.nan,
             float(nearest),
             float(np.sqrt(row[-1])),
         )
@@ -62,13 +62,13 @@ def _distances(
     }
 
 
-def _squared_distances(one: Trajectory, other: Trajectory) -> np.ndarray:
+def _squared_distances(trajectory: Trajectory, other: Trajectory) -> np.ndarray:
     """Between all kept rounds of two runs: float64 [kept, other's kept]."""
-    shape = len(one.rounds), len(other.rounds)
+    shape = len(trajectory.rounds), len(other.rounds)
     products = np.zeros(shape)
     lengths, other_lengths = np.zeros(shape[0]), np.zeros(shape[1])
-    for start, stop in column_blocks(sum(shape), one.layout.parameter_count):
-        rows, columns = (run.columns(start, stop).astype(np.float64) for run in (one, other))
+    for start, stop in column_blocks(sum(shape), trajectory.layout.parameter_count):
+        rows, columns = (run.columns(start, stop).astype(np.float64) for run in (trajectory, other))
         # Measured from a model nearby, so that little is lost in the difference of large numbers.
         centre = columns[-1].copy()
         rows -= centre

@@ -155,14 +155,14 @@ def _transferred(trained: dict[str, Tensor], proxy: Dataset, context: InitialCon
 
 def _embedding_names(module: nn.Module, words: int) -> tuple[str, ...]:
     """Names of the tables with a row for each word of the vocabulary; none in networks for images."""
-    layers = [(name, one) for name, one in module.named_modules() if isinstance(one, nn.Embedding)]
+    layers = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, nn.Embedding)]
     return tuple(f"{name}.weight" for name, layer in layers if layer.num_embeddings == words)
 
 
 def _word_by_word(own: Tensor, words: Sequence[str], trained: Tensor, known: Sequence[str]) -> Tensor:
     """`own` [words, ...] with the rows of `trained` [known, ...] for the words that are in both."""
-    places = {word: place for place, word in enumerate(known)}
-    shared = [place for place, word in enumerate(words) if word in places]
+    rows = {word: row for row, word in enumerate(known)}
+    shared = [row for row, word in enumerate(words) if word in rows]
     result = own.clone()
-    result[shared] = trained[[places[words[place]] for place in shared]].to(own.dtype)
+    result[shared] = trained[[rows[words[row]] for row in shared]].to(own.dtype)
     return result
