@@ -121,14 +121,13 @@ def train_run(
             server, server_settings = method.server.load("federated.servers")
             rule = Rule(algorithm, algorithm_settings)
             clients = len(samples.clients)
-            epochs = training.local_epochs
             store = RunStore(
                 folder=folder,
                 layout=lanes.layout,
                 kept=kept.global_rounds(training.rounds),
                 kept_clients=kept.rounds_of_clients(training.rounds),
                 participants=participants_per_round(clients, training.participation),
-                path_points=epochs - 1 if kept.client_paths and isinstance(epochs, int) else 0,
+                path_points=_path_points(kept, training),
                 client_entries=kept_by_clients(training, rule, lanes.layout, moment_names(training)),
                 clients=clients,
             )
@@ -171,6 +170,16 @@ def train_run(
             }
             write_json(folder.folder / RUN, description)
         folder.finish(outputs.by_file)
+
+
+def _path_points(kept: KeptModels, training: TrainingSettings) -> int:
+    """Models that are kept of a client on its way through a round."""
+    epochs = training.local_epochs
+    if not kept.client_paths:
+        return 0
+    if not isinstance(epochs, int):
+        raise FedscapeError(f"client_paths: needs local_epochs that are a number, got {epochs}")
+    return epochs - 1
 
 
 def _lanes(
