@@ -82,8 +82,7 @@ def _spline(values: np.ndarray, coarse: int, degree: int = DEGREE) -> np.ndarray
     if undefined.all():
         return np.full([(count - 1) * coarse + 1 for count in values.shape], np.nan)
     # A spline takes numbers only. No point is filled beside these, so that they count far off and little.
-    nearest = np.empty((values.ndim, *values.shape), dtype=np.int32)
-    distance_transform_edt(undefined, return_distances=False, return_indices=True, indices=nearest)
+    nearest = np.asarray(distance_transform_edt(undefined, return_distances=False, return_indices=True))
     x, y = (np.arange(count) * coarse for count in values.shape)
     degrees = [min(degree, count - 1) for count in values.shape]
     spline = RectBivariateSpline(x, y, values[tuple(nearest)], kx=degrees[0], ky=degrees[1], s=0)

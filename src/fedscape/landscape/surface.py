@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ def evaluate_surface(
     files: PlaneFiles,
     problem: ProblemSpec,
     settings: SurfaceSettings,
-    identity: Mapping[str, object],
+    identity: Mapping[str, Any],
     resume: Resume,
     out: str | Path,
     parts: Sequence[str | Path] = (),
