@@ -33,12 +33,16 @@ from fedscape.command.work import model_label, work_of
 from fedscape.data.partition import make_partition
 from fedscape.evaluation.eigenvalues import HessianProduct, state_of
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate
-from fedscape.evaluation.problem import open_problem
+from fedscape.evaluation.problem import ProblemSpec, open_problem
 from fedscape.federated.batches import BatchSource
-from fedscape.federated.train import train_run
+from fedscape.federated.train import FederatedMethod, RunInputs, RunOutputs, train_run
 from fedscape.jobs.job import keep_freed_memory
+from fedscape.jobs.resume import Resume
 from fedscape.models.build import random_model
+from fedscape.plugins import Plugin
 from fedscape.settings.plain import from_plain, to_plain
+from fedscape.settings.runs import KeptModels, RunSeeds
+from fedscape.settings.samples import UsedSamples
 from fedscape.settings.training import TrainingSettings
 from fedscape.study.campaign import read_campaign
 from fedscape.study.catalog import constant
@@ -132,22 +136,29 @@ def measure(kind, shape, border, model, samples, training=None, algorithm=None, 
     keep_freed_memory()
     torch.set_num_threads(1)
     shorten(KEPT if kind == "product" else EVALUATED)
-    settings = dict(model)
-    name = settings.pop("kind")
+    network = Plugin.of(model)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         sizes = {split: size if isinstance(size, int) else SAMPLES[split] for split, size in samples.items()}
         stand_in(folder / "data", tuple(shape), 10, **sizes, border=border)
         files = {"npz": folder / "partition.npz", "csv": folder / "partition.csv"}
-        make_partition(folder / "data", "iid", CLIENTS, {}, 0, 0, None, None, 0, NAMES, **files)
-        module = random_model(name, settings, tuple(shape), 10, seed=0)
+        make_partition(
+            dataset=folder / "data",
+            scheme=Plugin("iid"),
+            clients=CLIENTS,
+            partition_seed=0,
+            samples=UsedSamples(seed=0),
+            identity=NAMES,
+            **files,
+        )
+        module = random_model(network.kind, dict(network.settings), tuple(shape), 10, seed=0)
         write_weights(folder / "initial.safetensors", module.state_dict())
         del module
         with watched() as peak:
             if kind == "train":
-                run(folder, name, settings, training, algorithm, server)
+                run(folder, network, training, algorithm, server)
             else:
-                analyse(folder, name, settings, kind)
+                analyse(folder, network, kind)
     return peak[0]
 
 
@@ -158,38 +169,28 @@ def shorten(batches: int) -> None:
     BatchSource.used_samples = lambda self, count: min(used(self, count), STEPS * self.training.batch_size)
 
 
-def run(folder, name, settings, training, algorithm, server) -> None:
+def run(folder, model, training, algorithm, server) -> None:
     """A round of two clients, evaluated before and after."""
     outputs = ("trajectory", "clients", "rounds", "final", "timing", "run")
     train_run(
         identity=NAMES,
-        dataset=folder / "data",
-        partition=folder / "partition.npz",
-        initial=folder / "initial.safetensors",
-        model=name,
-        model_settings=settings,
-        algorithm=algorithm.pop("kind"),
-        algorithm_settings=algorithm,
-        server=server.pop("kind"),
-        server_settings=server,
-        training=from_plain(TrainingSettings, {**training, "rounds": 1}),
-        seed=0,
-        order_seed=0,
-        keep_rounds="all",
-        client_rounds=[1],
-        client_paths=False,
-        device="cpu",
-        fingerprint="memory",
-        resume=folder / "resume",
-        **{output: folder / output for output in outputs},
+        inputs=RunInputs(folder / "data", folder / "partition.npz", folder / "initial.safetensors"),
+        model=model,
+        method=FederatedMethod(
+            algorithm=Plugin.of(algorithm),
+            server=Plugin.of(server),
+            training=from_plain(TrainingSettings, {**training, "rounds": 1}),
+        ),
+        seeds=RunSeeds(seed=0, order_seed=0),
+        kept=KeptModels("all", client_rounds=[1]),
+        outputs=RunOutputs(**{output: folder / output for output in outputs}),
+        resume=Resume(folder / "resume", "memory"),
     )
 
 
-def analyse(folder, name, settings, kind) -> None:
+def analyse(folder, model, kind) -> None:
     """An evaluation of all samples, or a Hessian product on them."""
-    problem = open_problem(
-        name, settings, folder / "data", folder / "partition.npz", None, 0, torch.device("cpu")
-    )
+    problem = open_problem(ProblemSpec(model, folder / "data", folder / "partition.npz"))
     _, vector, buffers = state_of(problem.module)
     if kind == "product":
         HessianProduct.of(problem, vector, buffers)(torch.ones_like(vector))

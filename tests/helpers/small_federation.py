@@ -14,7 +14,8 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from fedscape.checkpoints.layout import Layout, buffers_of, parameters_of
-from fedscape.evaluation.evaluate import EvaluationSet, evaluate, normalise, recalibrated
+from fedscape.evaluation.batch_norm import recalibrated
+from fedscape.evaluation.evaluate import EvaluationSet, evaluate, normalise
 from fedscape.federated.clients import ClientStore
 from fedscape.federated.lanes import Lanes
 from fedscape.federated.optimiser import moment_names

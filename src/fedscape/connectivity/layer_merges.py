@@ -16,17 +16,8 @@ from torch import Tensor, nn
 from fedscape.connectivity.chain import Segment, chain_of, first_uses
 from fedscape.connectivity.layer_groups import module_of
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import (
-    MEASURES,
-    Evaluation,
-    evaluate,
-    evaluation,
-    has_batch_statistics,
-    laid_out,
-    measures,
-    mode,
-    recalibrated,
-)
+from fedscape.evaluation.batch_norm import has_batch_statistics, recalibrated
+from fedscape.evaluation.evaluate import MEASURES, Evaluation, evaluate, evaluation, laid_out, measures, mode
 from fedscape.settings.evaluation import BatchNorm
 
 Tensors = Mapping[str, Tensor]

@@ -10,7 +10,7 @@ far as that layer: about half as many passes as there are layers. The authors' s
 train mode instead of corrections, normalises each batch by the batch's own statistics: the same of one batch,
 nearly the same of large random ones, and wrong where samples are sorted.
 
-For networks with running statistics nothing of this is needed: `fedscape.evaluation.evaluate.recalibrated`.
+For networks with running statistics nothing of this is needed: `fedscape.evaluation.batch_norm.recalibrated`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,8 @@ from torch.func import functional_call
 from torch.nn.modules.conv import _ConvNd
 
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import EvaluationSet, has_batch_statistics, laid_out, mode
+from fedscape.evaluation.batch_norm import has_batch_statistics
+from fedscape.evaluation.evaluate import EvaluationSet, laid_out, mode
 
 STILL = 1e-6
 """Standard deviation, as a share of the mean's size, below which a channel is constant but for rounding."""

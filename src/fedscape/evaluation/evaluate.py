@@ -11,11 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedscape.data.storage import IMAGE, Dataset
 from fedscape.evaluation.on_disk import OnDisk, copied_or_left
-from fedscape.jobs.streams import stream
 from fedscape.settings.evaluation import Precision
 
 IMAGES = 1 + IMAGE
@@ -83,7 +81,7 @@ class EvaluationSet:
             labels=torch.from_numpy(np.asarray(labels[indices], dtype=np.int64)).to(device),
             mean=torch.tensor(dataset.mean, device=device),
             std=torch.tensor(dataset.std, device=device),
-            batch_size=_batch_size(dataset.shape, torch.device(device)),
+            batch_size=forward_batch_size(dataset.shape, torch.device(device)),
             border=dataset.border,
         )
 
@@ -169,57 +167,8 @@ def evaluate_groups(
     ]
 
 
-def has_batch_statistics(module: nn.Module) -> bool:
-    """Whether the module keeps running statistics, so that a batch-norm policy means something."""
-    return bool(_batch_statistics(module))
-
-
-def recalibrated(
-    module: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], data: EvaluationSet
-) -> dict[str, Tensor]:
-    """New buffers: batch-norm statistics of `parameters` measured afresh in one pass over the data.
-
-    Every batch counts by its samples, as in `update_bn` of Garipov et al. (Loss Surfaces, Mode Connectivity,
-    2018). What is averaged is the variance within batches, so they must be alike: of a fixed size on every
-    device, dealt by a fixed permutation, because data sets may be sorted by class or writer. Only the
-    batch-norm layers are in train mode. Buffers that are no statistics are handed on.
-    """
-    fresh = {name: tensor.clone() for name, tensor in buffers.items()}
-    layers = _batch_statistics(module)
-    momenta = {name: layer.momentum for name, layer in layers.items()}
-    for name in layers:
-        prefix = f"{name}." if name else ""
-        fresh[f"{prefix}running_mean"].zero_()
-        fresh[f"{prefix}running_var"].fill_(1)
-        fresh[f"{prefix}num_batches_tracked"].zero_()
-    seen = 0
-    try:
-        with mode(module, training=False), torch.no_grad():
-            for layer in layers.values():
-                layer.train()
-            for rows in _mixed_batches(data):
-                seen += len(rows)
-                for layer in layers.values():
-                    layer.momentum = len(rows) / seen
-                inputs = prepared(data.shown(rows), data.mean, data.std)
-                functional_call(module, {**parameters, **fresh}, (inputs,), strict=True)
-    finally:
-        for name, layer in layers.items():
-            layer.momentum = momenta[name]
-    return fresh
-
-
-def _mixed_batches(data: EvaluationSet) -> tuple[Tensor, ...]:
-    """The set's positions in a fixed random order, in batches whose sizes differ by one at most."""
-    count, shape = len(data.labels), data.shape
-    order = torch.from_numpy(stream(0, "recalibration").permutation(count)).to(data.labels.device)
-    # Of large images no fewer: the statistics of a few are no estimate.
-    together = CPU_BATCH if len(shape) == IMAGE else _batch_size(shape, torch.device("cpu"))
-    return order.tensor_split(-(-count // together))
-
-
-def _batch_size(shape: tuple[int, ...], device: torch.device) -> int:
-    """Samples per forward pass."""
+def forward_batch_size(shape: tuple[int, ...], device: torch.device) -> int:
+    """Samples per forward pass, of inputs of this shape."""
     on_cpu = device.type == "cpu"
     if len(shape) == IMAGE:
         most = CPU_BATCH if on_cpu else GPU_BATCH
@@ -237,12 +186,6 @@ def mode(module: nn.Module, training: bool) -> Iterator[None]:
     finally:
         for layer, was_training in before:
             layer.training = was_training
-
-
-def _batch_statistics(module: nn.Module) -> dict[str, _BatchNorm]:
-    """The layers that keep running statistics, by name."""
-    layers = ((name, layer) for name, layer in module.named_modules() if isinstance(layer, _BatchNorm))
-    return {name: layer for name, layer in layers if layer.track_running_stats}
 
 
 def _measured(

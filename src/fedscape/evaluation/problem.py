@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from fedscape.checkpoints.layout import Layout, layout_of, parameters_of
 from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
+from fedscape.evaluation.batch_norm import has_batch_statistics, recalibrated
 from fedscape.evaluation.device import prepare_device
-from fedscape.evaluation.evaluate import EvaluationSet, has_batch_statistics, recalibrated
+from fedscape.evaluation.evaluate import EvaluationSet
 from fedscape.jobs.job import JobContext
 from fedscape.jobs.streams import stream
 from fedscape.models.build import random_model

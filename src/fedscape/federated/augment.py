@@ -9,7 +9,6 @@ by a factor, is `colour`.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,26 +17,13 @@ from torch.nn import functional
 
 from fedscape.errors import FedscapeError
 from fedscape.federated.colour import jittered, jitters
-from fedscape.federated.resized_crop import ResizedCrop, boxes, resized
+from fedscape.federated.resized_crop import boxes, resized
+from fedscape.settings.training import Augmentation
 
 PARTS = ("crop_y", "crop_x", "flip", "rotation", "scale", "brightness")
 """Random numbers of a sample. Each is drawn whether it is used or not, so none depends on other settings."""
 PADDING = {"zero": "constant", "reflect": "reflect"}
 """What torch calls the kinds of padding."""
-
-
-class Augmentation(Protocol):
-    """What may change in an image; `settings.training.Augmentation` explains each."""
-
-    resized_crop: ResizedCrop | None
-    resize: int | None
-    crop: int
-    fill: str
-    flip: float
-    rotation: float
-    scale: float
-    brightness: float
-    colour: float
 
 
 def draw(

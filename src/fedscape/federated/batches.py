@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import IMAGES, EvaluationSet, has_batch_statistics
+from fedscape.evaluation.batch_norm import has_batch_statistics
+from fedscape.evaluation.evaluate import IMAGES, EvaluationSet
 from fedscape.federated.augment import augment, changes_images, draw
-from fedscape.federated.rule import Batch, Rule, Training
+from fedscape.federated.rule import Batch, Rule
 from fedscape.federated.weighting import UPDATE_VARIANCE, pieces
 from fedscape.jobs.streams import stream
+from fedscape.settings.training import TrainingSettings
 
 POSITIONS = "positions"
 
@@ -31,7 +33,7 @@ class ClientTask:
 
 
 def client_task(
-    training: Training,
+    training: TrainingSettings,
     rule: str,
     positions: np.ndarray,
     seed: int,
@@ -60,7 +62,7 @@ def client_task(
 class BatchSource:
     """All clients' samples on the device that trains, and how batches are made of them."""
 
-    def __init__(self, data: EvaluationSet, training: Training, batch_statistics: bool):
+    def __init__(self, data: EvaluationSet, training: TrainingSettings, batch_statistics: bool):
         self.data = data
         self.training = training
         self._augments = changes_images(training.augmentation)
@@ -69,7 +71,7 @@ class BatchSource:
         self._batch_statistics = batch_statistics
 
     @classmethod
-    def of(cls, module: torch.nn.Module, data: EvaluationSet, training: Training) -> "BatchSource":
+    def of(cls, module: torch.nn.Module, data: EvaluationSet, training: TrainingSettings) -> "BatchSource":
         """The batch source of a network."""
         return cls(data, training, has_batch_statistics(module))
 

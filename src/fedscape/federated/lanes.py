@@ -21,9 +21,10 @@ from fedscape.federated.network import frozen_statistics
 from fedscape.federated.normaliser import accumulated_weight
 from fedscape.federated.optimiser import clip, learning_rate, moment_names, step
 from fedscape.federated.pruning import due, mask, sparsity
-from fedscape.federated.rule import Batch, Client, ClientResult, Context, Rule, Training
+from fedscape.federated.rule import Batch, Client, ClientResult, Context, Rule
 from fedscape.federated.state import ModelState
 from fedscape.jobs.streams import stream
+from fedscape.settings.training import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Lanes:
     seed: of the draws that clients share at a step.
     """
 
-    def __init__(self, module: nn.Module, data: EvaluationSet, training: Training, lanes: int, seed: int = 0):
+    def __init__(
+        self, module: nn.Module, data: EvaluationSet, training: TrainingSettings, lanes: int, seed: int = 0
+    ):
         self.module = module.to(data.inputs.device)
         self.training, self.lanes, self.seed = training, lanes, seed
         self.feed = BatchSource.of(module, data, training)
@@ -133,10 +136,10 @@ class Lanes:
         positions = torch.from_numpy(task.positions).to(self.device)
         # As few batches as their size allows, about equal: none of one sample where there are more.
         with frozen_statistics(self.module):
-            for chosen in positions.tensor_split(-(-len(positions) // self.training.batch_size)):
-                inputs = prepared(self.feed.data.shown(chosen), mean, std)
-                self.one(rule, Batch(inputs, self.feed.data.labels[chosen], {}), client, context)
-                total.add_(self.one.gradient, alpha=len(chosen) / len(positions))
+            for rows in positions.tensor_split(-(-len(positions) // self.training.batch_size)):
+                inputs = prepared(self.feed.data.shown(rows), mean, std)
+                self.one(rule, Batch(inputs, self.feed.data.labels[rows], {}), client, context)
+                total.add_(self.one.gradient, alpha=len(rows) / len(positions))
         return total
 
     def _stack(self, vector: Tensor) -> Tensor:
@@ -247,7 +250,7 @@ class Lanes:
                 self._busy.pop()
 
     def _row_vectors(self) -> list[Tensor]:
-        others = [one for one in (self._sums, self._masks) if one is not None]
+        others = [vectors for vectors in (self._sums, self._masks) if vectors is not None]
         scalars = [self._losses, self._squares, self._shares, self._known]
         return [*scalars, *self._moments.values(), *self._states.values(), *others]
 

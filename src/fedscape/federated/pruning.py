@@ -13,39 +13,29 @@ as the setting `unit` says; the functions here do not care.
 """
 
 import math
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from fedscape.checkpoints.layout import Layout
+from fedscape.settings.training import Pruning
 
 POWER = 3  # of the schedule's polynomial
 
 
-class PruningSettings(Protocol):
-    """What the schedule reads of the training settings' `pruning`."""
-
-    initial_sparsity: float
-    final_sparsity: float
-    begin: int
-    end: int  # after begin
-    frequency: int
-
-
-def sparsity(settings: PruningSettings, time: float) -> float:
+def sparsity(settings: Pruning, time: float) -> float:
     """s(t), the share of each kernel's weights to be zero; s_i until `begin`, s_f from `end` on."""
     progress = min(max((time - settings.begin) / (settings.end - settings.begin), 0.0), 1.0)
     initial, final = settings.initial_sparsity, settings.final_sparsity
     return final + (initial - final) * (1 - progress) ** POWER
 
 
-def due(settings: PruningSettings, time: int) -> bool:
+def due(settings: Pruning, time: int) -> bool:
     """Whether the mask is made anew at this time."""
     return time == last_due(settings, time)
 
 
-def last_due(settings: PruningSettings, time: int) -> int | None:
+def last_due(settings: Pruning, time: int) -> int | None:
     """The latest time, up to this one, at which the mask is made anew; None before the first."""
     if time < settings.begin:
         return None

@@ -5,21 +5,15 @@ the same images; resizing is bilinear, and smoothed where pixels become fewer (t
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fedscape.settings.training import ResizedCrop
+
 ATTEMPTS = 10
 """Rectangles that are drawn until one fits into the image; then its middle is taken."""
-
-
-class ResizedCrop(Protocol):
-    """What rectangles there are; `settings.training.ResizedCrop` explains each."""
-
-    scale: list[float]
-    ratio: list[float]
 
 
 def boxes(

@@ -18,9 +18,10 @@ from fedscape.federated.batches import ClientTask, client_task
 from fedscape.federated.clients import ClientStore
 from fedscape.federated.lanes import ClientStart, Lanes
 from fedscape.federated.participation import participants
-from fedscape.federated.rule import Client, ClientResult, Context, Rule, Training, Vectors
+from fedscape.federated.rule import Client, ClientResult, Context, Rule, Vectors
 from fedscape.federated.state import ModelState
 from fedscape.federated.weighting import update_variance, weight
+from fedscape.settings.training import TrainingSettings
 
 MODEL, OPTIMISER, RULE = "model.", "optimiser.", "rule."  # prefixes of what a client keeps
 STEPS = OPTIMISER + "steps"
@@ -32,7 +33,7 @@ class Federation:
 
     lanes: Lanes
     clients: tuple[np.ndarray, ...]  # per client the positions of its samples in the lanes' images
-    training: Training
+    training: TrainingSettings
     rule: Rule
     server: ModuleType
     server_settings: object
@@ -91,7 +92,7 @@ def first_state(lanes: Lanes, rule: Rule) -> GlobalState:
     return GlobalState(lanes.state.clone(), shared=shared)
 
 
-def kept_by_clients(training: Training, rule: Rule, layout: Layout, moments: tuple[str, ...]) -> dict:
+def kept_by_clients(training: TrainingSettings, rule: Rule, layout: Layout, moments: tuple[str, ...]) -> dict:
     """What each client keeps between rounds: name -> type, length.
 
     The rule's vectors; its optimiser if that is kept, or if not every round averages; and then its model too.
@@ -118,7 +119,7 @@ def play_round(
 ) -> tuple[GlobalState, RoundReport]:
     """Play round `number` (1 is the first) from `state`; neither `state` nor its tensors change.
 
-    on_client: called with every result and its place among the round's clients (ascending numbers), while
+    on_client: called with every result and its position among the round's clients (ascending numbers), while
         the result's model is valid.
     keep_paths: whether results have the client's models between its epochs.
     on_tick: called between steps; what it raises ends the round.
@@ -186,7 +187,7 @@ def play_round(
     return following, RoundReport(len(drawn), samples, loss_sum / samples, updates.agreement())
 
 
-def is_averaged_after(training: Training, number: int) -> bool:
+def is_averaged_after(training: TrainingSettings, number: int) -> bool:
     """Whether clients go on from the global model after round `number` (0: the start), not from their own."""
     every = training.average_every
     return number == 0 or (every != "never" and number % every == 0)

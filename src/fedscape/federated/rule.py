@@ -7,7 +7,7 @@ the number of lanes, and `adjust_gradient` all lanes at once, so that its arithm
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -15,35 +15,10 @@ from torch import Tensor
 from fedscape.checkpoints.layout import Layout
 from fedscape.errors import FedscapeError
 from fedscape.federated.state import ModelState
+from fedscape.settings.training import TrainingSettings
 
 Vectors = Mapping[str, Tensor]
 Own = TypeVar("Own")  # a rule's Settings
-
-
-class Training(Protocol):
-    """The settings of a run that rules and lanes read; `settings.training` explains each."""
-
-    rounds: int
-    local_epochs: object  # a number, or an object with `uniform: [low, high]`
-    batch_size: int
-    optimiser: str
-    lr: float
-    momentum: float
-    nesterov: bool
-    betas: list[float]
-    weight_decay: float
-    schedule: object
-    clip: float
-    drop_last: bool
-    participation: float
-    average_every: int | str
-    optimiser_state: str
-    weights: str
-    augmentation: object
-    pruning: object | None
-    precision: str
-    lanes: int | str
-    evaluate_every: int
 
 
 class Batch(NamedTuple):
@@ -72,7 +47,7 @@ class Context(Generic[Own]):
     """What is the same for all clients of a round; not to be changed."""
 
     settings: Own  # the rule's own Settings
-    training: Training
+    training: TrainingSettings
     round: int  # 1 for the first
     clients: int  # N, in the federation
     start: ModelState  # the round's global model w_t
@@ -127,14 +102,16 @@ class Rule:
     """An algorithm file with its settings; functions that it lacks do what FedAvg does."""
 
     module: ModuleType
-    settings: object
+    settings: Any  # of the class `Settings` in the file
 
     @property
     def name(self) -> str:
+        """Of the file, without its ending."""
         return self.module.__name__.rpartition(".")[2]
 
     @property
     def wants_full_gradient(self) -> bool:
+        """Whether clients' starts come with the gradient of all their samples."""
         return getattr(self.module, "FULL_GRADIENT", False)
 
     @property

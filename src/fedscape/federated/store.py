@@ -98,8 +98,8 @@ class RunStore:
         """Whether the clients' ways through round `number` are kept."""
         return self.path_points > 0 and number in self.kept_clients
 
-    def add_client(self, number: int, place: int, result: ClientResult) -> None:
-        """Keep a client's model, if round `number` is one whose clients are kept."""
+    def add_client(self, number: int, position: int, result: ClientResult) -> None:
+        """Keep the model of a client by its position in the round, if this round's clients are kept."""
         if number in self.kept_clients:
             row = self.kept_clients.index(number)
             vectors = dict(zip(VECTORS, result.model.vectors, strict=True))
@@ -109,7 +109,7 @@ class RunStore:
                     PATH_PREFIX + name: torch.stack(points)
                     for name, points in zip(VECTORS, on_the_way, strict=True)
                 }
-            self.clients.write(row, place, clients=np.array(result.client), **vectors)
+            self.clients.write(row, position, clients=np.array(result.client), **vectors)
 
     def commit(self, number: int, state: GlobalState, rounds_row: Row, timing_row: Row) -> None:
         """Write round `number` and make it the one from which a next process continues."""

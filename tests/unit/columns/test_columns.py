@@ -23,6 +23,8 @@ from fedscape.drift.drift import Movement
 from fedscape.evaluation.evaluate import Evaluation
 from fedscape.federated.records import rounds_row, timing_row
 from fedscape.landscape.bottom import Bottom
+from fedscape.plugins import Plugin
+from fedscape.settings.samples import UsedSamples
 from fedscape.study.imports import reached
 from fedscape.study.syntax import spelled, tree
 from fedscape.tables.collect import run_rows
@@ -48,9 +50,8 @@ def partition_columns(folder):
     raw = Raw(("a", "b"), images, np.arange(2), images, np.arange(2))
     write_dataset(folder / "data", "d", "d", raw)
     make_partition(
-        dataset_folder=folder / "data", scheme="iid", clients=1, settings={}, seed=0, partition_seed=0,
-        images=None, test_images=None, validation=0.0, identity={"partition": "p"},
-        npz=folder / "p.npz", csv=folder / "p.csv",
+        dataset=folder / "data", scheme=Plugin("iid"), clients=1, partition_seed=0,
+        samples=UsedSamples(seed=0), identity={"partition": "p"}, npz=folder / "p.npz", csv=folder / "p.csv",
     )  # fmt: skip
     return pd.read_csv(folder / "p.csv").columns
 

@@ -33,7 +33,7 @@ from fedscape.federated.participation import participants
 from fedscape.federated.rounds import Diverged
 from fedscape.federated.rule import Batch, Rule
 from fedscape.federated.state import ModelState
-from fedscape.federated.train import kept_client_rounds, kept_rounds
+from fedscape.settings.runs import KeptModels
 
 
 @pytest.mark.parametrize(
@@ -253,11 +253,11 @@ def test_a_client_that_could_not_train_is_refused(model, changes, samples, messa
 
 
 def test_kept_rounds():
-    assert kept_rounds("all", 3) == [0, 1, 2, 3]
-    assert kept_rounds({"every": 3}, 7) == [0, 3, 6, 7]
-    assert kept_rounds([2, 5], 7) == [0, 2, 5, 7]
+    assert KeptModels("all").global_rounds(3) == [0, 1, 2, 3]
+    assert KeptModels({"every": 3}).global_rounds(7) == [0, 3, 6, 7]
+    assert KeptModels([2, 5]).global_rounds(7) == [0, 2, 5, 7]
     with pytest.raises(FedscapeError, match="keep_rounds: no round 8; allowed are 0 to 7"):
-        kept_rounds([8], 7)
-    assert kept_client_rounds([5, 1], 7) == [1, 5]
+        KeptModels([8]).global_rounds(7)
+    assert KeptModels("all", [5, 1]).rounds_of_clients(7) == [1, 5]
     with pytest.raises(FedscapeError, match="client_rounds: no round 0; allowed are 1 to 7"):
-        kept_client_rounds([0, 3], 7)
+        KeptModels("all", [0, 3]).rounds_of_clients(7)

@@ -21,6 +21,7 @@ from fedscape.federated.colour import ORDERS
 from fedscape.federated.resized_crop import boxes
 from fedscape.federated.rule import Rule
 from fedscape.jobs.streams import stream
+from fedscape.plugins import Plugin
 from fedscape.settings.training import Augmentation, ResizedCrop
 
 SAMPLES = 24
@@ -132,7 +133,7 @@ def photos(tmp_path):
             pixels = draw.integers(0, 256, (height, width, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
     settings = {"folder": "photos", "size": 28, "shorter_side": 32, "test_fraction": 0.34}
-    prepare_dataset("photos", "image-folder", settings, tmp_path, tmp_path / "out")
+    prepare_dataset("photos", Plugin("image-folder", settings), tmp_path, tmp_path / "out")
     return open_dataset(tmp_path / "out"), sorted((tmp_path / "photos").rglob("*.png"))
 
 
@@ -212,4 +213,4 @@ def test_an_image_that_would_become_too_large_is_named(tmp_path):
             Image.new("RGB", (3000, 1)).save(tmp_path / "photos" / name / f"{i}.png")
     settings = {"folder": "photos", "size": 224, "shorter_side": 256, "test_fraction": 0.5}
     with pytest.raises(FedscapeError, match=r"cat/\d\.png: would become 768000 x 256 pixels by shorter_side"):
-        prepare_dataset("photos", "image-folder", settings, tmp_path, tmp_path / "out")
+        prepare_dataset("photos", Plugin("image-folder", settings), tmp_path, tmp_path / "out")

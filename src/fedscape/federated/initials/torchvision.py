@@ -40,10 +40,10 @@ def weights(settings: Settings, context: InitialContext) -> dict[str, Tensor]:
     Raises FedscapeError for a model that torchvision does not have, and naming the file where it is missing,
     broken, or of another architecture.
     """
-    plugin, own = load("models.networks", context.model), context.module.state_dict()
+    plugin, own = load("models.networks", context.model.kind), context.module.state_dict()
     if not hasattr(plugin, "torchvision_name"):
         raise FedscapeError(
-            f"torchvision start from {settings.file}: model {context.model} is none of torchvision's; "
+            f"torchvision start from {settings.file}: model {context.model.kind} is none of torchvision's; "
             "use one of kind resnet or squeezenet"
         )
     given = read_weights(settings.file)
@@ -53,14 +53,14 @@ def weights(settings: Settings, context: InitialContext) -> dict[str, Tensor]:
     passed_over = {layers[layer] for layer in fresh}
     kept = {name: tensor for name, tensor in own.items() if _layer(name) in fresh}
     wanted = {names[name]: tensor for name, tensor in own.items() if name not in kept}
-    found = {theirs: tensor for theirs, tensor in wanted.items() if theirs.endswith(COUNTER)}
-    found |= {theirs: tensor for theirs, tensor in given.items() if _layer(theirs) not in passed_over}
-    check_tensors(wanted, found, settings.file)
+    taken = {theirs: tensor for theirs, tensor in wanted.items() if theirs.endswith(COUNTER)}
+    taken |= {theirs: tensor for theirs, tensor in given.items() if _layer(theirs) not in passed_over}
+    check_tensors(wanted, taken, settings.file)
     if kept:
         shown = ", ".join([*kept][:SHOWN_NAMES]) + (", ..." if len(kept) > SHOWN_NAMES else "")
         count = f"{len(kept)} of {len(own)} tensors"
         print(f"random, not from {settings.file}: {shown} ({count})", file=sys.stderr, flush=True)
-    return kept | {name: found[theirs] for name, theirs in names.items() if name not in kept}
+    return kept | {name: taken[theirs] for name, theirs in names.items() if name not in kept}
 
 
 def _layer(name: str) -> str:
@@ -82,6 +82,6 @@ def _is_fresh(layer: str, theirs: str | None, module: nn.Module, given: Mapping[
     shapes = weight.shape, mine.get_parameter("weight").shape
     if f"{layer}.weight" in classifier_names(module):
         return shapes[0] != shapes[1]
-    first = next(one for one in module.modules() if isinstance(one, nn.Conv2d))
+    first = next(layer for layer in module.modules() if isinstance(layer, nn.Conv2d))
     but_inputs = [shape[:1] + shape[2:] for shape in shapes]
     return mine is first and shapes[0] != shapes[1] and but_inputs[0] == but_inputs[1]

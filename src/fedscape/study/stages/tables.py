@@ -57,9 +57,9 @@ def _costs_inputs(study: Study, names: Wildcards) -> Files:
 
     The latter are there for their benchmarks, which are no inputs: one that is missing makes nothing run.
     """
-    starts = (
+    starts = [
         stage.file(study, start, "start") for stage in (INITIAL, PRETRAIN) for start in stage.jobs(study)
-    )
+    ]
     return {
         "timing": run_files(study, study.runs, "timing"),
         INITIAL.name: starts,
