@@ -13,6 +13,7 @@ from fedscape.checkpoints.format import PATH_PREFIX, Shapes, clients_shapes, tra
 from fedscape.checkpoints.layout import Layout, buffers_of, parameters_of
 from fedscape.errors import FedscapeError
 from fedscape.files import reading
+from fedscape.moment import Moment
 
 
 class _Rows:
@@ -79,6 +80,17 @@ class Trajectory(_Rows):
     def last(self) -> int:
         """The last kept round."""
         return self.rounds[-1]
+
+    def number(self, moment: Moment) -> int:
+        """The number of a round: a share of the last kept one means the kept round nearest to it.
+
+        A number is itself, whether it is kept or not.
+        """
+        if moment == "last":
+            return self.last
+        if isinstance(moment, float):
+            return min(self.rounds, key=lambda number: abs(number - moment * self.last))
+        return moment
 
     @property
     def diverged(self) -> bool:
