@@ -36,7 +36,9 @@ def agreement(
     """
     if definition == "code":
         bounds = np.cumsum([0, *sizes[:-1]])
-        diagonals = [np.add.reduceat(np.asarray(diagonal, dtype=np.float64), bounds) for diagonal in diagonals]
+        diagonals = [
+            np.add.reduceat(np.asarray(diagonal, dtype=np.float64), bounds) for diagonal in diagonals
+        ]
     gram = _gram(diagonals)
     squares = np.diag(gram)
     lengths = np.sqrt(squares)

@@ -50,7 +50,9 @@ class ModelOnSamples:
         return exact_diagonal(*self.arguments).cpu()
 
 
-def model_rows(model: ModelOnSamples, settings: CurvatureSettings, seed: int) -> tuple[list[dict], list[dict]]:
+def model_rows(
+    model: ModelOnSamples, settings: CurvatureSettings, seed: int
+) -> tuple[list[dict], list[dict]]:
     """Rows of curvature.csv and of density.csv, without the names of the model.
 
     settings: with a trace that is chosen (not `auto`). seed: of all random vectors. Where no eigenvalues are

@@ -3,11 +3,13 @@
 import bowl
 import numpy as np
 import pytest
+from stage_values import problem_of, runs_of
 
 from fedscape.connectivity import path as paths
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.landscape import make_plane as planes
 from fedscape.landscape.planes import trajectory
+from fedscape.settings.connectivity import PathSettings
 
 OUTPUTS = {"path": ("path.csv", "barriers.csv"), "plane": ("plane.safetensors", "markers.csv")}
 
@@ -18,8 +20,14 @@ def run(stage, folder, arguments):
     common = {"group": "g", "resume": folder / "resume", "fingerprint": "f", "batch_norm": "keep"}
     out = {f"out_{name.partition('.')[0]}": folder / name for name in OUTPUTS[stage]}
     if stage == "path":
-        own = {"pairs": [(0, 1), (0, 2), (1, 2)], "points": 5, "connectivity": "c"}
-        paths.evaluate_paths(**arguments, **common, **own, **out)
+        paths.evaluate_paths(
+            runs=runs_of(arguments, connectivity="c", group="g"),
+            pairs=[(0, 1), (0, 2), (1, 2)],
+            problem=problem_of(arguments),
+            settings=PathSettings(5, "keep"),
+            resume=Resume(folder / "resume", "f"),
+            **out,
+        )
     else:
         own = {"kind": "trajectory", "settings": {}, "clients": [], "plane": "p"}
         planes.make_plane(**{**own, **arguments}, **common, **out)
