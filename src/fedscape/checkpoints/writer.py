@@ -115,7 +115,7 @@ def shorten(path: Path, rounds: Sequence[int]) -> None:
 
 def write_all(file, array: np.ndarray) -> None:
     """An unbuffered write may be partial (beyond 2 GB it is)."""
-    view = memoryview(array).cast("B") if array.nbytes else memoryview(b"")
+    view = array.data.cast("B") if array.nbytes else memoryview(b"")
     while view:
         view = view[file.write(view) :]
 

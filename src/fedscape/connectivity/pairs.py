@@ -54,7 +54,9 @@ def evaluate_pairs(
     """
     averages = _Averages.open(open_problem(problem), settings)
     checkpoints = Checkpoints.open(averages.problem.module, runs)
-    tasks = [(pair, matching) for pair in pairs for matching in averages.matchings]
+    tasks: list[tuple[ModelPair, Alignment]] = [
+        (pair, matching) for pair in pairs for matching in averages.matchings
+    ]
     with ResumeFolder(resume, valid=counts_to(len(tasks))) as folder:
         for number, (pair, matching) in folder.steps(tasks, "{} of {} averages of two models"):
             if ends := endpoints(checkpoints, pair, averages.problem.device):
@@ -123,7 +125,7 @@ class _Averages:
             )
             parameters, buffers = (permuted(tensors, self.permutations, orders) for tensors in second.model)
             model, moved = (parameters, buffers), units_moved(orders)
-        alignments = [matching, REPAIRED[matching]]
+        alignments: list[Alignment] = [matching, REPAIRED[matching]]
         rows = [
             {"alignment": alignment, **row, "batch_norm": self.problem.policy(self.settings.batch_norm)}
             for alignment in alignments

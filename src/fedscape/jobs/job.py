@@ -11,9 +11,9 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from threadpoolctl import threadpool_limits
 
@@ -59,7 +59,7 @@ class JobContext:
 
     def typed(self, cls: type[Settings]) -> Settings:
         """The settings that a dataclass has fields for."""
-        names = {field.name for field in fields(cls)}
+        names = get_type_hints(cls)
         return from_plain(cls, {key: value for key, value in self.settings.items() if key in names})
 
     @property

@@ -134,7 +134,7 @@ class ResumeFolder:
         return self._stops.requested()
 
     def stop(self, reason: str, done: str) -> None:
-        """End the process with exit code 1 and a line that says how to resume; `done` is what is committed."""
+        """End the process with exit code 1 and a line that says how to resume; `done`: what is committed."""
         message = f"stopped by {reason}: run again to continue from {done}"
         if sys.stderr is not sys.__stderr__:  # a job's log; Python itself tells the terminal
             say(message)

@@ -1,4 +1,4 @@
-"""Rows of a CSV that a job measures step by step: each step's in a file of its own, joined when all are done."""
+"""Rows of a CSV that is made step by step: each step's in a file of its own, joined when all are done."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,9 +23,10 @@ def join_steps(
     sort_by: Sequence[str] | None = None,
     more: Sequence[Mapping[str, object]] = (),
 ) -> None:
-    """Write the rows of all steps as the file `name` of the folder, sorted; those alike stay in their order.
+    """Write the rows of all steps as the file `name` of the folder, sorted; ties stay in the steps' order.
 
-    file: its columns. sort_by: those that rows are sorted by, if not the file's own order. more: further rows.
+    file: its columns. sort_by: columns that rows are sorted by, if not in the file's own order. more: further
+    rows, that no step has measured.
     """
     paths = sorted(folder.glob(f"*-{name}"), key=lambda path: int(path.name.partition("-")[0]))
     parts = [read_csv(path, file.types) for path in paths]

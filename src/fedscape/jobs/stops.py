@@ -1,4 +1,4 @@
-"""When a job that goes by steps should end early: a stop signal has arrived, or SLURM's time limit is near."""
+"""When a job that goes by steps should end early: on a stop signal, or when SLURM's time limit is near."""
 
 import os
 import signal
@@ -48,7 +48,7 @@ class Stops:
         self._last_step = now
 
     def requested(self) -> str | None:
-        """Why to stop now, or None; the time limit counts if it may not hold a step as long as the longest."""
+        """Why to stop now, or None; the time limit is a reason if it may not hold the longest step again."""
         if self.signalled:
             return self.signalled
         end = os.environ.get(END_TIME_VARIABLE, "")

@@ -62,6 +62,15 @@ def test_models_come_back(tmp_path, layout):
         assert buffers[name].dtype == torch.int64
 
 
+def test_a_round_is_named_by_its_number_a_share_of_the_last_or_last(tmp_path, layout):
+    path = tmp_path / "trajectory.safetensors"
+    trajectory_writer(path, layout, [0, 5, 10, 15, 20]).close()
+    trajectory = Trajectory.open(path)
+    shares = {0.3: 5, 0.5: 10, 1.0: 20}
+    for moment, number in {0: 0, 5: 5, 25: 25, "last": 20, **shares}.items():
+        assert trajectory.number(moment) == number
+
+
 def test_columns_are_a_slice_of_all_rounds(tmp_path, layout):
     values = write(tmp_path / "t", layout, 3)
     assert np.array_equal(Trajectory.open(tmp_path / "t").columns(4, 9), values["parameters"][:, 4:9].numpy())

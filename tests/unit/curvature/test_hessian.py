@@ -319,7 +319,6 @@ def test_models_of_another_kind_are_refused(tmp_path):
 
 def test_rounds_by_number_share_and_name(tmp_path):
     arguments = bowl.world(tmp_path, quadratics(1))
-    (path,) = arguments["trajectories"]
     for moments, numbers in (([0, "last"], [0, 3]), ([0.3, 0.5, 1.0], [1, 3]), ([2, 25], [2])):
         rows, _ = evaluate(tmp_path, arguments, rounds=moments, top=1)
         assert rows["round"].tolist() == numbers, "a run that ended early has no round 25"
