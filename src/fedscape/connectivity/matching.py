@@ -135,7 +135,7 @@ def _check(permutations: Permutations, tensors: Tensors, which: str) -> None:
         if name not in tensors:
             raise FedscapeError(f"weight matching: the {which} model has no tensor {name}")
         if tuple(tensors[name].shape) != shape:
-            found = list(tensors[name].shape)
-            raise FedscapeError(f"weight matching: {name} of the {which} model is {found}, not {list(shape)}")
+            own = list(tensors[name].shape)
+            raise FedscapeError(f"weight matching: {name} of the {which} model is {own}, not {list(shape)}")
         if not tensors[name].isfinite().all():
             raise FedscapeError(f"weight matching: {name} of the {which} model is not finite")

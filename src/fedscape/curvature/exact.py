@@ -91,7 +91,7 @@ def _run(module: nn.Module, tensors: dict[str, Tensor], inputs: Tensor) -> tuple
             # The first layer's output is where the graph begins; parameters are constants here.
             output = output if output.requires_grad else output.detach().requires_grad_()
             calls[path] = _Call(layer, _laid_out(layer, given[0].detach()), output)
-            # A copy goes on, because what follows may change it in place (ReLU).
+            # A copy is handed on, because what follows may change it in place (ReLU).
             return output.clone()
 
         return hook

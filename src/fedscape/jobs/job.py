@@ -91,7 +91,8 @@ class JobContext:
         """The identifying columns of rows that belong to all runs: `*` where these differ."""
         first, *others = self.identities(runs)
         return {
-            key: value if all(one[key] == value for one in others) else "*" for key, value in first.items()
+            key: value if all(other[key] == value for other in others) else "*"
+            for key, value in first.items()
         }
 
 
@@ -187,9 +188,9 @@ def _told(error: Exception, folder: Path) -> FedscapeError | None:
     number = errno.ENOSPC if " requested and " in str(error) else error.errno
     if number not in _ADVICE:
         return None
-    place = error.filename2 or error.filename or folder
+    path = error.filename2 or error.filename or folder
     return FedscapeError(
-        f"{place}: {os.strerror(number).lower()}; {_ADVICE[number]} and run again: what is done is kept"
+        f"{path}: {os.strerror(number).lower()}; {_ADVICE[number]} and run again: what is done is kept"
     )
 
 
@@ -202,8 +203,8 @@ def _say_where(cores: int) -> None:
     number = os.environ.get("SLURM_JOB_ID")
     if number:
         card = os.environ.get(GPUS)
-        place = f"{os.environ.get('SLURMD_NODENAME', 'unknown node')}, {cores} core{'s' * (cores > 1)}"
-        print(f"SLURM job {number} on {place}, {f'GPU {card}' if card else 'no GPU'}")
+        node = f"{os.environ.get('SLURMD_NODENAME', 'unknown node')}, {cores} core{'s' * (cores > 1)}"
+        print(f"SLURM job {number} on {node}, {f'GPU {card}' if card else 'no GPU'}")
 
 
 def _device() -> str:

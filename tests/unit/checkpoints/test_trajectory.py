@@ -87,11 +87,11 @@ def test_a_resumed_writer_keeps_rows_of_the_same_file_only(tmp_path, layout):
     path = tmp_path / "t"
     values = write(path, layout, 2)
     writer = trajectory_writer(path, layout, ROUNDS)
-    assert not writer.made_anew
+    assert not writer.is_new
     writer.close()
     assert torch.equal(Trajectory.open(path).parameters(2), values["parameters"][1])
     writer = trajectory_writer(path, layout, [0, 1])
-    assert writer.made_anew
+    assert writer.is_new
     writer.close()
     assert Trajectory.open(path).parameters(0).count_nonzero() == 0
 
