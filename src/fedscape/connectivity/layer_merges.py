@@ -6,9 +6,9 @@ each is computed from where it parts from the one before, so that only one mixtu
 are in memory.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import (
     MEASURES,
     Evaluation,
+    SampleSet,
     evaluate,
     evaluation,
     has_batch_statistics,
@@ -37,19 +38,6 @@ Source = Literal["from", "to", "mean"] | Callable[[Tensors, Tensors], Tensors]
 parameters in both; equal functions are taken to give the same tensors."""
 CHECKED_SAMPLES = 2
 """Samples on which the network's parts are compared with the whole."""
-
-
-class SampleSet(Protocol):
-    """What `EvaluationSet` of evaluation/evaluate.py offers, and other sets may."""
-
-    @property
-    def labels(self) -> Tensor:
-        """int64 [n], or [n, T] of sequences."""
-        ...
-
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """What a network takes, and labels."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from torch.utils.data import Dataset
 
 from fedscape.columns.connectivity import RESTS
 from fedscape.connectivity.layer_groups import chosen_layers, layers_of
-from fedscape.connectivity.layer_merges import Mixture, Model, SampleSet, Source, Tensors, evaluate_mixtures
+from fedscape.connectivity.layer_merges import Mixture, Model, Source, Tensors, evaluate_mixtures
 from fedscape.connectivity.layer_orders import ORDERS, order
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import CPU_BATCH, GPU_BATCH, Evaluation
+from fedscape.evaluation.evaluate import CPU_BATCH, GPU_BATCH, Evaluation, SampleSet
 from fedscape.jobs.streams import stream
 from fedscape.settings.evaluation import BatchNorm
 
@@ -205,6 +205,15 @@ class PreparedSet:
     inputs: Tensor
     labels: Tensor
     batch_size: int = CPU_BATCH
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an input."""
+        return tuple(self.inputs.shape[1:])
+
+    def taken(self, rows: Tensor | slice) -> Tensor:
+        """The inputs of these rows."""
+        return self.inputs[rows]
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and labels in the order of the set; the last batch may be short."""

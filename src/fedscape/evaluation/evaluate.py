@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -49,6 +49,28 @@ class Evaluation:
     def accuracy(self) -> float:
         """Fraction of the samples that are classified correctly."""
         return 1.0 - self.error
+
+
+class SampleSet(Protocol):
+    """Samples and their labels on one device: an `EvaluationSet`, or others that networks take."""
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 [n], or [n, T] of sequences."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an input as a network is shown it."""
+        ...
+
+    def taken(self, rows: Tensor | slice) -> Tensor:
+        """The inputs of these rows as a network takes them."""
+        ...
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """What a network takes, and labels, in the order of the set."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -101,11 +123,15 @@ class EvaluationSet:
         middle = slice(self.border, -self.border)
         return inputs[..., middle, middle]
 
+    def taken(self, rows: Tensor | slice) -> Tensor:
+        """The inputs of these rows as a network takes them."""
+        return prepared(self.shown(rows), self.mean, self.std)
+
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """What a network takes, and labels, in the order of the set; the last batch may be short."""
         for start in range(0, len(self.labels), self.batch_size):
             rows = slice(start, start + self.batch_size)
-            yield prepared(self.shown(rows), self.mean, self.std), self.labels[rows]
+            yield self.taken(rows), self.labels[rows]
 
 
 def prepared(inputs: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -122,7 +148,7 @@ def evaluate(
     module: nn.Module,
     parameters: dict[str, Tensor],
     buffers: dict[str, Tensor],
-    data: EvaluationSet,
+    data: SampleSet,
     precision: Precision = "fp32",
 ) -> Evaluation:
     """Cross-entropy and error of `module` with the given tensors in the place of its own, in eval mode.
@@ -175,7 +201,7 @@ def has_batch_statistics(module: nn.Module) -> bool:
 
 
 def recalibrated(
-    module: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], data: EvaluationSet
+    module: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], data: SampleSet
 ) -> dict[str, Tensor]:
     """New buffers: batch-norm statistics of `parameters` measured afresh in one pass over the data.
 
@@ -201,15 +227,14 @@ def recalibrated(
                 seen += len(rows)
                 for layer in layers.values():
                     layer.momentum = len(rows) / seen
-                inputs = prepared(data.shown(rows), data.mean, data.std)
-                functional_call(module, {**parameters, **fresh}, (inputs,), strict=True)
+                functional_call(module, {**parameters, **fresh}, (data.taken(rows),), strict=True)
     finally:
         for name, layer in layers.items():
             layer.momentum = momenta[name]
     return fresh
 
 
-def _mixed_batches(data: EvaluationSet) -> tuple[Tensor, ...]:
+def _mixed_batches(data: SampleSet) -> tuple[Tensor, ...]:
     """The set's positions in a fixed random order, in batches whose sizes differ by one at most."""
     count, shape = len(data.labels), data.shape
     order = torch.from_numpy(stream(0, "recalibration").permutation(count)).to(data.labels.device)
@@ -249,7 +274,7 @@ def _measured(
     module: nn.Module,
     parameters: dict[str, Tensor],
     buffers: dict[str, Tensor],
-    data: EvaluationSet,
+    data: SampleSet,
     precision: Precision,
 ) -> Iterator[Tensor]:
     """The `measures` of every batch."""
