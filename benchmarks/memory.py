@@ -32,12 +32,11 @@ from fedscape.command.work import SECTIONS, input_shape, model_label, work_of
 from fedscape.data.partition import make_partition
 from fedscape.evaluation.eigenvalues import HessianProduct, state_of
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate
-from fedscape.evaluation.problem import ProblemSpec, open_problem
+from fedscape.evaluation.problem import open_problem
 from fedscape.federated.batches import BatchSource
 from fedscape.federated.train import train_run
 from fedscape.jobs.job import keep_freed_memory
 from fedscape.models.build import random_model
-from fedscape.plugins import Plugin
 from fedscape.settings.plain import from_plain
 from fedscape.settings.training import TrainingSettings
 from fedscape.study.campaign import read_campaign
@@ -187,7 +186,9 @@ def run(folder, name, settings, training, algorithm, server) -> None:
 
 def analyse(folder, name, settings, kind) -> None:
     """An evaluation of all samples, or a Hessian product on them."""
-    problem = open_problem(ProblemSpec(Plugin(name, settings), folder / "data", folder / "partition.npz"))
+    problem = open_problem(
+        name, settings, folder / "data", folder / "partition.npz", None, 0, torch.device("cpu")
+    )
     _, vector, buffers = state_of(problem.module)
     if kind == "product":
         HessianProduct.of(problem, vector, buffers)(torch.ones_like(vector))

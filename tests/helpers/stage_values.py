@@ -21,11 +21,6 @@ def problem_of(world: Mapping) -> ProblemSpec:
     )
 
 
-def problem_in(folder: Path, model: Plugin, samples: int | None = None) -> ProblemSpec:
-    """A network on the data set and the partition of a folder."""
-    return ProblemSpec(model, folder / "data", folder / "partition.npz", samples)
-
-
 def runs_of(
     world: Mapping, clients: Sequence[Path] = (), partitions: Sequence[Path] = (), **entry: str
 ) -> list[RunFiles]:

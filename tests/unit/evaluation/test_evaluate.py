@@ -7,7 +7,6 @@ import bowl
 import numpy as np
 import pytest
 import torch
-from stage_values import problem_of
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -196,11 +195,11 @@ def test_recalibration_takes_the_same_batches_on_every_device():
 
 def test_policy_none_without_running_statistics(tmp_path):
     arguments = bowl.world(tmp_path, [np.zeros((2, bowl.SIZE))])
-    with_norm, without = (
-        open_problem(problem_of({**arguments, "model": "resnet20", "model_settings": settings}))
-        for settings in ({}, {"norm": "group"})
-    )
-    assert [with_norm.policy(policy) for policy in ("keep", "recalibrate")] == ["keep", "recalibrate"]
+    names = ("dataset_folder", "partition", "samples", "seed", "device")
+    place = {name: arguments[name] for name in names}
+    with_norm = open_problem("resnet20", {}, **place)
+    without = open_problem("resnet20", {"norm": "group"}, **place)
+    assert [with_norm.policy(one) for one in ("keep", "recalibrate")] == ["keep", "recalibrate"]
     assert without.policy("recalibrate") == "none"
     parameters, floats, counters = flatten(with_norm.module.state_dict(), with_norm.layout)
     buffers = buffers_of(floats, counters, with_norm.layout)

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 from small_run import contents, prepare, run_once
-from stage_values import Plugin, problem_in
 
 from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.data.partition import make_partition
@@ -77,7 +76,7 @@ def test_analyses_have_the_same_bits_from_the_disk(tmp_path, monkeypatch):
     found = []
     for limit in (on_disk.MOST_COPIED, 0):
         monkeypatch.setattr(on_disk, "MOST_COPIED", limit)
-        problem = open_problem(problem_in(tmp_path, Plugin("resnet20"), samples=30))
+        problem = open_problem("resnet20", {}, tmp_path / "data", tmp_path / "partition.npz", 30, 0, CPU)
         assert isinstance(problem.train.inputs, torch.Tensor if limit else OnDisk)
         parameters, buffers = dict(problem.module.named_parameters()), dict(problem.module.named_buffers())
         fresh = recalibrated(problem.module, parameters, buffers, problem.train)
@@ -174,7 +173,7 @@ def weights(folder: Path) -> None:
 def analysis(folder: Path) -> None:
     """A model evaluated on all samples, and a Hessian product of which nothing is kept."""
     with watched():
-        problem = open_problem(problem_in(folder, Plugin("resnet", MODEL)))
+        problem = open_problem("resnet", MODEL, folder / "data", folder / "partition.npz", None, 0, CPU)
         parameters, buffers = dict(problem.module.named_parameters()), dict(problem.module.named_buffers())
         evaluate(problem.module, parameters, buffers, problem.train)
         some = EvaluationSet.from_dataset(open_dataset(folder / "data"), "train", np.arange(64, 192), CPU)
