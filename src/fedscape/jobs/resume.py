@@ -108,9 +108,9 @@ class ResumeFolder:
     def steps(self, tasks: Sequence[Task], words: str) -> Iterator[tuple[int, Task]]:
         """The tasks that are not done, each with its number; it is done when the loop asks for the next.
 
-        What a step leaves in files `<number>-*` of the folder is committed with it. Between two steps the job
-        ends where it is told to. words: how a log says that some tasks of all are done (`path {} of {}`). The
-        folder is valid by `counts_to(len(tasks))`.
+        What a step leaves in files `<number>-*` of the folder and changes in `progress` is committed with it.
+        Between two steps the job ends where it is told to. words: how a log says that some tasks of all are
+        done (`path {} of {}`). The folder is valid by `counts_to(len(tasks))`.
         """
         if self.finished:
             return
@@ -122,7 +122,7 @@ class ResumeFolder:
                 self.stop(reason, words.format(number, len(tasks)))
             yield number, tasks[number]
             files = [path.name for path in self.folder.glob(f"{number}-*")]
-            self.commit({"done": number + 1}, files, adding=True)
+            self.commit({**self.progress, "done": number + 1}, files, adding=True)
             log.info(words.format(number + 1, len(tasks)))
 
     def stop_requested(self) -> str | None:

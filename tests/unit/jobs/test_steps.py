@@ -110,6 +110,20 @@ def test_files_of_a_step_are_not_those_of_one_whose_number_begins_alike(tmp_path
         assert set(resume._files) == {f"{number}-letter" for number in range(11)}, "the last is not committed"
 
 
+def test_what_a_step_adds_to_the_state_is_committed_with_it(tmp_path):
+    for count in (1, 2, 3):
+        with ResumeFolder(Resume(tmp_path / "resume", "f"), valid=counts_to(3)) as resume:
+            if "sums" not in resume.progress:
+                resume.commit({"done": 0, "sums": []})
+            sums = resume.progress["sums"]
+            assert sums == list(range(count - 1))
+            with pytest.raises(Killed):
+                for number, _ in resume.steps([*TASKS, "d"], "{} of {}"):
+                    if number == count:
+                        raise Killed
+                    sums.append(number)
+
+
 def row(partition, round_number, value):
     names = dict.fromkeys(DRIFT.names, "x") | {"partition": partition, "seed": 0}
     return {**names, "round": round_number, **dict.fromkeys(DRIFT.measures, value)}
