@@ -1,6 +1,7 @@
 """Readers of a run's models: the global ones, round by round, and those that clients handed back."""
 
 import json
+from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -17,7 +18,7 @@ from fedscape.files import reading
 from fedscape.moment import Moment
 
 
-class _Rows:
+class _Rows(ABC):
     """What both readers share: an open file, its layout and rounds."""
 
     kind: str
@@ -44,14 +45,14 @@ class _Rows:
                 if (held_dtype, held_shape) != (dtype, shape):
                     raise ValueError(f"{name} is {held_dtype} {list(held_shape)}, not {dtype} {list(shape)}")
 
-    def _shapes(self) -> Shapes:
-        """The tensors of the file, by its layout and rounds."""
-        raise NotImplementedError
-
     @classmethod
     def open(cls, path: str | Path) -> Self:
         """Open for reading; nothing is loaded yet. A corrupt or cut-off file is named in a FedscapeError."""
         return cls(path)
+
+    @abstractmethod
+    def _shapes(self) -> Shapes:
+        """The tensors that a file of this layout and these rounds has."""
 
     def _row(self, name: str, number: int, *inner: int) -> Tensor:
         """Row of round `number`, without its leading axis; of `inner` axes only these entries are read."""
