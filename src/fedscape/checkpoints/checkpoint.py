@@ -75,19 +75,20 @@ class Checkpoints:
 
     def parameters(self, checkpoint: Checkpoint) -> Tensor:
         """The vector of parameters: float32 [P]."""
-        file, name = self._found(checkpoint)
-        return file.parameters(*name)
+        if checkpoint.client is None:
+            return self.trajectories[checkpoint.run].parameters(checkpoint.round)
+        clients = self._clients(checkpoint.run)
+        return clients.parameters(checkpoint.round, checkpoint.client, checkpoint.epoch)
 
     def buffers(self, checkpoint: Checkpoint) -> dict[str, Tensor]:
         """Buffers by name (float and integer ones)."""
-        file, name = self._found(checkpoint)
-        return file.buffers(*name)
-
-    def _found(self, checkpoint: Checkpoint) -> tuple[Trajectory | ClientModels, tuple]:
-        """The file that holds a model, and what the file's reader knows it by."""
         if checkpoint.client is None:
-            return self.trajectories[checkpoint.run], (checkpoint.round,)
+            return self.trajectories[checkpoint.run].buffers(checkpoint.round)
+        clients = self._clients(checkpoint.run)
+        return clients.buffers(checkpoint.round, checkpoint.client, checkpoint.epoch)
+
+    def _clients(self, run: int) -> ClientModels:
         if not self.clients:
-            path = self.trajectories[checkpoint.run].path
+            path = self.trajectories[run].path
             raise FedscapeError(f"{path}: clients' models are asked for, but no file of them was opened")
-        return self.clients[checkpoint.run], (checkpoint.round, checkpoint.client, checkpoint.epoch)
+        return self.clients[run]

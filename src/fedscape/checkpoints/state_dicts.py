@@ -70,9 +70,9 @@ def check_tensors(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], s
             counts = f"{len(names)} such names, the model has {len(wanted)}"
             raise FedscapeError(f"{source}: {problem} {shown} ({counts})")
     for name, tensor in wanted.items():
-        found, shape = tuple(tensors[name].shape), tuple(tensor.shape)
-        if found != shape:
-            raise FedscapeError(f"{source}: {name} has shape {found}, the model's has {shape}")
+        own, shape = tuple(tensors[name].shape), tuple(tensor.shape)
+        if own != shape:
+            raise FedscapeError(f"{source}: {name} has shape {own}, the model's has {shape}")
         if tensor.is_floating_point() and not tensors[name].is_floating_point():
             raise FedscapeError(
                 f"{source}: {name} holds {tensors[name].dtype}, the model's is {tensor.dtype}"

@@ -34,7 +34,7 @@ class RowWriter:
     """A safetensors file at its final length, filled by rows of the first axis.
 
     Every tensor has the same number of rows. A file of exactly these shapes and metadata is written on
-    (a resumed run); any other is made anew, and `made_anew` says so.
+    (a resumed run); any other is replaced by one without rows, and `is_new` says so.
     """
 
     def __init__(self, path: Path, shapes: Shapes, metadata: dict[str, str]):
@@ -42,8 +42,8 @@ class RowWriter:
         self.shapes = storage_order(shapes)
         self.offsets, header = encoded_header(self.shapes, metadata)
         length = len(header) + sum(byte_size(*shape) for shape in self.shapes.values())
-        self.made_anew = not _starts_with(path, header) or path.stat().st_size != length
-        if self.made_anew:
+        self.is_new = not _starts_with(path, header) or path.stat().st_size != length
+        if self.is_new:
             with atomic(path) as temporary, temporary.open("wb") as file:
                 file.write(header)
                 file.truncate(length)

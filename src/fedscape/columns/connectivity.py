@@ -1,6 +1,7 @@
 """Columns of connections between two models: lines, mixtures of their layers, distances."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from fedscape.columns.column import L2, File, Index, Nats, Number, Seed, Share, Text, Whole
 from fedscape.columns.identity import IDENTITY
@@ -10,7 +11,7 @@ OTHER_END = ["partition", "init", "method", "seed"]
 """What the two runs of a pair may differ in; data set and model are the same."""
 TO_RUN = [f"to_{column}" for column in OTHER_END]
 """The columns that name the second run of a pair."""
-RESTS = ("from", "to")
+RESTS: Final = ("from", "to")
 """Which of the two models the layers are of that are not averaged; `both` where all are."""
 
 

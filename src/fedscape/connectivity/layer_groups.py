@@ -47,18 +47,18 @@ def chosen_layers(
             for layer in covered:
                 if group not in owners[layer]:
                     owners[layer].append(group)
-    left = [layer for layer, found in owners.items() if not found]
+    left = [layer for layer in layers if not owners[layer]]
     if left:
         raise FedscapeError(f"groups: {_listed(left)} in no group; the layers are {_listed(layers)}")
-    doubled = [f"{layer} ({_listed(found)})" for layer, found in owners.items() if len(found) > 1]
+    doubled = [f"{layer} ({_listed(several)})" for layer, several in owners.items() if len(several) > 1]
     if doubled:
         raise FedscapeError(
             f"groups: in more than one group: {_listed(doubled)}; the layers are {_listed(layers)}"
         )
-    chosen: dict[str, tuple[str, ...]] = {}
+    grouped: dict[str, tuple[str, ...]] = {}
     for layer, names in layers.items():
-        chosen[owners[layer][0]] = chosen.get(owners[layer][0], ()) + names
-    return chosen
+        grouped[owners[layer][0]] = grouped.get(owners[layer][0], ()) + names
+    return grouped
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -49,7 +49,9 @@ def keep_order(units: Units, features: Features) -> None:
 
 
 def _read(units: Units, node: fx.Node, layer: nn.Module, tensor: str, axis: int, features: Features) -> None:
-    """Place the channels that a layer is given on an axis of one of its tensors."""
+    """Place the channels that a layer is given, if any, on an axis of one of its tensors."""
+    if features.channels is None:
+        return
     entries, channels = getattr(layer, tensor).shape[axis], len(features.channels)
     if entries % channels or (entries != channels and not features.spread):
         raise refusal(node, layer, f"has {entries} inputs for {channels} channels")
@@ -95,7 +97,7 @@ def _padded(units: Units, node: fx.Node, layer: PaddedShortcut, given: list[Feat
 
 def _pointwise(units: Units, node: fx.Node, layer: nn.Module | None, given: list[Features]) -> Features:
     """Treats all channels alike: an activation, pooling, a product with a number."""
-    if len(given) != 1 or not all(isinstance(one, PLAIN) for one in (*node.args, *node.kwargs.values())):
+    if len(given) != 1 or not all(isinstance(value, PLAIN) for value in (*node.args, *node.kwargs.values())):
         raise refusal(node, layer, "is known of one input and numbers only")
     return given[0]
 

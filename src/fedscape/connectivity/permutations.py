@@ -45,7 +45,8 @@ def permutations_of(module: nn.Module) -> Permutations:
     layers, units = dict(module.named_modules()), Units()
     values: dict[fx.Node, Features | None] = {}
     for node in _graph(module).nodes:
-        given = [values[one] for one in node.all_input_nodes if values[one] is not None]
+        inputs = (values[source] for source in node.all_input_nodes)
+        given = [features for features in inputs if features is not None]
         if node.op == "placeholder":
             values[node] = Features(None, flat=False)
         elif node.op == "output":

@@ -73,12 +73,12 @@ def repair(
     corrections: dict[str, Correction] = {}
     for layer in list(ends[0])[:-1]:
         with repaired(module, corrections):
-            found = output_statistics(module, mixture, data, last=layer)[layer]
+            own = output_statistics(module, mixture, data, last=layer)[layer]
         mean, std = (
             (getattr(ends[0][layer], kind) + getattr(ends[1][layer], kind)) / 2 for kind in ("mean", "std")
         )
-        scale = torch.where(found.std <= STILL * found.mean.abs(), 1.0, std / found.std)
-        shift, like = mean - scale * found.mean, mixture[f"{layer}.weight"]
+        scale = torch.where(own.std <= STILL * own.mean.abs(), 1.0, std / own.std)
+        shift, like = mean - scale * own.mean, mixture[f"{layer}.weight"]
         corrections[layer] = Correction(scale.to(like), shift.to(like))
     return corrections
 
@@ -126,7 +126,7 @@ def output_statistics(
             called.clear()
             with suppress(_Reached):
                 functional_call(module, dict(tensors), (laid_out(inputs),), strict=True)
-    return {name: one.statistics() for name, one in sums.items()}
+    return {name: layer_sums.statistics() for name, layer_sums in sums.items()}
 
 
 class _Reached(Exception):
@@ -137,7 +137,8 @@ class _Sums:
     """Mean and squared deviations of channels, merged over batches as Chan, Golub & LeVeque (1983) do."""
 
     def __init__(self):
-        self.count, self.mean, self.squares = 0, 0.0, 0.0
+        self.count = 0
+        self.mean = self.squares = torch.zeros((), dtype=torch.float64)
 
     def add(self, values: Tensor) -> None:
         """Values [C, n] of one more batch."""

@@ -76,8 +76,8 @@ class Units:
         for slots, places in self._alike().items():
             layer, first = slots[0][0].rpartition(".")[0], places[0][0]
             axes = tuple(
-                Axis(*slot, self._slots[slot][1], tuple(place))
-                for slot, place in zip(slots, zip(*places, strict=True), strict=True)
+                Axis(*slot, self._slots[slot][1], tuple(on_axis))
+                for slot, on_axis in zip(slots, zip(*places, strict=True), strict=True)
             )
             if len(places) > 1:
                 groups[f"{layer}[{first}]" if first else layer] = Group(len(places), axes)
@@ -90,8 +90,8 @@ class Units:
         """
         held: dict = defaultdict(lambda: defaultdict(list))
         for slot, (channels, _) in self._slots.items():
-            for place, unit in enumerate(channels.tolist()):
-                held[self._root(unit)][slot].append(place)
+            for channel, unit in enumerate(channels.tolist()):
+                held[self._root(unit)][slot].append(channel)
         held.pop(ORDERED, None)
         alike = defaultdict(list)
         for slots in held.values():

@@ -47,7 +47,7 @@ def why_not_piecewise_linear(module: nn.Module, tensors: Mapping[str, Tensor], i
     for path, layer in layers.items():
         if (reason := _unknown(layer)) is not None:
             return f"{name} has {type(layer).__name__} ({path}){reason}"
-    weights = [id(one) for layer in layers.values() for one in layer.parameters(recurse=False)]
+    weights = [id(tensor) for layer in layers.values() for tensor in layer.parameters(recurse=False)]
     if len(set(weights)) < len(weights):
         return f"{name} uses the same weights in two layers"
     calls: Counter = Counter()
@@ -109,8 +109,8 @@ class _Functions(TorchFunctionMode):
         kwargs = kwargs or {}
         # `torch.Tensor.__add__`, `torch.nn.functional._max_pool2d`, ...
         name = (resolve_name(function) or function.__name__).split(".")[-1].strip("_")
-        tensors = [one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)]
-        if name not in WEIGHTED | ABOUT and self.weights.intersection(map(id, tensors)):
+        tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+        if name not in WEIGHTED | ABOUT and not self.weights.isdisjoint(map(id, tensors)):
             self.refused = self.refused or "uses weights outside of their layer"
         if not (name in WEIGHTED | PIECEWISE | ABOUT or (name in SCALED and len(tensors) == 1)):
             self.refused = self.refused or f"calls {name}"

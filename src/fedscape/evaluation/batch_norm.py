@@ -6,7 +6,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedscape.data.storage import IMAGE
-from fedscape.evaluation.evaluate import CPU_BATCH, EvaluationSet, forward_batch_size, mode, prepared
+from fedscape.evaluation.evaluate import CPU_BATCH, SampleSet, forward_batch_size, mode
 from fedscape.jobs.streams import stream
 
 
@@ -16,7 +16,7 @@ def has_batch_statistics(module: nn.Module) -> bool:
 
 
 def recalibrated(
-    module: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], data: EvaluationSet
+    module: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], data: SampleSet
 ) -> dict[str, Tensor]:
     """New buffers: batch-norm statistics of `parameters` measured afresh in one pass over the data.
 
@@ -42,15 +42,14 @@ def recalibrated(
                 seen += len(rows)
                 for layer in layers.values():
                     layer.momentum = len(rows) / seen
-                inputs = prepared(data.shown(rows), data.mean, data.std)
-                functional_call(module, {**parameters, **fresh}, (inputs,), strict=True)
+                functional_call(module, {**parameters, **fresh}, (data.taken(rows),), strict=True)
     finally:
         for name, layer in layers.items():
             layer.momentum = momenta[name]
     return fresh
 
 
-def _mixed_batches(data: EvaluationSet) -> tuple[Tensor, ...]:
+def _mixed_batches(data: SampleSet) -> tuple[Tensor, ...]:
     """The set's positions in a fixed random order, in batches whose sizes differ by one at most."""
     count, shape = len(data.labels), data.shape
     order = torch.from_numpy(stream(0, "recalibration").permutation(count)).to(data.labels.device)

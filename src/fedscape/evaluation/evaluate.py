@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -47,6 +47,28 @@ class Evaluation:
     def accuracy(self) -> float:
         """Fraction of the samples that are classified correctly."""
         return 1.0 - self.error
+
+
+class SampleSet(Protocol):
+    """Samples and their labels on one device: an `EvaluationSet`, or others that networks take."""
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 [n], or [n, T] of sequences."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an input as a network is shown it."""
+        ...
+
+    def taken(self, rows: Tensor | slice) -> Tensor:
+        """The inputs of these rows as a network takes them."""
+        ...
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """What a network takes, and labels, in the order of the set."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -99,11 +121,15 @@ class EvaluationSet:
         middle = slice(self.border, -self.border)
         return inputs[..., middle, middle]
 
+    def taken(self, rows: Tensor | slice) -> Tensor:
+        """The inputs of these rows as a network takes them."""
+        return prepared(self.shown(rows), self.mean, self.std)
+
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """What a network takes, and labels, in the order of the set; the last batch may be short."""
         for start in range(0, len(self.labels), self.batch_size):
             rows = slice(start, start + self.batch_size)
-            yield prepared(self.shown(rows), self.mean, self.std), self.labels[rows]
+            yield self.taken(rows), self.labels[rows]
 
 
 def prepared(inputs: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -120,7 +146,7 @@ def evaluate(
     module: nn.Module,
     parameters: dict[str, Tensor],
     buffers: dict[str, Tensor],
-    data: EvaluationSet,
+    data: SampleSet,
     precision: Precision = "fp32",
 ) -> Evaluation:
     """Cross-entropy and error of `module` with the given tensors in the place of its own, in eval mode.
@@ -192,7 +218,7 @@ def _measured(
     module: nn.Module,
     parameters: dict[str, Tensor],
     buffers: dict[str, Tensor],
-    data: EvaluationSet,
+    data: SampleSet,
     precision: Precision,
 ) -> Iterator[Tensor]:
     """The `measures` of every batch."""

@@ -77,7 +77,7 @@ class RunStore:
             self._files = [self.client_state, *self._open_tables()]  # which close with their mark
             return
         self._open()
-        models_lost = self.trajectory.made_anew or self.clients.made_anew or self.client_state.lost
+        models_lost = self.trajectory.is_new or self.clients.is_new or self.client_state.lost
         if folder.progress and (models_lost or self.rounds.cut_off or self.timing.cut_off):
             folder.restart("a growing file is missing, cut off or another run's")
             self.state, self._slots = None, None

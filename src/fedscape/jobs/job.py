@@ -11,9 +11,9 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from threadpoolctl import threadpool_limits
 
@@ -59,7 +59,7 @@ class JobContext:
 
     def typed(self, cls: type[Settings]) -> Settings:
         """The settings that a dataclass has fields for."""
-        names = {field.name for field in fields(cls)}
+        names = get_type_hints(cls)
         return from_plain(cls, {key: value for key, value in self.settings.items() if key in names})
 
     @property
@@ -91,7 +91,8 @@ class JobContext:
         """The identifying columns of rows that belong to all runs: `*` where these differ."""
         first, *others = self.identities(runs)
         return {
-            key: value if all(one[key] == value for one in others) else "*" for key, value in first.items()
+            key: value if all(other[key] == value for other in others) else "*"
+            for key, value in first.items()
         }
 
 
@@ -187,9 +188,9 @@ def _told(error: Exception, folder: Path) -> FedscapeError | None:
     number = errno.ENOSPC if " requested and " in str(error) else error.errno
     if number not in _ADVICE:
         return None
-    place = error.filename2 or error.filename or folder
+    path = error.filename2 or error.filename or folder
     return FedscapeError(
-        f"{place}: {os.strerror(number).lower()}; {_ADVICE[number]} and run again: what is done is kept"
+        f"{path}: {os.strerror(number).lower()}; {_ADVICE[number]} and run again: what is done is kept"
     )
 
 
@@ -202,8 +203,8 @@ def _say_where(cores: int) -> None:
     number = os.environ.get("SLURM_JOB_ID")
     if number:
         card = os.environ.get(GPUS)
-        place = f"{os.environ.get('SLURMD_NODENAME', 'unknown node')}, {cores} core{'s' * (cores > 1)}"
-        print(f"SLURM job {number} on {place}, {f'GPU {card}' if card else 'no GPU'}")
+        node = f"{os.environ.get('SLURMD_NODENAME', 'unknown node')}, {cores} core{'s' * (cores > 1)}"
+        print(f"SLURM job {number} on {node}, {f'GPU {card}' if card else 'no GPU'}")
 
 
 def _device() -> str:

@@ -56,16 +56,16 @@ def write_note(folder: Path, temporary: bool) -> None:
 def read_note(path: Path) -> Ended | None:
     """A note, None if it is gone; FedscapeError for any content that is none of ours."""
     try:
-        found = json.loads(read_regular(path, LONGEST_NOTE))
-        note = Ended(path, Path(found["folder"]), found["outputs"], found["temporary"])
+        content = json.loads(read_regular(path, LONGEST_NOTE))
+        note = Ended(path, Path(content["folder"]), content["outputs"], content["temporary"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FedscapeError(f"{path}: no note of a job that ended ({reason(error)}); delete it") from None
     # What a note may name lies in the folder that it stands in. `remove` looks again where links lead.
     results = path.parents[1]
-    paths = [found["folder"], *note.outputs] if isinstance(note.outputs, list) and note.outputs else [None]
-    if not all(isinstance(one, str) and _is_below(one, results) for one in paths):
+    paths = [content["folder"], *note.outputs] if isinstance(note.outputs, list) and note.outputs else [None]
+    if not all(isinstance(named, str) and _is_below(named, results) for named in paths):
         raise FedscapeError(f"{path}: it names something outside {results}, or nothing; delete it")
     return note
 

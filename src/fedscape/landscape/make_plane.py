@@ -149,7 +149,7 @@ def _laid(folder: ResumeFolder, lay: Callable[[], Plane]) -> Plane:
 def _measures(folder: ResumeFolder, losses: PlaneLosses, marks: Sequence[Mark]) -> list[dict]:
     """What each marker says; what earlier processes measured is taken over, each model is committed."""
     values = folder.progress["measured"]
-    for _, mark in folder.steps(marks, "markers"):
+    for _, mark in folder.steps(marks, "marker {} of {}"):
         values.append(losses.of_marker(mark))
     return values
 

@@ -29,6 +29,8 @@ def from_plain(cls: type[Settings], values: Mapping[str, object]) -> Settings:
     def value_of(name: str) -> object:
         nested = nested_settings(annotations[name])
         value = values[name]
+        if typing.get_origin(annotations[name]) is Mapping and not isinstance(value, Mapping):
+            return dict(typing.cast(list, value))  # pairs, because keys of a job's settings may hold no dots
         return from_plain(nested, value) if nested and isinstance(value, Mapping) else value
 
     return cls(**{name: value_of(name) for name in values})

@@ -4,12 +4,14 @@ import bowl
 import numpy as np
 import pytest
 from plane_arguments import plane_arguments
+from stage_values import problem_of, runs_of
 
 from fedscape.connectivity import path as paths
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.landscape.make_plane import make_plane
 from fedscape.landscape.markers import PlaneLosses
 from fedscape.landscape.planes import trajectory
+from fedscape.settings.connectivity import PathSettings
 
 OUTPUTS = {"path": ("path.csv", "barriers.csv"), "plane": ("plane.safetensors", "markers.csv")}
 
@@ -18,10 +20,15 @@ def run(stage, folder, arguments):
     """The stage's outputs by name; its resume folder is gone."""
     folder.mkdir(exist_ok=True)
     if stage == "path":
-        common = {"group": "g", "resume": folder / "resume", "fingerprint": "f", "batch_norm": "keep"}
         out = {f"out_{name.partition('.')[0]}": folder / name for name in OUTPUTS[stage]}
-        own = {"pairs": [(0, 1), (0, 2), (1, 2)], "points": 5, "connectivity": "c"}
-        paths.evaluate_paths(**arguments, **common, **own, **out)
+        paths.evaluate_paths(
+            runs=runs_of(arguments, connectivity="c", group="g"),
+            pairs=[(0, 1), (0, 2), (1, 2)],
+            problem=problem_of(arguments),
+            settings=PathSettings(5, "keep"),
+            resume=Resume(folder / "resume", "f"),
+            **out,
+        )
     else:
         make_plane(**plane_arguments(folder, arguments, arguments.get("kind", "trajectory")))
     assert not (folder / "resume").exists()
@@ -68,10 +75,10 @@ def test_no_path_is_walked_twice(tmp_path, arguments, monkeypatch):
         killed_at(patch, (1, False))
         with pytest.raises(KeyboardInterrupt):
             run("path", tmp_path / "killed", arguments)
-    walked, original = [], paths.rise_errors
-    monkeypatch.setattr(paths, "rise_errors", lambda *given: walked.append(given) or original(*given))
+    walked, original = [], paths._curve
+    monkeypatch.setattr(paths, "_curve", lambda *given: walked.append(given) or original(*given))
     run("path", tmp_path / "killed", arguments)
-    assert len(walked) == 2, "the train and the test samples of one path"
+    assert len(walked) == 1
 
 
 def test_neither_a_plane_is_laid_nor_a_marker_measured_twice(tmp_path, arguments, monkeypatch):
@@ -121,7 +128,7 @@ def test_a_kept_plane_that_is_cut_off_is_laid_again(tmp_path, arguments, monkeyp
     assert run("plane", tmp_path / "killed", arguments) == whole
 
 
-@pytest.mark.parametrize(("stage", "message"), [("path", "path 1 of 3"), ("plane", "1 of 12 markers")])
+@pytest.mark.parametrize(("stage", "message"), [("path", "path 1 of 3"), ("plane", "marker 1 of 12")])
 def test_a_job_that_is_told_to_stop_says_where_it_is(tmp_path, arguments, monkeypatch, stage, message):
     monkeypatch.setattr(
         ResumeFolder, "stop_requested", lambda self: "SIGTERM" if self.progress.get("done") else None

@@ -104,7 +104,7 @@ ENVIRONMENT = {
         "GPUS",
         "SLURMD_NODENAME",
     },  # the log; which card, and whether there is one
-    "jobs/resume.py": {"END_TIME_VARIABLE"},  # when to stop
+    "jobs/stops.py": {"END_TIME_VARIABLE"},  # when to stop
     "cli.py": {"FEDSCAPE_CLONE", "PYTHONPATH"},  # no job
 }
 
