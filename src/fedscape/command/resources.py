@@ -4,7 +4,7 @@ import math
 
 from fedscape.command.prices import CPU, Prices
 from fedscape.command.work import NUMBER, work_of
-from fedscape.study.stages.stage import Names
+from fedscape.study.stages.stage import Wildcards
 from fedscape.study.stages.training import TRAIN
 from fedscape.study.study import Study
 
@@ -17,7 +17,7 @@ CORES = 50
 side, as a run that asks for too much time only waits longer."""
 
 
-def time_factor(study: Study, names: Names, prices: Prices) -> int:
+def time_factor(study: Study, names: Wildcards, prices: Prices) -> int:
     """How many times the usual time a run asks for, so that its attempts together are long enough.
 
     1 as well where it is not known what the run computes (of a data set of your own, before it is prepared),
@@ -31,6 +31,6 @@ def time_factor(study: Study, names: Names, prices: Prices) -> int:
     return max(1, math.ceil(seconds / SECONDS_ASKED))
 
 
-def memory_factor(study: Study, names: Names, prices: Prices) -> int:
+def memory_factor(study: Study, names: Wildcards, prices: Prices) -> int:
     """How many times the usual memory a run asks for: what it takes on a CPU, where that is known."""
     return max(1, math.ceil((prices.memory(work_of(study, TRAIN.name, names), NUMBER) or 0) / BYTES_ASKED))

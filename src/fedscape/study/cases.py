@@ -85,8 +85,9 @@ def members_of(runs: tuple[Run, ...], section: str, name: str, analyses: Analyse
             needs += of_group
             if section == "planes":
                 # The first run is a plane's centre, the first of a run's seed what distances are from.
-                first = {run.seed: run for run in reversed(members)}
-                needs += [members[0], *(first[run.seed] for run in of_group)]
+                of_plane = runs_of(members)
+                first = {run.seed: run for run in reversed(of_plane)}
+                needs += [of_plane[0], *(first[run.seed] for run in of_group)]
     return Members(tuple(measured_runs), tuple(groups), tuple(dict.fromkeys(needs)))
 
 

@@ -75,10 +75,10 @@ def test_no_path_is_walked_twice(tmp_path, arguments, monkeypatch):
         killed_at(patch, (1, False))
         with pytest.raises(KeyboardInterrupt):
             run("path", tmp_path / "killed", arguments)
-    walked, original = [], paths._curve
-    monkeypatch.setattr(paths, "_curve", lambda *given: walked.append(given) or original(*given))
+    walked, original = [], paths.rise_errors
+    monkeypatch.setattr(paths, "rise_errors", lambda *given: walked.append(given) or original(*given))
     run("path", tmp_path / "killed", arguments)
-    assert len(walked) == 1
+    assert len(walked) == 2, "the train and the test samples of one path"
 
 
 def test_neither_a_plane_is_laid_nor_a_marker_measured_twice(tmp_path, arguments, monkeypatch):
