@@ -5,6 +5,7 @@ import re
 import pytest
 from edited_study import reader
 
+from fedscape.study.jobs import check_job_names
 from fedscape.study.stages.every import STAGES
 from fedscape.study.study import UnknownName
 
@@ -39,24 +40,24 @@ def test_a_stage_names_each_job_once(study, stage):
 
 
 NO_JOBS = {
-    "a layers entry asked for as a path": ("path", {"name": "layers"}, "layers of kind layers"),
-    "a path asked for by its layers": ("layers", {"name": "lines"}, "lines of kind path"),
+    "a layers entry asked for as a path": ("path", {"name": "layers"}, "layers/digits_all_seed0"),
+    "a path asked for by its layers": ("layers", {"name": "lines"}, "lines/digits_all_seed0"),
     "an entry": ("surface", {"name": "othr"}, "othr"),
     "a group": ("surface", {"name": "whole", "group": "digits_all_seed7"}, "digits_all_seed7"),
     "too many parts": (
         "surface_part",
         {"name": "shared", "part": "7", "parts": "9"},
-        "part 7 of 9 of shared",
+        "7/9",
     ),
     "a part that is not there": (
         "surface_part",
         {"name": "shared", "part": "3", "parts": "2"},
-        "part 3 of 2 of shared",
+        "3/2",
     ),
     "a part of one job's surface": (
         "surface_part",
         {"name": "whole", "part": "1", "parts": "1"},
-        "part 1 of 1 of whole",
+        "1/1",
     ),
     "a figure": ("figure", {"figure": "othr"}, "othr"),
     "a table": ("table", {"table": "othr"}, "othr"),
@@ -68,8 +69,8 @@ NO_JOBS = {
 @pytest.mark.parametrize("case", NO_JOBS)
 def test_names_of_no_job_are_told_from_slips_of_ours(study, case):
     stage, wildcards, name = NO_JOBS[case]
-    with pytest.raises(UnknownName, match=re.escape(repr(name))):
-        STAGES[stage].settings(study, {**GROUP, **wildcards})
+    with pytest.raises(UnknownName, match=re.escape(name)):
+        check_job_names(STAGES[stage], study, {**GROUP, **wildcards})
 
 
 def test_parts_of_a_surface_are_jobs(study):
