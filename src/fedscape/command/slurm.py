@@ -46,7 +46,7 @@ def installed() -> bool:
 
 
 def ask() -> subprocess.Popen | None:
-    """Ask for the user's jobs, and go on meanwhile; None on a machine without SLURM."""
+    """The running question for the user's jobs, not waited for; None on a machine without SLURM."""
     if not installed():
         return None
     command = ["squeue", "--me", "--noheader", f"--format={FIELDS}"]

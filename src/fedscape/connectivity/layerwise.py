@@ -87,7 +87,7 @@ def layerwise_barriers(
     first, second: parameters and buffers by name. data: split -> samples, on the models' device. layers: name
     -> its tensors, shallow to deep; None for one layer a module. regimes: `full` averages all layers,
     `single` one at a time, ORDERS one more after the other. seed: of the order `random` and of directions.
-    directions: so many draws of `Direction` for each layer alone. batch_norm: see `evaluate_mixtures`.
+    directions: draws of `Direction` for each layer alone. batch_norm: see `evaluate_mixtures`.
 
     averaged counts layers; layer is the single one or the one added last, depth its place from 0; with all of
     them averaged, the rows of both rests are the same. value, from_value, to_value: nats, or a fraction.
