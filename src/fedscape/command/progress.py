@@ -1,4 +1,4 @@
-"""How far a job is, from the files that it leaves: outputs, resume folder, log. Nothing is asked of it."""
+"""How far a job is, from the files that it leaves: outputs, resume folder, log. Jobs are not asked."""
 
 import os
 import socket
@@ -36,7 +36,7 @@ class Progress:
 
 
 class Files:
-    """Which files there are, one look a folder."""
+    """The files that exist; each folder is listed once."""
 
     def __init__(self) -> None:
         self._names: dict[str, set[str]] = {}

@@ -73,7 +73,7 @@ def work_of(study: Study, rule: str, names: Wildcards) -> Workload:
 
 
 def _little(study: Study, names: Wildcards) -> Workload:
-    """Of jobs that take little more than the start of Python."""
+    """The workload of jobs that take little more than starting Python."""
     return Workload()
 
 
@@ -177,7 +177,7 @@ def _layers(study: Study, names: Wildcards) -> Workload:
 
 
 def _models_between(group: _Group, of_a_pair: Callable[[Any], int]) -> Workload:
-    """Of models between those of each pair of runs, evaluated on training and test samples."""
+    """The workload of models between those of each pair of runs, evaluated on training and test samples."""
     evaluated = (group.used + group.samples["test"]) * group.passes
     return replace(group.about, evaluations=group.members * of_a_pair(group.settings) * evaluated)
 

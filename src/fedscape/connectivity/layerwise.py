@@ -197,7 +197,7 @@ def model_of(module: nn.Module, state: Tensors) -> Model:
 
 @dataclass(frozen=True)
 class PreparedSet:
-    """Samples as a network takes them, in the place of an `EvaluationSet`.
+    """Samples as a network takes them, in place of an `EvaluationSet`.
 
     inputs: [n, ...], images normalised already, or tokens. labels: int64 [n], or [n, T] of sequences.
     """
@@ -208,7 +208,7 @@ class PreparedSet:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of an input."""
+        """The shape of an input."""
         return tuple(self.inputs.shape[1:])
 
     def taken(self, rows: Tensor | slice) -> Tensor:
