@@ -129,7 +129,7 @@ def _of_scale(study_schema: dict) -> dict:
 
 
 def missing_file(study: Study, init: str) -> str | None:
-    """The message about a start whose file is missing; None where no file is."""
+    """The message about a start whose file is missing; None where none is missing."""
     file = study.inits[init].start.settings.get("file")
     if file is None or is_regular(file):
         return None
