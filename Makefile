@@ -1,4 +1,4 @@
-# make demo: figures from a fresh clone. make examples: docs/examples drawn again. make test, make lint: what CI runs.
+# make demo: figures from a fresh clone. make examples: docs/examples redrawn. make test, make lint: what CI runs.
 # make lock: renew the pinned packages.
 
 PYTHON ?= python3

@@ -7,10 +7,7 @@ this imports. So a rule runs that script, and nothing else. How many threads it 
 
 
 def check_rule(declared):
-    """End with a line if a rule of ours does anything but run the script of the stage that it tracks.
-
-    For what the stage's home says that it is rerun for.
-    """
+    """Exit with one line if a rule of ours runs anything but its stage's script, or tracks what its home does not."""
     if declared.norun or Path(str(declared.snakefile)).parent != ROOT / "rules":
         return
     stage = getattr(declared.params.get("settings"), "stage", None)

@@ -60,7 +60,7 @@ def job_of(stage, wildcards):
         check_job_names(STAGES[stage], owner, names)
     except UnknownName as error:
         # An exception would be ten lines of Snakemake's around this one.
-        sys.exit(f"fedscape: {stage}: no {error} in this study; config/studies names what there is")
+        sys.exit(f"fedscape: {stage}: no {error} in this study; config/studies lists its names")
     return owner, names
 
 
@@ -72,7 +72,7 @@ def inputs_of(stage):
 def inputs_of_start(wildcards):
     """For `input: unpack()`: what a start is made from, without a user's file that is not there.
 
-    Who looks at what there is to do need not have it: `-n` says so, and a run ends (`run.smk`).
+    Who only looks at what would run need not have it: `-n` names it, and a run ends (`run.smk`).
     """
     files = inputs_of("initial")(wildcards)
     missing = missing_file(study_of(wildcards), wildcards.init)

@@ -39,7 +39,7 @@ def check_places(jobs):
 def write_settings(jobs):
     """Write `config.yaml` beside the results of each study that has jobs to run.
 
-    No job's output, so it makes nothing run again.
+    No job's output, so it reruns nothing.
     """
     made_with = {**commit(), **versions()}
     for study, scale in studies_of(jobs):

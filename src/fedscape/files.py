@@ -26,7 +26,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def remove_rests(path: str | Path) -> None:
-    """Remove what killed processes have left of writing `path`; for somebody who alone may write it."""
+    """Remove what killed processes left while writing `path`; only for the one process that may write it."""
     path = Path(path)
     for rest in path.parent.glob(f".{path.name}.*.tmp"):
         rest.unlink(missing_ok=True)

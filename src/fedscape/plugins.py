@@ -21,7 +21,7 @@ class Plugin:
 
     @property
     def keys(self) -> dict[str, object]:
-        """What `of` makes it from."""
+        """The keys that `of` makes it from."""
         return {"kind": self.kind, **self.settings}
 
     def load(self, package: str) -> tuple[ModuleType, Any]:

@@ -45,7 +45,7 @@ def is_inside(path: Path, folder: Path) -> bool:
     """Whether `path` lies strictly inside `folder`, wherever links on the way to either lead."""
     try:
         return folder.resolve() in path.resolve().parents
-    except (OSError, RuntimeError):  # links in a circle
+    except (OSError, RuntimeError):  # a cycle of links
         return False
 
 

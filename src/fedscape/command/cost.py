@@ -40,7 +40,7 @@ class Sum:
         return Sum(self.value + other.value, self.known + other.known, self.unknown + other.unknown)
 
     def shown(self, unit: float) -> str:
-        """In a table; `+` says that there is more."""
+        """The sum as a table shows it; `+` says that some is not known."""
         if self.unknown and not self.value:
             return "unknown"
         return f"{self.value / unit:,.2f}{'+' if self.unknown else ''}"
@@ -60,7 +60,7 @@ class Line:
 
     @property
     def largest(self) -> str:
-        """In a table, the memory of the largest job; `+` says that some are not known."""
+        """The memory of the largest job as a table shows it; `+` says that some are not known."""
         known = [taken for taken in self.memory if taken is not None]
         if not known:
             return "unknown" if self.memory else "-"

@@ -17,7 +17,7 @@ SHAPES = {  # of data sets whose shape their name decides: nothing needs to be p
 
 
 class NotPrepared(Exception):
-    """What is not known of a data set before it is prepared."""
+    """A property of a data set that is not known before it is prepared."""
 
 
 def input_shape(study: Study, dataset: str) -> tuple[int, ...] | None:

@@ -1,4 +1,4 @@
-"""What jobs that have ended leave to be removed, once Snakemake has recorded their end."""
+"""Resume folders and notes that ended jobs leave, removed once Snakemake has recorded their end."""
 
 import sys
 from pathlib import Path

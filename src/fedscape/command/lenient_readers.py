@@ -1,4 +1,4 @@
-"""Readers of results that may be cut off, damaged, a stranger's, or not there at all."""
+"""Readers of results that may be cut off, damaged, a stranger's, or missing."""
 
 import csv
 import math

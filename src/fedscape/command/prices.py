@@ -37,7 +37,7 @@ class Prices:
     sources: tuple[str, ...]  # how the committed ones were measured
 
     def seconds(self, rule: str, work: Workload, device: str) -> float | None:
-        """Seconds of a job on a device; None if nothing was measured that says so."""
+        """Seconds of a job on a device; None if no measurement tells."""
         total = self.values.get(("job", rule, "", CPU), 0.0)
         if work.unknown:
             return None
@@ -57,7 +57,7 @@ class Prices:
         return None if parameters is None else work.vectors * parameters * number
 
     def memory(self, work: Workload, number: int) -> float | None:
-        """Bytes of main memory that a job takes at most, `number` a weight; None if nothing says so."""
+        """Bytes of main memory that a job takes at most, `number` a weight; None if no measurement tells."""
         taken = self.values.get((work.memory, work.model, work.shape, CPU))
         if taken is None or work.memory == TRAINING_MEMORY:
             return taken

@@ -1,4 +1,4 @@
-"""How far a job is, from the files that it leaves: outputs, resume folder, log. Nothing is asked of it."""
+"""How far a job is, from the files that it leaves: outputs, resume folder, log. Jobs are not asked."""
 
 import os
 import socket
@@ -29,14 +29,14 @@ TRACEBACK = "Traceback (most recent call last):"
 
 @dataclass(frozen=True)
 class Progress:
-    """The state of a job, and what there is to say of it."""
+    """The state of a job, and how it is described."""
 
     state: str
     words: str = ""
 
 
 class Files:
-    """Which files there are, one look a folder."""
+    """The files that exist; each folder is listed once."""
 
     def __init__(self) -> None:
         self._names: dict[str, set[str]] = {}
@@ -64,7 +64,7 @@ def progress_of(
     """The progress of each job. Paths are relative to the current folder, the repository's root.
 
     queue: as `slurm.queue` gives it. Up to date or not: a job whose outputs are there is done, unless it has
-    been sent to make them again.
+    been sent to rebuild them.
     """
     files = Files()
     some_started = not files.is_empty(str(STARTED))

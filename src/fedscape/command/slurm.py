@@ -16,7 +16,7 @@ RUNNING = ("RUNNING", COMPLETING)
 
 @dataclass(frozen=True)
 class Queued:
-    """A job as the queue has it."""
+    """A job in the queue."""
 
     number: str
     state: str
@@ -46,7 +46,7 @@ def installed() -> bool:
 
 
 def ask() -> subprocess.Popen | None:
-    """Ask for the user's jobs, and go on meanwhile; None on a machine without SLURM."""
+    """The running `squeue` about the user's jobs; None on a machine without SLURM."""
     if not installed():
         return None
     command = ["squeue", "--me", "--noheader", f"--format={FIELDS}"]

@@ -21,7 +21,7 @@ CLEAR = "\033[H\033[2J"  # terminals' sequences: home, and empty
 def status(
     study: str | None, changes: Sequence[str], configfiles: Sequence[str], watch: bool, every_job: bool
 ) -> int:
-    """Print the table, again and again if `watch`; every_job: jobs that are done or wait by name too."""
+    """Print the table, repeatedly if `watch`; every_job: jobs that are done or wait by name too."""
     enter_repository()
     asked = slurm.ask()
     content = read_study(Path.cwd(), read_settings(study, changes, configfiles))

@@ -93,7 +93,7 @@ def _differences(known: Strings, makers: Mapping[str, Job], path: str, seen: set
 
 
 def _changes(today: Sequence[str], record: Record) -> Iterator[str]:
-    """Settings and code, then against now."""
+    """Differences in settings and code between then and now."""
     if record.spelled == (repr([*today]),):  # as nearly always; to read what was recorded takes far longer
         return
     then, now = _by_name(record.params), _by_name(today)

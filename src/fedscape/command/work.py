@@ -24,7 +24,7 @@ PER_MODEL = 3  # evaluations of a model that is marked on a plane: itself, under
 SEARCHED = 125  # points of a plane on which the bottom of a round's basin is looked for
 LAYERS_OF_A_NETWORK = 10  # which are averaged one by one
 PRODUCTS = 20  # Hessian products for an eigenvalue
-DIAGONAL = 20  # a Hessian's exact diagonal takes as long as so many products
+DIAGONAL = 20  # Hessian products that take as long as its exact diagonal
 STEPS_PER_PRODUCT = 2  # a Hessian product takes as long as two gradients
 RECALIBRATED = 2  # batch-norm statistics measured at a point take another pass
 MEMORY = TRAINING_MEMORY, EVALUATION_MEMORY, PRODUCT_MEMORY = (
@@ -73,7 +73,7 @@ def work_of(study: Study, rule: str, names: Wildcards) -> Workload:
 
 
 def _little(study: Study, names: Wildcards) -> Workload:
-    """Of jobs that take little more than the start of Python."""
+    """The workload of jobs that take little more than starting Python."""
     return Workload()
 
 
@@ -177,7 +177,7 @@ def _layers(study: Study, names: Wildcards) -> Workload:
 
 
 def _models_between(group: _Group, of_a_pair: Callable[[Any], int]) -> Workload:
-    """Of models between those of each pair of runs, evaluated on training and test samples."""
+    """The workload of models between those of each pair of runs, evaluated on training and test samples."""
     evaluated = (group.used + group.samples["test"]) * group.passes
     return replace(group.about, evaluations=group.members * of_a_pair(group.settings) * evaluated)
 

@@ -1,4 +1,4 @@
-"""A network as a chain of segments, so that what comes after one of them can be computed again alone.
+"""A network as a chain of segments, so that what comes after one of them can be recomputed alone.
 
 The network is traced symbolically (torch.fx) and cut wherever a single value that depends on its parameters
 is alive: through residual blocks and attention as through a sequence of layers. A module that cannot be
@@ -38,7 +38,7 @@ class Segment:
     overwrites: bool = False
 
     def __call__(self, values: tuple, tensors: Mapping[str, Tensor]) -> tuple:
-        """The values after it, with the given tensors in the place of the network's own.
+        """The values after it, with the given tensors in place of the network's own.
 
         tensors: by their names in the network; those that it does not use are passed over.
         """

@@ -1,4 +1,4 @@
-"""The two models of a pair, out of the kept models of the runs that made them."""
+"""The two models of a pair, read from the kept models of their runs."""
 
 import logging
 from collections.abc import Mapping

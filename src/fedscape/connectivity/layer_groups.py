@@ -31,7 +31,7 @@ def module_of(name: str) -> str:
 def chosen_layers(
     layers: Mapping[str, tuple[str, ...]], groups: Mapping[str, Sequence[str]] | None
 ) -> dict[str, tuple[str, ...]]:
-    """A user's groups in the place of layers, shallow to deep by their shallowest layer; None: the layers.
+    """A user's groups in place of layers, shallow to deep by their shallowest layer; None: the layers.
 
     layers: of `layers_of`. groups: name -> modules, each a layer or what layers' names begin with (`stages.0`
     covers `stages.0.1.conv1`). Raises FedscapeError unless every layer is in exactly one group.

@@ -41,7 +41,7 @@ CHECKED_SAMPLES = 2
 
 @dataclass(frozen=True)
 class Mixture:
-    """A source per layer, and which model the layers not averaged come from: `mean` where nothing is left."""
+    """A source per layer, and which model the layers not averaged come from: `mean` where none is left."""
 
     sources: tuple[Source, ...]
     rest: Literal["from", "to", "mean"]

@@ -87,7 +87,7 @@ def layerwise_barriers(
     first, second: parameters and buffers by name. data: split -> samples, on the models' device. layers: name
     -> its tensors, shallow to deep; None for one layer a module. regimes: `full` averages all layers,
     `single` one at a time, ORDERS one more after the other. seed: of the order `random` and of directions.
-    directions: so many draws of `Direction` for each layer alone. batch_norm: see `evaluate_mixtures`.
+    directions: draws of `Direction` for each layer alone. batch_norm: see `evaluate_mixtures`.
 
     averaged counts layers; layer is the single one or the one added last, depth its place from 0; with all of
     them averaged, the rows of both rests are the same. value, from_value, to_value: nats, or a fraction.
@@ -197,7 +197,7 @@ def model_of(module: nn.Module, state: Tensors) -> Model:
 
 @dataclass(frozen=True)
 class PreparedSet:
-    """Samples as a network takes them, in the place of an `EvaluationSet`.
+    """Samples as a network takes them, in place of an `EvaluationSet`.
 
     inputs: [n, ...], images normalised already, or tokens. labels: int64 [n], or [n, T] of sequences.
     """
@@ -208,7 +208,7 @@ class PreparedSet:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of an input."""
+        """The shape of an input."""
         return tuple(self.inputs.shape[1:])
 
     def taken(self, rows: Tensor | slice) -> Tensor:

@@ -43,7 +43,7 @@ def refusal(node: fx.Node, layer: nn.Module | None, reason: str) -> FedscapeErro
 
 
 def keep_order(units: Units, features: Features) -> None:
-    """From now on the units of these features keep their places."""
+    """Pin the units of these features: from now on they keep their positions."""
     if features.channels is not None:
         units.keep_order(features.channels)
 

@@ -85,7 +85,7 @@ def repair(
 
 @contextmanager
 def repaired(module: nn.Module, corrections: Mapping[str, Correction]) -> Iterator[None]:
-    """While it holds, the outputs of the module's layers are corrected, whatever tensors it is called with.
+    """A context in which the outputs of a module's layers are corrected, whatever tensors it is given.
 
     By hooks of the layers, because one without a bias has nowhere to put a shift; they act under
     `functional_call`, too.

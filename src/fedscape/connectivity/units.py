@@ -47,13 +47,13 @@ class Units:
         return np.arange(first, first + count)
 
     def join(self, first: np.ndarray, second: np.ndarray) -> None:
-        """From now on the units of two arrays [C] are the same, one by one."""
+        """Make the units of two arrays [C] the same, one by one."""
         for pair in zip(first.tolist(), second.tolist(), strict=True):
             low, high = sorted(map(self._root, pair))
             self._parents[high] = low  # ORDERED is the lowest of all
 
     def keep_order(self, channels: np.ndarray) -> None:
-        """From now on these units [C] keep their places."""
+        """Pin these units [C]: from now on they keep their positions."""
         held = channels[channels != PADDING]
         self.join(held, np.full_like(held, ORDERED))
 

@@ -1,4 +1,4 @@
-"""Do clients' Hessians agree? H_N and H_D of Mendieta et al. (Local Learning Matters, 2022, section 3.4).
+"""How far clients' Hessians agree: H_N and H_D of Mendieta et al. (Local Learning Matters, 2022, sec. 3.4).
 
 Both compare the diagonals d_k of the Hessians at the clients' models. The paper's equations 3 and 4 and the
 code of its authors differ, and the published numbers are the code's:

@@ -37,7 +37,7 @@ SCALED = {"mul", "imul", "rmul", "div", "truediv"}
 
 
 def why_not_piecewise_linear(module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor) -> str | None:
-    """What keeps the module from it, in a few words, or None where it is piecewise linear in each layer.
+    """What keeps a module from being piecewise linear in each layer, in a few words; None where it is.
 
     tensors: its parameters and buffers. inputs: a batch [n, ...] that it takes; one pass in eval mode shows
     which functions are called.

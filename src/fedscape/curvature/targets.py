@@ -35,7 +35,7 @@ class Target:
 
     @property
     def words(self) -> str:
-        """For the log."""
+        """The target as the log calls it."""
         whose = "global model" if self.is_global else f"client {self.checkpoint.client}"
         return whose if self.data == "global" else f"{whose} on its own samples"
 

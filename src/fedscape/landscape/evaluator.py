@@ -20,7 +20,7 @@ from fedscape.settings.planes import SurfaceSettings
 
 @dataclass(frozen=True)
 class PlaneFiles:
-    """The files of a plane that lies, as `make_plane` writes them."""
+    """The files of a plane, as `make_plane` writes them."""
 
     plane: str | Path
     markers: str | Path

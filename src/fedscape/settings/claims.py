@@ -51,7 +51,7 @@ class Expectation:
 
     @property
     def keys(self) -> dict[str, Any]:
-        """What `of` makes it from."""
+        """The keys that `of` makes it from."""
         ordered = self.must in ("increasing", "decreasing")
         own = {"order": self.must} if ordered else {self.must: self.number}
         return own if self.compared == "values" else {self.compared: own}

@@ -177,7 +177,7 @@ def _check_names(
     analyses: Mapping[str, Mapping[str, Analysis]],
     where: str,
 ) -> None:
-    """Refuse names of which the longest names of files, those of SLURM's logs, could not be made."""
+    """Refuse names too long for the longest file names that are made of them, those of SLURM's logs."""
     for run in runs:
         check_name([*study, *run.path.split("/")], f"{where}: runs: {run.path}")
     for section, entries in analyses.items():

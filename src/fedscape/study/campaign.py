@@ -70,7 +70,7 @@ class Campaign:
             raise FedscapeError(f"{CONFIG}: scale: {unknown('scale', self.scale, scales)}")
 
     def check_all(self) -> None:
-        """Look at everything: a slip in a study that nobody asked for today is better found today."""
+        """Check every study at every scale, so that a slip is found before its study is asked for."""
         for name in self._files:
             file = self._file(name)
             if (
@@ -114,7 +114,7 @@ def read_campaign(root: Path, config: dict) -> Campaign:
 
 
 def read_study(root: Path, config: dict) -> Study:
-    """The study and scale that the user's settings name, without a look at the others, which takes longer.
+    """The study and scale that the user's settings name, without reading the others, which takes longer.
 
     Raises FedscapeError as `read_campaign` does, for this study's file.
     """
@@ -129,7 +129,7 @@ def _of_scale(study_schema: dict) -> dict:
 
 
 def missing_file(study: Study, init: str) -> str | None:
-    """What to say of a start from a file that is not there; None where there is nothing to say."""
+    """The message about a start whose file is missing; None where none is missing."""
     file = study.inits[init].start.settings.get("file")
     if file is None or is_regular(file):
         return None

@@ -34,7 +34,7 @@ class Members:
 
     @property
     def case(self) -> Case:
-        """As jobs take it; for runs of one seed."""
+        """These members as a job takes them; their runs are of one seed."""
         return Case(
             seed=self.runs[0].seed,
             runs=tuple(run.path for run in self.runs),

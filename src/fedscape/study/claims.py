@@ -66,7 +66,7 @@ def check_claims(content: dict, scales: Sequence[Study], where: str) -> None:
 
 
 def _wheres(shared: Mapping, cases: Sequence[Mapping], names: Names, place: str) -> list[dict[str, list]]:
-    """Each case with what all share; refuses a key in both, since either could be meant to hold."""
+    """The selection of each case with what all share; a key in both is refused, as either could be meant."""
     for i, case in enumerate(cases):
         if twice := [key for key in case if key in shared]:
             raise FedscapeError(
@@ -91,7 +91,7 @@ def _cases(
 
 
 def _is_whole(members: Members, where: dict[str, list]) -> bool:
-    """Whether there is all that the lists name, crossed: the mean over a part of it is another number."""
+    """Whether every combination that the lists name has a run: a mean over some of them is another number."""
     keys = [key for key in where if key != "seed"]
     there = {tuple(getattr(run, key) for key in keys) for run in members.runs}
     return bool(members.runs) and there.issuperset(product(*(where[key] for key in keys)))

@@ -96,9 +96,11 @@ CONTRACTS: Mapping[str, Contract] = {
         {
             "INPUTS": Constant(Literal["images", "tokens"], "tokens", "what its samples are (else images)"),
             "TRAIN_SAMPLES": Constant(
-                int | dict, 60_000, "how many there are, or by `part`: asking for more is refused at `-n`"
+                int | dict,
+                60_000,
+                "number of train samples, or one by `part`: asking for more is refused at `-n`",
             ),
-            "TEST_SAMPLES": Constant(int | dict, 10_000, "likewise, of test samples"),
+            "TEST_SAMPLES": Constant(int | dict, 10_000, "likewise, number of test samples"),
         },
     ),
     "partition": Contract(
@@ -173,9 +175,9 @@ CONTRACTS: Mapping[str, Contract] = {
                 "aggregation weights, if the paper's are not by size and the study says nothing",
             ),
             "FULL_GRADIENT": Constant(
-                bool, True, "`result.start_gradient` is wanted: an extra pass over each client's samples"
+                bool, True, "it reads `result.start_gradient`, an extra pass over each client's samples"
             ),
-            "INPUTS": Constant(Literal["images"], "images", "it takes nothing else (else any)"),
+            "INPUTS": Constant(Literal["images"], "images", "the only inputs that it takes (else any)"),
         },
         settings_methods=_CHECK,
     ),

@@ -1,4 +1,4 @@
-"""Where a study parts in two: jobs that train and measure, and those that only draw from the CSVs of these.
+"""The two parts of a study: jobs that train and measure, and jobs that only draw from the CSVs of those.
 
 An example keeps the CSVs of the first (`fedscape pack`), and the second are all that `fedscape redraw` runs.
 """

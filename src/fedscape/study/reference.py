@@ -157,7 +157,7 @@ def _training() -> list[str]:
 
 
 def _parts(cls: type, before: str) -> list[str]:
-    """The fields of a settings class that have keys of their own, and those of these."""
+    """The fields of a settings class that have keys of their own, and such fields within them."""
     parts = []
     for field in dataclasses.fields(cls):
         nested = nested_settings(field.type)

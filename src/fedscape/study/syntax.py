@@ -16,7 +16,7 @@ _TOLD = ("__all__", "__version__")  # what a module says of itself: a new versio
 def tree(file: Path) -> ast.Module:
     """The file's syntax tree without docstrings and what the module says of itself.
 
-    Comments and layout are not in a tree at all; imports stand one by one, in an order of ours.
+    A tree has no comments and no layout; imports stand one by one, in an order of ours.
     """
     module = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     module.body = [node for node in module.body if not _is_told(node)] or [ast.Pass()]

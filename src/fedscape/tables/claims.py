@@ -65,7 +65,7 @@ class Tested:
 
     @property
     def row(self) -> dict:
-        """Its columns in claims.csv."""
+        """The claim's row of claims.csv."""
         own = "; ".join(filter(None, self.cases))
         return {
             "claim": self.claim,
@@ -216,7 +216,7 @@ def _value_words(side: Mapping[int, Measured], has_runs: bool) -> str:
 
 
 def _mean(side: Mapping[int, Measured]) -> float:
-    """Over seeds, all of which have a number."""
+    """The mean over seeds, all of which have a number."""
     return sum(float(value.value) for value in side.values()) / len(side)
 
 

@@ -1,4 +1,4 @@
-"""Runs in the course of their rounds: a column over all, the last fifth or the end, and curvature at one."""
+"""Runs over their rounds: a column over all, the last fifth or the end, and curvature at one."""
 
 from collections.abc import Mapping
 

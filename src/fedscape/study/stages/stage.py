@@ -36,7 +36,7 @@ class Stage:
     """What reaches a job, nested, of builtin types; an UnknownName as of inputs.
 
     Paths hold names, settings hold values: renaming a partition and changing its alpha are different things.
-    A setting that is not here can neither make a job run again nor change what it does.
+    A setting that is not here can neither rerun a job nor change what it does.
     """
     jobs: Callable[[Study], Iterable[Wildcards]]
     """The wildcards of each job of a study, each job once, without `study` and `scale`."""
@@ -55,7 +55,7 @@ class Stage:
     local: bool = False
     """Whether its jobs run where Snakemake does, not in the queue of a cluster."""
     temporary: bool = False
-    """Whether outputs go when the jobs that read them are done."""
+    """Whether outputs are removed once the jobs that read them are done."""
     targets: tuple[str, ...] = ()
     """Outputs that are made for their own sake, though no other job may read them."""
     tracks: tuple[str, ...] = ()
@@ -63,17 +63,17 @@ class Stage:
 
     @property
     def folder(self) -> str:
-        """Beneath which its outputs and logs lie."""
+        """The folder of its outputs and logs."""
         return "results/data" if self.shared else RESULTS
 
     @property
     def log(self) -> str:
-        """Where a job's log lies."""
+        """The file of a job's log."""
         return self._labelled("logs", ".log")
 
     @property
     def benchmark(self) -> str:
-        """Where Snakemake writes what a job took."""
+        """The file in which Snakemake records a job's seconds and memory."""
         return self._labelled("benchmarks", ".tsv")
 
     def file(self, study: Study, wildcards: Mapping[str, object], output: str) -> str:
@@ -126,7 +126,7 @@ class Group(Generic[Settings]):
 
 @dataclass(frozen=True)
 class Groups(Generic[Settings]):
-    """The groups of those entries of a section whose settings are of a type: of each, a stage has a job."""
+    """The groups of all entries of a section whose settings are of one type; a stage has a job for each."""
 
     section: str
     of: type[Settings]

@@ -8,8 +8,8 @@ of the loss, not of its logarithm, which bends the more the deeper the loss gets
 zero would be rough. Far from all models a loss can be astronomic: what lies above the picture's ceiling, ten
 times the worst model's loss (or a loss of 10), is left out, and so is what is not finite.
 
-`minima`: points of the grid below their eight neighbours; not on the border, where the surface may go on
-falling. Where there is none, the hollow is outside the picture: not measurable.
+`minima`: points of the grid below their eight neighbours; not on the border, where the surface may still
+fall. Where there is none, the hollow is outside the picture: not measurable.
 """
 
 from collections.abc import Mapping
