@@ -18,11 +18,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code, 1 after an error, which is one line on stderr."""
+    """Run a command and return its exit code; an error is one line on stderr and code 1."""
     try:
-        given = _parser().parse_args(arguments)
+        options = _parser().parse_args(arguments)
         _use_library_of_this_clone()
-        return given.run(given)
+        return options.run(options)
     except FedscapeError as error:
         print(f"fedscape: {error}", file=sys.stderr)
         return 1
@@ -63,38 +63,38 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _status(given: argparse.Namespace) -> int:
+def _status(options: argparse.Namespace) -> int:
     from fedscape.command.status import status
 
-    return status(given.study, given.config, given.configfile, given.watch, given.all)
+    return status(options.study, options.config, options.configfile, options.watch, options.all)
 
 
-def _why(given: argparse.Namespace) -> int:
+def _why(options: argparse.Namespace) -> int:
     from fedscape.command.why import why
 
-    return why(given.file, given.config, given.configfile)
+    return why(options.file, options.config, options.configfile)
 
 
-def _cost(given: argparse.Namespace) -> int:
+def _cost(options: argparse.Namespace) -> int:
     from fedscape.command.cost import cost
 
-    return cost(given.study, given.config, given.configfile)
+    return cost(options.study, options.config, options.configfile)
 
 
-def _pack(given: argparse.Namespace) -> int:
+def _pack(options: argparse.Namespace) -> int:
     from fedscape.examples.pack import pack
 
-    return pack(given.study, given.config, given.configfile, given.to, given.missing)
+    return pack(options.study, options.config, options.configfile, options.to, options.missing)
 
 
-def _redraw(given: argparse.Namespace) -> int:
+def _redraw(options: argparse.Namespace) -> int:
     from fedscape.examples.redraw import redraw
 
-    return redraw(given.folder, given.cores)
+    return redraw(options.folder, options.cores)
 
 
 def _use_library_of_this_clone() -> None:
-    """Start again with the library of the clone that we are in, if another one is installed."""
+    """Restart with the library of the clone around the working folder, if another one is installed."""
     for folder in (Path.cwd(), *Path.cwd().parents):
         library = folder / "src" / "fedscape"
         if (library / "cli.py").is_file() and (folder / "Snakefile").is_file():

@@ -80,7 +80,7 @@ def test_all_markers_are_filled_with_their_true_loss_on_all_data():
 def test_the_clients_lines_are_lines_of_its_own_loss():
     """Those of a bowl of known centre: at the line of loss L, the squared distance is L - 0.05."""
     axes = draw(client=2).axes[0]
-    own = next(c for c in axes.collections if to_rgba(local.CHOSEN) in [tuple(one) for one in c.get_edgecolor()]
+    own = next(c for c in axes.collections if to_rgba(local.NAMED) in [tuple(one) for one in c.get_edgecolor()]
                and hasattr(c, "levels"))  # fmt: skip
     centre = np.array([-1.5, 0])
     for level, path in zip(own.levels, own.get_paths(), strict=True):
@@ -88,7 +88,7 @@ def test_the_clients_lines_are_lines_of_its_own_loss():
             reached = ((path.vertices - centre) ** 2).sum(axis=1) + 0.05
             # Linear interpolation between points half a unit apart misses a parabola by up to 0.0625 a direction.
             assert np.abs(reached - level).max() < 0.13
-    (cross,) = [line for line in lines_of(axes, local.CHOSEN) if line.get_marker() == "x"]
+    (cross,) = [line for line in lines_of(axes, local.NAMED) if line.get_marker() == "x"]
     assert np.allclose(cross.get_xydata(), [centre])
     assert "client 2" in {text.get_text() for text in axes.texts}
 
