@@ -36,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fedscape", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    status = commands.add_parser("status", help="what of a study is there, runs, waits or has failed")
+    status = commands.add_parser("status", help="which results of a study exist, run, wait or have failed")
     why = commands.add_parser("why", help="what has changed since a file was made")
     cost = commands.add_parser("cost", help="jobs, hours and disk that a study takes, before it runs")
-    pack = commands.add_parser("pack", help="keep the CSVs of a study that was made, for docs/examples")
-    redraw = commands.add_parser("redraw", help="draw examples again from the CSVs that they keep")
+    pack = commands.add_parser("pack", help="keep the CSVs of a study for docs/examples")
+    redraw = commands.add_parser("redraw", help="redraw examples from the CSVs that they keep")
     for command in (status, cost, pack):
         command.add_argument("study", nargs="?", help="its name; otherwise config/config.yaml's")
     why.add_argument("file", help="a result")

@@ -38,9 +38,11 @@ CLIENTS = False  # planes of one round's clients are for `local`
 class Settings:
     """What a contour figure shows beside surface and models."""
 
-    highest_loss: float | None = None  # above it one colour; none: 10 times the worst model, at least 10
-    marked_rounds: int = 10  # rounds that get a marker along a trajectory, at most; its line has all
-    truth: bool = True  # small panels that compare the models' loss and that where they are shown
+    highest_loss: float | None = (
+        None  # loss where the colours end; null: 10 times the worst model's, at least 10
+    )
+    marked_rounds: int = 10  # most rounds of a trajectory that get a marker; its line has all
+    truth: bool = True  # small panels that compare the models' own loss with the loss where they are shown
 
     def __post_init__(self):
         if self.highest_loss is not None and not self.highest_loss > 0:

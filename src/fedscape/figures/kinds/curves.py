@@ -52,9 +52,8 @@ class Settings:
     measure: str  # column of the table, for example test_accuracy
     panels: RunKey | None = None  # a panel per value of this column
     log: bool = False  # logarithmic vertical axis
-    rows: dict | None = (
-        None  # which rows of the table are drawn: column -> value or list of values; null: all
-    )
+    # which rows of the table are drawn: column -> value or list of values; null: all
+    rows: dict | None = None
     lines: str | None = None  # a column whose values have lines of their own, for example split or layer
 
 

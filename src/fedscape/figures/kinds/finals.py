@@ -36,22 +36,19 @@ SOURCES = ("table",)  # what a study file may draw it from
 class Settings:
     """Which result, along what, and how it is laid out."""
 
-    along: (
-        str  # a column of runs.csv such as partition or method, or a setting in a grid such as local_epochs
-    )
+    # a column of runs.csv such as partition or method, or a setting in a grid such as local_epochs
+    along: str
     column: str = "test_accuracy"  # of runs.csv: of the last round's global model
-    rows: dict | None = (
-        None  # which rows of the table are drawn: column -> value or list of values; null: all
-    )
+    # which rows of the table are drawn: column -> value or list of values; null: all
+    rows: dict | None = None
     lines: RunKey | None = None  # a series for each value
     panels: RunKey | None = None  # a panel per value of this column
     same_scale: bool = True  # one vertical range for all panels
     log: bool = False  # logarithmic vertical axis
     log_along: bool = False  # logarithmic horizontal axis, for numbers
-    interval: Literal["student", "bootstrap"] = (
-        "student"  # Student's t, or percentiles over resampled seeds (too narrow for few)
-    )
-    # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
+    # Student's t, or percentiles over resampled seeds (too narrow for few)
+    interval: Literal["student", "bootstrap"] = "student"
+    # of a method with a grid, only the point with the best mean of this over seeds; null: all points
     choose: Choose = None
 
 

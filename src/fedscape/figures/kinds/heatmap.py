@@ -48,9 +48,10 @@ class Settings:
     regimes: list[LayerOrder]
     measure: LossOrError = "loss"  # loss: mean cross-entropy; error: share of wrong answers
     split: Split = "train"  # train: the data of all clients together
-    column: Literal["barrier", "ratio"] = "barrier"  # ratio: over the mean of both ends
+    column: Literal["barrier", "ratio"] = "barrier"  # ratio: barrier over the mean of both ends
     rest: Literal["from", "to", "both", "mean"] = "mean"  # where the other layers come from; both: two panels
-    alignment: list[Literal["none", "weights"]] | None = None  # a panel for each; null: all that there are
+    # a panel for each; null: all that were measured
+    alignment: list[Literal["none", "weights"]] | None = None
     highest: float | None = None  # barrier where the colours end, so that figures compare; null: the highest
     numbers: bool = True  # the barriers themselves in the cells, where there is room
 
@@ -135,8 +136,8 @@ def _sizes(grids: Sequence[pd.DataFrame]) -> tuple[tuple[float, float], tuple[fl
     """Width and height in inches of a cell of the largest grid, and of a panel."""
     shape = np.array([grid.shape[::-1] for grid in grids]).max(axis=0)
     inner = [
-        float(np.clip(cells * size, *limits))
-        for cells, size, limits in zip(shape, CELL, (WIDTHS, HEIGHTS), strict=True)
+        float(np.clip(count * inches, *limits))
+        for count, inches, limits in zip(shape, CELL, (WIDTHS, HEIGHTS), strict=True)
     ]
     names = LETTER * max(len(str(name)) for grid in grids for name in grid.index)
     margins = MARGINS[0] + names, MARGINS[1] + 2 * LINE

@@ -54,9 +54,11 @@ CLIENTS = True  # only planes of one round's clients
 class Settings:
     """Whose own surface is overlaid, and what stands beside."""
 
-    client: int | None = None  # whose own loss is drawn; none: the one whose lowest point is farthest off
-    highest_loss: float | None = None  # above it one colour; none: 10 times the worst model, at least 10
-    truth: bool = True  # small panels that compare the models' loss and that where they are shown
+    client: int | None = None  # whose own loss is drawn; null: the client whose lowest point is farthest off
+    highest_loss: float | None = (
+        None  # loss where the colours end; null: 10 times the worst model's, at least 10
+    )
+    truth: bool = True  # small panels that compare the models' own loss with the loss where they are shown
 
     def __post_init__(self):
         if self.client is not None and self.client < 0:

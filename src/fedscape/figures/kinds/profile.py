@@ -48,11 +48,11 @@ class Settings:
     # loss: mean cross-entropy; error: share of wrong answers; both: a panel for each
     measure: Literal["loss", "error", "both"] = "loss"
     split: Split = "train"  # train: the data of all clients together
-    column: Literal["barrier", "ratio", "value"] = (
-        "barrier"  # ratio: over the mean of both ends; value: itself
-    )
-    round: Moment = "last"  # a number, a share of the last one there is, or `last`
-    alignment: list[Literal["none", "weights"]] | None = None  # a panel for each; null: all that there are
+    # ratio: barrier over the mean of both ends; value: the loss or error of the averaged model
+    column: Literal["barrier", "ratio", "value"] = "barrier"
+    round: Moment = "last"  # its number, a share of the last measured round, or `last`
+    # a panel for each; null: all that were measured
+    alignment: list[Literal["none", "weights"]] | None = None
 
     def __post_init__(self):
         if self.round != "last" and (self.round < 0 or (isinstance(self.round, float) and self.round > 1)):

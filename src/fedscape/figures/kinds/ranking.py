@@ -32,10 +32,10 @@ SOURCES = ("table",)  # what a study file may draw it from
 class Settings:
     """Ranked by what, under which circumstances."""
 
-    column: Result = "test_accuracy"  # of the last round's global model; of a loss the lowest is best
+    column: Result = "test_accuracy"  # of the last round's global model; the lowest loss is best
     between: Circumstance = "init"  # from left to right, as in `where`
     panels: Circumstance | None = None  # a panel per value of this column
-    # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
+    # of a method with a grid, only the point with the best mean of this over seeds; null: all points
     choose: Choose = None
 
 
@@ -78,8 +78,8 @@ def _draw_lines(axes: Axes, ranks: Sequence[Mapping[str, Estimate]], styles: Map
         points = [(stop, rank.mean) for stop, rank in estimates if rank.mean is not None]
         shift = SHIFTS[number % len(SHIFTS)]
         axes.plot(
-            [stop for stop, _ in points], [mean for _, mean in points], color=look.colour, linestyle=look.line,
-            marker=look.marker, markerfacecolor="white", linewidth=1.3,
+            [stop for stop, _ in points], [mean for _, mean in points], color=look.colour,
+            linestyle=look.line, marker=look.marker, markerfacecolor="white", linewidth=1.3,
         )  # fmt: skip
         for stop, rank in estimates:
             if rank.low is not None and rank.high is not None and rank.low < rank.high:

@@ -35,9 +35,8 @@ class Settings:
     of: CurvatureModel = "global"  # clients: of every client's model of the round
     data: CurvatureData = "global"  # own: each client's model on its own samples
     rounds: list[int] | None = None  # a panel for each; null: all that were measured
-    panels: Literal["dataset", "model", "partition", "init", "method", "round"] | None = (
-        "round"  # a panel per value of this column; null: one for all
-    )
+    # a panel per value of this column; null: one for all
+    panels: Literal["dataset", "model", "partition", "init", "method", "round"] | None = "round"
 
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
