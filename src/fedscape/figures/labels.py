@@ -74,9 +74,8 @@ def axis_label(column: str) -> str:
 
 def barrier_label(column: str, measure: str, split: str | None = None) -> str:
     """The label of an axis that shows one of BARRIERS. measure: loss, or error, which is in percent."""
-    unit = {"loss": "nats", "error": "percentage\N{NO-BREAK SPACE}points" if column == "barrier" else "%"}[
-        measure
-    ]
+    percent = "percentage\N{NO-BREAK SPACE}points" if column == "barrier" else "%"
+    unit = {"loss": "nats", "error": percent}[measure]
     words = {
         "barrier": f"barrier of the {measure} ({unit})",
         "ratio": f"barrier of the {measure} / mean of both models",
@@ -115,7 +114,7 @@ def run_labels(
     labels: the study's `[{"label": ..., "where": {column: values}}, ...]`. They are used in each panel where
     they tell its runs apart; a run without a label keeps its automatic name: the values of the columns that
     differ. Rows of a single run are named by their partition.
-    within: columns that a panel's title tells already.
+    within: columns that the titles of panels show already.
     """
     automatic = _joined(frame, differing(frame, columns, within) or ["partition"])
     labelled = _label_names(frame, labels).fillna(automatic)
@@ -135,7 +134,7 @@ def value_names(frame: pd.DataFrame, column: str, labels: Sequence[Mapping] = ()
 
 
 def panel_titles(frame: pd.DataFrame, panel: str, labels: Sequence[Mapping] = ()) -> dict[Any, str]:
-    """A title per value of the column `panel`, such as a group: the names that only its rows share.
+    """A title per value of the column `panel`, such as a group: names that tell it from the others.
 
     labels: as in `run_labels`; one that fits all runs of a panel replaces the columns that it is about.
     A single panel has no title. The order is that of the rows.

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from fedscape.figures.style import Look, plain_log_ticks
 
 SMALL = 7  # points: font size in the small panels
-OFF_PLANE = "off the plane (share of distance)"
+OFF_PLANE = "off the plane\n(share of distance)"
 NOTE_LETTERS = 40  # of a line of the note above a small panel
 MOST_NAMED_CLIENTS = 10  # numbers on an axis
 WORTH_A_NOTE = 0.01  # relative change of a model's loss by the batch-norm policy
@@ -47,7 +47,7 @@ def compare_rounds(losses: Axes, residuals: Axes, markers: pd.DataFrame, styles:
         losses.plot(rows["loss_under_policy"], rows["loss_at_projection"], linestyle="none", **_dots(look))
         residuals.plot(rows["round"], rows["residual"], color=look.colour, linestyle=look.line, linewidth=1.2)
     losses.set(xlabel="true loss", ylabel="loss at projection")
-    residuals.set(xlabel="round", ylabel=OFF_PLANE.replace(" (", "\n("), ylim=(0, 1.02))
+    residuals.set(xlabel="round", ylabel=OFF_PLANE, ylim=(0, 1.02))
     residuals.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     residuals.yaxis.set_major_formatter(PercentFormatter(1))
     _finish(losses, residuals, markers)
@@ -69,9 +69,7 @@ def compare_runs(losses: Axes, residuals: Axes, markers: pd.DataFrame, styles: M
     losses.set(
         xlabel="loss: true (filled),\nat projection (hollow)", yticks=range(len(runs)), yticklabels=runs
     )
-    residuals.set(
-        xlabel=OFF_PLANE.replace(" (", "\n("), xlim=(-0.03, 1.03), yticks=range(len(runs)), yticklabels=[]
-    )
+    residuals.set(xlabel=OFF_PLANE, xlim=(-0.03, 1.03), yticks=range(len(runs)), yticklabels=[])
     residuals.xaxis.set_major_formatter(PercentFormatter(1))
     for axes in (losses, residuals):
         axes.set_ylim(len(runs) - 0.5, -0.5)  # the first run on top
@@ -106,7 +104,7 @@ def compare_clients(
         axes.set_xticks(list(ticks), list(ticks.values()))
         axes.set_xlabel("client (\N{BLACK UP-POINTING TRIANGLE} start, \N{BLACK STAR} average)")
     losses.set_ylabel("loss: true (filled),\nat projection (hollow)")
-    residuals.set(ylabel=OFF_PLANE.replace(" (", "\n("), ylim=(-0.03, 1.03))
+    residuals.set(ylabel=OFF_PLANE, ylim=(-0.03, 1.03))
     residuals.yaxis.set_major_formatter(PercentFormatter(1))
     _finish(losses, residuals, markers)
 
@@ -136,7 +134,7 @@ def _dots(look: Look) -> dict:
 
 
 def _finish(losses: Axes, residuals: Axes, markers: pd.DataFrame) -> None:
-    """Small words, a grid, and what the batch-norm policy does."""
+    """A small font, a grid, and the note about the batch-norm policy."""
     losses.set_title(policy_note(markers), fontsize=SMALL - 0.5, loc="left")
     for axes in (losses, residuals):
         axes.grid(True)
