@@ -3,7 +3,7 @@
 from fedscape.command.finished_folders import remove_finished_folders
 from fedscape.jobs.unrecorded import NOTES
 from fedscape.provenance import commit, versions
-from fedscape.regular import check_kinds, check_links
+from fedscape.regular import check_file_kinds, check_links
 from fedscape.study.resolved import write_resolved
 
 
@@ -31,7 +31,7 @@ def check_places(jobs):
     files = {Path(str(path)) for job in jobs for path in (*job.output, *job.log)}
     notes = {Path("results", study, scale, NOTES) for study, scale in studies_of(jobs)}
     exit_on_error(check_links, {file.parent for file in files} | benchmarks | notes)
-    exit_on_error(check_kinds, files | benchmarks)
+    exit_on_error(check_file_kinds, files | benchmarks)
     if any(job.rule.name == "dataset" for job in jobs):
         exit_on_error(check_writable, Path("results", "data", "logs"), "link results to elsewhere")
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from fedscape.data.checksums import checksum, text_checksum, verify
 from fedscape.errors import FedscapeError
-from fedscape.files import atomic, read_json, reading, remove_rests, write_json
+from fedscape.files import atomic, read_json, reading, remove_leftovers, write_json
 
 BLOCK = 1024  # samples per block: 3 MB at 3 x 32 x 32, so that preparing any data set fits in little memory
 IMAGE = 3  # dimensions of an image's shape; a sequence of tokens has one
@@ -218,7 +218,7 @@ def _write_inputs(path: Path, inputs: Inputs, histogram: np.ndarray | None = Non
     shape = (inputs.count, *inputs.shape)
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     written = 0
-    remove_rests(path)
+    remove_leftovers(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     wanted, free = dtype.itemsize * math.prod(shape), shutil.disk_usage(path.parent).free
     if wanted > free:
@@ -240,7 +240,7 @@ def _write_inputs(path: Path, inputs: Inputs, histogram: np.ndarray | None = Non
 
 
 def _write_array(path: Path, array: np.ndarray) -> dict:
-    remove_rests(path)
+    remove_leftovers(path)
     with atomic(path) as temporary:
         with temporary.open("wb") as file:  # np.save would add .npy to the temporary name
             np.save(file, array)

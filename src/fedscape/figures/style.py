@@ -69,9 +69,9 @@ class Look:
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """A look per series, in the order given.
+    """A look per series, in their order.
 
-    The three cycles have the lengths 7, 7 and 6, so the first 42 combinations are all different.
+    The three cycles have the lengths 7, 7 and 6, so the first 42 combinations all differ.
     """
     return {
         name: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], LINES[i % len(LINES)])
@@ -80,19 +80,19 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 
 
 def graded_looks(names: Iterable[str], apart: str) -> dict[str, Look]:
-    """A look per series of an ordered many: plain lines, from dark to light in the order given.
+    """A look per series of many that are ordered: plain lines, from dark to light in their order.
 
-    apart: how the name of a series ends that is none of the many: it is black and dashed.
+    apart: how names of series outside this order end; these are black and dashed.
     """
-    many = [name for name in dict.fromkeys(names) if not name.endswith(apart)]
-    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(many)))
-    graded = {name: Look(to_hex(colour), "", "-") for name, colour in zip(many, colours, strict=True)}
+    ordered = [name for name in dict.fromkeys(names) if not name.endswith(apart)]
+    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(ordered)))
+    graded = {name: Look(to_hex(colour), "", "-") for name, colour in zip(ordered, colours, strict=True)}
     return {name: graded.get(name, Look(COLOURS[2], "", LINES[1])) for name in dict.fromkeys(names)}
 
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Context to draw and save figures in, whatever the user's matplotlibrc; afterwards all is as it was."""
+    """A context for drawing and saving figures, independent of the user's matplotlibrc."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(matplotlib.RcParams(RC))
@@ -105,20 +105,20 @@ def halo_line(width: float) -> list[AbstractPathEffect]:
 
 
 def scale_ends(norm: Normalize) -> tuple[float, float]:
-    """The lowest and the highest value of a scale, which all scales here are made with."""
+    """The lowest and the highest value of a scale; raises ValueError for a scale without them."""
     if norm.vmin is None or norm.vmax is None:
         raise ValueError("a scale without ends")
     return norm.vmin, norm.vmax
 
 
 def log_steps(low: float, high: float, most: int) -> np.ndarray:
-    """Round numbers between `low` and `high` (> 0), evenly spread over their decades, about `most` at most.
+    """Round numbers between `low` and `high` (> 0), evenly spread over their decades, roughly at most `most`.
 
-    The finest of STEPS that fit, else powers of ten, or every second, third, ... of these.
+    They are the finest of STEPS that fits, else powers of ten, or every second, third, ... of these.
     """
     decades = np.log10(high / low)
     powers = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    factors = next((one for one in STEPS if decades * len(one) <= most), (1,))
+    factors = next((numbers for numbers in STEPS if decades * len(numbers) <= most), (1,))
     stride = max(1, int(np.ceil(decades / most)))
     steps = np.outer(10.0 ** powers[powers % stride == 0], factors).ravel()
     return steps[(steps >= low) & (steps <= high)]
@@ -128,7 +128,7 @@ def plain_log_ticks(axis: Axis, most: int) -> None:
     """About `most` ticks on a logarithmic axis, as plain numbers (0.02, not 2 x 10^-2); set limits first."""
     low, high = sorted(axis.get_view_interval())
     steps = log_steps(low, high, most)
-    # Between two powers of ten there may be hardly a step, but such an axis is nearly linear.
+    # Between two powers of ten there may be one step or none, but such an axis is nearly linear.
     axis.set_major_locator(FixedLocator(steps.tolist()) if len(steps) > 1 else MaxNLocator(min(most, 4)))
     axis.set_minor_locator(FixedLocator(log_steps(low, high, 12).tolist()))
     axis.set_major_formatter("{x:g}")

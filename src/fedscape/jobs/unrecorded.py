@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedscape.errors import FedscapeError, reason
-from fedscape.files import remove_rests, write_json
+from fedscape.files import remove_leftovers, write_json
 from fedscape.regular import read_regular
 
 NOTES = "unrecorded"  # folder of the notes, in that of the study and scale
@@ -49,7 +49,7 @@ def write_note(folder: Path, temporary: bool) -> None:
     """Note that the job has ended, and that its resume folder, of which it has the lock, is still there."""
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     note = _notes["folder"] / f"{name}.json"
-    remove_rests(note)
+    remove_leftovers(note)
     write_json(note, {"folder": str(folder), "outputs": _notes["outputs"], "temporary": temporary})
 
 
