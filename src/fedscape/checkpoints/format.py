@@ -31,11 +31,11 @@ def trajectory_shapes(layout: Layout, rounds: int) -> Shapes:
 
 
 def clients_shapes(layout: Layout, rounds: int, participants: int, path_points: int) -> Shapes:
-    """The tensors of a clients' file; path_points: models kept of each client's way, 0 for none."""
+    """The tensors of a clients' file; path_points: models kept between a client's epochs, 0 for none."""
     rows = rounds, participants
     shapes = {"clients": ("I64", rows), **_model_shapes(layout, rows)}
-    on_the_way = _model_shapes(layout, (*rows, path_points)) if path_points else {}
-    return shapes | {PATH_PREFIX + name: shape for name, shape in on_the_way.items()}
+    path_shapes = _model_shapes(layout, (*rows, path_points)) if path_points else {}
+    return shapes | {PATH_PREFIX + name: shape for name, shape in path_shapes.items()}
 
 
 def file_metadata(kind: str, layout: Layout, rounds: Sequence[int]) -> dict[str, str]:

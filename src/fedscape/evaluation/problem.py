@@ -26,7 +26,7 @@ class ProblemSpec:
     """What a problem is made of.
 
     model: the network. dataset: folder of a prepared data set. partition: file of the samples that are used;
-    of the train samples at most `samples`, chosen by the stream `samples` of `seed`, all if None.
+    of the train samples at most `samples`, drawn by the stream `samples` of `seed`, all if None.
     """
 
     model: Plugin
@@ -51,7 +51,7 @@ def problem_spec(context: JobContext) -> ProblemSpec:
 
 @dataclass(frozen=True)
 class Problem:
-    """A network, whose own weights do not matter, with samples of the train and the test set.
+    """A network, whose own weights are not used, with samples of the train and the test set.
 
     owners: int64 [n], which of the partition's `clients` clients has each train sample; -1 for none. share:
     n as a share of the partition's train samples.
@@ -73,10 +73,10 @@ class Problem:
     def tensors(
         self, vector: Tensor, buffers: dict[str, Tensor], batch_norm: BatchNorm
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Named parameters and buffers on the device of a model that nobody trained, such as a mixture.
+        """Named parameters and buffers, on the device, of a model that nobody trained, as on a plane.
 
-        vector: its parameters [P]. buffers: those of a model nearby (`keep`) or a mixture that the caller
-        made (`interpolate`), taken as they are; `recalibrate` measures them afresh on the train samples.
+        vector: its parameters [P]. buffers: those of a nearby model (`keep`) or interpolated ones
+        (`interpolate`), both used as they are; `recalibrate` measures them afresh on the train samples.
         """
         parameters = parameters_of(vector.to(self.device), self.layout)
         buffers = {name: tensor.to(self.device) for name, tensor in buffers.items()}

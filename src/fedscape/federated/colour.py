@@ -22,7 +22,7 @@ def jitters(amount: float, generator: np.random.Generator, samples: int) -> dict
     """Factors and orders of `samples` images.
 
     colour: float32 [samples, 3], of brightness, contrast and saturation, uniform in 1 - amount to 1 + amount.
-    colour_order: int64 [samples], the place in `ORDERS`.
+    colour_order: int64 [samples], the index in `ORDERS`.
     """
     uniform = generator.random((samples, 4))
     return {

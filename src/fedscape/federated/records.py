@@ -24,7 +24,7 @@ RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class GrowingTable:
-    """A CSV that grows by a row at a time.
+    """A CSV that grows row by row.
 
     length: bytes of it that are committed; what lies beyond is removed. `cut_off` says that it has fewer.
     """
@@ -108,7 +108,7 @@ def machine(device: torch.device) -> dict[str, object]:
 
 
 def totals(timing: Path) -> dict[str, float]:
-    """What a run took in all, over every process that worked on it, from its timing.csv; for run.json."""
+    """What a run took in total, over all processes that trained it, from its timing.csv; for run.json."""
     table = read_csv(timing)
     return {
         "seconds": round(float((table["training_seconds"] + table["evaluation_seconds"]).sum()), 3),

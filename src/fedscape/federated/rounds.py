@@ -56,7 +56,7 @@ class GlobalState:
     server: dict[str, Tensor] = field(default_factory=dict)
     shared: Vectors = field(default_factory=dict)  # the rule's
     kept: Tensor | None = None  # bool [P], the weights that pruning leaves; None before it begins
-    steps: int = 0  # the clock of what counts local steps: of each round's client with the most
+    steps: int = 0  # the clock in local steps: the most that a client took, summed over rounds
 
     def to(self, device: torch.device) -> "GlobalState":
         def moved(vectors: Vectors) -> dict[str, Tensor]:
@@ -123,8 +123,8 @@ def play_round(
         the result's model is valid.
     keep_paths: whether results have the client's models between its epochs.
     on_tick: called between steps; what it raises ends the round.
-    What clients keep is written to the store, whose `commit` is left to the caller. The averaged model of a
-    round after which clients go on with their own models is what an average would be.
+    What clients keep is written to the store, whose `commit` is left to the caller. If clients continue with
+    their own models after the round, the global model is the average that nobody starts from.
     Raises Diverged, with the client in its message.
     """
     lanes, rule = federation.lanes, federation.rule
@@ -188,7 +188,7 @@ def play_round(
 
 
 def is_averaged_after(training: TrainingSettings, number: int) -> bool:
-    """Whether clients go on from the global model after round `number` (0: the start), not from their own."""
+    """Whether clients continue from the global model after round `number` (0: the start), not their own."""
     every = training.average_every
     return number == 0 or (every != "never" and number % every == 0)
 
@@ -238,7 +238,7 @@ def _kept(
 ) -> Tensor | None:
     """The weights that pruning leaves in the global model after a round.
 
-    Where pruning counts steps, the mask is drawn anew if one was due in the round, the clients' being masks
+    Where pruning counts steps, the mask is recomputed if one was due in the round, the clients' being masks
     of their own models. The clock only goes forward, so the mask never holds more than before.
     """
     settings = federation.training.pruning

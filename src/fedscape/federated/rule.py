@@ -29,7 +29,7 @@ class Batch(NamedTuple):
     draws: Vectors  # the rule's random numbers for this step and client
 
     def check_images(self, rule: str) -> None:
-        """Refuse sequences of tokens, for a rule that does with inputs what only images allow."""
+        """Refuse sequences of tokens, for a rule that changes inputs in a way that only images allow."""
         if not self.inputs.is_floating_point():
             raise FedscapeError(f"{rule} is for images, and these samples are sequences of tokens")
 
@@ -106,7 +106,7 @@ class Rule:
 
     @property
     def name(self) -> str:
-        """Of the file, without its ending."""
+        """Name of the file, without its ending."""
         return self.module.__name__.rpartition(".")[2]
 
     @property
@@ -119,8 +119,8 @@ class Rule:
         """Whether clients must take the same step at the same time, since its draws change shapes."""
         return hasattr(self.module, "shared_draws")
 
-    def _function(self, name: str, otherwise: Callable) -> Callable:
-        return getattr(self.module, name, otherwise)
+    def _function(self, name: str, default: Callable) -> Callable:
+        return getattr(self.module, name, default)
 
     @property
     def loss(self) -> Callable[..., Tensor]:
@@ -158,5 +158,6 @@ class Rule:
 
     def aggregate(self, gathered: Gathered, context: Context) -> tuple[Tensor, Vectors]:
         """Where the clients want the global model to go [P], and the rule's next state on the server."""
-        otherwise = lambda gathered, context: (gathered.parameters, context.shared)  # noqa: E731
-        return self._function("aggregate", otherwise)(gathered, context)
+        if not hasattr(self.module, "aggregate"):
+            return gathered.parameters, context.shared
+        return self.module.aggregate(gathered, context)

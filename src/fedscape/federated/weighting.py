@@ -1,4 +1,4 @@
-"""How much each client counts in the mean: by its samples, alike, or by the inverse of a variance.
+"""Aggregation weights: by a client's samples, uniform, or by the inverse of a variance.
 
 A mean of independent estimates has the least variance when each is weighted by the inverse of its own. What
 "the variance of a client" is, the client-drift note leaves open. Two readings are offered:

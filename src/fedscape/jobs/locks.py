@@ -12,7 +12,7 @@ from pathlib import Path
 from fedscape.errors import FedscapeError
 
 LOCK = "lock"
-_TRIES, _PAUSE = 20, 0.05  # seconds between tries for the lock, before another process is believed in
+_TRIES, _PAUSE = 20, 0.05  # tries, and seconds between them, before another process is said to hold the lock
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
 
@@ -27,7 +27,7 @@ def lock_folder(folder: Path) -> int:
             raise FedscapeError(f"{folder}: a symbolic link, where a resume folder is expected; remove it")
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / LOCK).exists() and any(folder.iterdir()):
-            # It would be emptied: never do that to a folder that somebody else has filled.
+            # It would be emptied: never empty a folder that somebody else has filled.
             raise FedscapeError(f"{folder}: not a resume folder; name one that is new or empty")
         try:
             lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -65,8 +65,8 @@ def lock_folder(folder: Path) -> int:
 def is_held(file: str | Path) -> bool | None:
     """Whether a process holds the lock on a file; None where this cannot be told.
 
-    It is asked for by trying to share the lock, and given back at once: who wants it at that moment tries
-    again (`lock_folder`).
+    Found out by sharing the lock for a moment; a process that wants it at that moment tries again
+    (`lock_folder`).
     """
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
@@ -84,7 +84,7 @@ def is_held(file: str | Path) -> bool | None:
 
 
 def _flock(lock: int) -> None:
-    """Lock a file, or raise BlockingIOError; somebody who only looks (`is_held`) is waited for."""
+    """Lock a file, or raise BlockingIOError; waits for a process that only looks (`is_held`)."""
     for _ in range(_TRIES):
         with suppress(BlockingIOError):
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,7 +93,7 @@ def _flock(lock: int) -> None:
 
 
 def _sign(lock: int) -> None:
-    """Say in the lock file who has it; a disk that is full keeps the line of the one before, or none."""
+    """Write into the lock file who holds it; on a full disk the line of the last holder stays, or none."""
     with suppress(OSError):
         line = f"{socket.gethostname()} {os.getpid()}\n".encode()
         os.pwrite(lock, line, 0)

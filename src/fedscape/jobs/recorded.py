@@ -48,18 +48,18 @@ class Record:
 
 
 def record_of(path: str) -> Record | None:
-    """The record of an output, by its path as Snakemake has it; None if there is none that can be read."""
+    """The record of an output, by its path as Snakemake has it; None if there is no readable one."""
     content = json_object(record_path(FOLDER, path))
-    version, rule, made = content.get("record_format_version"), content.get("rule"), content.get("endtime")
+    version, rule, ended = content.get("record_format_version"), content.get("rule"), content.get("endtime")
     spelled, inputs = _texts(content.get("params")), _texts(content.get("input") or [])
     checksums = content.get("input_checksums") or {}
     if not (isinstance(version, int) and version >= FORMAT and isinstance(rule, str)):
         return None
-    if spelled is None or inputs is None or not isinstance(made or 0.0, (int, float)):
+    if spelled is None or inputs is None or not isinstance(ended or 0.0, (int, float)):
         return None
     if not isinstance(checksums, dict) or _texts([*checksums.values()]) is None:
         return None
-    return Record(rule, spelled, inputs, checksums, made or 0.0)
+    return Record(rule, spelled, inputs, checksums, ended or 0.0)
 
 
 def void_records(rule: str, outputs: Sequence[str]) -> None:
@@ -70,7 +70,7 @@ def void_records(rule: str, outputs: Sequence[str]) -> None:
 
 
 def check_records() -> None:
-    """Refuse to answer where Snakemake has kept nothing, keeps it in a database, or for others alone."""
+    """Refuse to answer where Snakemake has no records, keeps them in a database, or unreadable."""
     try:
         first = next(FOLDER.iterdir(), None)
     except PermissionError:
@@ -91,7 +91,7 @@ def _texts(values: object) -> tuple[str, ...] | None:
 
 
 def _strings(param: str) -> list[str]:
-    """The strings of one param; other than a list it is no setting."""
+    """The strings of a param that is a list; none of any other, which holds no settings."""
     try:
         value = ast.literal_eval(param)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):

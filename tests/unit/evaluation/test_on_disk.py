@@ -173,8 +173,8 @@ def weights(folder: Path) -> None:
     training = TrainingSettings(rounds=1, weights="inverse-input-variance")
     with watched():
         samples = RunSamples.open(folder / "data", folder / "partition.npz", CPU)
-        feed = BatchSource(samples.splits["train"], training, batch_statistics=False)
-        feed.normalisation(np.arange(TRAIN))
+        source = BatchSource(samples.splits["train"], training, batch_statistics=False)
+        source.normalisation(np.arange(TRAIN))
         input_variances(samples.splits["train"], [np.arange(TRAIN)])
 
 

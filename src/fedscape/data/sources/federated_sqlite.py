@@ -19,8 +19,8 @@ KIND = "SELECT type FROM sqlite_master WHERE name = ? AND sql NOT LIKE 'CREATE V
 def opened(path: Path, where: str) -> Iterator[sqlite3.Connection]:
     """The database, which is not written to: no file appears beside it, either.
 
-    Raises FedscapeError for a file that is no database, lacks a table or a column, or is cut off, also where
-    that is found only while it is read.
+    Raises FedscapeError for a file that is no database, lacks a table or a column, or is cut off, even if
+    that shows only while it is read.
     """
     try:
         address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
@@ -46,7 +46,7 @@ def clients_of(database: sqlite3.Connection, split: str, where: str) -> list[str
     clients = sorted(str(client) for (client,) in database.execute(query, (split,)))
     if not clients:
         splits = database.execute("SELECT DISTINCT split_name FROM client_metadata ORDER BY 1")
-        present = ", ".join(str(one) for (one,) in splits) or "none"
+        present = ", ".join(str(name) for (name,) in splits) or "none"
         raise FedscapeError(
             f"{where}: client_metadata: no client has split_name {split}; there are {present}"
         )

@@ -26,9 +26,9 @@ def part_of(texts: Mapping[str, str], part: str) -> dict[str, str]:
 
 
 def read_text(path: Path, name: str) -> tuple[str, str]:
-    """A UTF-8 file with LF line ends, and the md5 of its bytes. A file that is no text is named.
+    """A UTF-8 file with LF line ends, and the md5 of its bytes. A file that is not text is a FedscapeError.
 
-    A byte order mark at its start is none of its characters, and would be a class of its own.
+    A byte order mark at its start is dropped: it would be a class of its own.
     """
     content = path.read_bytes()
     try:
@@ -46,12 +46,12 @@ def code_points(text: str) -> np.ndarray:
 
 def vocabulary(points: Iterable[np.ndarray]) -> tuple[str, ...]:
     """The characters in arrays of code points, sorted; the classes that a next one is predicted among."""
-    return tuple(map(chr, np.unique(np.concatenate([np.unique(one) for one in points]))))
+    return tuple(map(chr, np.unique(np.concatenate([np.unique(array) for array in points]))))
 
 
 def tokens(points: np.ndarray, characters: Sequence[str]) -> np.ndarray:
-    """Code points as places in a vocabulary that has them all, int32 of the same shape."""
-    return np.searchsorted(np.array([ord(one) for one in characters]), points).astype(np.int32)
+    """Code points as positions in a vocabulary that has them all, int32 of the same shape."""
+    return np.searchsorted(np.array([ord(character) for character in characters]), points).astype(np.int32)
 
 
 def cut_by_client(
