@@ -30,7 +30,7 @@ def verify(path: Path, recorded: str, written: int) -> None:
     """Refuse a file that is not what was written; once per process for the same file.
 
     recorded: its checksum in dataset.json. written: when dataset.json was written, in ns. A file's change
-    time is later if its content, its name or its inode is newer, and nobody can set it back.
+    time is later if its content, its name or its inode is newer, and cannot be set back.
     """
     stat = path.stat()
     state = (path.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)

@@ -10,9 +10,9 @@ from torch import Tensor
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.batch_norm import has_batch_statistics
 from fedscape.evaluation.evaluate import IMAGES, EvaluationSet
+from fedscape.federated.aggregation_weights import UPDATE_VARIANCE, pieces
 from fedscape.federated.augment import augment, changes_images, draw
 from fedscape.federated.rule import Batch, Rule
-from fedscape.federated.weighting import UPDATE_VARIANCE, pieces
 from fedscape.jobs.streams import stream
 from fedscape.settings.training import TrainingSettings
 

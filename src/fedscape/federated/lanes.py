@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from fedscape.checkpoints.layout import layout_of
 from fedscape.evaluation.evaluate import EvaluationSet, prepared
+from fedscape.federated.aggregation_weights import UPDATE_VARIANCE
 from fedscape.federated.batches import BatchSource, ClientProgress, ClientTask, batch, stacked_batch
 from fedscape.federated.gradients import SequentialGradient, StackedGradient
 from fedscape.federated.network import frozen_statistics
@@ -23,7 +24,6 @@ from fedscape.federated.optimiser import clip, learning_rate, moment_names, step
 from fedscape.federated.pruning import due, mask, sparsity
 from fedscape.federated.rule import Batch, Client, ClientResult, Context, Rule
 from fedscape.federated.state import ModelState
-from fedscape.federated.weighting import UPDATE_VARIANCE
 from fedscape.jobs.streams import stream
 from fedscape.settings.training import TrainingSettings
 
@@ -220,7 +220,7 @@ class Lanes:
         size, inputs = clients[0].size, stacked_batch(clients)
         everyone = rows == list(range(len(rows)))
         selection = slice(len(rows)) if everyone else torch.tensor(rows).to(self.device, non_blocking=True)
-        # A slice is a view, a list of rows a copy, from which what the pass has written goes back.
+        # A slice is a view; a list of rows gives a copy, so the results of the pass are copied back.
         models = ModelState(*(vector[selection] for vector in self._models.vectors))
         gradient = self._gradient[selection]
         losses = self.stacked(rule, models, inputs, self._clients(selection), context, out=gradient)

@@ -9,7 +9,7 @@ the final one s_f, quickly at first:
 Every `frequency` from t0 on, up to t1, the mask is recomputed from the weights as they are; in between, and
 for good after the last time, it stays as it is. (So s_f is reached only if `frequency` divides t1 - t0.)
 Training multiplies the weights by the mask after each step. Time counts rounds or a client's own steps,
-as the setting `unit` says; the functions here do not care.
+as the setting `unit` says; these functions serve both.
 """
 
 import math

@@ -26,7 +26,7 @@ RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024
 class GrowingTable:
     """A CSV that grows row by row.
 
-    length: bytes of it that are committed; what lies beyond is removed. `cut_off` says that it has fewer.
+    length: bytes of it that are committed; the rest is removed. `cut_off` says that it has fewer.
     """
 
     def __init__(self, path: Path, length: int):

@@ -14,13 +14,13 @@ from fedscape.checkpoints.layout import Layout
 from fedscape.evaluation.update_statistics import UpdateAgreement, UpdateStatistics
 from fedscape.federated import pruning
 from fedscape.federated.aggregate import Gathering
+from fedscape.federated.aggregation_weights import update_variance, weight
 from fedscape.federated.batches import ClientTask, client_task
-from fedscape.federated.clients import ClientStore
+from fedscape.federated.client_store import ClientStore
 from fedscape.federated.lanes import ClientStart, Lanes
 from fedscape.federated.participation import participants
 from fedscape.federated.rule import Client, ClientResult, Context, Rule, Vectors
 from fedscape.federated.state import ModelState
-from fedscape.federated.weighting import update_variance, weight
 from fedscape.settings.training import TrainingSettings
 
 MODEL, OPTIMISER, RULE = "model.", "optimiser.", "rule."  # prefixes of what a client keeps

@@ -1,6 +1,6 @@
-"""A client rule as the engine sees it: the functions of a file in `algorithms/`, and what they are given.
+"""A client rule as the engine sees it: the functions of a file in `algorithms/`, and their arguments.
 
-Only `loss` must be there. Vectors are flat, [P] for a model's parameters; `loss` sees one client, whatever
+Only `loss` is required. Vectors are flat, [P] for a model's parameters; `loss` sees one client, whatever
 the number of lanes, and `adjust_gradient` all lanes at once, so that its arithmetic must be elementwise.
 """
 

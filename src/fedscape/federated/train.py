@@ -15,11 +15,12 @@ from fedscape.checkpoints.state_dicts import load_weights, read_weights, write_w
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import Evaluation
+from fedscape.federated.aggregation_weights import INPUT_VARIANCE, input_variances
 from fedscape.federated.lane_count import lane_count
 from fedscape.federated.lanes import Lanes
 from fedscape.federated.optimiser import moment_names
 from fedscape.federated.participation import participants_per_round
-from fedscape.federated.progress import ProgressDisplay
+from fedscape.federated.progress_display import ProgressDisplay
 from fedscape.federated.records import machine, now, rounds_row, timing_row, totals
 from fedscape.federated.rounds import (
     Diverged,
@@ -31,10 +32,9 @@ from fedscape.federated.rounds import (
     play_round,
 )
 from fedscape.federated.rule import ClientResult, Rule
-from fedscape.federated.samples import RunSamples
+from fedscape.federated.run_samples import RunSamples
+from fedscape.federated.run_store import CLIENTS, ROUNDS, TIMING, TRAJECTORY, RunStore, continues
 from fedscape.federated.state import ModelState
-from fedscape.federated.store import CLIENTS, ROUNDS, TIMING, TRAJECTORY, RunStore, continues
-from fedscape.federated.weighting import INPUT_VARIANCE, input_variances
 from fedscape.files import write_json
 from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.jobs.resume_state import say

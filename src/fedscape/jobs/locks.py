@@ -19,15 +19,15 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 def lock_folder(folder: Path) -> int:
     """Descriptor of the folder's lock file, locked; it unlocks when closed, also by the process's death.
 
-    The folder is made if it is not there. Raises FedscapeError where another process works in it, and where
-    it is none of ours: a link, or a folder that somebody else has filled.
+    The folder is created if it is missing. Raises FedscapeError where another process works in it, and where
+    it is no resume folder: a link, or a folder of other files.
     """
     while True:
         if folder.is_symlink():
             raise FedscapeError(f"{folder}: a symbolic link, where a resume folder is expected; remove it")
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / LOCK).exists() and any(folder.iterdir()):
-            # It would be emptied: never empty a folder that somebody else has filled.
+            # It would be emptied, with files that are not this project's.
             raise FedscapeError(f"{folder}: not a resume folder; name one that is new or empty")
         try:
             lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK)

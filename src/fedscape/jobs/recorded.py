@@ -4,7 +4,7 @@ One JSON file per output, whose name is the output's path in URL-safe base64, cu
 longer than a file's name may be. Snakemake's own reader takes a second to import.
 
 Snakemake writes a record when it hears that a job has ended, and takes an output without a record for up
-to date, whatever changes. On a cluster jobs may end when the Snakemake that sent them is gone. So each job
+to date, whatever changes. On a cluster jobs may end when the Snakemake that sent them has ended. So each job
 begins with records that match no settings (`void_records`): Snakemake replaces them, or runs the job again.
 """
 
@@ -34,7 +34,6 @@ class Record:
     spelled: tuple[str, ...]  # its params, each as Python spells it
     inputs: tuple[str, ...]
     checksums: dict[str, str]  # input -> `sha256:...`, of inputs that are not too large
-    made: float  # seconds since the epoch
 
     @property
     def is_void(self) -> bool:
@@ -50,16 +49,16 @@ class Record:
 def record_of(path: str) -> Record | None:
     """The record of an output, by its path as Snakemake has it; None if there is no readable one."""
     content = json_object(record_path(FOLDER, path))
-    version, rule, ended = content.get("record_format_version"), content.get("rule"), content.get("endtime")
+    version, rule = content.get("record_format_version"), content.get("rule")
     spelled, inputs = _texts(content.get("params")), _texts(content.get("input") or [])
     checksums = content.get("input_checksums") or {}
     if not (isinstance(version, int) and version >= FORMAT and isinstance(rule, str)):
         return None
-    if spelled is None or inputs is None or not isinstance(ended or 0.0, (int, float)):
+    if spelled is None or inputs is None:
         return None
     if not isinstance(checksums, dict) or _texts([*checksums.values()]) is None:
         return None
-    return Record(rule, spelled, inputs, checksums, ended or 0.0)
+    return Record(rule, spelled, inputs, checksums)
 
 
 def void_records(rule: str, outputs: Sequence[str]) -> None:

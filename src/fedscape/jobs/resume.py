@@ -51,7 +51,7 @@ class Resume:
 class ResumeFolder:
     """Context manager over one job's resume folder.
 
-    resume: the folder, made if it is not there, and the job's fingerprint.
+    resume: the folder, created if it is missing, and the job's fingerprint.
     valid: whether the job can continue from a committed state; the folder is emptied where it cannot.
 
     Inside the block `folder` is the folder's path and `progress` the last committed state, `{}` if fresh.

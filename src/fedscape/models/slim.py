@@ -17,7 +17,7 @@ from fedscape.models.residual import PaddedShortcut
 DIVISOR = 8
 """Kept channels are a multiple of this, as in the authors' code."""
 LARGEST_LOSS = 0.1
-"""Share of the channels asked for that rounding to a multiple may take away at most."""
+"""Largest share of the requested channels that rounding to a multiple may take away."""
 
 
 def slim_channels(channels: int, width: float) -> int:

@@ -19,10 +19,10 @@ from engine_helpers import (
 from torch.nn.functional import cross_entropy
 
 from fedscape.evaluation.evaluate import normalise
+from fedscape.federated.aggregation_weights import input_variances
 from fedscape.federated.lanes import Lanes
 from fedscape.federated.rounds import is_averaged_after
 from fedscape.federated.state import ModelState
-from fedscape.federated.weighting import input_variances
 from fedscape.jobs.streams import stream
 from fedscape.settings.training import Augmentation, Epochs, Schedule
 

@@ -30,7 +30,7 @@ class Settings:
     """Where the samples are and how many of them are used."""
 
     folder: str  # folder with train/*.json and test/*.json, relative to data_root or absolute
-    every: int = 1  # of each user's samples the first is used, and then one in every this many
+    every: int = 1  # one in this many of each user's samples is used, beginning with the first
 
     def __post_init__(self):
         if not self.folder:

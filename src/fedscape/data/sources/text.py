@@ -15,7 +15,7 @@ PROXY_SHARE = 1 / 3  # of the clients
 
 
 def part_of(texts: Mapping[str, str], part: str) -> dict[str, str]:
-    """`all` texts, or one of two parts that share none: a third, drawn at random, is the `proxy`.
+    """`all` texts, or one of two disjoint parts: a third, drawn at random, is the `proxy`.
 
     texts: client -> its text; the others are those of the `clients`.
     """
@@ -45,7 +45,7 @@ def code_points(text: str) -> np.ndarray:
 
 
 def vocabulary(points: Iterable[np.ndarray]) -> tuple[str, ...]:
-    """The characters in arrays of code points, sorted; the classes that a next one is predicted among."""
+    """The characters in arrays of code points, sorted; the classes of the next character."""
     return tuple(map(chr, np.unique(np.concatenate([np.unique(array) for array in points]))))
 
 

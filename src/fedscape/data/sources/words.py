@@ -19,7 +19,7 @@ UNKNOWN, BEGIN, END = "<UNK>", "<BOS>", "<EOS>"
 SPECIAL = (UNKNOWN, BEGIN, END)
 """The first classes, before the words."""
 Sentences = Iterable[tuple[str, Sequence[str]]]
-"""Clients and words of one sentence each; a client's sentences may lie anywhere."""
+"""Clients and words of one sentence each; a client's sentences need not follow each other."""
 
 
 def raw_of_sentences(
@@ -30,8 +30,8 @@ def raw_of_sentences(
     train, test: each is iterated over once, train first. words: size of the vocabulary without <UNK>,
     <BOS> and <EOS>. length: T, tokens of a sequence; the one that follows is its last label. The sequences of
     a client follow each other, so that each of its tokens but the first is a label once; what is left at the
-    end is not used, and who has less than a sequence is left out. Clients are numbered in the order of sorted
-    names. Memory: 8 bytes a token, and the distinct train words.
+    end is not used, and clients with less than a sequence are left out. Clients are numbered in the order
+    of sorted names. Memory: 8 bytes a token, and the distinct train words.
     Raises FedscapeError where no client is left in train, or in test.
     """
     numbers = {word: number for number, word in enumerate(SPECIAL)}

@@ -21,7 +21,7 @@ from fedscape.federated.algorithms import fedavg
 from fedscape.federated.batches import ClientTask
 from fedscape.federated.initial import InitialContext
 from fedscape.federated.lanes import ClientStart, Lanes
-from fedscape.federated.progress import ProgressDisplay
+from fedscape.federated.progress_display import ProgressDisplay
 from fedscape.federated.rule import Client, Context, Rule
 from fedscape.jobs.resume_state import say
 from fedscape.jobs.streams import stream
@@ -75,7 +75,7 @@ def weights(settings: Settings, context: InitialContext) -> dict[str, Tensor]:
 
 
 def _training(settings: Settings) -> TrainingSettings:
-    """The training of one client that keeps its optimiser: each epoch is a round of it."""
+    """Training settings of one client that keeps its optimiser: each epoch is a round."""
     try:
         return TrainingSettings(
             rounds=settings.epochs,

@@ -1,4 +1,4 @@
-"""A start from torchvision's weights, such as those trained on ImageNet, in a file that the user has placed.
+"""A start from torchvision's weights, such as those trained on ImageNet, in a file of the user's.
 
 For models that say what torchvision calls their tensors: `resnet` with `stem: imagenet`, width 64 and the
 blocks of one of torchvision's, and `squeezenet`. Nothing is downloaded. What cannot be taken from the file

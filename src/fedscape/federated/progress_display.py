@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar in a terminal, lines in a log."""
+"""Progress of a run: a bar in a terminal, lines in a log."""
 
 import math
 import sys

@@ -10,7 +10,7 @@ from fedscape.checkpoints.layout import Layout
 from fedscape.checkpoints.state_dicts import read_weights, write_weights
 from fedscape.checkpoints.writer import RowWriter, clients_writer, shorten, trajectory_writer
 from fedscape.errors import FedscapeError
-from fedscape.federated.clients import ClientStore, Entries
+from fedscape.federated.client_store import ClientStore, Entries
 from fedscape.federated.records import GrowingTable, now
 from fedscape.federated.rounds import GlobalState
 from fedscape.federated.rule import ClientResult
@@ -72,7 +72,7 @@ class RunStore:
         self.started = folder.progress.get("started") or now()
         self._files: list[RowWriter | GrowingTable | ClientStore] = []
         if self.diverged:
-            # Nothing grows any more, the files may have been cut already, and nobody reads what clients keep.
+            # The files do not grow any more, may have been cut, and what clients keep is not needed.
             self.client_state = ClientStore(self.folder.folder / CLIENT_STATE, {}, 0)
             self._files = [self.client_state, *self._open_tables()]  # which close with their mark
             return

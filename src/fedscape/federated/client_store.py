@@ -25,7 +25,7 @@ class ClientStore:
     """The vectors of every client.
 
     entries: what a client keeps. slots: uint8 [clients], as the last commit saved them; None for a fresh
-    store. `lost` says that a file which `slots` speak of is not there in full.
+    store. `lost` says that the file is missing or cut off, although `slots` has records in it.
     """
 
     def __init__(self, path: Path, entries: Entries, clients: int, slots: Tensor | None = None):
