@@ -18,7 +18,7 @@ from fedscape.checkpoints.layout import Layout
 VECTORS = ("parameters", "buffers", "counters")
 """The tensors that hold models, in the order in which a flattened model names its vectors."""
 PATH_PREFIX = "path_"
-"""Of the tensors that hold clients' models between their local epochs."""
+"""Prefix of the tensors that hold clients' models between their local epochs."""
 HEADER_ALIGNMENT = 8  # bytes: the header is padded to the widest type, so no row straddles a word
 LENGTH_BYTES = 8  # a safetensors file opens with the header's length, little-endian
 DTYPES = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
@@ -39,7 +39,7 @@ def clients_shapes(layout: Layout, rounds: int, participants: int, path_points: 
 
 
 def file_metadata(kind: str, layout: Layout, rounds: Sequence[int]) -> dict[str, str]:
-    """What a file says of itself; kind: `trajectory` or `clients`."""
+    """A file's description of itself; kind: `trajectory` or `clients`."""
     return {"kind": kind, "layout": layout.to_json(), "rounds": json.dumps(list(rounds))}
 
 

@@ -1,4 +1,4 @@
-"""How a module's tensors lie in flat vectors: parameters, float buffers and integer counters.
+"""The layout of a module's tensors in flat vectors: parameters, float buffers and integer counters.
 
 The parameter vector is the concatenation of `named_parameters()` in that order. Buffers are no part of it:
 float ones (running statistics) and integer ones (`num_batches_tracked`) lie in vectors of their own, because

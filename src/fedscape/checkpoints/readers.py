@@ -160,7 +160,7 @@ class ClientModels(_Rows):
         return buffers_of(floats, counters, self.layout)
 
     def _entry(self, number: int, client: int, epoch: int | None) -> tuple[str, list[int]]:
-        """Where a model lies in the row of its round: the prefix of its tensors' names, and its indices."""
+        """A model's position in the row of its round: the prefix of its tensors' names, and its indices."""
         participants = self.clients(number).tolist()
         if client not in participants:
             raise FedscapeError(f"{self.path}: client {client} was not in round {number}")

@@ -1,4 +1,4 @@
-"""Which samples a run trains, validates and tests on, and which client has which."""
+"""Partitions: the samples that a run trains, validates and tests on, and each client's share of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What partition schemes share: counting clients, cutting by shares, repeating a draw within bounds."""
+"""Helpers of partition schemes: counting clients, cutting by shares, repeating a draw within bounds."""
 
 from collections.abc import Callable
 

@@ -27,7 +27,7 @@ PREPARE = "prepare the data set again"
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a network is shown, in blocks that need not fit in memory together.
+    """A split's inputs, in blocks that need not fit in memory together.
 
     blocks: a function that yields arrays [b, *shape] from the start, `count` samples in all: images as
         uint8, shape (C, H, W), or sequences of tokens as int32, shape (T,), each from 0 to classes - 1.
@@ -50,7 +50,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Raw:
-    """What a data set's plug-in hands over: inputs, labels 0 .. classes-1, and where they came from.
+    """A data set as its plug-in loads it: inputs, labels 0 .. classes-1, and the files that they come from.
 
     An image has one label, a sequence one for each of its tokens: the token that follows.
     """
@@ -191,13 +191,11 @@ def _check(name: str, raw: Raw) -> None:
             raise ValueError(f"data set {name}: {split} labels of shape {labels.shape}, wanted {expected}")
         if labels.min() < 0 or labels.max() >= len(raw.classes):
             raise ValueError(f"data set {name}: {split} labels outside 0..{len(raw.classes) - 1}")
-    for name_of_class in raw.classes:
+    for class_name in raw.classes:
         try:
-            name_of_class.encode("utf-8")
+            class_name.encode("utf-8")
         except UnicodeEncodeError as error:  # half a character: it can stand in no CSV
-            raise FedscapeError(
-                f"data set {name}: the class {name_of_class!r} is no text in UTF-8"
-            ) from error
+            raise FedscapeError(f"data set {name}: the class {class_name!r} is no text in UTF-8") from error
     if raw.train_clients is not None and len(raw.train_clients) != raw.train_inputs.count:
         raise ValueError(
             f"data set {name}: {raw.train_inputs.count} samples but {len(raw.train_clients)} clients"

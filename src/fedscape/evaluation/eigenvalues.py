@@ -112,7 +112,7 @@ class HessianProduct:
             yield torch.autograd.grad(loss, self.point, create_graph=True)[0]
 
     def _batches_within(self, budget: int) -> int:
-        """How many batches' graphs fit into `budget` bytes, estimated from what the first one saves."""
+        """The number of batches whose graphs fit into `budget` bytes, estimated from the first one."""
         if not budget:
             return 0
         saved: dict[int, int] = {}  # bytes by address, since a tensor may be saved several times
@@ -152,7 +152,7 @@ def top_eigenpairs(
 def bottom_eigenpairs(
     product: Callable[[Tensor], Tensor], size: int, bottom: int, seed: int, device: torch.device
 ) -> Eigenpairs:
-    """As `top_eigenpairs`, the `bottom` algebraically smallest (most negative) ones, smallest first."""
+    """The `bottom` algebraically smallest (most negative) ones, smallest first, else as `top_eigenpairs`."""
     return _eigenpairs(product, size, bottom, "SA", seed, device)
 
 

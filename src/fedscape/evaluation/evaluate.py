@@ -67,7 +67,7 @@ class SampleSet(Protocol):
         ...
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """What a network takes, and labels, in the order of the set."""
+        """Batches of inputs, as a network takes them, and labels, in the order of the set."""
         ...
 
 
@@ -126,7 +126,7 @@ class EvaluationSet:
         return prepared(self.shown(rows), self.mean, self.std)
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """What a network takes, and labels, in the order of the set; the last batch may be short."""
+        """Batches of inputs, as a network takes them, and labels in order; the last may be short."""
         for start in range(0, len(self.labels), self.batch_size):
             rows = slice(start, start + self.batch_size)
             yield self.taken(rows), self.labels[rows]
@@ -242,7 +242,7 @@ def laid_out(inputs: Tensor) -> Tensor:
 
 
 def measures(logits: Tensor, labels: Tensor) -> Tensor:
-    """Of each sample: loss and its square, share of wrong answers and its square; float64 [MEASURES, b].
+    """Each sample's loss and its square, share of wrong answers and its square: float64 [MEASURES, b].
 
     logits: [b, classes], or [b, classes, T] with labels [b, T].
     """

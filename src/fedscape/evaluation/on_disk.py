@@ -15,7 +15,7 @@ from fedscape.errors import FedscapeError
 MOST_COPIED = 2**30
 """Bytes of a split that are copied into the memory of a CPU; CIFAR-10 has 0.15e9, ImageNet-200 about 47e9."""
 GPU_SHARE = 2 / 3
-"""Of a GPU's free memory, up to which a split is copied there; a network needs the rest."""
+"""Share of a GPU's free memory up to which a split is copied there; a network needs the rest."""
 BLOCK_BYTES = 2**27
 """Bytes that are copied at a time."""
 

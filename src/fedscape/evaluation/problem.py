@@ -23,7 +23,7 @@ from fedscape.settings.evaluation import BatchNorm
 
 @dataclass(frozen=True)
 class ProblemSpec:
-    """What a problem is made of.
+    """The model, files and samples of an evaluation problem.
 
     model: the network. dataset: folder of a prepared data set. partition: file of the samples that are used;
     of the train samples at most `samples`, drawn by the stream `samples` of `seed`, all if None.
@@ -38,7 +38,7 @@ class ProblemSpec:
 
 
 def problem_spec(context: JobContext) -> ProblemSpec:
-    """What the models of a group of runs are evaluated on; the seed is that of its first run."""
+    """The evaluation problem of a group of runs; the seed is that of its first run."""
     return ProblemSpec(
         model=Plugin.of(context.settings["model"]),
         dataset=Path(context.inputs["dataset"][0]).parent,
@@ -114,7 +114,7 @@ def chosen_samples(indices: np.ndarray, samples: int | None, seed: int) -> np.nd
 
 
 def sample_owners(samples: np.ndarray, clients: Sequence[np.ndarray]) -> np.ndarray:
-    """Which client has each of the `samples` [n], from the disjoint samples of every client; -1 for none."""
+    """The client of each of the `samples` [n], from the disjoint samples of every client; -1 for none."""
     largest = max(indices.max(initial=-1) for indices in (samples, *clients))
     owners = np.full(largest + 1, -1, dtype=np.int64)
     for client, indices in enumerate(clients):

@@ -1,4 +1,4 @@
-"""How far the clients of a round agree: norms, gradient diversity and cosines of their updates.
+"""Agreement of a round's clients: norms, gradient diversity and cosines of their updates.
 
 A client's update is its model after the round minus the global model before it, parameters only, unweighted.
 Gradient diversity is that of Yin et al. (Gradient Diversity: a Key Ingredient for Scalable Distributed

@@ -1,4 +1,4 @@
-"""What the server gathers while clients finish: means and sums, in one pass."""
+"""Means and sums that the server gathers while clients finish, in one pass."""
 
 from collections.abc import Mapping
 

@@ -23,7 +23,7 @@ from fedscape.settings.training import Augmentation
 PARTS = ("crop_y", "crop_x", "flip", "rotation", "scale", "brightness")
 """Random numbers of a sample. Each is drawn whether it is used or not, so none depends on other settings."""
 PADDING = {"zero": "constant", "reflect": "reflect"}
-"""What torch calls the kinds of padding."""
+"""Torch's names of the kinds of padding."""
 
 
 def draw(

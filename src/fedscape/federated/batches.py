@@ -76,7 +76,7 @@ class BatchSource:
         return cls(data, training, has_batch_statistics(module))
 
     def used_samples(self, samples: int) -> int:
-        """How many of an epoch's samples take part in its steps.
+        """The number of an epoch's samples that take part in its steps.
 
         All of them, but for a short last batch with `drop_last`, and a last batch of one sample in a network
         with batch norm: the statistics of one sample are no estimate, and PyTorch refuses them where its map

@@ -1,4 +1,4 @@
-"""What clients keep between rounds, on disk: memory stays flat however many clients there are.
+"""Clients' vectors between rounds, on disk: memory does not grow with the number of clients.
 
 One file holds two records a client. A round writes the record that is not in use; the caller commits by
 saving `slots`, which says for each client which record counts: 0 none yet, 1 the first, 2 the second. A kill

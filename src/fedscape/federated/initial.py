@@ -20,7 +20,7 @@ INITIAL = "initial.safetensors"
 
 @dataclass(frozen=True)
 class InitialContext:
-    """What a start may be computed from."""
+    """All that a start may be computed from."""
 
     model: Plugin
     module: nn.Module  # the model with its random start, on the CPU; a plug-in leaves it as it is

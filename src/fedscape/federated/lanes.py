@@ -30,7 +30,7 @@ from fedscape.settings.training import TrainingSettings
 
 @dataclass(frozen=True)
 class ClientStart:
-    """What a client starts from."""
+    """Model, rule's state and optimiser that a client starts from."""
 
     model: ModelState
     client: Client
@@ -160,7 +160,7 @@ class Lanes:
         self._busy.append(_Lane(start, ClientProgress(task, self.source, rule)))
 
     def _clients(self, rows: slice | Tensor | int) -> Client:
-        """What the rule knows of the clients in some rows."""
+        """The clients in some rows, as the rule sees them."""
         states = {name: states[rows] for name, states in self._states.items()}
         return Client(self._shares[rows], self._known[rows], states)
 

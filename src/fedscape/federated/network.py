@@ -23,7 +23,7 @@ IN_TWO_MODES = (_BatchNorm, _DropoutNd)
 
 
 class Anatomy:
-    """What a network is made of. Looked up once for all clients: walking through the modules of a
+    """The parts of a network. Looked up once for all clients: walking through the modules of a
     deep network takes as long as some of its layers."""
 
     def __init__(self, module: nn.Module):

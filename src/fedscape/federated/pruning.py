@@ -44,7 +44,7 @@ def last_due(settings: Pruning, time: int) -> int | None:
 
 
 def mask(parameters: Tensor, layout: Layout, sparsity: float) -> Tensor:
-    """Which parameters stay, bool [..., P], if each kernel is to have a share `sparsity` (0..1) of zeros.
+    """The parameters that stay, bool [..., P], if each kernel is to have a share `sparsity` (0..1) of zeros.
 
     Of a tensor with two axes or more and n weights, the max(1, round(n (1 - sparsity))) of largest magnitude
     stay, and with them any that equal the smallest of these. Biases and the like stay whole. Vectors of

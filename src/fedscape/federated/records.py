@@ -108,7 +108,7 @@ def machine(device: torch.device) -> dict[str, object]:
 
 
 def totals(timing: Path) -> dict[str, float]:
-    """What a run took in total, over all processes that trained it, from its timing.csv; for run.json."""
+    """A run's total seconds and peak memory, over all processes that trained it, from its timing.csv."""
     table = read_csv(timing)
     return {
         "seconds": round(float((table["training_seconds"] + table["evaluation_seconds"]).sum()), 3),

@@ -29,7 +29,7 @@ STEPS = OPTIMISER + "steps"
 
 @dataclass(frozen=True)
 class Federation:
-    """What stays the same in all rounds of a run."""
+    """Clients, method and seeds of a run, the same in all of its rounds."""
 
     lanes: Lanes
     clients: tuple[np.ndarray, ...]  # per client the positions of its samples in the lanes' images
@@ -50,7 +50,7 @@ class Federation:
 
 @dataclass(frozen=True)
 class GlobalState:
-    """What the next round needs: the global model, and what server and rule remember."""
+    """The state between two rounds: the global model, and what server and rule remember."""
 
     model: ModelState
     server: dict[str, Tensor] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class GlobalState:
 
 @dataclass(frozen=True)
 class RoundReport:
-    """What a round was like."""
+    """Statistics of a round, as rounds.csv has them."""
 
     clients: int  # that took part
     samples: int  # they have together
@@ -93,7 +93,7 @@ def first_state(lanes: Lanes, rule: Rule) -> GlobalState:
 
 
 def kept_by_clients(training: TrainingSettings, rule: Rule, layout: Layout, moments: tuple[str, ...]) -> dict:
-    """What each client keeps between rounds: name -> type, length.
+    """The vectors that each client keeps between rounds: name -> type, length.
 
     The rule's vectors; its optimiser if that is kept, or if not every round averages; and then its model too.
     """
@@ -194,7 +194,7 @@ def is_averaged_after(training: TrainingSettings, number: int) -> bool:
 
 
 def _start(federation: Federation, task: ClientTask, context: Context) -> ClientStart:
-    """What a client starts from, on the device."""
+    """The start of a client, on the device."""
     training, rule, device = federation.training, federation.rule, federation.lanes.device
     kept = {name: vector.to(device) for name, vector in federation.store.read(task.client).items()}
     client = Client(

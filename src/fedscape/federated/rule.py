@@ -22,7 +22,7 @@ Own = TypeVar("Own")  # a rule's Settings
 
 
 class Batch(NamedTuple):
-    """What one client steps on."""
+    """The samples of one client's step."""
 
     inputs: Tensor  # images float32 [b, C, H, W], normalised and augmented; or tokens int64 [b, T]
     labels: Tensor  # int64 [b], or [b, T]
@@ -35,7 +35,7 @@ class Batch(NamedTuple):
 
 
 class Client(NamedTuple):
-    """What a rule knows of a client; for `adjust_gradient` stacked to [lanes, 1] and [lanes, n]."""
+    """A client as its rule sees it; for `adjust_gradient` stacked to [lanes, 1] and [lanes, n]."""
 
     share: Tensor  # n_k N / n: its samples, relative to the mean over all clients of the federation
     known: Tensor  # 1 if it keeps something from an earlier round, else 0
@@ -44,7 +44,7 @@ class Client(NamedTuple):
 
 @dataclass(frozen=True)
 class Context(Generic[Own]):
-    """What is the same for all clients of a round; not to be changed."""
+    """The round that clients take part in, the same for all of them; not to be changed."""
 
     settings: Own  # the rule's own Settings
     training: TrainingSettings
@@ -58,7 +58,7 @@ class Context(Generic[Own]):
 
 @dataclass(frozen=True)
 class ClientResult:
-    """What a client's training gave. Its tensors lie in the lane: copy them before the next client starts."""
+    """The result of a client's training. Its tensors lie in the lane: copy them before its next client."""
 
     client: int
     samples: int  # the client has
@@ -76,7 +76,7 @@ class ClientResult:
 
 @dataclass(frozen=True)
 class Contribution:
-    """What a client keeps and hands to the server beside its model."""
+    """Vectors that a client keeps, and those that it hands to the server beside its model."""
 
     state: Vectors = field(default_factory=dict)  # float32, as `client_state` says
     means: Vectors = field(default_factory=dict)  # to be averaged with the aggregation weights
@@ -85,7 +85,7 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Gathered:
-    """What the server has of a round's participants."""
+    """Means and sums over a round's participants."""
 
     model: ModelState  # weighted mean of theirs; counters are the largest
     means: Vectors
@@ -153,11 +153,11 @@ class Rule:
         return self._function("start", lambda _, context: context.start)(client, context)
 
     def after_client(self, result: ClientResult, client: Client, context: Context) -> Contribution:
-        """What a client keeps and hands over once it has trained."""
+        """The vectors that a client keeps and hands over once it has trained."""
         return self._function("after_client", lambda *_: Contribution())(result, client, context)
 
     def aggregate(self, gathered: Gathered, context: Context) -> tuple[Tensor, Vectors]:
-        """Where the clients want the global model to go [P], and the rule's next state on the server."""
+        """The clients' aggregate [P], and the rule's next state on the server."""
         if not hasattr(self.module, "aggregate"):
             return gathered.parameters, context.shared
         return self.module.aggregate(gathered, context)

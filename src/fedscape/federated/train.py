@@ -59,7 +59,7 @@ class RunInputs:
 
 @dataclass(frozen=True)
 class FederatedMethod:
-    """How a run trains."""
+    """Client rule, server rule and training settings of a run."""
 
     algorithm: Plugin
     server: Plugin

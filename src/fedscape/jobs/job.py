@@ -1,4 +1,4 @@
-"""What the script of every rule does before and after its one call: log, threads, settings, clear errors."""
+"""The frame of every script around its one call: log, threads, settings, clear errors."""
 
 import ctypes
 import errno
@@ -47,7 +47,7 @@ _ADVICE |= dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "move away
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a script needs beside the paths that it names itself."""
+    """All that a script needs beside the paths that it names itself."""
 
     settings: dict[str, Any]  # as the stage's home put them together
     names: Mapping[str, str]  # wildcards: what the job's paths call the parts of its study

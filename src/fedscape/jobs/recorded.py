@@ -1,4 +1,4 @@
-"""What Snakemake recorded of the job that made a file: `.snakemake/metadata` (record format 6).
+"""Snakemake's records of the jobs that made files: `.snakemake/metadata` (record format 6).
 
 One JSON file per output, whose name is the output's path in URL-safe base64, cut into folders where it is
 longer than a file's name may be. Snakemake's own reader takes a second to import.
@@ -99,7 +99,7 @@ def _strings(param: str) -> list[str]:
 
 
 def record_path(folder: Path, path: str) -> Path:
-    """Where Snakemake keeps in `folder` what it knows of an output."""
+    """The path in `folder` of Snakemake's record of an output."""
     name = urlsafe_b64encode(path.encode()).decode()
     *folders, last = [name[i : i + LONGEST] for i in range(0, len(name), LONGEST)]
     return folder.joinpath(*(f"@{part}" for part in folders), last)

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Resume:
-    """Where a job resumes, and what it must be: a folder of another fingerprint is emptied.
+    """The folder that a job resumes from, and the job's fingerprint: a folder of another one is emptied.
 
     fingerprint: digest of all that the job depends on (settings, code, contents of its input files).
     """

@@ -21,7 +21,7 @@ _READ_SIZE = 1 << 20  # bytes
 
 @dataclass(frozen=True)
 class State:
-    """What a `progress.json` says."""
+    """The content of a `progress.json`."""
 
     fingerprint: str  # of all that the job depends on
     finished: list[str] | None  # files of the folder that are the job's outputs, once all are whole

@@ -15,11 +15,11 @@ class ResidualBlock(nn.Module):
     branch_scale: float = 1.0
 
     def branch(self, features: Tensor) -> Tensor:
-        """What the block adds, [n, C', H', W'] from features [n, C, H, W]."""
+        """The residual that the block adds, [n, C', H', W'] from features [n, C, H, W]."""
         raise NotImplementedError
 
     def shortcut(self, features: Tensor) -> Tensor:
-        """What passes around the branch, of the branch's shape."""
+        """The features that pass around the branch, of its output's shape."""
         raise NotImplementedError
 
     def forward(self, features: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ LARGEST_LOSS = 0.1
 
 
 def slim_channels(channels: int, width: float) -> int:
-    """How many of `channels` a network of relative `width` keeps: the multiple of 8 next to the product.
+    """The number of `channels` that a network of relative `width` keeps: the nearest multiple of 8.
 
     At least 8, never below 0.9 of the product, never above `channels`; with width 1 all of them.
     """

@@ -11,7 +11,7 @@ COLUMNS = {
     "examples": ("split_name", "client_id", "serialized_example_proto"),
     "client_metadata": ("client_id", "split_name"),
 }
-"""What is read of each table."""
+"""The columns that are read of each table."""
 KIND = "SELECT type FROM sqlite_master WHERE name = ? AND sql NOT LIKE 'CREATE VIRTUAL%'"
 
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class User(NamedTuple):
-    """What one file holds of a user: at least one sample, as many labels."""
+    """A user's samples in one file, at least one, and as many labels."""
 
     id: str
     x: list

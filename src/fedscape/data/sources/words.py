@@ -46,7 +46,7 @@ def raw_of_sentences(
 
 
 def _joined(sentences: Sentences, numbers: dict[str, int], new_words: bool) -> dict[str, array]:
-    """Of each client, the numbers of its words with <BOS> and <EOS> around each sentence.
+    """The numbers of each client's words, with <BOS> and <EOS> around each sentence.
 
     new_words: a word without a number is given the next one; else it is <UNK>.
     """

@@ -20,7 +20,7 @@ from fedscape.models.build import classifier_names
 from fedscape.plugins import load
 
 COUNTER = "num_batches_tracked"
-"""Of batch norm. Some of torchvision's files are older than it and do not have it."""
+"""A buffer of batch norm. Some of torchvision's files are older and do not have it."""
 
 
 @dataclass(frozen=True)

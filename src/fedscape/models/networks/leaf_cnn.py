@@ -18,7 +18,7 @@ from torch.nn import functional
 
 CHANNELS = 32
 CONVOLUTIONS = 4
-"""Of `celeba`."""
+"""Convolutions of `celeba`."""
 HIDDEN = 2048
 
 

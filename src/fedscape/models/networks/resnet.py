@@ -59,7 +59,7 @@ def build(settings: Settings, shape: tuple[int, int, int], classes: int) -> nn.M
 
 
 def torchvision_name(name: str) -> str | None:
-    """What torchvision's network of the same blocks calls a tensor; None for those of a projection head."""
+    """The name of a tensor in torchvision's network of the same blocks; None in a projection head."""
     first, _, rest = name.partition(".")
     if first == "stages":
         stage, rest = rest.split(".", 1)

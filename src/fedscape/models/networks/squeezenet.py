@@ -41,7 +41,7 @@ def build(settings: Settings, shape: tuple[int, int, int], classes: int) -> nn.M
 
 
 def torchvision_name(name: str) -> str:
-    """What torchvision's network calls a tensor: the same."""
+    """Torchvision's name of a tensor: the same."""
     return name
 
 
