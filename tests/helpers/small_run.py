@@ -21,7 +21,7 @@ import torch
 from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.checkpoints.writer import RowWriter
 from fedscape.data.storage import Inputs, Raw, write_dataset
-from fedscape.federated.clients import ClientStore
+from fedscape.federated.client_store import ClientStore
 from fedscape.federated.records import GrowingTable
 from fedscape.federated.train import FederatedMethod, RunInputs, RunOutputs, train_run
 from fedscape.jobs.resume import Resume, ResumeFolder

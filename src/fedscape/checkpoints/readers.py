@@ -19,7 +19,7 @@ from fedscape.moment import Moment
 
 
 class _Rows(ABC):
-    """What both readers share: an open file, its layout and rounds."""
+    """Base of both readers: an open file, its layout and rounds."""
 
     kind: str
 
@@ -64,7 +64,7 @@ class _Rows(ABC):
         return torch.from_numpy(part.reshape(part.shape[len(entries) :]))
 
     def _read(self, name: str, part: tuple[slice, ...]) -> np.ndarray:
-        """A part of a tensor. A run keeps finite models alone: one that diverged ends with its last."""
+        """A part of a tensor, refused unless finite: a run that diverges ends with its last finite model."""
         with reading(self.path, f"{self.kind} file"):
             values = np.array(self._file.get_slice(name)[part])
             if not np.isfinite(values).all():
@@ -142,7 +142,7 @@ class ClientModels(_Rows):
 
     @cached_property
     def path_points(self) -> int:
-        """Models kept of each client's way, before the one it hands back; 0 where none are."""
+        """Models kept of each client between its local epochs, before the one it hands back; 0 for none."""
         name = f"{PATH_PREFIX}parameters"
         return self._file.get_slice(name).get_shape()[2] if name in self._file.keys() else 0  # noqa: SIM118
 
@@ -160,7 +160,7 @@ class ClientModels(_Rows):
         return buffers_of(floats, counters, self.layout)
 
     def _entry(self, number: int, client: int, epoch: int | None) -> tuple[str, list[int]]:
-        """Where a model lies in the row of its round: the prefix of its tensors' names, and its indices."""
+        """A model's position in the row of its round: the prefix of its tensors' names, and its indices."""
         participants = self.clients(number).tolist()
         if client not in participants:
             raise FedscapeError(f"{self.path}: client {client} was not in round {number}")

@@ -28,9 +28,9 @@ def group_runs(context: JobContext, section: str) -> list[RunFiles]:
     """
     entry = {section: context.names["name"], "group": context.names["group"]}
     identities = context.identities(context.settings["runs"])
-    nothing = [None] * len(identities)
+    absent = [None] * len(identities)
     trajectories = context.inputs["trajectories"]
-    clients, partitions = (context.inputs.get(name) or nothing for name in ("clients", "partitions"))
+    clients, partitions = (context.inputs.get(name) or absent for name in ("clients", "partitions"))
     return [
         RunFiles({**identity, **entry}, trajectory, models, partition)
         for identity, trajectory, models, partition in zip(

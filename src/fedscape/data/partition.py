@@ -1,4 +1,4 @@
-"""Which samples a run trains, validates and tests on, and which client has which."""
+"""Partitions: the samples that a run trains, validates and tests on, and each client's share of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from fedscape.plugins import Plugin
 from fedscape.settings.samples import UsedSamples
 
 MOST_ROWS = 1_000_000
-"""Of a CSV with classes one by one, about 100 MB: 10,000 words of 10,000 clients would be 10 GB."""
+"""Rows of a CSV with a row per client and class, about 100 MB: 10,000 words of 10,000 clients take 10 GB."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def make_partition(
         if data.train_labels.ndim > 1 and getattr(plugin, "BY_LABEL", False):
             raise FedscapeError("deals by label, of which a sequence has many; use iid, quantity or natural")
         natural = data.train_clients[train] if len(data.train_clients) else data.train_clients
-        random = stream(partition_seed, "partition")
-        positions = plugin.split(data.train_labels[train], clients, settings, random, natural)
+        rng = stream(partition_seed, "partition")
+        positions = plugin.split(data.train_labels[train], clients, settings, rng, natural)
         for client, part in enumerate(positions):
             if len(part) == 0:
                 raise FedscapeError(f"client {client} of {len(positions)} got no sample; use fewer clients")
@@ -106,24 +106,22 @@ def open_partition(npz: str | Path, dataset: Dataset) -> Partition:
 
 
 def _check_samples(key: str, samples: np.ndarray, within: np.ndarray) -> None:
-    """A ValueError for what are no different numbers of samples `within` [n]."""
+    """Raise ValueError unless `samples` are distinct int64 numbers out of `within` [n]."""
     if samples.dtype != np.int64 or samples.ndim != 1:
         raise ValueError(f"{key} is {samples.dtype} {list(samples.shape)}, not a list of whole numbers")
     if len(np.unique(samples)) < len(samples) or not np.isin(samples, within).all():
         raise ValueError(f"{key} holds a sample twice, or one that is not there")
 
 
-def _drawn(available: int, wanted: int | None, key: str, seed: int) -> np.ndarray:
-    """`wanted` of `available` indices (None: all), in the order drawn."""
-    if wanted is not None and not 1 <= wanted <= available:
-        raise FedscapeError(
-            f"{key}: {wanted}, but the data set has {available}; allowed are 1 to {available}"
-        )
-    return stream(seed, key.replace("_", "-")).permutation(available)[:wanted]
+def _drawn(available: int, count: int | None, key: str, seed: int) -> np.ndarray:
+    """`count` of `available` indices (None: all), in the order drawn."""
+    if count is not None and not 1 <= count <= available:
+        raise FedscapeError(f"{key}: {count}, but the data set has {available}; allowed are 1 to {available}")
+    return stream(seed, key.replace("_", "-")).permutation(available)[:count]
 
 
 def _train_and_validation(available: int, samples: UsedSamples) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted train and validation indices; neither knows of the partition."""
+    """Sorted train and validation indices; neither depends on the partition."""
     drawn = _drawn(available, samples.images, "images", samples.seed)
     if not 0 <= samples.validation < 1:
         raise FedscapeError(f"validation: {samples.validation}; allowed is a share from 0 to below 1")

@@ -1,4 +1,4 @@
-"""Running statistics of batch norm: which networks keep them, and how they are measured anew."""
+"""Running statistics of batch norm: which networks keep them, and how they are recalibrated."""
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ def recalibrated(
     Every batch counts by its samples, as in `update_bn` of Garipov et al. (Loss Surfaces, Mode Connectivity,
     2018). What is averaged is the variance within batches, so they must be alike: of a fixed size on every
     device, dealt by a fixed permutation, because data sets may be sorted by class or writer. Only the
-    batch-norm layers are in train mode. Buffers that are no statistics are handed on.
+    batch-norm layers are in train mode. Other buffers are copied.
     """
     fresh = {name: tensor.clone() for name, tensor in buffers.items()}
     layers = _batch_statistics(module)
@@ -53,9 +53,9 @@ def _mixed_batches(data: SampleSet) -> tuple[Tensor, ...]:
     """The set's positions in a fixed random order, in batches whose sizes differ by one at most."""
     count, shape = len(data.labels), data.shape
     order = torch.from_numpy(stream(0, "recalibration").permutation(count)).to(data.labels.device)
-    # Of large images no fewer: the statistics of a few are no estimate.
-    together = CPU_BATCH if len(shape) == IMAGE else forward_batch_size(shape, torch.device("cpu"))
-    return order.tensor_split(-(-count // together))
+    # No fewer large images: the statistics of a few are no estimate.
+    batch_size = CPU_BATCH if len(shape) == IMAGE else forward_batch_size(shape, torch.device("cpu"))
+    return order.tensor_split(-(-count // batch_size))
 
 
 def _batch_statistics(module: nn.Module) -> dict[str, _BatchNorm]:

@@ -21,11 +21,11 @@ IMAGES = 1 + IMAGE
 MEASURES = 4
 """Numbers that are added up over the samples; see `measures`."""
 LOSS, WRONG = 0, 2
-"""The places of two of them: the loss, the share of wrong answers."""
+"""Indices of two of them: the loss, the share of wrong answers."""
 CPU_BATCH, GPU_BATCH = 250, 2000
 """Images per forward pass: activations that stay in a processor's cache; enough to keep a GPU busy."""
 BATCH_PIXELS = 32 * 32
-"""Of these images; of larger ones there are fewer, so that memory stays the same."""
+"""Pixels of each of these images; of larger ones there are fewer, so that memory stays the same."""
 CPU_TOKENS, GPU_TOKENS = 8_192, 131_072
 """Tokens per forward pass; attention's memory grows with the length of a sequence, too."""
 
@@ -59,7 +59,7 @@ class SampleSet(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of an input as a network is shown it."""
+        """Shape of an input as a network is shown it."""
         ...
 
     def taken(self, rows: Tensor | slice) -> Tensor:
@@ -67,7 +67,7 @@ class SampleSet(Protocol):
         ...
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """What a network takes, and labels, in the order of the set."""
+        """Batches of inputs, as a network takes them, and labels, in the order of the set."""
         ...
 
 
@@ -95,7 +95,7 @@ class EvaluationSet:
         indices: np.ndarray,
         device: str | torch.device,
     ) -> "EvaluationSet":
-        """Samples `indices` of one split, on the device; where they would fill it they stay on disk."""
+        """Samples `indices` of one split, on the device; if they would fill it they stay on disk."""
         inputs = dataset.train_inputs if split == "train" else dataset.test_inputs
         labels = dataset.train_labels if split == "train" else dataset.test_labels
         return cls(
@@ -109,7 +109,7 @@ class EvaluationSet:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of an input as a network is shown it."""
+        """Shape of an input as a network is shown it."""
         channels, *sides = self.inputs.shape[1:]
         return (channels, *(side - 2 * self.border for side in sides))
 
@@ -126,7 +126,7 @@ class EvaluationSet:
         return prepared(self.shown(rows), self.mean, self.std)
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """What a network takes, and labels, in the order of the set; the last batch may be short."""
+        """Batches of inputs, as a network takes them, and labels in order; the last may be short."""
         for start in range(0, len(self.labels), self.batch_size):
             rows = slice(start, start + self.batch_size)
             yield self.taken(rows), self.labels[rows]
@@ -149,7 +149,7 @@ def evaluate(
     data: SampleSet,
     precision: Precision = "fp32",
 ) -> Evaluation:
-    """Cross-entropy and error of `module` with the given tensors in the place of its own, in eval mode.
+    """Cross-entropy and error of `module` with these tensors instead of its own, in eval mode.
 
     One stateless pass; the mean weighs every sample the same, whatever the batches. A loss that is NaN or
     infinite stays so; a sample without a defined loss counts as an error.
@@ -231,9 +231,9 @@ def _measured(
 
 
 def laid_out(inputs: Tensor) -> Tensor:
-    """The same values, images on a CPU with the channels last, which takes a ConvNet about half of the time.
+    """The same values, images on a CPU in the format channels-last, which about halves a ConvNet's time.
 
-    A copy, because images of one channel count as channels last as they are, but what is computed from them
+    A copy, because images of one channel already count as channels-last, while what is computed from them
     would not be.
     """
     if inputs.device.type != "cpu" or inputs.ndim != IMAGES:
@@ -242,7 +242,7 @@ def laid_out(inputs: Tensor) -> Tensor:
 
 
 def measures(logits: Tensor, labels: Tensor) -> Tensor:
-    """Of each sample: loss and its square, share of wrong answers and its square; float64 [MEASURES, b].
+    """Each sample's loss and its square, share of wrong answers and its square: float64 [MEASURES, b].
 
     logits: [b, classes], or [b, classes, T] with labels [b, T].
     """

@@ -20,7 +20,7 @@ INITIAL = "initial.safetensors"
 
 @dataclass(frozen=True)
 class InitialContext:
-    """What a kind of start may draw on."""
+    """All that a start may be computed from."""
 
     model: Plugin
     module: nn.Module  # the model with its random start, on the CPU; a plug-in leaves it as it is
@@ -44,7 +44,7 @@ def make_initial(
     proxy: str | Path | None = None,
     trajectory: str | Path | None = None,
 ) -> None:
-    """Make the start of the plug-in `initials/<kind>.py` and write it as a state_dict (.safetensors).
+    """Compute the start of the plug-in `initials/<kind>.py` and write it as a state_dict (.safetensors).
 
     dataset, proxy: folders of prepared data sets. trajectory: of the run that an `after-round` start
     continues.

@@ -1,4 +1,4 @@
-"""How many lanes `lanes: auto` means."""
+"""The number of lanes of `lanes: auto`."""
 
 from fedscape.evaluation.evaluate import IMAGES, EvaluationSet
 from fedscape.settings.training import TrainingSettings

@@ -97,11 +97,11 @@ def _adamw(
     first_decay, second_decay = training.betas
     first = moments["first"].lerp_(gradient, 1 - first_decay)
     second = moments["second"].mul_(second_decay).addcmul_(gradient, gradient, value=1 - second_decay)
-    root = [math.sqrt(1 - second_decay**count) for count in counts]
-    rate = [rate / (1 - first_decay**count) for rate, count in zip(rates, counts, strict=True)]
+    roots = [math.sqrt(1 - second_decay**count) for count in counts]
+    corrected = [rate / (1 - first_decay**count) for rate, count in zip(rates, counts, strict=True)]
     parameters.mul_(_column([1 - rate * training.weight_decay for rate in rates], parameters))
-    denominator = second.sqrt().div_(_column(root, parameters)).add_(ADAM_EPSILON)
-    parameters.addcdiv_(first.mul(_column(rate, parameters)), denominator, value=-1)
+    denominator = second.sqrt().div_(_column(roots, parameters)).add_(ADAM_EPSILON)
+    parameters.addcdiv_(first.mul(_column(corrected, parameters)), denominator, value=-1)
 
 
 def _column(values: Sequence[float], like: Tensor) -> Tensor:

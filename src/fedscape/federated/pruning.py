@@ -6,10 +6,10 @@ the final one s_f, quickly at first:
 
     s(t) = s_f + (s_i - s_f) (1 - (t - t0) / (t1 - t0))^3
 
-Every `frequency` from t0 on, up to t1, the mask is made anew from the weights as they are; in between, and
+Every `frequency` from t0 on, up to t1, the mask is recomputed from the weights as they are; in between, and
 for good after the last time, it stays as it is. (So s_f is reached only if `frequency` divides t1 - t0.)
-Whoever trains multiplies the weights by the mask after each step. Time counts rounds or a client's own steps,
-as the setting `unit` says; the functions here do not care.
+Training multiplies the weights by the mask after each step. Time counts rounds or a client's own steps,
+as the setting `unit` says; these functions serve both.
 """
 
 import math
@@ -31,12 +31,12 @@ def sparsity(settings: Pruning, time: float) -> float:
 
 
 def due(settings: Pruning, time: int) -> bool:
-    """Whether the mask is made anew at this time."""
+    """Whether the mask is recomputed at this time."""
     return time == last_due(settings, time)
 
 
 def last_due(settings: Pruning, time: int) -> int | None:
-    """The latest time, up to this one, at which the mask is made anew; None before the first."""
+    """The latest time, up to this one, at which the mask is recomputed; None before the first."""
     if time < settings.begin:
         return None
     passed = min(time, settings.end) - settings.begin
@@ -44,7 +44,7 @@ def last_due(settings: Pruning, time: int) -> int | None:
 
 
 def mask(parameters: Tensor, layout: Layout, sparsity: float) -> Tensor:
-    """Which parameters stay, bool [..., P], if each kernel is to have a share `sparsity` (0..1) of zeros.
+    """The parameters that stay, bool [..., P], if each kernel is to have a share `sparsity` (0..1) of zeros.
 
     Of a tensor with two axes or more and n weights, the max(1, round(n (1 - sparsity))) of largest magnitude
     stay, and with them any that equal the smallest of these. Biases and the like stay whole. Vectors of

@@ -1,6 +1,6 @@
 """A random part of each image, brought to one size: torchvision's RandomResizedCrop, a whole batch at a time.
 
-A part is a rectangle of whole pixels. Which one is decided on the host (`boxes`), so that a CPU and a GPU see
+A part is a rectangle of whole pixels. It is drawn on the host (`boxes`), so that a CPU and a GPU see
 the same images; resizing is bilinear, and smoothed where pixels become fewer (torch's `antialias`).
 """
 
@@ -21,8 +21,8 @@ def boxes(
 ) -> np.ndarray:
     """A rectangle for each of `samples` images of height and width `size`: top, left, height, width.
 
-    Returns int64 [samples, 4]. Area and logarithm of the ratio of a rectangle are uniform, and its place
-    among those where it fits.
+    Returns int64 [samples, 4]. Area and logarithm of the ratio of a rectangle are uniform, and so is its
+    position among those where it fits.
     """
     height, width = size
     uniform = generator.random((samples, 2 * ATTEMPTS + 2))
@@ -35,8 +35,8 @@ def boxes(
     first, rows = fits.argmax(axis=1), np.arange(samples)
     sides = np.stack([heights[rows, first], widths[rows, first]], axis=1)
     corners = np.floor(uniform[:, -2:] * (np.array(size) - sides + 1))
-    found = np.concatenate([corners, sides], axis=1).astype(np.int64)
-    return np.where(fits.any(axis=1)[:, None], found, _middle(settings, size))
+    rectangles = np.concatenate([corners, sides], axis=1).astype(np.int64)
+    return np.where(fits.any(axis=1)[:, None], rectangles, _middle(settings, size))
 
 
 def _middle(settings: ResizedCrop, size: Sequence[int]) -> list[int]:
@@ -60,15 +60,15 @@ def resized(images: Tensor, boxes: Tensor, size: Sequence[int]) -> Tensor:
     return (rows @ narrow).unflatten(2, (images.shape[1], size[1])).transpose(1, 2).contiguous()
 
 
-def _weights(start: Tensor, length: Tensor, pixels: int, wanted: int) -> Tensor:
-    """What each of `pixels` along an axis counts for in each of the `wanted`: float32 [n, wanted, pixels].
+def _weights(start: Tensor, length: Tensor, pixels: int, outputs: int) -> Tensor:
+    """Weight of each of `pixels` along an axis in each of the `outputs`: float32 [n, outputs, pixels].
 
-    A triangle around the middle of the wanted pixel's share of the part, as wide as that share, or as two of
+    A triangle around the middle of the output pixel's share of the part, as wide as that share, or as two of
     the image's pixels where shares are smaller; cut off at the ends of the part.
     """
-    share = (length / wanted)[:, None, None]
-    places = torch.arange(pixels, device=start.device)[None, None] - start[:, None, None]
-    middles = (torch.arange(wanted, device=start.device)[None, :, None] + 0.5) * share
-    weights = (1 - (places + 0.5 - middles).abs() / share.clamp_min(1)).clamp_min(0)
-    weights = weights * ((places >= 0) & (places < length[:, None, None]))
+    share = (length / outputs)[:, None, None]
+    positions = torch.arange(pixels, device=start.device)[None, None] - start[:, None, None]
+    middles = (torch.arange(outputs, device=start.device)[None, :, None] + 0.5) * share
+    weights = (1 - (positions + 0.5 - middles).abs() / share.clamp_min(1)).clamp_min(0)
+    weights = weights * ((positions >= 0) & (positions < length[:, None, None]))
     return weights / weights.sum(dim=2, keepdim=True)

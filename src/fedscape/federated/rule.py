@@ -1,6 +1,6 @@
-"""A client rule as the engine sees it: the functions of a file in `algorithms/`, and what they are given.
+"""A client rule as the engine sees it: the functions of a file in `algorithms/`, and their arguments.
 
-Only `loss` must be there. Vectors are flat, [P] for a model's parameters; `loss` sees one client, whatever
+Only `loss` is required. Vectors are flat, [P] for a model's parameters; `loss` sees one client, whatever
 the number of lanes, and `adjust_gradient` all lanes at once, so that its arithmetic must be elementwise.
 """
 
@@ -22,20 +22,20 @@ Own = TypeVar("Own")  # a rule's Settings
 
 
 class Batch(NamedTuple):
-    """What one client steps on."""
+    """The samples of one client's step."""
 
     inputs: Tensor  # images float32 [b, C, H, W], normalised and augmented; or tokens int64 [b, T]
     labels: Tensor  # int64 [b], or [b, T]
     draws: Vectors  # the rule's random numbers for this step and client
 
     def check_images(self, rule: str) -> None:
-        """Refuse sequences of tokens, for a rule that does with inputs what only images allow."""
+        """Refuse sequences of tokens, for a rule that changes inputs in a way that only images allow."""
         if not self.inputs.is_floating_point():
             raise FedscapeError(f"{rule} is for images, and these samples are sequences of tokens")
 
 
 class Client(NamedTuple):
-    """What a rule knows of a client; for `adjust_gradient` stacked to [lanes, 1] and [lanes, n]."""
+    """A client as its rule sees it; for `adjust_gradient` stacked to [lanes, 1] and [lanes, n]."""
 
     share: Tensor  # n_k N / n: its samples, relative to the mean over all clients of the federation
     known: Tensor  # 1 if it keeps something from an earlier round, else 0
@@ -44,7 +44,7 @@ class Client(NamedTuple):
 
 @dataclass(frozen=True)
 class Context(Generic[Own]):
-    """What is the same for all clients of a round; not to be changed."""
+    """The round that clients take part in, the same for all of them; not to be changed."""
 
     settings: Own  # the rule's own Settings
     training: TrainingSettings
@@ -58,7 +58,7 @@ class Context(Generic[Own]):
 
 @dataclass(frozen=True)
 class ClientResult:
-    """What a client's training gave. Its tensors lie in the lane: copy them before the next client starts."""
+    """The result of a client's training. Its tensors lie in the lane: copy them before its next client."""
 
     client: int
     samples: int  # the client has
@@ -76,7 +76,7 @@ class ClientResult:
 
 @dataclass(frozen=True)
 class Contribution:
-    """What a client keeps and hands to the server beside its model."""
+    """Vectors that a client keeps, and those that it hands to the server beside its model."""
 
     state: Vectors = field(default_factory=dict)  # float32, as `client_state` says
     means: Vectors = field(default_factory=dict)  # to be averaged with the aggregation weights
@@ -85,7 +85,7 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Gathered:
-    """What the server has of a round's participants."""
+    """Means and sums over a round's participants."""
 
     model: ModelState  # weighted mean of theirs; counters are the largest
     means: Vectors
@@ -106,7 +106,7 @@ class Rule:
 
     @property
     def name(self) -> str:
-        """Of the file, without its ending."""
+        """Name of the file, without its ending."""
         return self.module.__name__.rpartition(".")[2]
 
     @property
@@ -119,8 +119,8 @@ class Rule:
         """Whether clients must take the same step at the same time, since its draws change shapes."""
         return hasattr(self.module, "shared_draws")
 
-    def _function(self, name: str, otherwise: Callable) -> Callable:
-        return getattr(self.module, name, otherwise)
+    def _function(self, name: str, default: Callable) -> Callable:
+        return getattr(self.module, name, default)
 
     @property
     def loss(self) -> Callable[..., Tensor]:
@@ -153,10 +153,11 @@ class Rule:
         return self._function("start", lambda _, context: context.start)(client, context)
 
     def after_client(self, result: ClientResult, client: Client, context: Context) -> Contribution:
-        """What a client keeps and hands over once it has trained."""
+        """The vectors that a client keeps and hands over once it has trained."""
         return self._function("after_client", lambda *_: Contribution())(result, client, context)
 
     def aggregate(self, gathered: Gathered, context: Context) -> tuple[Tensor, Vectors]:
-        """Where the clients want the global model to go [P], and the rule's next state on the server."""
-        otherwise = lambda gathered, context: (gathered.parameters, context.shared)  # noqa: E731
-        return self._function("aggregate", otherwise)(gathered, context)
+        """The clients' aggregate [P], and the rule's next state on the server."""
+        if not hasattr(self.module, "aggregate"):
+            return gathered.parameters, context.shared
+        return self.module.aggregate(gathered, context)

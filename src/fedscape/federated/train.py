@@ -15,11 +15,12 @@ from fedscape.checkpoints.state_dicts import load_weights, read_weights, write_w
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import Evaluation
+from fedscape.federated.aggregation_weights import INPUT_VARIANCE, input_variances
 from fedscape.federated.lane_count import lane_count
 from fedscape.federated.lanes import Lanes
 from fedscape.federated.optimiser import moment_names
 from fedscape.federated.participation import participants_per_round
-from fedscape.federated.progress import ProgressDisplay, say
+from fedscape.federated.progress_display import ProgressDisplay
 from fedscape.federated.records import machine, now, rounds_row, timing_row, totals
 from fedscape.federated.rounds import (
     Diverged,
@@ -31,12 +32,12 @@ from fedscape.federated.rounds import (
     play_round,
 )
 from fedscape.federated.rule import ClientResult, Rule
-from fedscape.federated.samples import RunSamples
+from fedscape.federated.run_samples import RunSamples
+from fedscape.federated.run_store import CLIENTS, ROUNDS, TIMING, TRAJECTORY, RunStore, continues
 from fedscape.federated.state import ModelState
-from fedscape.federated.store import CLIENTS, ROUNDS, TIMING, TRAJECTORY, RunStore, continues
-from fedscape.federated.weighting import INPUT_VARIANCE, input_variances
 from fedscape.files import write_json
 from fedscape.jobs.resume import Resume, ResumeFolder
+from fedscape.jobs.resume_state import say
 from fedscape.models.build import random_model
 from fedscape.plugins import Plugin
 from fedscape.provenance import commit, versions
@@ -58,7 +59,7 @@ class RunInputs:
 
 @dataclass(frozen=True)
 class FederatedMethod:
-    """How a run trains."""
+    """Client rule, server rule and training settings of a run."""
 
     algorithm: Plugin
     server: Plugin
@@ -144,7 +145,7 @@ def train_run(
                     order_seed=seeds.order_seed,
                     input_variances=_input_variances(lanes, samples),
                 )
-                state = _play(federation, samples, training, store, identity)
+                state = _play(federation, samples, store, identity)
             lanes.state.copy_(state.model)
             write_weights(folder.folder / FINAL, lanes.module.state_dict())
             description = {
@@ -173,7 +174,7 @@ def train_run(
 
 
 def _path_points(kept: KeptModels, training: TrainingSettings) -> int:
-    """Models that are kept of a client on its way through a round."""
+    """Models that are kept of a client between its local epochs."""
     epochs = training.local_epochs
     if not kept.client_paths:
         return 0
@@ -185,7 +186,7 @@ def _path_points(kept: KeptModels, training: TrainingSettings) -> int:
 def _lanes(
     model: Plugin, samples: RunSamples, training: TrainingSettings, seed: int, initial: str | Path
 ) -> Lanes:
-    """The lanes that train, with the run's start in place; clients that they cannot train are refused."""
+    """The lanes that train, with the run's start loaded; clients that they cannot train are refused."""
     module = random_model(model.kind, dict(model.settings), samples.shape, samples.classes, seed)
     load_weights(module, read_weights(initial), initial)
     if not ModelState.of(module).is_finite():
@@ -194,7 +195,7 @@ def _lanes(
     participants = participants_per_round(len(samples.clients), training.participation)
     lanes = Lanes(module, data, training, lane_count(training, data, participants), seed)
     for client, positions in enumerate(samples.clients):
-        lanes.feed.check(client, len(positions))
+        lanes.source.check(client, len(positions))
     return lanes
 
 
@@ -202,25 +203,24 @@ def _input_variances(lanes: Lanes, samples: RunSamples) -> np.ndarray | None:
     """Variance of each client's normalised images, where the aggregation weights ask for it."""
     if lanes.training.weights != INPUT_VARIANCE:
         return None
-    deviations = [lanes.feed.normalisation(positions)[1] for positions in samples.clients]
+    deviations = [lanes.source.normalisation(positions)[1] for positions in samples.clients]
     return input_variances(samples.splits["train"], samples.clients, torch.stack(deviations))
 
 
 def _play(
     federation: Federation,
     samples: RunSamples,
-    training: TrainingSettings,
     store: RunStore,
     identity: Mapping[str, object],
 ) -> GlobalState:
     """Play the rounds that are left; returns the state after the last finite one."""
-    lanes, folder = federation.lanes, store.folder
+    lanes, training, folder = federation.lanes, federation.training, store.folder
 
     def evaluate_state(state: GlobalState, number: int) -> tuple[dict[str, Evaluation], float]:
         begin = time.perf_counter()
         evaluations = samples.evaluate(lanes.module, state.model, lanes.layout)
         for split, evaluation in evaluations.items():
-            # An average that nobody goes on from may be of no use without harm to the run.
+            # An average that no client continues from may be useless without harm to the run.
             if not math.isfinite(evaluation.loss) and is_averaged_after(training, number):
                 raise Diverged(f"the {split} loss of the global model is {evaluation.loss}")
         return evaluations, time.perf_counter() - begin

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Resume:
-    """Where a job resumes, and what it must be: a folder of another fingerprint is emptied.
+    """The folder that a job resumes from, and the job's fingerprint: a folder of another one is emptied.
 
     fingerprint: digest of all that the job depends on (settings, code, contents of its input files).
     """
@@ -51,7 +51,7 @@ class Resume:
 class ResumeFolder:
     """Context manager over one job's resume folder.
 
-    resume: the folder, made if it is not there, and the job's fingerprint.
+    resume: the folder, created if it is missing, and the job's fingerprint.
     valid: whether the job can continue from a committed state; the folder is emptied where it cannot.
 
     Inside the block `folder` is the folder's path and `progress` the last committed state, `{}` if fresh.
@@ -94,7 +94,7 @@ class ResumeFolder:
         return self._stops.signalled
 
     def commit(self, progress: dict, files: Iterable[str] = (), adding: bool = False) -> None:
-        """Make `progress` (JSON values) the state that a next process starts from; flush its files before.
+        """Make `progress` (JSON values) the state that the next process resumes from; flush its files before.
 
         files: names of those in the folder that the state needs just as they are now; with `adding`, beside
         those of earlier commits. Where one of them is damaged, the next process starts afresh.
@@ -106,11 +106,11 @@ class ResumeFolder:
         self._stops.step_done()
 
     def steps(self, tasks: Sequence[Task], words: str) -> Iterator[tuple[int, Task]]:
-        """The tasks that are not done, each with its number; it is done when the loop asks for the next.
+        """The tasks that are not done, each with its number; one is done when the loop asks for the next.
 
         What a step leaves in files `<number>-*` of the folder and changes in `progress` is committed with it.
-        Between two steps the job ends where it is told to. words: how a log says that some tasks of all are
-        done (`path {} of {}`). The folder is valid by `counts_to(len(tasks))`.
+        Between two steps the job ends if it is told to. words: the log's line for done tasks of all tasks
+        (`path {} of {}`). The folder is valid by `counts_to(len(tasks))`.
         """
         if self.finished:
             return
@@ -143,7 +143,7 @@ class ResumeFolder:
     def finish(self, outputs: Mapping[str, str | Path], temporary: bool = False) -> None:
         """Put whole files of the folder (name -> output path) in place and remove the folder.
 
-        First the state says "finished": a process killed after that is followed by one that only calls
+        First the state says "finished": after a kill the next process only calls
         `finish` again. Each output appears at once (a hard link, or a copy that is renamed). The folder goes
         last, by one rename, so there is no moment at which neither it nor the outputs are whole. A job of
         Snakemake's leaves it with the outputs alone, as links, until it is on record (`jobs.unrecorded`).
@@ -164,7 +164,7 @@ class ResumeFolder:
             remove(self.folder, inside=self.folder.parent)
 
     def restart(self, reason: str) -> None:
-        """Forget what was committed and empty the folder: one of its files is not what it should be."""
+        """Forget what was committed and empty the folder, one of whose files is damaged."""
         say(f"{self.folder}: {reason}; starting afresh")
         self._finished, self.progress, self._files = None, {}, {}
         self._empty()

@@ -1,4 +1,4 @@
-"""What makes a folder a resume folder, its committed state, and the one place where folders are removed."""
+"""The committed state of a resume folder, what makes a folder one, and the only code that removes folders."""
 
 import hashlib
 import json
@@ -21,11 +21,11 @@ _READ_SIZE = 1 << 20  # bytes
 
 @dataclass(frozen=True)
 class State:
-    """What a `progress.json` says."""
+    """The content of a `progress.json`."""
 
     fingerprint: str  # of all that the job depends on
     finished: list[str] | None  # files of the folder that are the job's outputs, once all are whole
-    progress: dict  # the state that a next process starts from
+    progress: dict  # the state that the next process resumes from
     files: dict[str, int | None] = field(default_factory=dict)  # checksums of those that it needs unchanged
 
 
@@ -53,7 +53,7 @@ def read_state(folder: Path) -> State:
 
 
 def state_to_resume(folder: Path, fingerprint: str, valid: Callable[[dict], bool]) -> State | None:
-    """The state that a job resumes from, or None: it starts afresh, and stderr says why if anything is there.
+    """The state that a job resumes from; None if it starts afresh, and stderr says why if a state is there.
 
     fingerprint: the job's. valid: whether the job can continue from what a state says in `progress`.
     """
@@ -135,12 +135,12 @@ def remove(folder: Path, inside: Path) -> None:
 
 
 def remove_waste(folder: Path) -> None:
-    """Remove what a process killed in `remove` has left of `folder`; the next process may be at it, too."""
+    """Remove what a process killed in `remove` has left of `folder`; another process may be doing so, too."""
     waste = _waste(folder)
     with suppress(FileNotFoundError, OSError):
         if is_resume_folder(waste):
             clear(waste, kept={LOCK, PROGRESS})
-            # What makes it a resume folder goes last, so that a rest of it is one still.
+            # What makes it a resume folder goes last, so that what is left of it still is one.
             for name in (PROGRESS, LOCK):
                 (waste / name).unlink(missing_ok=True)
             waste.rmdir()
@@ -156,7 +156,7 @@ def clear(folder: Path, kept: Set[str]) -> None:
 
 
 def _waste(folder: Path) -> Path:
-    """What a folder is called while it is removed."""
+    """The name of a folder while it is removed."""
     return folder.with_name(f".{folder.name}.removed")
 
 
@@ -166,6 +166,6 @@ def say(message: str) -> None:
 
 
 def _digest(state: Mapping) -> str:
-    """Of what `progress.json` says, as it is after a way through JSON."""
+    """Digest of a state as it reads back from JSON."""
     plain = json.loads(json.dumps(state))
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

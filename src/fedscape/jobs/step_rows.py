@@ -1,4 +1,4 @@
-"""Rows of a CSV that is made step by step: each step's in a file of its own, joined when all are done."""
+"""Rows of a CSV that is computed in steps: each step's in a file of its own, joined when all are done."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

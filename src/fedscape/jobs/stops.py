@@ -1,4 +1,4 @@
-"""When a job that goes by steps should end early: on a stop signal, or when SLURM's time limit is near."""
+"""When a job of many steps should end early: on a stop signal, or when SLURM's time limit is near."""
 
 import os
 import signal
@@ -8,9 +8,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # what SLURM sends ahead of a time limit or a pre-emption
-END_TIME_VARIABLE = (
-    "SLURM_JOB_END_TIME"  # seconds since the epoch; SLURM 22.05 has none, the signal alone counts there
-)
+END_TIME_VARIABLE = "SLURM_JOB_END_TIME"
+"""Seconds since the epoch. SLURM 22.05 does not set it: there the signal alone counts."""
 EXIT_SECONDS = 30  # what the end of a job needs beyond its last commit (Python, CUDA, slow disks)
 GAP_FACTOR = 1.5  # a step may take longer than the longest one so far
 
@@ -18,7 +17,7 @@ _Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Stops:
-    """Context manager within which stop signals are noted, not obeyed.
+    """Context manager within which stop signals are noted and do not end the process.
 
     signalled: name of the one that has arrived, or None.
     """

@@ -19,7 +19,7 @@ from fedscape.regular import read_regular
 NOTES = "unrecorded"  # folder of the notes, in that of the study and scale
 LONGEST_NOTE = 1 << 20  # bytes
 
-_notes: dict = {}  # of this process: `folder` and `outputs`, if it is a job of Snakemake's
+_notes: dict = {}  # `folder` and `outputs` of this process, if it is a job of Snakemake's
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def keep_notes(results: str | Path, outputs: Sequence[str]) -> None:
 
 
 def keeps_notes() -> bool:
-    """Whether somebody is there to remove a finished resume folder later."""
+    """Whether this process is a job of Snakemake's, whose finished resume folder is removed later."""
     return bool(_notes)
 
 
@@ -54,7 +54,7 @@ def write_note(folder: Path, temporary: bool) -> None:
 
 
 def read_note(path: Path) -> Ended | None:
-    """A note, None if it is gone; FedscapeError for any content that is none of ours."""
+    """A note, None if it is gone; FedscapeError for any other content."""
     try:
         content = json.loads(read_regular(path, LONGEST_NOTE))
         note = Ended(path, Path(content["folder"]), content["outputs"], content["temporary"])
@@ -62,7 +62,7 @@ def read_note(path: Path) -> Ended | None:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FedscapeError(f"{path}: no note of a job that ended ({reason(error)}); delete it") from None
-    # What a note may name lies in the folder that it stands in. `remove` looks again where links lead.
+    # A note names only what is in the results that it belongs to. `remove` also follows links.
     results = path.parents[1]
     paths = [content["folder"], *note.outputs] if isinstance(note.outputs, list) and note.outputs else [None]
     if not all(isinstance(named, str) and _is_below(named, results) for named in paths):

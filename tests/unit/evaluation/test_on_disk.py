@@ -25,9 +25,9 @@ from fedscape.evaluation.eigenvalues import HessianProduct, state_of
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate
 from fedscape.evaluation.on_disk import OnDisk, copied_or_left
 from fedscape.evaluation.problem import ProblemSpec, open_problem
+from fedscape.federated.aggregation_weights import input_variances
 from fedscape.federated.batches import BatchSource
-from fedscape.federated.samples import RunSamples
-from fedscape.federated.weighting import input_variances
+from fedscape.federated.run_samples import RunSamples
 from fedscape.models.build import random_model
 from fedscape.plugins import Plugin
 from fedscape.settings.samples import UsedSamples
@@ -173,8 +173,8 @@ def weights(folder: Path) -> None:
     training = TrainingSettings(rounds=1, weights="inverse-input-variance")
     with watched():
         samples = RunSamples.open(folder / "data", folder / "partition.npz", CPU)
-        feed = BatchSource(samples.splits["train"], training, batch_statistics=False)
-        feed.normalisation(np.arange(TRAIN))
+        source = BatchSource(samples.splits["train"], training, batch_statistics=False)
+        source.normalisation(np.arange(TRAIN))
         input_variances(samples.splits["train"], [np.arange(TRAIN)])
 
 

@@ -179,14 +179,14 @@ def test_the_loss_is_pure_in_its_parameters():
     lanes, rule = Lanes(network(), data, TRAINING, lanes=1), Rule(fedavg, fedavg.Settings())
     batch = Batch(normalise(data.inputs, data.mean, data.std), data.labels, {})
     context, client = context_of(lanes, rule), newcomer(lanes, rule)
-    found = lanes.one(rule, batch, client, context)
+    found = lanes.sequential(rule, batch, client, context)
 
     def loss(vector):
         parameters = parameters_of(vector, lanes.layout)
         return fedavg.loss(Network(lanes.module), parameters, batch, client, context)
 
     vector = context.start.parameters
-    torch.testing.assert_close(lanes.one.gradient, grad(loss)(vector), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(lanes.sequential.gradient, grad(loss)(vector), rtol=1e-5, atol=1e-7)
     assert loss(vector).item() == pytest.approx(found.item(), rel=1e-6)
     assert loss(torch.zeros_like(vector)).item() == pytest.approx(np.log(len(CLASSES)))
 
@@ -247,9 +247,9 @@ def test_batches_of_one_are_left_out_with_batch_norm_only(tmp_path):
     ],
 )
 def test_a_client_that_could_not_train_is_refused(model, changes, samples, message):
-    feed = BatchSource.of(network(model), images_and_labels(), replace(TRAINING, **changes))
+    source = BatchSource.of(network(model), images_and_labels(), replace(TRAINING, **changes))
     with pytest.raises(FedscapeError, match=message):
-        feed.check(2, samples)
+        source.check(2, samples)
 
 
 def test_kept_rounds():

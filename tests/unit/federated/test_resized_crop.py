@@ -164,11 +164,11 @@ def test_training_sees_parts_of_the_whole_stored_images(photos):
     positions = np.array([5, 0, 3])
     for augmentation in (AUTHORS, Augmentation()):
         training = replace(TRAINING, batch_size=3, augmentation=augmentation)
-        feed = BatchSource(samples, training, batch_statistics=False)
+        source = BatchSource(samples, training, batch_statistics=False)
         work, twin = (
             ClientProgress(
                 client_task(training, "fedavg", positions, 0, 0, round_number=1, client=0),
-                feed,
+                source,
                 Rule(fedavg, fedavg.Settings()),
             )
             for _ in range(2)
@@ -191,9 +191,9 @@ def test_training_sees_parts_of_the_whole_stored_images(photos):
 def test_a_resized_crop_needs_no_border():
     training = replace(TRAINING, batch_size=4, augmentation=AUTHORS)
     data = images_and_labels(8, shape=(3, 8, 8))
-    feed = BatchSource.of(network("linear", shape=(3, 8, 8)), data, training)
+    source = BatchSource.of(network("linear", shape=(3, 8, 8)), data, training)
     task = client_task(training, "fedavg", np.arange(8), 0, 0, round_number=1, client=0)
-    assert batch(ClientProgress(task, feed, Rule(fedavg, fedavg.Settings()))).inputs.shape == (4, 3, 8, 8)
+    assert batch(ClientProgress(task, source, Rule(fedavg, fedavg.Settings()))).inputs.shape == (4, 3, 8, 8)
 
 
 @pytest.mark.parametrize("shorter_side", [27, 29, 5000])

@@ -19,10 +19,10 @@ from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.eigenvalues import HessianProduct
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate, evaluate_groups
+from fedscape.federated.aggregation_weights import input_variances
 from fedscape.federated.algorithms import fedalign, gradaug, mixup, moon
 from fedscape.federated.lane_count import lane_count
 from fedscape.federated.lanes import Lanes
-from fedscape.federated.weighting import input_variances
 from fedscape.jobs.streams import stream
 from fedscape.models.build import random_model
 from fedscape.plugins import Plugin

@@ -2,7 +2,7 @@
 2022, equations 5 to 7).
 
 The last stage L of the network runs a second time on the features that reached it, with a share of its
-channels, and is asked for the same Lipschitz constant as the full one:
+channels, and is trained towards the Lipschitz constant of the full one:
 
     CE(f(x), y) + mu * (CE / Lip) * Lip,    Lip = mean over images of (sigma_S - sigma_F)²
 

@@ -16,7 +16,7 @@ from fedscape.moment import Moment
 
 @dataclass(frozen=True)
 class Settings:
-    """Which run, and when. The names have led to the run's trajectory before the job starts."""
+    """Which run, and when. The names are resolved to the run's trajectory before the job starts."""
 
     partition: str = ""  # name of the run's partition in the study
     method: str = ""  # name of the run's method in the study

@@ -21,8 +21,9 @@ from fedscape.federated.algorithms import fedavg
 from fedscape.federated.batches import ClientTask
 from fedscape.federated.initial import InitialContext
 from fedscape.federated.lanes import ClientStart, Lanes
-from fedscape.federated.progress import ProgressDisplay, say
+from fedscape.federated.progress_display import ProgressDisplay
 from fedscape.federated.rule import Client, Context, Rule
+from fedscape.jobs.resume_state import say
 from fedscape.jobs.streams import stream
 from fedscape.models.build import classifier_names, random_model
 from fedscape.settings.training import TrainingSettings
@@ -68,13 +69,13 @@ def weights(settings: Settings, context: InitialContext) -> dict[str, Tensor]:
     module = random_model(model.kind, dict(model.settings), proxy.shape, classes, context.seed)
     data = EvaluationSet.from_dataset(proxy, "train", np.arange(len(proxy.train_labels)), context.device)
     lanes = Lanes(module, data, _training(settings), lanes=1)
-    lanes.feed.check(0, len(data.labels))
+    lanes.source.check(0, len(data.labels))
     _train(lanes, settings, context)
     return _transferred(module.state_dict(), proxy, context)
 
 
 def _training(settings: Settings) -> TrainingSettings:
-    """The training of one client that keeps its optimiser: each epoch is a round of it."""
+    """Training settings of one client that keeps its optimiser: each epoch is a round."""
     try:
         return TrainingSettings(
             rounds=settings.epochs,
@@ -88,7 +89,7 @@ def _training(settings: Settings) -> TrainingSettings:
 
 
 def _train(lanes: Lanes, settings: Settings, context: InitialContext) -> None:
-    """The epochs that are left, each committed; the momentum goes on from epoch to epoch."""
+    """The epochs that are left, each committed; the momentum carries over from epoch to epoch."""
     folder = context.folder
     done, moments = _restore(lanes, context)
     if done:
@@ -100,10 +101,10 @@ def _train(lanes: Lanes, settings: Settings, context: InitialContext) -> None:
         if reason := folder.stop_requested():
             folder.stop(reason, f"epoch {epoch - 1}")
         order = stream(context.seed, "pretraining", epoch)
-        task = ClientTask(0, np.arange(len(lanes.feed.data.labels)), 1, order, order, order)
+        task = ClientTask(0, np.arange(len(lanes.source.data.labels)), 1, order, order, order)
         start = ClientStart(lanes.state.clone(), everyone, moments)
-        about = Context(rule.settings, lanes.training, epoch, 1, start.model, lanes.layout, {})
-        ((_, result),) = lanes.train([task], lambda _, start=start: start, rule, about)
+        round_context = Context(rule.settings, lanes.training, epoch, 1, start.model, lanes.layout, {})
+        ((_, result),) = lanes.train([task], lambda _, start=start: start, rule, round_context)
         if not math.isfinite(result.loss) or not lanes.state.is_finite():
             raise FedscapeError(
                 f"pre-training on {context.proxy} diverged in epoch {epoch}; use a smaller lr"
