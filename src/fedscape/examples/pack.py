@@ -109,7 +109,7 @@ def _costs(study: Study, example: Example) -> dict[str, bytes]:
             study=study.name,
             scale=study.scale,
             timings=_there(inputs.pop("timing")),
-            made={stage: _there(paths) for stage, paths in inputs.items()},
+            outputs={stage: _there(paths) for stage, paths in inputs.items()},
             benchmarks=Path(study.folder, "benchmarks"),
             out=here,
         )

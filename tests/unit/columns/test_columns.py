@@ -41,7 +41,7 @@ OWN = {
 
 
 def costs_columns(folder):
-    make_costs(study="s", scale="smoke", timings=[], made={}, benchmarks=folder, out=folder / "costs.csv")
+    make_costs(study="s", scale="smoke", timings=[], outputs={}, benchmarks=folder, out=folder / "costs.csv")
     return pd.read_csv(folder / "costs.csv").columns
 
 

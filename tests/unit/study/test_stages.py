@@ -5,6 +5,7 @@ import re
 import pytest
 from edited_study import reader
 
+from fedscape.study.jobs import check_job_names
 from fedscape.study.stages.every import STAGES
 from fedscape.study.study import UnknownName
 
@@ -43,21 +44,6 @@ NO_JOBS = {
     "a path asked for by its layers": ("layers", {"name": "lines"}, "lines of kind path"),
     "an entry": ("surface", {"name": "othr"}, "othr"),
     "a group": ("surface", {"name": "whole", "group": "digits_all_seed7"}, "digits_all_seed7"),
-    "too many parts": (
-        "surface_part",
-        {"name": "shared", "part": "7", "parts": "9"},
-        "part 7 of 9 of shared",
-    ),
-    "a part that is not there": (
-        "surface_part",
-        {"name": "shared", "part": "3", "parts": "2"},
-        "part 3 of 2 of shared",
-    ),
-    "a part of one job's surface": (
-        "surface_part",
-        {"name": "whole", "part": "1", "parts": "1"},
-        "part 1 of 1 of whole",
-    ),
     "a figure": ("figure", {"figure": "othr"}, "othr"),
     "a table": ("table", {"table": "othr"}, "othr"),
     "a partition": ("partition", {"dataset": "digits", "partition": "othr", "seed": "0"}, "othr"),
@@ -70,6 +56,15 @@ def test_names_of_no_job_are_told_from_slips_of_ours(study, case):
     stage, wildcards, name = NO_JOBS[case]
     with pytest.raises(UnknownName, match=re.escape(repr(name))):
         STAGES[stage].settings(study, {**GROUP, **wildcards})
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "parts"), [("shared", "7", "9"), ("shared", "3", "2"), ("whole", "1", "1")]
+)
+def test_parts_that_a_surface_does_not_have_are_no_jobs(study, name, part, parts):
+    names = {**GROUP, "name": name, "part": part, "parts": parts}
+    with pytest.raises(UnknownName, match=f"{name}/{GROUP['group']}/{part}/{parts}"):
+        check_job_names(STAGES["surface_part"], study, names)
 
 
 def test_parts_of_a_surface_are_jobs(study):

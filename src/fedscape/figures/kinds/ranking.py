@@ -18,7 +18,7 @@ from fedscape.figures.labels import axis_label
 from fedscape.figures.panels import panel_grid
 from fedscape.figures.results import best_points, by_keys, names_of, rows_of
 from fedscape.figures.style import looks
-from fedscape.tables.comparison import agreement, best_of
+from fedscape.tables.comparison import best_of, rank_agreement
 from fedscape.tables.estimate import Estimate, estimate, ranked
 
 ROW, MARGIN = 0.19, 0.95  # inches: of a method; above and below all of them
@@ -124,5 +124,5 @@ def _agreement(places: Sequence[Mapping[str, Estimate]]) -> str:
     if len(places) != 2:
         return ""
     both = [item for item in places[0] if all(one[item].mean is not None for one in places)]
-    tau = agreement(*(np.array([one[item].mean for item in both]) for one in places))
+    tau = rank_agreement(*(np.array([one[item].mean for item in both]) for one in places))
     return f"Kendall's τ = {tau:.2f}" if np.isfinite(tau) else ""
