@@ -68,7 +68,7 @@ lock:
 reference: .venv/installed-dev
 	$(BIN)/python -m fedscape.study.reference
 	$(BIN)/python -m fedscape.study.contracts_page
-	$(BIN)/python -m fedscape.columns.page
+	$(BIN)/python -m fedscape.columns.readme
 
 # Not .snakemake: without its records Snakemake cannot tell which results are out of date.
 clean:

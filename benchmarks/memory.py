@@ -28,7 +28,7 @@ from stand_in import stand_in
 from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.columns.identity import IDENTITY
 from fedscape.command.data_sizes import input_shape
-from fedscape.command.prices import COLUMNS
+from fedscape.command.prices import PRICE_COLUMNS
 from fedscape.command.work import model_label, work_of
 from fedscape.data.partition import make_partition
 from fedscape.evaluation.eigenvalues import HessianProduct, state_of
@@ -82,7 +82,7 @@ def main() -> None:
                 algorithm, training = asked.get("algorithm", {}), asked.get("training", {})
                 alike = algorithm.get("kind"), algorithm.get("subnets"), training.get("batch_size")
                 found.setdefault(key, {})[alike] = json.dumps(asked)
-    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, PRICE_COLUMNS, lineterminator="\n")
     for (kind, label, shape), several in found.items():
         row = {"kind": f"{kind}-memory", "name": label, "shape": shape, "device": "cpu"}
         row["value"] = max(map(in_process, several.values()))

@@ -30,7 +30,7 @@ from turns import Way, in_turns
 from fedscape.checkpoints.layout import flatten, parameters_of
 from fedscape.evaluation.evaluate import evaluate, normalise
 from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
-from fedscape.landscape.refine import checked, filled_losses, on_nodes
+from fedscape.landscape.refine import check_points, filled_losses, on_nodes
 from fedscape.models.build import random_model
 from fedscape.plugins import Plugin
 from fedscape.settings.evaluation import Precision
@@ -105,7 +105,7 @@ def fedscape_coarse(ground: Ground) -> np.ndarray:
     for i, j in np.argwhere(nodes):
         losses[i, j] = _fedscape_loss(ground, ground.point(i, j))
     filled = filled_losses(losses[::COARSE, ::COARSE], COARSE)
-    for i, j in np.argwhere(checked(~nodes, losses[::COARSE, ::COARSE, None], COARSE, seed=0)):
+    for i, j in np.argwhere(check_points(~nodes, losses[::COARSE, ::COARSE, None], COARSE, seed=0)):
         filled[i, j] = _fedscape_loss(ground, ground.point(i, j))
     return filled.ravel()
 

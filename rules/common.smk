@@ -13,7 +13,7 @@ from fedscape.command.repository import check_settings_files, check_writable
 from fedscape.command.resources import memory_factor, time_factor
 from fedscape.errors import FedscapeError
 from fedscape.study.campaign import Campaign, missing_file, read_campaign
-from fedscape.study.jobs import check_job_names, names_of, targets
+from fedscape.study.jobs import check_job_names, job_names, targets
 from fedscape.study.kept import measured_csvs
 from fedscape.study.study import UnknownName
 from fedscape.study.stages.every import SECTIONS, STAGES
@@ -53,7 +53,7 @@ def targets_of_seed(study, seed):
 
 def job_of(stage, wildcards):
     """The study and the names of a job; Snakemake ends, with a line, for names that the study does not hold."""
-    names = names_of(wildcards)
+    names = job_names(wildcards)
     try:
         # A data set belongs to no study, but all data sets to the settings.
         owner = CAMPAIGN if STAGES[stage].shared else study_of(wildcards)

@@ -1,7 +1,7 @@
 """Measure eigenvalues and traces of the Hessian, and clients' agreement, at models of a group of runs."""
 
 from fedscape.checkpoints.run_files import group_runs
-from fedscape.curvature.curvature import evaluate_hessians
+from fedscape.curvature.hessians import evaluate_hessians
 from fedscape.evaluation.problem import problem_spec
 from fedscape.jobs.job import job
 from fedscape.jobs.resume import Resume

@@ -1,7 +1,7 @@
 """How columns are described: the type of their cells, the unit of their numbers, their order in a CSV.
 
 A class of each module beside this one describes a family of columns: a name, its type, and below one or more
-of them, as a string of its own, what they mean. Nothing but `columns/page.py` reads these strings, and the
+of them, as a string of its own, what they mean. Nothing but `columns/readme.py` reads these strings, and the
 digest of a stage's code leaves them out: another wording computes nothing again.
 """
 

@@ -15,7 +15,7 @@ from fedscape.columns.identity import IDENTITY
 from fedscape.columns.shared import Shared
 
 
-class Partition:
+class PartitionCounts:
     """A partition's CSV"""
 
     class_: Whole
@@ -98,7 +98,7 @@ PARTITIONS_CSV = File(
     names=IDENTITY,
     row_keys=["client", "class"],
     measures=["class_name", "samples"],
-    families=(Shared, Partition),
+    families=(Shared, PartitionCounts),
     has_rows=True,
 )
 ROUNDS_CSV = File(

@@ -7,9 +7,9 @@ from operator import add
 from pathlib import Path
 
 from fedscape.command.lenient_readers import all_rows, numbers
-from fedscape.command.prices import CPU, TABLE, Prices, read_prices
+from fedscape.command.prices import CPU, PRICES_CSV, Prices, read_prices
 from fedscape.command.repository import enter_repository, read_settings
-from fedscape.command.work import NUMBER, Workload, work_of
+from fedscape.command.work import WEIGHT_BYTES, Workload, work_of
 from fedscape.errors import printable
 from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job, jobs_of, levels
@@ -97,9 +97,9 @@ def _line(
         len(members),
         Sum.of(prices.seconds(rule, work, CPU) for work in members),
         Sum.of(on_gpu) if STAGES[rule].gpu else Sum(),
-        Sum.of(prices.bytes(work, NUMBER) for work in members),
+        Sum.of(prices.bytes(work, WEIGHT_BYTES) for work in members),
         took,
-        tuple(prices.memory(work, NUMBER) for work in members if work.memory or work.vectors is None),
+        tuple(prices.memory(work, WEIGHT_BYTES) for work in members if work.memory or work.vectors is None),
     )
 
 
@@ -138,8 +138,8 @@ def _notes(
     yield "CPU hours: of one core. GPU hours: with one GPU a job, in place of the CPU hours, not beside them."
     yield "Memory: of the largest job, on a CPU; what the rules ask for stands in rules/*.smk."
     if prices.own:
-        yield f"Measured on runs of this clone (up to {prices.own} of a network); else {TABLE}."
-    yield f"{TABLE}: seconds a sample, measured on {'; '.join(filter(None, prices.sources))}."
+        yield f"Measured on runs of this clone (up to {prices.own} of a network); else {PRICES_CSV}."
+    yield f"{PRICES_CSV}: seconds a sample, measured on {'; '.join(filter(None, prices.sources))}."
     if was_measured:
         yield f"Took: on the clock, what {study.folder}/tables/costs.csv has of jobs of this very study."
     else:

@@ -36,5 +36,5 @@ def _is_recorded(job: Ended) -> bool:
     if any(record is None or record.is_void for record in records):
         return False
     begun = any(record_path(STARTED, output).exists() for output in job.outputs)
-    there = job.temporary or all(Path(output).exists() for output in job.outputs)
-    return not begun and there
+    in_place = job.temporary or all(Path(output).exists() for output in job.outputs)
+    return not begun and in_place

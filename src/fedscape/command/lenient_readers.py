@@ -10,12 +10,12 @@ from fedscape.regular import open_regular, read_regular
 
 TAIL = 8192  # bytes at the end of a log or a table that are looked at
 LINE = 300  # characters of a line of a log
-MOST = 2**63  # things that anybody counts
+LARGEST_COUNT = 2**63  # things that anybody counts
 
 
 def count(value: object) -> int | None:
     """A whole number of things as it is, None for anything else."""
-    return value if type(value) is int and 0 <= value <= MOST else None
+    return value if type(value) is int and 0 <= value <= LARGEST_COUNT else None
 
 
 def numbers(row: Mapping[str, str], *columns: str) -> list[float] | None:

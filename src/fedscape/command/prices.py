@@ -14,8 +14,8 @@ from fedscape.command.work import MEMORY, TRAINING_MEMORY, Workload, model_label
 from fedscape.errors import FedscapeError
 from fedscape.regular import json_object, read_regular
 
-TABLE = Path("config", "costs.csv")
-COLUMNS = ("kind", "name", "shape", "device", "value", "date", "machine", "how")
+PRICES_CSV = Path("config", "costs.csv")
+PRICE_COLUMNS = ("kind", "name", "shape", "device", "value", "date", "machine", "how")
 # kind: `step`, `evaluation` (seconds a sample of the network `name`), `parameters` (of it), `method` (seconds
 # of a client rule's step over FedAvg's), `job` (seconds of a rule's job beside these); those in `MEMORY`:
 # bytes of a process, Python and PyTorch included, that does such work with the network.
@@ -93,27 +93,27 @@ def read_prices() -> Prices:
 
 def _committed() -> Iterator[tuple[Key, float, str]]:
     try:
-        text = read_regular(TABLE)
+        text = read_regular(PRICES_CSV)
     except OSError as error:
-        raise FedscapeError(f"{TABLE}: cannot be read ({error.strerror})") from None
+        raise FedscapeError(f"{PRICES_CSV}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        raise FedscapeError(f"{TABLE}: no text in UTF-8 ({error})") from None
+        raise FedscapeError(f"{PRICES_CSV}: no text in UTF-8 ({error})") from None
     reader = csv.DictReader(StringIO(text, newline=""))
     try:
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise FedscapeError(f"{TABLE}: its columns must be {', '.join(COLUMNS)}")
+        if tuple(reader.fieldnames or ()) != PRICE_COLUMNS:
+            raise FedscapeError(f"{PRICES_CSV}: its columns must be {', '.join(PRICE_COLUMNS)}")
         for row in reader:
             value = numbers(row, "value")
             if value is None:
-                raise FedscapeError(f"{TABLE}:{reader.line_num}: value '{row['value']}' is no number")
+                raise FedscapeError(f"{PRICES_CSV}:{reader.line_num}: value '{row['value']}' is no number")
             if row["kind"] not in KINDS:
                 raise FedscapeError(
-                    f"{TABLE}:{reader.line_num}: kind '{row['kind']}', not {', '.join(KINDS)}"
+                    f"{PRICES_CSV}:{reader.line_num}: kind '{row['kind']}', not {', '.join(KINDS)}"
                 )
             source = f"{row['machine']}, {row['date']}" if row["kind"] == "step" else ""
             yield (row["kind"], row["name"], row["shape"], row["device"]), value[0], source
     except csv.Error as error:
-        raise FedscapeError(f"{TABLE}:{reader.line_num}: no CSV ({error})") from None
+        raise FedscapeError(f"{PRICES_CSV}:{reader.line_num}: no CSV ({error})") from None
 
 
 def _own(committed: Mapping[Key, float]) -> Iterator[tuple[Key, float]]:

@@ -35,7 +35,7 @@ class Progress:
     words: str = ""
 
 
-class Files:
+class PresentFiles:
     """The files that exist; each folder is listed once."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ def progress_of(
     queue: as `slurm.queue` gives it. Up to date or not: a job whose outputs are there is done, unless it has
     been sent to rebuild them.
     """
-    files = Files()
+    files = PresentFiles()
     some_started = not files.is_empty(str(STARTED))
     states = [_progress(study, job, files, queue, some_started) for job in jobs]
     pairs = list(zip(jobs, states, strict=True))
@@ -80,7 +80,7 @@ def progress_of(
 
 
 def _progress(
-    study: Study, job: Job, files: Files, queue: Mapping[str, slurm.Queued] | None, some_started: bool
+    study: Study, job: Job, files: PresentFiles, queue: Mapping[str, slurm.Queued] | None, some_started: bool
 ) -> Progress:
     queued = (queue or {}).get(slurm.comment(job))
     is_sent = queued and queued.state != slurm.COMPLETING

@@ -3,7 +3,7 @@
 import math
 
 from fedscape.command.prices import CPU, Prices
-from fedscape.command.work import NUMBER, work_of
+from fedscape.command.work import WEIGHT_BYTES, work_of
 from fedscape.study.stages.stage import Wildcards
 from fedscape.study.stages.training import TRAIN
 from fedscape.study.study import Study
@@ -33,4 +33,5 @@ def time_factor(study: Study, names: Wildcards, prices: Prices) -> int:
 
 def memory_factor(study: Study, names: Wildcards, prices: Prices) -> int:
     """How many times the usual memory a run asks for: what it takes on a CPU, where that is known."""
-    return max(1, math.ceil((prices.memory(work_of(study, TRAIN.name, names), NUMBER) or 0) / BYTES_ASKED))
+    memory = prices.memory(work_of(study, TRAIN.name, names), WEIGHT_BYTES) or 0
+    return max(1, math.ceil(memory / BYTES_ASKED))

@@ -74,8 +74,8 @@ def _differences(known: Strings, makers: Mapping[str, Job], path: str, seen: set
     if job.outputs[0] in seen:
         return
     seen.add(job.outputs[0])
-    for made in filter(makers.__contains__, job.inputs):
-        yield from _differences(known, makers, made, seen)
+    for source in filter(makers.__contains__, job.inputs):
+        yield from _differences(known, makers, source, seen)
     missing = [output for output in job.outputs if _time(output) is None]
     if missing:
         if not job.temporary:

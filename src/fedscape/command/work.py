@@ -18,7 +18,7 @@ from fedscape.study.stages.stage import Stage, Wildcards
 from fedscape.study.stages.training import INITIAL, PRETRAIN, TRAIN
 from fedscape.study.study import Method, Study
 
-NUMBER = 4  # bytes of a weight
+WEIGHT_BYTES = 4  # bytes of a weight
 # Rough counts of what analyses compute, where the exact ones depend on what is found on the way.
 PER_MODEL = 3  # evaluations of a model that is marked on a plane: itself, under the policy, at its place
 SEARCHED = 125  # points of a plane on which the bottom of a round's basin is looked for

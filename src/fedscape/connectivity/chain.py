@@ -85,7 +85,7 @@ class _Whole(nn.Module):
         return self.network(inputs)
 
 
-class _Tracer(fx.Tracer):
+class _SegmentTracer(fx.Tracer):
     """leaves: kinds of modules, beside those of torch, that are not looked into. failed: one to be added."""
 
     # Else a buffer would be a constant of the trace, and what is computed from it too.
@@ -113,7 +113,7 @@ class _Tracer(fx.Tracer):
 def _traced(whole: nn.Module) -> fx.Graph:
     leaves: set[type] = set()
     while True:
-        tracer = _Tracer(leaves)
+        tracer = _SegmentTracer(leaves)
         try:
             return tracer.trace(whole)
         except Exception:
@@ -132,12 +132,12 @@ def _segments(network: nn.Module) -> list[Segment]:
         node: max((positions.get(user, len(nodes)) for user in node.users), default=-1) for node in nodes
     }
     cuts = [*_cuts(whole, nodes, last_use), len(nodes)]
-    segments, start, taken = [], 1, nodes[:1]  # the first node stands for the inputs
+    segments, start, inputs = [], 1, nodes[:1]  # the first node stands for the inputs
     for stop in cuts:
-        given = [node for node in nodes[:stop] if last_use[node] >= stop]
-        part = _graph_module(whole, nodes[start:stop], taken, given)
+        handed_on = [node for node in nodes[:stop] if last_use[node] >= stop]
+        part = _graph_module(whole, nodes[start:stop], inputs, handed_on)
         segments.append(Segment(part, _names(part, network)))
-        start, taken = stop, given
+        start, inputs = stop, handed_on
     return segments
 
 
@@ -183,17 +183,17 @@ def _describes(node: fx.Node) -> bool:
 
 
 def _graph_module(
-    whole: nn.Module, nodes: Sequence[fx.Node], taken: Sequence[fx.Node], given: Sequence[fx.Node]
+    whole: nn.Module, nodes: Sequence[fx.Node], inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]
 ) -> nn.Module:
     """The nodes as a module of their own that shares the network's layers."""
     graph = fx.Graph()
-    copies = {node: graph.placeholder(f"value{index}") for index, node in enumerate(taken)}
+    copies = {node: graph.placeholder(f"value{index}") for index, node in enumerate(inputs)}
     for node in nodes:
         for source in node.all_input_nodes:
             if source.op == "get_attr" and source not in copies:
                 copies[source] = graph.node_copy(source)
         copies[node] = graph.node_copy(node, copies.__getitem__)
-    graph.output(tuple(copies[node] for node in given))
+    graph.output(tuple(copies[node] for node in outputs))
     return fx.GraphModule(whole, graph)
 
 

@@ -10,7 +10,7 @@ from fedscape.connectivity.layer_groups import layers_of
 
 PIECE = 2**24
 """Numbers of a tensor that are in memory as float64 at once."""
-WHOLE = ""
+WHOLE_MODEL = ""
 """Name of the row for all layers together; its depth is -1."""
 
 
@@ -39,7 +39,7 @@ def distances(
     ]
     whole = {ending: torch.stack([products[ending] for products in by_layer]).sum(dim=0) for ending in pairs}
     counts = [sum(first[name].numel() for name in names if name in first) for names in layers.values()]
-    rows = [_row(WHOLE, -1, sum(counts), whole)]
+    rows = [_row(WHOLE_MODEL, -1, sum(counts), whole)]
     rows += [
         _row(layer, depth, counts[depth], products)
         for depth, (layer, products) in enumerate(zip(layers, by_layer, strict=True))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fedscape.errors import FedscapeError
 
-ROOT = "."
+ROOT_LAYER = "."
 """Name of the layer that a network's own tensors are, those of no module within it."""
 
 
@@ -25,7 +25,7 @@ def layers_of(names: Iterable[str], buffers: Iterable[str] = ()) -> dict[str, tu
 
 def module_of(name: str) -> str:
     """The module that a tensor belongs to: `stages.0.conv1` of `stages.0.conv1.weight`."""
-    return name.rpartition(".")[0] or ROOT
+    return name.rpartition(".")[0] or ROOT_LAYER
 
 
 def chosen_layers(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from fedscape.columns.connectivity import RESTS
+from fedscape.connectivity.barriers import BARRIER_MEASURES
 from fedscape.connectivity.layer_groups import chosen_layers, layers_of
 from fedscape.connectivity.layer_merges import Mixture, Model, Source, Tensors, evaluate_mixtures
 from fedscape.connectivity.layer_orders import ORDERS, order
@@ -25,7 +26,6 @@ from fedscape.jobs.streams import stream
 from fedscape.settings.evaluation import BatchNorm
 
 REGIMES = ("full", "single", *ORDERS)
-MEASURES = ("loss", "error")
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ def layerwise_barriers(
     end_values: list[dict[str, Evaluation]] = []
     rows = []
     for entries in passes:
-        wanted = [*([] if end_values else whole), *(entry.mixture for entry in entries)]
-        values = evaluate_mixtures(module, first, second, layers, wanted, data, batch_norm)
+        mixtures = [*([] if end_values else whole), *(entry.mixture for entry in entries)]
+        values = evaluate_mixtures(module, first, second, layers, mixtures, data, batch_norm)
         if not end_values:
             end_values, values = values[:2], values[2:]
         for entry, of_mixture in zip(entries, values, strict=True):
@@ -125,7 +125,7 @@ def barrier_rows(
     """
     rows = []
     for split, averaged in mixture.items():
-        for measure in MEASURES:
+        for measure in BARRIER_MEASURES:
             value, *ends = (getattr(model, measure) for model in (averaged, first[split], second[split]))
             mean = sum(ends) / 2
             rows.append(
@@ -220,14 +220,14 @@ class PreparedSet:
         yield from zip(self.inputs.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
 
 
-def _samples(split: str, given: SampleSet | Dataset | Sequence[Tensor], device: torch.device) -> SampleSet:
-    if isinstance(given, Dataset):
-        pairs = [given[index] for index in range(len(cast(Sized, given)))]
+def _samples(split: str, source: SampleSet | Dataset | Sequence[Tensor], device: torch.device) -> SampleSet:
+    if isinstance(source, Dataset):
+        pairs = [source[index] for index in range(len(cast(Sized, source)))]
         inputs, labels = (torch.stack([torch.as_tensor(pair[kind]) for pair in pairs]) for kind in (0, 1))
-    elif isinstance(given, Sequence):
-        inputs, labels = given
+    elif isinstance(source, Sequence):
+        inputs, labels = source
     else:
-        return given
+        return source
     if inputs.dtype == torch.uint8:
         raise FedscapeError(f"{split}: inputs are uint8; give them normalised, or as an EvaluationSet")
     if len(inputs) != len(labels):

@@ -11,7 +11,7 @@ from fedscape.checkpoints.checkpoint import Checkpoints
 from fedscape.checkpoints.run_files import RunFiles
 from fedscape.columns import connectivity as columns
 from fedscape.connectivity.endpoints import Endpoint, ModelPair, endpoints
-from fedscape.connectivity.layer_distances import WHOLE, distances
+from fedscape.connectivity.layer_distances import WHOLE_MODEL, distances
 from fedscape.connectivity.layer_groups import chosen_layers, layers_of
 from fedscape.connectivity.layer_merges import Model
 from fedscape.connectivity.layerwise import barrier_rows, layerwise_barriers
@@ -24,7 +24,7 @@ from fedscape.jobs.resume import Resume, ResumeFolder, counts_to
 from fedscape.jobs.step_rows import join_steps, write_step
 from fedscape.settings.connectivity import Alignment, LayersSettings
 
-LAYERS, DISTANCES = "layers.csv", "distances.csv"
+LAYERS_FILE, DISTANCES_FILE = "layers.csv", "distances.csv"
 PAIR_ORDER = [*columns.LAYERS_CSV.names, *columns.MODELS]
 LAYER_ORDER = [*PAIR_ORDER, "split", "measure", "regime", "averaged", "depth", "rest", "draw"]
 """Of a pair's mixtures: as an order of layers averages them, one after the other."""
@@ -62,12 +62,12 @@ def evaluate_pairs(
             if ends := endpoints(checkpoints, pair, averages.problem.device):
                 names = _names(runs, ends, settings.between)
                 rows, lengths = averages.rows(*ends, matching)
-                write_step(folder.folder, number, LAYERS, [{**names, **row} for row in rows])
-                write_step(folder.folder, number, DISTANCES, [{**names, **row} for row in lengths])
+                write_step(folder.folder, number, LAYERS_FILE, [{**names, **row} for row in rows])
+                write_step(folder.folder, number, DISTANCES_FILE, [{**names, **row} for row in lengths])
         if not folder.finished:
-            join_steps(folder.folder, LAYERS, columns.LAYERS_CSV, LAYER_ORDER)
-            join_steps(folder.folder, DISTANCES, columns.DISTANCES_CSV, DISTANCE_ORDER)
-        folder.finish({LAYERS: out_layers, DISTANCES: out_distances})
+            join_steps(folder.folder, LAYERS_FILE, columns.LAYERS_CSV, LAYER_ORDER)
+            join_steps(folder.folder, DISTANCES_FILE, columns.DISTANCES_CSV, DISTANCE_ORDER)
+        folder.finish({LAYERS_FILE: out_layers, DISTANCES_FILE: out_distances})
 
 
 def _names(runs: Sequence[RunFiles], ends: Sequence[Endpoint], between: str) -> dict[str, object]:
@@ -135,7 +135,7 @@ class _Averages:
         # After matching, the second one's start is none to compare it with.
         start = second.start if matching == "none" else None
         lengths = [
-            {"alignment": matching, **row, "units_moved": moved if row["layer"] == WHOLE else math.nan}
+            {"alignment": matching, **row, "units_moved": moved if row["layer"] == WHOLE_MODEL else math.nan}
             for row in distances(first.model[0], model[0], self.layers, first.start, start)
         ]
         return rows, lengths

@@ -13,7 +13,7 @@ from torch import Tensor
 from fedscape.checkpoints.checkpoint import Checkpoint, Checkpoints
 from fedscape.checkpoints.run_files import RunFiles
 from fedscape.columns import connectivity as columns
-from fedscape.connectivity.barriers import barrier
+from fedscape.connectivity.barriers import BARRIER_MEASURES, barrier
 from fedscape.evaluation.evaluate import LOSS, WRONG, evaluate_samples, evaluation
 from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
 from fedscape.jobs.resume import Resume, ResumeFolder, counts_to
@@ -21,9 +21,8 @@ from fedscape.jobs.step_rows import join_steps, write_step
 from fedscape.settings.connectivity import PathSettings
 from fedscape.settings.evaluation import BatchNorm
 
-MEASURES = ("loss", "error")
-RISE_SE = {measure: f"{measure}_rise_se" for measure in MEASURES}
-PATH, BARRIERS = "path.csv", "barriers.csv"
+RISE_SE = {measure: f"{measure}_rise_se" for measure in BARRIER_MEASURES}
+PATH_FILE, BARRIERS_FILE = "path.csv", "barriers.csv"
 
 log = logging.getLogger(__name__)
 
@@ -60,20 +59,20 @@ def evaluate_paths(
             ends = finals[start], finals[end]
             points = _curve(opened, checkpoints, ends, positions, settings.batch_norm)
             names = {**runs[start].identity, **columns.other_end(runs[end].identity)}
-            write_step(folder.folder, number, PATH, [{**names, **point} for point in points])
+            write_step(folder.folder, number, PATH_FILE, [{**names, **point} for point in points])
             barriers = [{**names, **row} for row in _barrier_rows(points, positions)]
-            write_step(folder.folder, number, BARRIERS, barriers)
+            write_step(folder.folder, number, BARRIERS_FILE, barriers)
         if not folder.finished:
-            join_steps(folder.folder, PATH, columns.PATH_CSV)
-            join_steps(folder.folder, BARRIERS, columns.BARRIERS_CSV)
-        folder.finish({PATH: out_path, BARRIERS: out_barriers})
+            join_steps(folder.folder, PATH_FILE, columns.PATH_CSV)
+            join_steps(folder.folder, BARRIERS_FILE, columns.BARRIERS_CSV)
+        folder.finish({PATH_FILE: out_path, BARRIERS_FILE: out_barriers})
 
 
 def _barrier_rows(points: Sequence[dict[str, object]], positions: np.ndarray) -> list[dict[str, object]]:
     """Rows of barriers.csv about one line, by split and measure, without the names of its ends."""
     rows = []
     for split, part in pd.DataFrame(points).groupby("split"):
-        for measure in MEASURES:
+        for measure in BARRIER_MEASURES:
             highest = barrier(positions, part[measure].to_numpy())
             rise_se = part.set_index("t")[RISE_SE[measure]]
             rows.append(

@@ -108,7 +108,7 @@ def output_statistics(
     sums: dict[str, _Sums] = {}
     called: set[str] = set()
 
-    def observe(name: str, layer: nn.Module, given: tuple, output: Tensor) -> None:
+    def observe(name: str, layer: nn.Module, _: tuple, output: Tensor) -> None:
         if name in called:
             raise FedscapeError(
                 f"REPAIR: layer {name} is called more than once, with statistics of each call"
@@ -158,7 +158,7 @@ def _axis(layer: nn.Module) -> int:
     return 1 if isinstance(layer, _ConvNd) else -1
 
 
-def _correct(correction: Correction, layer: nn.Module, given: tuple, output: Tensor) -> Tensor:
+def _correct(correction: Correction, layer: nn.Module, _: tuple, output: Tensor) -> Tensor:
     """A forward hook."""
     shape = [1] * output.ndim
     shape[_axis(layer)] = -1

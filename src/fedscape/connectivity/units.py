@@ -26,7 +26,7 @@ class Axis(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Group:
+class UnitGroup:
     """Units that may be in any order, as long as it is the same on every one of the axes."""
 
     size: int
@@ -67,7 +67,7 @@ class Units:
         self.join(held, channels)
         return held
 
-    def groups(self) -> dict[str, Group]:
+    def groups(self) -> dict[str, UnitGroup]:
         """Groups of two or more units that lie on the same axes, by the layer that holds the first axis.
 
         A group that begins in the middle of that axis has the place behind its name: `conv2[16]`.
@@ -80,7 +80,7 @@ class Units:
                 for slot, on_axis in zip(slots, zip(*places, strict=True), strict=True)
             )
             if len(places) > 1:
-                groups[f"{layer}[{first}]" if first else layer] = Group(len(places), axes)
+                groups[f"{layer}[{first}]" if first else layer] = UnitGroup(len(places), axes)
         return groups
 
     def _alike(self) -> dict[tuple[tuple[str, int], ...], list[list[int]]]:

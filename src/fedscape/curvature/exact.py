@@ -21,7 +21,7 @@ from torch.nn.functional import pad, unfold
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedscape.checkpoints.layout import Layout, parameters_of
-from fedscape.curvature.piecewise import LAYERS, check_piecewise_linear
+from fedscape.curvature.piecewise import PIECEWISE_LAYERS, check_piecewise_linear
 from fedscape.evaluation.evaluate import EvaluationSet, mode
 
 PATCH_BYTES = 512 << 20
@@ -87,10 +87,10 @@ def _run(module: nn.Module, tensors: dict[str, Tensor], inputs: Tensor) -> tuple
     calls: dict[str, _Call] = {}
 
     def note(path: str) -> Callable:
-        def hook(layer: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        def hook(layer: nn.Module, taken: tuple[Tensor, ...], output: Tensor) -> Tensor:
             # The first layer's output is where the graph begins; parameters are constants here.
             output = output if output.requires_grad else output.detach().requires_grad_()
-            calls[path] = _Call(layer, _laid_out(layer, given[0].detach()), output)
+            calls[path] = _Call(layer, _laid_out(layer, taken[0].detach()), output)
             # A copy is handed on, because what follows may change it in place (ReLU).
             return output.clone()
 
@@ -99,7 +99,7 @@ def _run(module: nn.Module, tensors: dict[str, Tensor], inputs: Tensor) -> tuple
     hooks = [
         layer.register_forward_hook(note(path))
         for path, layer in module.named_modules()
-        if isinstance(layer, LAYERS) and list(layer.parameters(recurse=False))
+        if isinstance(layer, PIECEWISE_LAYERS) and list(layer.parameters(recurse=False))
     ]
     try:
         with mode(module, training=False), torch.enable_grad():

@@ -149,8 +149,8 @@ def _density(model: ModelOnSamples, settings: DensitySettings, seed: int) -> lis
     ]
 
 
-def _row(model: ModelOnSamples, quantity: str, estimator: str, value: float, **given: object) -> dict:
+def _row(model: ModelOnSamples, quantity: str, estimator: str, value: float, **columns: object) -> dict:
     """A row with defaults for what a quantity does not have."""
     usual = {"index": 0, "layer": "", "definition": "", "standard_error": np.nan, "residual": np.nan}
-    row = {**usual, "products": 0, **given, "quantity": quantity, "estimator": estimator, "value": value}
+    row = {**usual, "products": 0, **columns, "quantity": quantity, "estimator": estimator, "value": value}
     return {**row, "samples": len(model.data.labels)}

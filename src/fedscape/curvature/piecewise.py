@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import mode
 
-LAYERS = (nn.Conv2d, nn.Linear, _BatchNorm)
+PIECEWISE_LAYERS = (nn.Conv2d, nn.Linear, _BatchNorm)
 """Layers that may have parameters."""
 WEIGHTED = {"conv2d", "linear", "batch_norm"}
 """What these call with their parameters; batch norm with its running statistics only."""
@@ -83,7 +83,7 @@ def check_piecewise_linear(
 
 def _unknown(layer: nn.Module) -> str | None:
     """Why a layer with parameters is none of those that the exact diagonal knows; None if it is one."""
-    if not isinstance(layer, LAYERS):
+    if not isinstance(layer, PIECEWISE_LAYERS):
         return ""
     if isinstance(layer, _BatchNorm) and not layer.track_running_stats:
         return " without running statistics"

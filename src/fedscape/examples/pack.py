@@ -110,7 +110,7 @@ def _costs(study: Study, example: Example) -> dict[str, bytes]:
             study=study.name,
             scale=study.scale,
             timings=_existing(inputs.pop("timing")),
-            made={stage: _existing(paths) for stage, paths in inputs.items()},
+            outputs={stage: _existing(paths) for stage, paths in inputs.items()},
             benchmarks=Path(study.folder, "benchmarks"),
             out=new,
         )

@@ -9,7 +9,7 @@ from fedscape.columns.identity import IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import texts, value_names
 from fedscape.tables.cases import DIVERGED
-from fedscape.tables.comparison import chosen
+from fedscape.tables.comparison import best_grid_points
 
 Values = dict[int, float | str]  # by seed; a word where a number is missing
 
@@ -61,7 +61,7 @@ def names_of(runs: pd.DataFrame, labels: Sequence[Mapping]) -> dict[str, pd.Seri
 
 def best_points(runs: pd.DataFrame, choose: str | None, within: Sequence[str] = ()) -> pd.DataFrame:
     """Of each grid the runs of its best point only; all runs where `choose` is None."""
-    return chosen(runs, choose, within) if choose else runs
+    return best_grid_points(runs, choose, within) if choose else runs
 
 
 def by_keys(runs: pd.DataFrame, column: str, keys: Sequence[str]) -> dict[tuple, Values]:

@@ -20,7 +20,7 @@ DEGREE = 4
 NARROWER = 4.0  # factor between one lattice and the next
 MOST_LATTICES = 6
 MOST_MOVES = 50  # of the first lattice, by its reach at most: beyond, the basin counts as open
-EXACT = 5e-5  # distance between the last two estimates, as a share of that from the start: four digits
+CLOSE = 5e-5  # distance between the last two estimates, as a share of that from the start: four digits
 STEPS = np.arange(-REACH, REACH + 1)
 POWERS = [(p, q) for p in range(DEGREE + 1) for q in range(DEGREE + 1 - p)]
 
@@ -50,7 +50,7 @@ def bottom(loss: Loss, step: float) -> Bottom | None:
         if lattice and (best is None or shift < best.shift):
             x, y = lowest.tolist()
             best = Bottom(x, y, loss(x, y), shift)
-        if best is not None and best.shift <= EXACT * np.hypot(best.x, best.y):
+        if best is not None and best.shift <= CLOSE * np.hypot(best.x, best.y):
             break
     return best
 

@@ -23,11 +23,11 @@ from fedscape.landscape.reference_distances import reference_distances
 from fedscape.plugins import Plugin
 from fedscape.settings.evaluation import BatchNorm
 
-PLANE, MARKERS = "plane.safetensors", "markers.csv"
+PLANE_FILE, MARKERS_FILE = "plane.safetensors", "markers.csv"
 
 FIRST_STEP = 0.05
 """Of the lattice on which the bottom is looked for: share of the larger side of the markers' box."""
-DIVERGED = "diverged"  # role of the one row of a run that is not on the plane
+DIVERGED_ROLE = "diverged"  # role of the one row of a run that is not on the plane
 
 log = logging.getLogger(__name__)
 
@@ -70,9 +70,9 @@ def make_plane(
                 if plugin.CLIENTS:
                     lowest = _bottom(folder, losses, measures)
                 rows += _rows(marks, measures, [runs[run] for run in finite], material.checkpoints)
-            save_plane(folder.folder / PLANE, plane)
+            save_plane(folder.folder / PLANE_FILE, plane)
             frame = pd.DataFrame(rows, columns=columns.MARKERS_CSV.columns)
-            numbers = dict.fromkeys([*columns.MARKER_MEASURES, *columns.DISTANCES], float)
+            numbers = dict.fromkeys([*columns.MARKER_MEASURES, *columns.REFERENCE_DISTANCES], float)
             frame = frame.astype({"client": "Int64", "point": "Int64", **numbers})
             frame[columns.ABOUT_PLANE] = [
                 *_pair(plane and plane.explained),
@@ -82,8 +82,8 @@ def make_plane(
                 opened.policy(batch_norm),
                 len(opened.train.labels),
             ]
-            write_csv(folder.folder / MARKERS, frame, sort_by=columns.MARKERS_CSV.order)
-        folder.finish({PLANE: out_plane, MARKERS: out_markers})
+            write_csv(folder.folder / MARKERS_FILE, frame, sort_by=columns.MARKERS_CSV.order)
+        folder.finish({PLANE_FILE: out_plane, MARKERS_FILE: out_markers})
 
 
 def _diverged(runs: Sequence[RunFiles], checkpoints: Checkpoints) -> list[dict]:
@@ -93,7 +93,7 @@ def _diverged(runs: Sequence[RunFiles], checkpoints: Checkpoints) -> list[dict]:
         if trajectory.diverged:
             plane = run.identity["plane"]
             log.warning("%s: the run diverged and is left out of plane %s", trajectory.path, plane)
-            rows.append({**run.identity, "round": trajectory.last, "role": DIVERGED})
+            rows.append({**run.identity, "round": trajectory.last, "role": DIVERGED_ROLE})
     if len(rows) == len(runs):
         plane, group = (runs[0].identity[column] for column in ("plane", "group"))
         log.warning("plane %s, group %s: all its runs diverged, so it has no plane", plane, group)
@@ -138,11 +138,11 @@ def _laid(folder: ResumeFolder, lay: Callable[[], Plane]) -> Plane:
     It is read back even then: whoever resumes from the folder must compute with the same tensors.
     """
     if "done" not in folder.progress:
-        save_plane(folder.folder / PLANE, lay())
-        folder.commit({"done": 0, "measured": [], "points": []}, [PLANE])
-    plane = open_plane(folder.folder / PLANE)
+        save_plane(folder.folder / PLANE_FILE, lay())
+        folder.commit({"done": 0, "measured": [], "points": []}, [PLANE_FILE])
+    plane = open_plane(folder.folder / PLANE_FILE)
     if plane is None:
-        raise ValueError(f"{folder.folder / PLANE}: no plane, and only a group without one commits that")
+        raise ValueError(f"{folder.folder / PLANE_FILE}: no plane, and only a group without one commits that")
     return plane
 
 

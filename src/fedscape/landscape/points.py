@@ -18,7 +18,7 @@ from fedscape.errors import reason
 from fedscape.files import atomic
 from fedscape.jobs.resume import ResumeFolder
 
-POINTS = "points.npz"
+POINTS_FILE = "points.npz"
 
 Place = tuple[float, float]
 Points = dict[Place, np.ndarray]
@@ -93,7 +93,7 @@ def complete(
                 bar.update()
                 reason = resume.stop_requested()
                 if reason or node == column[-1]:
-                    save_points(resume.folder / POINTS, points, resume.fingerprint)
+                    save_points(resume.folder / POINTS_FILE, points, resume.fingerprint)
                     resume.commit({"points": len(points)})
                 if reason and waiting:
                     resume.stop(reason, f"point {total - waiting} of {total}")

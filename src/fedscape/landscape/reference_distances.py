@@ -10,7 +10,7 @@ import numpy as np
 
 from fedscape.checkpoints.blocks import column_blocks
 from fedscape.checkpoints.readers import Trajectory
-from fedscape.columns.planes import DISTANCES
+from fedscape.columns.planes import REFERENCE_DISTANCES
 from fedscape.landscape.material import Mark
 
 ROUNDING = 1e-13
@@ -37,12 +37,12 @@ def reference_distances(
     for run, reference in references.items():
         by_round = _distances(trajectories[run], trajectories[reference], legs[reference])
         distances |= {(run, number): values for number, values in by_round.items()}
-    nowhere = (np.nan,) * len(DISTANCES)
+    nowhere = (np.nan,) * len(REFERENCE_DISTANCES)
     rows = [
         distances[mark.checkpoint.run, mark.checkpoint.round] if mark.role == "global" else nowhere
         for mark in marks
     ]
-    return [dict(zip(DISTANCES, row, strict=True)) for row in rows]
+    return [dict(zip(REFERENCE_DISTANCES, row, strict=True)) for row in rows]
 
 
 def _distances(

@@ -36,7 +36,7 @@ def beside_undefined(losses: np.ndarray, coarse: int) -> np.ndarray:
     return maximum_filter(undefined, size=2 * coarse + 1, mode="constant").astype(bool)
 
 
-def checked(filled: np.ndarray, losses: np.ndarray, coarse: int, seed: int) -> np.ndarray:
+def check_points(filled: np.ndarray, losses: np.ndarray, coarse: int, seed: int) -> np.ndarray:
     """Which of the points `filled`, bool [nx, ny], are evaluated to check the fill; bool [nx, ny].
 
     losses: at the nodes, [mx, my, groups]. Half are those where a bilinear fill differs most from the bicubic

@@ -13,12 +13,12 @@ from fedscape.evaluation.problem import ProblemSpec
 from fedscape.files import write_text
 from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.landscape.evaluator import PlaneFiles, SurfaceEvaluator, open_evaluator
-from fedscape.landscape.points import POINTS, Place, Points, complete, save_points, saved_points
-from fedscape.landscape.refine import beside_undefined, checked, filled_losses, on_nodes, worst
+from fedscape.landscape.points import POINTS_FILE, Place, Points, complete, save_points, saved_points
+from fedscape.landscape.refine import beside_undefined, check_points, filled_losses, on_nodes, worst
 from fedscape.settings.planes import SurfaceSettings
 
-TABLE = "surface.csv"
-LOSS = POINT_MEASURES.index("loss")
+SURFACE_FILE = "surface.csv"
+LOSS_COLUMN = POINT_MEASURES.index("loss")
 
 
 def evaluate_surface(
@@ -46,17 +46,17 @@ def evaluate_surface(
     evaluator = open_evaluator(files, problem, settings)
     with ResumeFolder(resume) as folder:
         rows = pd.DataFrame(columns=SURFACE_CSV.columns)
-        outputs = {TABLE: out}
+        outputs = {SURFACE_FILE: out}
         if evaluator is not None:
-            kept = Path(out).with_name(POINTS)
+            kept = Path(out).with_name(POINTS_FILE)
             points = _known(evaluator, folder, [kept, *parts])
             complete(points, evaluator.columns(), evaluator.measure, folder)
             rows = _refined(evaluator, points, folder)
-            save_points(folder.folder / POINTS, points, folder.fingerprint)
-            outputs = {POINTS: kept, TABLE: out}
+            save_points(folder.folder / POINTS_FILE, points, folder.fingerprint)
+            outputs = {POINTS_FILE: kept, SURFACE_FILE: out}
         table = rows.assign(**identity).loc[:, SURFACE_CSV.columns]
         # In the order in which they were made, because sorting puts an empty client last.
-        write_text(folder.folder / TABLE, csv_text(table))
+        write_text(folder.folder / SURFACE_FILE, csv_text(table))
         folder.finish(outputs)
 
 
@@ -85,14 +85,14 @@ def evaluate_part(
             known = _known(evaluator, folder, [kept])
             points = {node: known[node] for column in columns for node in column if node in known}
             complete(points, columns, evaluator.measure, folder)
-        save_points(folder.folder / POINTS, points, folder.fingerprint)
-        folder.finish({POINTS: out}, temporary=True)
+        save_points(folder.folder / POINTS_FILE, points, folder.fingerprint)
+        folder.finish({POINTS_FILE: out}, temporary=True)
 
 
 def _known(evaluator: SurfaceEvaluator, folder: ResumeFolder, files: Sequence[str | Path]) -> Points:
     """The points of several files and those of the resume folder."""
     points: Points = {}
-    for file in (*files, folder.folder / POINTS):
+    for file in (*files, folder.folder / POINTS_FILE):
         points |= saved_points(file, folder.fingerprint, len(evaluator.sizes))
     return points
 
@@ -105,17 +105,17 @@ def _refined(evaluator: SurfaceEvaluator, points: Points, folder: ResumeFolder) 
     _put(values, evaluator, points, nodes)
     at_nodes = values[::coarse, ::coarse]
     present = np.array(evaluator.sizes) > 0
-    node_losses = at_nodes[:, :, present, LOSS]
+    node_losses = at_nodes[:, :, present, LOSS_COLUMN]
     evaluated = nodes | beside_undefined(node_losses, coarse)
-    checks = checked(~evaluated, node_losses, coarse, evaluator.seed)
+    checks = check_points(~evaluated, node_losses, coarse, evaluator.seed)
     complete(points, _columns(evaluator, (evaluated | checks) & ~nodes), evaluator.measure, folder)
     _put(values, evaluator, points, evaluated | checks)
     interpolated = ~(evaluated | checks)
     errors = np.full(len(evaluator.sizes), np.nan)
     for group in np.flatnonzero(present) if interpolated.any() else ():
-        losses = filled_losses(at_nodes[:, :, group, LOSS], coarse)
-        errors[group] = worst(losses[checks], values[checks, group, LOSS])
-        values[interpolated, group, LOSS] = losses[interpolated]
+        losses = filled_losses(at_nodes[:, :, group, LOSS_COLUMN], coarse)
+        errors[group] = worst(losses[checks], values[checks, group, LOSS_COLUMN])
+        values[interpolated, group, LOSS_COLUMN] = losses[interpolated]
     return pd.concat(
         [
             _rows(evaluator, group, values, interpolated, errors[group])
@@ -125,11 +125,11 @@ def _refined(evaluator: SurfaceEvaluator, points: Points, folder: ResumeFolder) 
     )
 
 
-def _columns(evaluator: SurfaceEvaluator, wanted: np.ndarray) -> list[list[Place]]:
+def _columns(evaluator: SurfaceEvaluator, asked: np.ndarray) -> list[list[Place]]:
     """Places of the wanted points, bool [nx, ny], column by column; columns without one are left out."""
     return [
         [(x, y) for y in evaluator.ys[column].tolist()]
-        for x, column in zip(evaluator.xs.tolist(), wanted, strict=True)
+        for x, column in zip(evaluator.xs.tolist(), asked, strict=True)
         if column.any()
     ]
 

@@ -6,21 +6,17 @@ from fedscape.errors import FedscapeError
 from fedscape.study import curvature
 from fedscape.study.catalog import constant, plugin
 from fedscape.study.catalog import names as plugin_names
-from fedscape.study.connections import check_kind
+from fedscape.study.connections import check_connection_kind
 from fedscape.study.contracts import FIGURE_SOURCES
 from fedscape.study.grid import Member, Run, grouped, matching, runs_of
 from fedscape.study.limits import MOST_JOBS, check_count
 from fedscape.study.selection import Names, check_choice, subset_of
-from fedscape.study.stages.every import SECTIONS
+from fedscape.study.stages.every import SECTION_OF_ENTRY, SECTIONS
 from fedscape.study.stages.stage import Section
-from fedscape.study.study import Analysis, Entry, Figure, Method, Named, PartitionEntry
+from fedscape.study.study import Analyses, Analysis, Entry, Figure, Method, Named, PartitionEntry
 from fedscape.study.types import unknown
 
 _VERBS = {"figure": "draw", "measure": "measure"}
-_SECTIONS = {"plane": "planes", "connectivity": "connectivity", "curvature": "curvature"}
-"""What a figure calls the analysis that it is drawn from -> the section that holds it."""
-
-Analyses = Mapping[str, Mapping[str, Analysis]]
 
 
 def build_analyses(
@@ -80,7 +76,7 @@ def _figure(
         raise FedscapeError(f"{where}: kind {kind.kind} is drawn from {' or '.join(allowed)}, got {source}")
     selection = names.selected(entry.get("where", {}), f"{where}.where")
     groups: tuple[str, ...] = ()
-    if source in _SECTIONS:
+    if source in SECTION_OF_ENTRY:
         analysis = _drawn(source, entry[source], kind.kind, analyses, where)
         groups = tuple(
             group for group, members in analysis.groups.items() if matching(runs_of(members), selection)
@@ -90,27 +86,27 @@ def _figure(
         for partition in entry[source]:
             if partition not in known:
                 raise FedscapeError(f"{where}.partitions: {unknown('partition', partition, known)}")
-    if (source in _SECTIONS and not groups) or not matching(runs, selection):
+    if (source in SECTION_OF_ENTRY and not groups) or not matching(runs, selection):
         raise FedscapeError(f"{where}.where: selects no run")
     return Figure(kind, entry.get("title", ""), source, entry[source], selection, groups)
 
 
 def _drawn(source: str, name: str, kind: str, analyses: Analyses, where: str) -> Analysis:
     """The analysis that a figure of a kind is drawn from, which the kind must be able to draw."""
-    known = analyses[_SECTIONS[source]]
+    known = analyses[SECTION_OF_ENTRY[source]]
     if name not in known:
         raise FedscapeError(f"{where}.{source}: {unknown('name', name, known)}")
     settings = known[name].settings
     if source == "plane":
-        check_kinds("figure", kind, settings.plane.kind, where)
+        check_plane_kind("figure", kind, settings.plane.kind, where)
     elif source == "curvature":
         curvature.check_density(settings, f"{where}.curvature")
     else:
-        check_kind(settings, constant("figure", kind, "CONNECTION"), f"figure kind {kind}", where)
+        check_connection_kind(settings, constant("figure", kind, "CONNECTION"), f"figure kind {kind}", where)
     return known[name]
 
 
-def check_kinds(role: str, kind: str, plane: str, where: str) -> None:
+def check_plane_kind(role: str, kind: str, plane: str, where: str) -> None:
     """Refuse a figure or a measure of trajectories on a plane of clients, and the other way round.
 
     role: "figure" or "measure". kind, plane: names of kinds.

@@ -23,7 +23,7 @@ from fedscape.study.limits import (
 from fedscape.study.methods import build_methods, grid_value, kept_moment
 from fedscape.study.selection import Names, subset_of
 from fedscape.study.stages.every import SECTIONS
-from fedscape.study.study import Analysis, Init, Method, Named, PartitionEntry, Study
+from fedscape.study.study import Analyses, Init, Method, Named, PartitionEntry, Study
 from fedscape.study.tables import build_tables
 from fedscape.study.types import required_fields, shown, unknown
 
@@ -174,7 +174,7 @@ def _spelled(value: object) -> str:
 def _check_names(
     study: Sequence[str],
     runs: Sequence[Run],
-    analyses: Mapping[str, Mapping[str, Analysis]],
+    analyses: Analyses,
     where: str,
 ) -> None:
     """Refuse names too long for the longest file names that are made of them, those of SLURM's logs."""
@@ -201,11 +201,11 @@ def _check_sizes(
     for dataset in content["datasets"]:
         for key, constant_name in (("images", "TRAIN_SAMPLES"), ("test_images", "TEST_SAMPLES")):
             available = _samples(datasets[dataset], constant_name)
-            wanted = subset_of(content, key, dataset)
-            if available is not None and wanted is not None and wanted > available:
-                raise FedscapeError(f"{where}: {key}: {shown(wanted)}, but {dataset} has {available}")
+            subset = subset_of(content, key, dataset)
+            if available is not None and subset is not None and subset > available:
+                raise FedscapeError(f"{where}: {key}: {shown(subset)}, but {dataset} has {available}")
             if key == "images" and available is not None:
-                samples = (wanted or available) - round((wanted or available) * content.get("validation", 0))
+                samples = (subset or available) - round((subset or available) * content.get("validation", 0))
                 for name in dict.fromkeys(run.partition for run in runs if run.dataset == dataset):
                     clients = partitions[name].clients or 0
                     if clients > samples:

@@ -13,7 +13,7 @@ from fedscape.study.study import Named, Study, UnknownName
 from fedscape.study.tables import check_tables
 from fedscape.study.types import unknown
 
-CONFIG = "config/config.yaml or --config"  # where the user's settings come from
+SETTINGS_SOURCE = "config/config.yaml or --config"  # where the user's settings come from
 LONGEST = 32  # letters of a study's name, as of the names in it
 TAKEN = ("all", *STAGES, "data")  # names of rules, and of the folder that all studies share
 
@@ -24,7 +24,7 @@ class Campaign:
     def __init__(self, root: Path, config: dict):
         self._root = root
         self._schemas = root / "workflow" / "schemas"
-        check(config, read_schema(self._schemas / "config.schema.yaml"), CONFIG)
+        check(config, read_schema(self._schemas / "config.schema.yaml"), SETTINGS_SOURCE)
         self.study, self.scale = config["study"], config["scale"]
         self.datasets = known_datasets(config.get("datasets") or {})  # whether a study uses them or not
         self._files = Named(
@@ -64,10 +64,10 @@ class Campaign:
     def check_chosen(self) -> None:
         """Refuse a study, or a scale of it, that is not there."""
         if self.study not in self._files:
-            raise FedscapeError(f"{CONFIG}: study: {unknown('study', self.study, self._files)}")
+            raise FedscapeError(f"{SETTINGS_SOURCE}: study: {unknown('study', self.study, self._files)}")
         scales = self._content(self.study)["scales"]
         if self.scale not in scales:
-            raise FedscapeError(f"{CONFIG}: scale: {unknown('scale', self.scale, scales)}")
+            raise FedscapeError(f"{SETTINGS_SOURCE}: scale: {unknown('scale', self.scale, scales)}")
 
     def check_all(self) -> None:
         """Check every study at every scale, so that a slip is found before its study is asked for."""

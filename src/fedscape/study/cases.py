@@ -8,20 +8,15 @@ from fedscape.columns.kinds import FILES
 from fedscape.errors import FedscapeError
 from fedscape.plugins import Plugin
 from fedscape.settings.claims import Case
-from fedscape.study.analyses import check_kinds
-from fedscape.study.catalog import constant, plugin_settings
-from fedscape.study.connections import check_kind
+from fedscape.study.analyses import check_plane_kind
+from fedscape.study.catalog import constant, plugin
+from fedscape.study.connections import check_connection_kind
 from fedscape.study.curvature import check_measured
 from fedscape.study.grid import Run, runs_of
-from fedscape.study.stages.every import SECTIONS
+from fedscape.study.stages.every import SECTION_OF_ENTRY, SECTIONS
 from fedscape.study.stages.tables import MEASURED_ON, sources_of
-from fedscape.study.study import Analysis, Study
+from fedscape.study.study import Analyses, Study
 from fedscape.study.types import unknown
-
-Analyses = Mapping[str, Mapping[str, Analysis]]
-"""Of a study: section -> name -> entry."""
-KEYS = {section.entry: section.name for section in SECTIONS.values() if section.entry}
-"""What an entry calls the analysis that it is measured on, and the section of the study that holds it."""
 
 
 @dataclass(frozen=True)
@@ -43,26 +38,26 @@ class Members:
         )
 
 
-def measured(entry: Mapping[str, Any], analyses: Analyses, place: str) -> tuple[Plugin, str, str]:
+def measure_of(entry: Mapping[str, Any], analyses: Analyses, where: str) -> tuple[Plugin, str, str]:
     """The plug-in of an entry's `measure`, and the section and name of the analysis that it is taken on.
 
-    entry: `measure`, one of KEYS if the measure needs it, and the plug-in's own settings.
+    entry: `measure`, a key of SECTION_OF_ENTRY if the measure needs it, and the plug-in's own settings.
     Raises FedscapeError for an unknown measure or setting, and for an analysis too few or too many.
     """
     kind = entry["measure"]
-    settings = {key: value for key, value in entry.items() if key not in ("measure", *KEYS)}
-    measure = Plugin.of(plugin_settings("measure", kind, settings, place))
+    settings = {key: value for key, value in entry.items() if key not in ("measure", *SECTION_OF_ENTRY)}
+    measure = plugin("measure", kind, settings, where)
     source = next((source for source in sources_of(measure) if source in MEASURED_ON), None)
-    wanted = FILES[source].entry if source else None
-    for key in KEYS:
-        if (key == wanted) != (key in entry):
-            wrong = f"key '{key}' is missing" if key == wanted else f"takes no '{key}'"
-            raise FedscapeError(f"{place}: {wrong} (measure {kind})")
-    if source is None or wanted is None:
+    analysis = FILES[source].entry if source else None
+    for key in SECTION_OF_ENTRY:
+        if (key == analysis) != (key in entry):
+            wrong = f"key '{key}' is missing" if key == analysis else f"takes no '{key}'"
+            raise FedscapeError(f"{where}: {wrong} (measure {kind})")
+    if source is None or analysis is None:
         return measure, "", ""
-    section, name = KEYS[wanted], entry[wanted]
+    section, name = SECTION_OF_ENTRY[analysis], entry[analysis]
     if name in analyses[section]:
-        _check_measurable(measure, source, section, analyses[section][name].settings, place)
+        _check_measurable(measure, source, section, analyses[section][name].settings, where)
     return measure, section, name
 
 
@@ -73,12 +68,12 @@ def members_of(runs: tuple[Run, ...], section: str, name: str, analyses: Analyse
     """
     if not section:
         return Members(runs, (), runs)
-    wanted = set(runs)
+    case_runs = set(runs)
     measured_runs, groups, needs = [], [], []
     entry = analyses[section].get(name)
     for group, members in entry.groups.items() if entry else ():
         # Of a pair, both ends.
-        of_group = runs_of(member for member in members if wanted.issuperset(runs_of([member])))
+        of_group = runs_of(member for member in members if case_runs.issuperset(runs_of([member])))
         measured_runs += of_group
         if of_group:
             groups.append(group)
@@ -91,26 +86,26 @@ def members_of(runs: tuple[Run, ...], section: str, name: str, analyses: Analyse
     return Members(tuple(measured_runs), tuple(groups), tuple(dict.fromkeys(needs)))
 
 
-def check_analysis(section: str, name: str, scales: Sequence[Study], place: str) -> None:
+def check_analysis(section: str, name: str, scales: Sequence[Study], where: str) -> None:
     """Refuse a name of an analysis that no scale of a study has."""
     if not section:
         return
     known = dict.fromkeys(entry for study in scales for entry in study.analyses[section])
     if name not in known:
-        raise FedscapeError(f"{place}.{SECTIONS[section].entry}: {unknown('name', name, known)}")
+        raise FedscapeError(f"{where}.{SECTIONS[section].entry}: {unknown('name', name, known)}")
 
 
-def _check_measurable(measure: Plugin, source: str, section: str, settings: Any, place: str) -> None:
+def _check_measurable(measure: Plugin, source: str, section: str, settings: Any, where: str) -> None:
     """Refuse a measure on an analysis of another kind than those that it is for.
 
     source: the CSV that the measure reads of it. settings: of the analysis, as its section has them.
     """
     if section == "planes":
-        check_kinds("measure", measure.kind, settings.plane.kind, place)
+        check_plane_kind("measure", measure.kind, settings.plane.kind, where)
     elif section == "connectivity":
         stage, _ = MEASURED_ON[source]  # called as the kind is
-        check_kind(settings, stage.name, f"measure {measure.kind}", place)
+        check_connection_kind(settings, stage.name, f"measure {measure.kind}", where)
     else:
         quantity = constant("measure", measure.kind, "QUANTITY")
         if isinstance(quantity, str):
-            check_measured(quantity, measure.settings, settings, f"{place}.curvature")
+            check_measured(quantity, measure.settings, settings, f"{where}.curvature")

@@ -5,7 +5,7 @@ parse the Snakefile. So a plug-in's `Settings` class alone is compiled from the 
 """
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from fedscape.errors import FedscapeError
 from fedscape.plugins import Plugin
 from fedscape.study.contract_check import check_plugin
-from fedscape.study.contracts import CONTRACTS, NAMES
+from fedscape.study.contracts import CONTRACTS, LENT_NAMES
 from fedscape.study.syntax import literal
 from fedscape.study.types import settings_from, unknown
 
@@ -52,13 +52,13 @@ def settings_class(role: str, name: str) -> type:
     """The plug-in's `Settings` dataclass, compiled by itself."""
     file = _checked(role, name)
     module = ast.Module(body=[node for node in [_settings_node(file)] if node], type_ignores=[])
-    namespace = {**NAMES, "__name__": f"{role} {name}"}
+    namespace = {**LENT_NAMES, "__name__": f"{role} {name}"}
     try:
         exec(compile(module, str(file), "exec", dont_inherit=True), namespace)
     except (NameError, TypeError, ValueError) as error:
         raise FedscapeError(
             f"{file}: Settings: {error}; read by itself, the class may use Python's own names and "
-            f"{', '.join(NAMES)}"
+            f"{', '.join(LENT_NAMES)}"
         ) from None
     return namespace["Settings"]
 
@@ -75,29 +75,23 @@ def constant(role: str, name: str, constant_name: str) -> Any:
     return None
 
 
-def plugin_settings(role: str, kind: str, values: dict, where: str, beside: Iterable[str] = ()) -> dict:
-    """`{"kind": kind, ...}` with the plug-in's own settings checked and its defaults filled in.
+def plugin(role: str, kind: str, values: dict, where: str, beside: Iterable[str] = ()) -> Plugin:
+    """A plug-in with its own settings checked and its defaults filled in.
 
     beside: keys that the entry may have beside these, for the message about one that it may not.
     """
     if kind not in names(role):
         raise FedscapeError(f"{where}: {unknown(role, kind, names(role))}")
-    return {"kind": kind, **settings_from(settings_class(role, kind), values, where, beside)}
+    return Plugin(kind, settings_from(settings_class(role, kind), values, where, beside))
 
 
-def plugin(role: str, kind: str, values: dict, where: str, beside: Iterable[str] = ()) -> Plugin:
-    """As `plugin_settings`, the plug-in itself."""
-    return Plugin.of(plugin_settings(role, kind, values, where, beside))
-
-
-def check_training(role: str, plugin: Mapping[str, Any], training: object, where: str) -> None:
+def check_training(role: str, rule: Plugin, training: object, where: str) -> None:
     """Ask a plug-in whose `Settings` have a method `check(training)` if it goes with the training settings.
 
-    plugin: as `plugin_settings` gives it. training: TrainingSettings. The method raises ValueError if not; it
-    is compiled with the class, so it sees only the names that `settings_class` lets the class see.
+    training: TrainingSettings. The method raises ValueError if not; it is compiled with the class, so it sees
+    only the names that `settings_class` lets the class see.
     """
-    values = {key: value for key, value in plugin.items() if key != "kind"}
-    settings = settings_class(role, plugin["kind"])(**values)
+    settings = settings_class(role, rule.kind)(**rule.settings)
     if hasattr(settings, "check"):
         try:
             settings.check(training)

@@ -5,11 +5,11 @@ from itertools import product
 
 from fedscape.errors import FedscapeError
 from fedscape.settings.claims import Case, Claim, Expectation, Side
-from fedscape.study.cases import Analyses, Members, check_analysis, measured, members_of
+from fedscape.study.cases import Members, check_analysis, measure_of, members_of
 from fedscape.study.grid import Run, matching
 from fedscape.study.selection import Names, check_choice, check_names
 from fedscape.study.stages.tables import sources_of
-from fedscape.study.study import Study
+from fedscape.study.study import Analyses, Study
 
 _OWN_KEYS = ("claim", "source", "where", "cases", "expect", "learned")
 
@@ -24,17 +24,17 @@ def build_claims(
     """
     claims = []
     for number, entry in enumerate(content.get("claims", [])):
-        place = f"{where}: claims[{number}]"
-        own = {key: value for key, value in entry.items() if key not in _OWN_KEYS}
-        measure, section, name = measured(own, analyses, place)
+        key = f"{where}: claims[{number}]"
+        own = {name: value for name, value in entry.items() if name not in _OWN_KEYS}
+        measure, section, name = measure_of(own, analyses, key)
         if "timing" in sources_of(measure):
             raise FedscapeError(
-                f"{place}.measure: {measure.kind} reads the clock, and a claim must not change with it; "
+                f"{key}.measure: {measure.kind} reads the clock, and a claim must not change with it; "
                 "a table may"
             )
-        check_choice(measure.settings, content, place)
-        _check_expectation(entry["expect"], len(entry["cases"]), f"{place}.expect")
-        wheres = _wheres(entry.get("where", {}), entry["cases"], names, place)
+        check_choice(measure.settings, content, key)
+        _check_expectation(entry["expect"], len(entry["cases"]), f"{key}.expect")
+        wheres = _wheres(entry.get("where", {}), entry["cases"], names, key)
         by_seed = [_cases(where, section, name, analyses, runs, names.every["seed"]) for where in wheres]
         claims.append(
             Claim(
@@ -54,23 +54,23 @@ def build_claims(
 def check_claims(content: dict, scales: Sequence[Study], where: str) -> None:
     """Refuse a claim that names a plane, a connection or runs that no scale of the study has."""
     for number, entry in enumerate(content.get("claims", [])):
-        place = f"{where}: claims[{number}]"
+        key = f"{where}: claims[{number}]"
         section, name = scales[0].claims[number].section, scales[0].claims[number].name
-        check_analysis(section, name, scales, place)
-        check_names(entry.get("where", {}), scales, f"{place}.where")
+        check_analysis(section, name, scales, key)
+        check_names(entry.get("where", {}), scales, f"{key}.where")
         for i, case in enumerate(entry["cases"]):
-            check_names(case, scales, f"{place}.cases[{i}]")
+            check_names(case, scales, f"{key}.cases[{i}]")
             if not any(study.claims[number].sides[i].has_runs for study in scales):
                 within = f" of {name}" if section else ""
-                raise FedscapeError(f"{place}.cases[{i}]: no scale has all of these runs{within}")
+                raise FedscapeError(f"{key}.cases[{i}]: no scale has all of these runs{within}")
 
 
-def _wheres(shared: Mapping, cases: Sequence[Mapping], names: Names, place: str) -> list[dict[str, list]]:
+def _wheres(shared: Mapping, cases: Sequence[Mapping], names: Names, where: str) -> list[dict[str, list]]:
     """The selection of each case with what all share; a key in both is refused, as either could be meant."""
     for i, case in enumerate(cases):
         if twice := [key for key in case if key in shared]:
             raise FedscapeError(
-                f"{place}.cases[{i}].{twice[0]}: `where` names {twice[0]} too; keep one of them"
+                f"{where}.cases[{i}].{twice[0]}: `where` names {twice[0]} too; keep one of them"
             )
     return [names.written_out({**shared, **case}) for case in cases]
 
@@ -93,8 +93,8 @@ def _cases(
 def _is_whole(members: Members, where: dict[str, list]) -> bool:
     """Whether every combination that the lists name has a run: a mean over some of them is another number."""
     keys = [key for key in where if key != "seed"]
-    there = {tuple(getattr(run, key) for key in keys) for run in members.runs}
-    return bool(members.runs) and there.issuperset(product(*(where[key] for key in keys)))
+    combinations = {tuple(getattr(run, key) for key in keys) for run in members.runs}
+    return bool(members.runs) and combinations.issuperset(product(*(where[key] for key in keys)))
 
 
 def _sides(wheres: Sequence[dict[str, list]], by_seed: Sequence[dict[int, Case]]) -> tuple[Side, ...]:
@@ -106,11 +106,11 @@ def _sides(wheres: Sequence[dict[str, list]], by_seed: Sequence[dict[int, Case]]
     )
 
 
-def _check_expectation(expect: Mapping, cases: int, place: str) -> None:
-    ((kind, wanted),) = expect.items()
+def _check_expectation(expect: Mapping, cases: int, where: str) -> None:
+    ((kind, expected),) = expect.items()
     if kind in ("order", "ratio", "difference") and cases < 2:
-        raise FedscapeError(f"{place}.{kind}: needs two cases or more, got {cases}")
+        raise FedscapeError(f"{where}.{kind}: needs two cases or more, got {cases}")
     if kind in ("agree", "gains") and cases % 2:
-        raise FedscapeError(f"{place}.{kind}: compares cases in pairs, got {cases}")
+        raise FedscapeError(f"{where}.{kind}: compares cases in pairs, got {cases}")
     if kind == "gains":
-        _check_expectation(wanted, cases // 2, f"{place}.gains")
+        _check_expectation(expected, cases // 2, f"{where}.gains")

@@ -44,7 +44,7 @@ Connection = PathEntry | LayersEntry
 
 
 @dataclass(frozen=True)
-class ModelPair:
+class SelectedPair:
     """Both ends of a pair of models."""
 
     start: Run
@@ -55,14 +55,14 @@ class ModelPair:
     to_client: int | None = None
 
 
-def check_kind(settings: Connection, wanted: str | None, what: str, where: str) -> None:
+def check_connection_kind(settings: Connection, kind: str | None, what: str, where: str) -> None:
     """Refuse a figure or a measure of one kind of connection on an entry of the other.
 
     what: for example `figure kind heatmap`.
     """
-    if wanted is not None and settings.kind != wanted:
+    if kind is not None and settings.kind != kind:
         raise FedscapeError(
-            f"{where}.connectivity: {what} is for connections of kind {wanted}, got {settings.kind}"
+            f"{where}.connectivity: {what} is for connections of kind {kind}, got {settings.kind}"
         )
 
 
@@ -98,21 +98,21 @@ def plain_connection(settings: Connection) -> dict:
 
 def pairs_of(
     settings: LayersEntry, members: Sequence[Member], methods: Mapping[str, Method]
-) -> list[ModelPair]:
+) -> list[SelectedPair]:
     """The pairs of models that a job of kind `layers` joins."""
-    pairs: list[ModelPair] = []
+    pairs: list[SelectedPair] = []
     for member in members:
         start, end = member if isinstance(member, tuple) else (member, member)
         for (number, to_number), asked in _rounds(settings.rounds, start, end, methods).items():
             if settings.between == "clients":
                 clients = combinations(settings.clients, 2)
-                pairs += [ModelPair(start, end, number, to_number, *pair) for pair in clients]
+                pairs += [SelectedPair(start, end, number, to_number, *pair) for pair in clients]
             elif settings.between == "rounds":
-                pairs.append(ModelPair(start, end, number - 1, to_number))
+                pairs.append(SelectedPair(start, end, number - 1, to_number))
             elif asked == "last":  # which a run that diverges does not have
-                pairs.append(ModelPair(start, end, asked, asked))
+                pairs.append(SelectedPair(start, end, asked, asked))
             else:
-                pairs.append(ModelPair(start, end, number, to_number))
+                pairs.append(SelectedPair(start, end, number, to_number))
     return pairs
 
 

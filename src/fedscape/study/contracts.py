@@ -68,7 +68,7 @@ _LENT: Mapping[str, Mapping[str, object]] = {
         name: value for name, value in vars(fields).items() if name[0].isupper() and value is not Literal
     },
 }
-NAMES: Mapping[str, object] = {
+LENT_NAMES: Mapping[str, object] = {
     "math": math,
     **{name: value for names in _LENT.values() for name, value in names.items()},
 }

@@ -6,7 +6,7 @@ from itertools import product
 
 from fedscape.columns.identity import IDENTITY
 
-KEYS = (*IDENTITY[2:],)
+RUN_KEYS = (*IDENTITY[2:],)
 
 
 @dataclass(frozen=True, order=True)
@@ -55,7 +55,7 @@ def crossed(entries: Iterable[Mapping], every: Mapping[str, list]) -> tuple[Run,
     runs = (
         Run(*values)
         for entry in entries
-        for values in product(*(as_list(entry.get(key, every[key])) for key in KEYS))
+        for values in product(*(as_list(entry.get(key, every[key])) for key in RUN_KEYS))
     )
     return tuple(dict.fromkeys(runs))
 
@@ -64,14 +64,15 @@ def matching(runs: Iterable[Run], where: Mapping[str, object]) -> list[Run]:
     """The runs of which each key of `where` names the value, in their order."""
     selected = list(runs)
     for key, value in where.items():
-        wanted = {*as_list(value)}
-        selected = [run for run in selected if getattr(run, key) in wanted]
+        values = {*as_list(value)}
+        selected = [run for run in selected if getattr(run, key) in values]
     return selected
 
 
 def ordered(runs: Iterable[Run], where: Mapping[str, object]) -> list[Run]:
     """The runs that match, in the order in which the lists of `where` name their values."""
-    ranks = {key: {value: i for i, value in enumerate(as_list(where[key]))} for key in KEYS if key in where}
+    lists = {key: as_list(where[key]) for key in RUN_KEYS if key in where}
+    ranks = {key: {value: rank for rank, value in enumerate(values)} for key, values in lists.items()}
     return sorted(
         matching(runs, where), key=lambda run: [rank[getattr(run, key)] for key, rank in ranks.items()]
     )

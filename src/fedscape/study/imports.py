@@ -15,7 +15,7 @@ from fedscape.study.catalog import LIBRARY
 from fedscape.study.effects import does_nothing
 from fedscape.study.syntax import is_type_checking, statements_at_run_time, tree
 
-PATH = (LIBRARY.parent, LIBRARY.parents[1] / "workflow" / "scripts")
+IMPORT_PATH = (LIBRARY.parent, LIBRARY.parents[1] / "workflow" / "scripts")
 """Folders on a job's import path that are ours: the library's, and its script's own."""
 STARTUP = ("sitecustomize", "usercustomize")  # what Python imports by itself, if it is on the path
 INIT = "__init__.py"
@@ -44,7 +44,7 @@ def reached(files: Iterable[Path]) -> set[Path]:
 
 def label(file: Path) -> str:
     """The file's name below the folder of the import path that it lies in."""
-    folder = next((folder for folder in PATH if file.is_relative_to(folder)), file.parent)
+    folder = next((folder for folder in IMPORT_PATH if file.is_relative_to(folder)), file.parent)
     return file.relative_to(folder).as_posix()
 
 
@@ -164,7 +164,7 @@ def _module_name(file: Path) -> str:
 def _find(module: str) -> Path | None:
     """The file of a module of ours, or None for anybody else's."""
     if _is_ours(module):
-        for folder in PATH:
+        for folder in IMPORT_PATH:
             path = folder.joinpath(*module.split("."))
             for file in (path / INIT, path.with_name(f"{path.name}.py")):
                 if file.is_file():
@@ -179,4 +179,4 @@ def _is_ours(module: str) -> bool:
 @cache
 def _is_in_path(name: str) -> bool:
     """Whether a module or package at top level lies in one of our folders."""
-    return any((folder / name).is_dir() or (folder / f"{name}.py").is_file() for folder in PATH)
+    return any((folder / name).is_dir() or (folder / f"{name}.py").is_file() for folder in IMPORT_PATH)

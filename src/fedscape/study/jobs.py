@@ -45,7 +45,7 @@ class Job:
     @property
     def names(self) -> Wildcards:
         """What its paths call the parts of its study, as the homes of the stages take it."""
-        return names_of(self.wildcards)
+        return job_names(self.wildcards)
 
     @property
     def label(self) -> str:
@@ -53,7 +53,7 @@ class Job:
         return "/".join(f"seed{value}" if key == "seed" else value for key, value in self.names.items())
 
 
-def names_of(wildcards: Wildcards) -> Wildcards:
+def job_names(wildcards: Wildcards) -> Wildcards:
     """A job's wildcards without the study and the scale, which all of its study's jobs share."""
     return {key: value for key, value in wildcards.items() if key not in ("study", "scale")}
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from fedscape.errors import FedscapeError
-from fedscape.study.grid import KEYS, as_list
+from fedscape.study.grid import RUN_KEYS, as_list
 
 MOST_POINTS = 1_000  # of a method's grid
 MOST_METHODS = 2_000  # grid points counted
@@ -26,10 +26,10 @@ def check_count(count: int, most: int, what: str, where: str) -> None:
 
 def check_crossed(entries: Sequence[Mapping], every: Mapping[str, list], where: str) -> None:
     """Refuse too many runs, and none, before they are written out; arguments as of `grid.crossed`."""
-    counts = [math.prod(len(as_list(entry.get(key, every[key]))) for key in KEYS) for entry in entries]
+    counts = [math.prod(len(as_list(entry.get(key, every[key]))) for key in RUN_KEYS) for entry in entries]
     check_count(sum(counts), MOST_RUNS, "runs", f"{where}: runs")
     if not any(counts):
-        missing = next(key for key in KEYS if not every[key])
+        missing = next(key for key in RUN_KEYS if not every[key])
         raise FedscapeError(f"{where}: runs: there are none, since the study has no {missing}")
 
 

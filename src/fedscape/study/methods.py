@@ -136,8 +136,8 @@ def _method(name: str, entry: dict, where: str) -> Method:
         order_seed=entry.get("order_seed"),
         base=name,
     )
-    check_training("algorithm", method.algorithm.keys, training, where)
-    check_training("server", method.server.keys, training, where)
+    check_training("algorithm", method.algorithm, training, where)
+    check_training("server", method.server, training, where)
     if training.average_every != 1 and method.server.kind != "average":
         raise FedscapeError(
             f"{where}.server: average_every {training.average_every} needs server average, "

@@ -20,7 +20,7 @@ from fedscape.settings.plain import nested_settings
 from fedscape.study.catalog import names, settings_class, source
 from fedscape.study.files import read_schema
 from fedscape.study.reference_example import FOLDER, of_kind, of_section
-from fedscape.study.words import schema_words, spelled, type_words
+from fedscape.study.words import as_yaml, schema_words, type_words
 
 ROOT = Path(__file__).resolve().parents[3]
 README = ROOT / "config" / "README.md"
@@ -225,9 +225,9 @@ def _comments(text: str, class_name: str) -> dict[str, str]:
 
 def _default(field: dataclasses.Field) -> str:
     if field.default is not dataclasses.MISSING:
-        return f"`{spelled(field.default)}`"
+        return f"`{as_yaml(field.default)}`"
     if field.default_factory is not dataclasses.MISSING:
-        return f"`{spelled(field.default_factory())}`"
+        return f"`{as_yaml(field.default_factory())}`"
     return "required"
 
 

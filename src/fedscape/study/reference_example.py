@@ -10,7 +10,7 @@ import yaml
 from fedscape.study.files import read_yaml
 
 FOLDER = Path(__file__).resolve().parents[3] / "config" / "reference"
-STUDY, CONFIG = FOLDER / "example.yaml", FOLDER / "example-config.yaml"
+STUDY, EXAMPLE_SETTINGS = FOLDER / "example.yaml", FOLDER / "example-config.yaml"
 
 # Where an entry of a role stands, and the key that names its kind (else the entry's own name does).
 _SECTIONS = {
@@ -30,7 +30,7 @@ def of_kind(role: str, kind: str) -> str:
     if role == "measure":
         return next((text for measure, text in _columns() if measure == kind), "")
     section, key = _SECTIONS[role]
-    file = CONFIG if role == "dataset" else STUDY
+    file = EXAMPLE_SETTINGS if role == "dataset" else STUDY
     for name, entry in _content(file)[section].items():
         named = entry.get(key, "average" if role == "server" else name)
         if (named["kind"] if isinstance(named, Mapping) else named) == kind:

@@ -12,7 +12,7 @@ from fedscape.plugins import Plugin
 from fedscape.settings.claims import Expectation
 from fedscape.study.grid import Run
 from fedscape.study.stages.every import SECTIONS
-from fedscape.study.study import Analysis, Study
+from fedscape.study.study import Analyses, Study
 
 HEADER = (
     "# The study as it was resolved when `snakemake` last had jobs to run here, and the code of that time.\n"
@@ -52,7 +52,7 @@ def resolved(study: Study) -> dict:
     return content
 
 
-def _sections(analyses: Mapping[str, Mapping[str, Analysis]]) -> dict[str, dict]:
+def _sections(analyses: Analyses) -> dict[str, dict]:
     return {
         section: {
             name: {"settings": SECTIONS[section].plain(entry.settings), "groups": _plain(entry.groups)}

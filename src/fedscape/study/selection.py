@@ -76,8 +76,8 @@ def subset_of(content: Mapping, key: str, dataset: str) -> int | None:
 
     key: `images` or `test_images`.
     """
-    wanted = content.get(key)
-    return wanted.get(dataset) if isinstance(wanted, Mapping) else wanted
+    samples = content.get(key)
+    return samples.get(dataset) if isinstance(samples, Mapping) else samples
 
 
 def check_names(selection: Mapping[str, object], scales: Sequence[Study], where: str) -> None:

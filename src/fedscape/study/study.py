@@ -98,6 +98,10 @@ class Analysis(Generic[Settings]):
     groups: Mapping[str, tuple[Member, ...]]
 
 
+Analyses = Mapping[str, Mapping[str, Analysis[Any]]]
+"""Of a study: section, which knows the type of the settings -> name -> entry."""
+
+
 @dataclass(frozen=True)
 class NoSettings:
     """Settings of an entry that says which runs it looks at, and nothing else."""
@@ -136,7 +140,7 @@ class Study:
     inits: Mapping[str, Init]
     methods: Mapping[str, Method]
     runs: tuple[Run, ...]
-    analyses: Mapping[str, Mapping[str, Analysis[Any]]]  # section, which knows the type -> name -> entry
+    analyses: Analyses
     figures: Mapping[str, Figure]
     claims: tuple[Claim, ...]
     tables: Mapping[str, PaperTable]

@@ -7,12 +7,13 @@ from typing import Any
 from fedscape.errors import FedscapeError
 from fedscape.settings.claims import Case
 from fedscape.settings.tables import PaperTable, TableColumn
-from fedscape.study.cases import KEYS, Analyses, check_analysis, measured, members_of
+from fedscape.study.cases import check_analysis, measure_of, members_of
 from fedscape.study.catalog import constant
 from fedscape.study.grid import Run, matching
 from fedscape.study.selection import Names, check_choice, check_names
+from fedscape.study.stages.every import SECTION_OF_ENTRY
 from fedscape.study.stages.tables import OF_EVERY_STUDY
-from fedscape.study.study import Study
+from fedscape.study.study import Analyses, Study
 from fedscape.study.types import unknown
 
 _OWN_KEYS = ("title", "source", "where", "rows", "columns", "published", "interval")
@@ -31,14 +32,14 @@ def build_tables(
     """
     tables = {}
     for name, entry in content.get("tables", {}).items():
-        place = f"{where}: tables.{name}"
+        key = f"{where}: tables.{name}"
         if name.partition(".")[0] in OF_EVERY_STUDY:
-            raise FedscapeError(f"{place}: every study has a table of this name; choose another")
+            raise FedscapeError(f"{key}: every study has a table of this name; choose another")
         of_table = matching(runs, names.written_out(entry.get("where", {})))
-        rows = _labelled(entry["rows"], of_table, f"{place}.rows")
-        entries = _labelled(entry["columns"], of_table, f"{place}.columns")
+        rows = _labelled(entry["rows"], of_table, f"{key}.rows")
+        entries = _labelled(entry["columns"], of_table, f"{key}.columns")
         columns = tuple(
-            _column(entry, label, keys, analyses, content, f"{place}.columns[{i}]")
+            _column(entry, label, keys, analyses, content, f"{key}.columns[{i}]")
             for i, (label, keys) in enumerate(entries)
         )
         wheres = [names.written_out(keys.get("where", {})) for _, keys in entries]
@@ -47,12 +48,12 @@ def build_tables(
             of_row = matching(of_table, names.written_out(row.get("where", {})))
             cells.append(
                 tuple(
-                    _cell(of_row, where, column, analyses, names, f"{place} ({label}, {column.label})")
+                    _cell(of_row, where, column, analyses, names, f"{key} ({label}, {column.label})")
                     for where, column in zip(wheres, columns, strict=True)
                 )
             )
         published = tuple(
-            _numbers(entry.get("published", {}).get(label), len(columns), f"{place}.published.{label}")
+            _numbers(entry.get("published", {}).get(label), len(columns), f"{key}.published.{label}")
             for label, _ in rows
         )
         tables[name] = PaperTable(
@@ -70,31 +71,31 @@ def build_tables(
 def check_tables(content: dict, scales: Sequence[Study], where: str) -> None:
     """Refuse tables that name what no scale has, and rows and measured columns that no scale has a run of."""
     for name, entry in content.get("tables", {}).items():
-        place = f"{where}: tables.{name}"
+        key = f"{where}: tables.{name}"
         tables = [study.tables[name] for study in scales]
-        check_names(entry.get("where", {}), scales, f"{place}.where")
-        for key in ("rows", "columns"):
-            for i, line in enumerate(entry[key] if isinstance(entry[key], list) else ()):
-                check_names(line.get("where", {}), scales, f"{place}.{key}[{i}].where")
+        check_names(entry.get("where", {}), scales, f"{key}.where")
+        for axis in ("rows", "columns"):
+            for i, line in enumerate(entry[axis] if isinstance(entry[axis], list) else ()):
+                check_names(line.get("where", {}), scales, f"{key}.{axis}[{i}].where")
         rows = dict.fromkeys(label for table in tables for label in table.rows)
         columns = [column for table in tables for column in table.columns]
         for column in columns:
-            check_analysis(column.section, column.name, scales, place)
+            check_analysis(column.section, column.name, scales, key)
             if column.over is not None and column.over not in rows:
-                raise FedscapeError(f"{place}.over: {unknown('row', column.over, rows)}")
+                raise FedscapeError(f"{key}.over: {unknown('row', column.over, rows)}")
         for label in entry.get("published", {}):
             if label not in rows:
-                raise FedscapeError(f"{place}.published: {unknown('row', label, rows)}")
+                raise FedscapeError(f"{key}.published: {unknown('row', label, rows)}")
         measured_labels = [column.label for column in columns if column.measure]
         reached = {line for table in tables for line in _reached(table)}
         lines = [*(("row", label) for label in rows), *(("column", label) for label in measured_labels)]
         for line in lines if measured_labels else ():
             if line not in reached:
                 kind, label = line
-                raise FedscapeError(f"{place}: {kind} '{label}': no scale has a run of it")
+                raise FedscapeError(f"{key}: {kind} '{label}': no scale has a run of it")
 
 
-def _labelled(entry: str | list, runs: Sequence[Run], place: str) -> Labelled:
+def _labelled(entry: str | list, runs: Sequence[Run], where: str) -> Labelled:
     """Rows or columns: a list as it is, or one for each name that the runs have for a key."""
     if isinstance(entry, str):
         return [
@@ -103,12 +104,12 @@ def _labelled(entry: str | list, runs: Sequence[Run], place: str) -> Labelled:
     labels = [keys["label"] for keys in entry]
     for label in labels:
         if labels.count(label) > 1:
-            raise FedscapeError(f"{place}: two are called '{label}'")
+            raise FedscapeError(f"{where}: two are called '{label}'")
     return [(keys["label"], keys) for keys in entry]
 
 
 def _column(
-    table: Mapping, label: str, entry: Mapping, analyses: Analyses, content: Mapping, place: str
+    table: Mapping, label: str, entry: Mapping, analyses: Analyses, content: Mapping, where: str
 ) -> TableColumn:
     """One column: what it says itself, and the table's measure where it names none."""
     own = {key: value for key, value in entry.items() if key not in _COLUMN_KEYS}
@@ -117,16 +118,16 @@ def _column(
         own = {**shared, **own}
     over, rank = (entry.get(key, table.get(key)) for key in ("over", "rank"))
     if over and rank:
-        raise FedscapeError(f"{place}: `over` and `rank` go one without the other")
+        raise FedscapeError(f"{where}: `over` and `rank` go one without the other")
     # A ratio has no unit, nor has a rank.
     percent = entry.get("percent", table.get("percent", False)) and over is None and rank is None
     if own.pop("measure", None) is None:
         if own:
-            raise FedscapeError(f"{place}: key '{next(iter(own))}' needs a `measure`")
+            raise FedscapeError(f"{where}: key '{next(iter(own))}' needs a `measure`")
         return TableColumn(label, None, "", "", percent, over, rank)
     named = entry.get("measure", table.get("measure"))
-    measure, section, name = measured({"measure": named, **own}, analyses, place)
-    check_choice(measure.settings, content, place)
+    measure, section, name = measure_of({"measure": named, **own}, analyses, where)
+    check_choice(measure.settings, content, where)
     return TableColumn(label, measure, section, name, percent, over, rank)
 
 
@@ -136,11 +137,11 @@ def _cell(
     column: TableColumn,
     analyses: Analyses,
     names: Names,
-    place: str,
+    key: str,
 ) -> tuple[Case, ...]:
     """A case for each seed of which this scale has runs.
 
-    runs: those that match the table and the row. where: of the column.
+    runs: those that match the table and the row. where: of the column. key: for messages.
     """
     if column.measure is None:
         return ()
@@ -151,15 +152,15 @@ def _cell(
     cases = []
     for of_seed in map(tuple, by_seed.values()):
         members = members_of(of_seed, column.section, column.name, analyses)
-        if column.section in ("", KEYS["curvature"]) and not several:
+        if column.section in ("", SECTION_OF_ENTRY["curvature"]) and not several:
             chooses = bool(column.measure.settings.get("choose"))
-            _check_alone(members.runs, chooses, names, place)
+            _check_alone(members.runs, chooses, names, key)
         if members.runs:
             cases.append(members.case)
     return tuple(cases)
 
 
-def _check_alone(runs: Sequence[Run], chooses: bool, names: Names, place: str) -> None:
+def _check_alone(runs: Sequence[Run], chooses: bool, names: Names, where: str) -> None:
     """Refuse several runs of one seed, but for points of one grid.
 
     chooses: whether the measure chooses one of these points.
@@ -168,15 +169,15 @@ def _check_alone(runs: Sequence[Run], chooses: bool, names: Names, place: str) -
     single = {replace(run, method=grids[run.method]) if chooses else run for run in runs}
     if len(single) > 1:
         paths = " and ".join(run.path for run in runs[:2])
-        raise FedscapeError(f"{place}: several runs of one seed ({paths}); narrow `where`")
+        raise FedscapeError(f"{where}: several runs of one seed ({paths}); narrow `where`")
 
 
-def _numbers(values: Sequence | None, columns: int, place: str) -> tuple[float | None, ...]:
+def _numbers(values: Sequence | None, columns: int, where: str) -> tuple[float | None, ...]:
     """The published numbers of a row, one per column."""
     if values is None:
         return (None,) * columns
     if len(values) != columns:
-        raise FedscapeError(f"{place}: {len(values)} numbers for {columns} columns; null where there is none")
+        raise FedscapeError(f"{where}: {len(values)} numbers for {columns} columns; null where there is none")
     return tuple(values)
 
 

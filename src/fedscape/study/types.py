@@ -14,7 +14,7 @@ from fedscape.settings.plain import from_plain, options, to_plain
 # 1e-1 is text in YAML 1.1, which wants a dot in a number with an exponent.
 _NUMBER_AS_TEXT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
-MOST = 10**9  # of a whole number
+LARGEST_WHOLE = 10**9  # of a whole number
 LARGEST_FLOAT = 3.4028234e38  # that 32 bits hold, the type of all weights
 SHOWN = 200  # characters of a value that an error quotes
 
@@ -70,8 +70,8 @@ def typed(value: Any, annotation: Any, where: str) -> Any:
         if abs(value) > LARGEST_FLOAT:
             raise FedscapeError(f"{where}: got {value}, must be at most {LARGEST_FLOAT:.2g} in size")
         return float(value)
-    if fitting[0] is int and abs(value) > MOST:
-        raise FedscapeError(f"{where}: got {value}, must be at most {MOST} in size")
+    if fitting[0] is int and abs(value) > LARGEST_WHOLE:
+        raise FedscapeError(f"{where}: got {value}, must be at most {LARGEST_WHOLE} in size")
     if dataclasses.is_dataclass(fitting[0]):
         return checked(fitting[0], value, where)
     if isinstance(value, list):

@@ -12,7 +12,7 @@ from fedscape.columns.kinds import FILES
 from fedscape.plugins import Plugin
 from fedscape.settings.claims import Case, Claim
 from fedscape.settings.tables import TableColumn
-from fedscape.tables.comparison import chosen
+from fedscape.tables.comparison import best_grid_points
 from fedscape.tables.course import has_learned
 from fedscape.tables.read import joined, run_paths
 
@@ -85,7 +85,7 @@ def _with_best_points(runs: pd.DataFrame, case: Case, column: str) -> Case:
     """The case without the points of grids that others beat; all seeds choose, whichever the case has."""
     names = pd.MultiIndex.from_frame(runs[NAMES].astype(str))
     candidates = runs[names.isin(names[runs["run"].isin(case.runs)])]
-    beaten = set(candidates["run"]) - set(chosen(candidates, column)["run"])
+    beaten = set(candidates["run"]) - set(best_grid_points(candidates, column)["run"])
     return replace(
         case,
         runs=[run for run in case.runs if run not in beaten],

@@ -14,7 +14,7 @@ from fedscape.tables.cases import DIVERGED
 from fedscape.tables.markdown import escaped, markdown_table
 from fedscape.tables.read import joined
 
-SHOWN = {
+SUMMARY_COLUMNS = {
     "rounds": "rounds",
     "train_loss": "train loss",
     "test_loss": "test loss",
@@ -95,8 +95,8 @@ def _run_row(run: pd.DataFrame) -> dict:
         measured = run.dropna(subset=["test_accuracy", column])
         if len(measured):
             best = measured.iloc[int(measured[column].argmax())]
-            chosen = {"best_test_accuracy": best["test_accuracy"], "best_round": best["round"]}
-            return {**row, **chosen, "chosen_on": column}
+            best_values = {"best_test_accuracy": best["test_accuracy"], "best_round": best["round"]}
+            return {**row, **best_values, "chosen_on": column}
     return row
 
 
@@ -107,10 +107,11 @@ def _runs_table(runs: pd.DataFrame, shared: list[str]) -> str:
     lines = []
     for row in runs.to_dict("records"):
         numbers = [
-            DIVERGED if row["diverged"] and name != "rounds" else _number(row[name], name) for name in SHOWN
+            DIVERGED if row["diverged"] and name != "rounds" else _number(row[name], name)
+            for name in SUMMARY_COLUMNS
         ]
         lines.append([*("" if pd.isna(row[name]) else str(row[name]) for name in names), *numbers])
-    return markdown_table([*names, *SHOWN.values()], lines, texts=len(names))
+    return markdown_table([*names, *SUMMARY_COLUMNS.values()], lines, texts=len(names))
 
 
 def _number(value: float | str | None, column: str) -> str:

@@ -128,7 +128,7 @@ def estimated(contrast: Contrast, values: Sequence[Mapping[int, Measured]]) -> E
 def compares_nothing(contrast: Contrast, values: Sequence[Mapping[int, Measured]]) -> bool:
     """Whether it compares cases that are all 0 at every seed: nothing beside nothing."""
     compared = [case for case, weight in zip(values, contrast.weights, strict=True) if weight]
-    return len(compared) > 1 and not any(one.value for case in compared for one in case.values())
+    return len(compared) > 1 and not any(measured.value for case in compared for measured in case.values())
 
 
 def divides_by_nothing(expect: Expectation, means: Sequence[float]) -> bool:

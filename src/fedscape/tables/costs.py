@@ -12,7 +12,7 @@ from fedscape.errors import FedscapeError
 from fedscape.tables.read import joined
 
 ORDER = [*COSTS_CSV.row_keys, *IDENTITY[2:-1]]  # of the rows; seeds as they come
-START = "initial"  # the stage whose files lie by the names of a start, not by group
+_START = "initial"  # the stage whose files lie by the names of a start, not by group
 WALL, MEMORY = "s", "max_rss"  # columns of a benchmark: seconds, MiB
 
 
@@ -21,7 +21,7 @@ def make_costs(
     study: str,
     scale: str,
     timings: Sequence[Path],
-    made: Mapping[str, Sequence[Path]],
+    outputs: Mapping[str, Sequence[Path]],
     benchmarks: Path,
     out: Path,
 ) -> None:
@@ -29,7 +29,7 @@ def make_costs(
 
     timings: timing.csv of each run, a row per round: seconds of training and aggregation, evaluation_seconds,
     and peak_memory_mib (MiB, the highest so far: of the GPU, or of the process on a CPU).
-    made: by stage, an output of each other long job.
+    outputs: by stage, one of each other long job.
     benchmarks: folder of Snakemake's benchmark files; a job that has none (made before they were kept) has
     empty cells.
     out: identity; stage, name, group, part; `run_costs` of a run; job_seconds and job_peak_memory_mib of the
@@ -42,8 +42,8 @@ def make_costs(
         for run in runs
     ]
     everywhere = {**dict.fromkeys(IDENTITY, "*"), "study": study, "scale": scale}
-    for stage, paths in made.items():
-        rows_of = _start_rows if stage == START else _group_rows
+    for stage, paths in outputs.items():
+        rows_of = _start_rows if stage == _START else _group_rows
         for path in paths:
             rows += [everywhere | row for row in rows_of(path, stage, benchmarks)]
     write_csv(out, pd.DataFrame(rows, columns=COSTS_CSV.columns), sort_by=ORDER)

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from fedscape.columns import page
+from fedscape.columns import readme
 from fedscape.columns.column import File, Whole, described
 from fedscape.columns.connectivity import TO_RUN, other_end
 from fedscape.columns.identity import IDENTITY
 from fedscape.columns.kinds import COLUMNS, FILES
-from fedscape.columns.page import families, meanings
 from fedscape.columns.planes import ABOUT_PLANE
+from fedscape.columns.readme import families, meanings
 from fedscape.connectivity.barriers import Barrier
 from fedscape.connectivity.path import RISE_SE
 from fedscape.data.partition import make_partition
@@ -41,7 +41,7 @@ OWN = {
 
 
 def costs_columns(folder):
-    make_costs(study="s", scale="smoke", timings=[], made={}, benchmarks=folder, out=folder / "costs.csv")
+    make_costs(study="s", scale="smoke", timings=[], outputs={}, benchmarks=folder, out=folder / "costs.csv")
     return pd.read_csv(folder / "costs.csv").columns
 
 
@@ -111,7 +111,7 @@ def test_every_file_about_groups_says_whose_entry_asked_for_it():
 def test_a_stage_that_computes_depends_on_its_own_columns_alone(stage):
     """A column of a table, or of another stage, computes nothing again."""
     files = reached([ROOT / "workflow" / "scripts" / f"{stage}.py"])
-    found = {file.stem for file in files if file.parent == page.FOLDER} & FAMILIES - {"shared"}
+    found = {file.stem for file in files if file.parent == readme.FOLDER} & FAMILIES - {"shared"}
     assert found == OWN[stage]
 
 
@@ -119,16 +119,16 @@ def test_a_stage_that_computes_depends_on_its_own_columns_alone(stage):
 def test_runs_depend_on_no_description_of_a_column(stage):
     """A unit, or a section more, trains nothing again."""
     files = reached([ROOT / "workflow" / "scripts" / f"{stage}.py"])
-    assert {file.stem for file in files if file.parent == page.FOLDER} <= {"cells", "csvs", "identity"}
+    assert {file.stem for file in files if file.parent == readme.FOLDER} <= {"cells", "csvs", "identity"}
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_another_wording_is_no_other_code(tmp_path, family):
-    text = (page.FOLDER / f"{family}.py").read_text()
+    text = (readme.FOLDER / f"{family}.py").read_text()
     other = tmp_path / f"{family}.py"
     other.write_text(text.replace(" of ", " of the said "))
     assert other.read_text() != text
-    assert spelled(tree(other)) == spelled(tree(page.FOLDER / f"{family}.py"))
+    assert spelled(tree(other)) == spelled(tree(readme.FOLDER / f"{family}.py"))
 
 
 class Example:

@@ -10,13 +10,13 @@ from command_files import ROOT, RUN, job_of, repository, tiny
 from fedscape.cli import main
 from fedscape.command import work
 from fedscape.command.data_sizes import input_shape
-from fedscape.command.prices import COLUMNS, CPU, HELD, read_prices
+from fedscape.command.prices import CPU, HELD, PRICE_COLUMNS, read_prices
 from fedscape.command.work import (
     DIAGONAL,
     MEMORY,
-    NUMBER,
     PRODUCTS,
     STEPS_PER_PRODUCT,
+    WEIGHT_BYTES,
     Workload,
     model_label,
     work_of,
@@ -43,7 +43,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(root)
     with (root / "config" / "costs.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        writer.writerow(PRICE_COLUMNS)
         writer.writerows([*row, "2026-11-22", "a machine", "by hand"] for row in PRICES)
     return root
 
@@ -111,7 +111,7 @@ def test_hours_are_work_times_price(here):
     assert prices.seconds("train", work, CPU) == pytest.approx(5 + 10 + 2)
     moon = Workload("convnet", "1x8x8", "moon", steps=1000, evaluations=2000)
     assert prices.seconds("train", moon, CPU) == pytest.approx(5 + 20 + 2)
-    assert prices.bytes(work, NUMBER) == 3 * 100 * 4
+    assert prices.bytes(work, WEIGHT_BYTES) == 3 * 100 * 4
     assert prices.seconds("train", Workload("resnet20", "1x8x8", steps=1), CPU) is None
     assert prices.seconds("train", work, "a GPU") is None and prices.devices() == []
 
@@ -119,10 +119,10 @@ def test_hours_are_work_times_price(here):
 def test_memory_is_that_of_the_largest_job(here, capsys):
     prices = read_prices()
     training, evaluation, products = (Workload("convnet", "1x8x8", memory=kind) for kind in MEMORY)
-    assert prices.memory(training, NUMBER) == 2e9
-    assert prices.memory(evaluation, NUMBER) == 1e9 + HELD * 100 * NUMBER
-    assert prices.memory(products, NUMBER) is None
-    assert prices.memory(replace(training, model="resnet20"), NUMBER) is None
+    assert prices.memory(training, WEIGHT_BYTES) == 2e9
+    assert prices.memory(evaluation, WEIGHT_BYTES) == 1e9 + HELD * 100 * WEIGHT_BYTES
+    assert prices.memory(products, WEIGHT_BYTES) is None
+    assert prices.memory(replace(training, model="resnet20"), WEIGHT_BYTES) is None
     study = tiny(here)
     kinds = {job.rule: work_of(study, job.rule, job.names).memory for job in jobs_of(study)}
     assert (kinds["train"], kinds["plane"], kinds["drift"]) == ("train-memory", "evaluation-memory", "")
@@ -211,10 +211,10 @@ def test_levels_count_the_longest_chain_of_jobs_in_a_queue():
     [
         ("kind,value\n", "its columns must be kind, name"),
         (
-            f"{','.join(COLUMNS)}\nstep,convnet,1x8x8,cpu,fast,,,\n",
+            f"{','.join(PRICE_COLUMNS)}\nstep,convnet,1x8x8,cpu,fast,,,\n",
             "config/costs.csv:2: value 'fast' is no number",
         ),
-        (f"{','.join(COLUMNS)}\nstop,convnet,1x8x8,cpu,1,,,\n", "config/costs.csv:2: kind 'stop'"),
+        (f"{','.join(PRICE_COLUMNS)}\nstop,convnet,1x8x8,cpu,1,,,\n", "config/costs.csv:2: kind 'stop'"),
     ],
 )
 def test_a_table_that_is_none_is_named(here, capsys, text, message):

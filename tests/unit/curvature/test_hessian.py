@@ -15,11 +15,11 @@ from fedscape.checkpoints.readers import ClientModels, Trajectory
 from fedscape.checkpoints.writer import shorten
 from fedscape.columns.csvs import read_csv
 from fedscape.columns.kinds import FILES
-from fedscape.curvature import curvature as stage
+from fedscape.curvature import hessians as stage
 from fedscape.curvature import measure
-from fedscape.curvature.curvature import evaluate_hessians
 from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.hessian_agreement import agreement
+from fedscape.curvature.hessians import evaluate_hessians
 from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError

@@ -7,7 +7,7 @@ import pytest
 
 from fedscape.columns.identity import IDENTITY
 from fedscape.columns.kinds import FILES
-from fedscape.columns.page import with_columns
+from fedscape.columns.readme import with_columns
 
 ROOT = Path(__file__).resolve().parents[3]
 EXPLAINED = ROOT / "results" / "README.md"

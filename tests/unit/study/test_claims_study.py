@@ -11,11 +11,10 @@ from fedscape.columns.kinds import FILES
 from fedscape.errors import FedscapeError
 from fedscape.settings.claims import Claim
 from fedscape.study.campaign import read_campaign
-from fedscape.study.cases import KEYS
 from fedscape.study.catalog import constant, names
 from fedscape.study.contracts import MEASURE_SOURCES
 from fedscape.study.encoding import decode, encode
-from fedscape.study.stages.every import STAGES
+from fedscape.study.stages.every import SECTION_OF_ENTRY, STAGES
 from fedscape.study.stages.stage import RESULTS
 from fedscape.study.stages.tables import MEASURED_ON
 from fedscape.study.tracked import plugins_in
@@ -227,9 +226,9 @@ def test_every_measure_says_what_it_reads():
 
 def test_what_measures_read_lies_with_the_analysis_that_entries_name():
     assert {*MEASURE_SOURCES} == {"runs", "rounds", "timing", *MEASURED_ON}
-    assert {FILES[source].entry for source in MEASURED_ON} == {*KEYS}
+    assert {FILES[source].entry for source in MEASURED_ON} == {*SECTION_OF_ENTRY}
     for source, (stage, output) in MEASURED_ON.items():
-        section = KEYS[FILES[source].entry]
+        section = SECTION_OF_ENTRY[FILES[source].entry]
         assert stage.outputs[output].startswith(f"{RESULTS}/{section}/")
 
 

@@ -53,7 +53,7 @@ COMMANDS = {
     "study/reference_example.py": {"__file__"},
     "study/contracts_page.py": {"__file__"},  # writes CONTRIBUTING.md
     # Writes results/README.md, of all files beside it.
-    "columns/page.py": {"__file__", "importlib.import_module", "inspect"},
+    "columns/readme.py": {"__file__", "importlib.import_module", "inspect"},
 }
 
 

@@ -16,8 +16,8 @@ from fedscape.study.catalog import PACKAGES, names
 from fedscape.study.files import read_yaml
 from fedscape.study.reference import README, pages, with_index
 from fedscape.study.reference import page as written
-from fedscape.study.reference_example import CONFIG, FOLDER, STUDY, of_kind
-from fedscape.study.words import schema_words, spelled, type_words
+from fedscape.study.reference_example import EXAMPLE_SETTINGS, FOLDER, STUDY, of_kind
+from fedscape.study.words import as_yaml, schema_words, type_words
 
 ROOT = Path(__file__).resolve().parents[3]
 page, contents = cache(written), cache(read_yaml)
@@ -45,14 +45,14 @@ def test_the_example_is_a_study_that_fedscape_takes(tmp_path):
     shutil.copytree(ROOT / "workflow" / "schemas", tmp_path / "workflow" / "schemas")
     (tmp_path / "config" / "studies").mkdir(parents=True)
     shutil.copy(STUDY, tmp_path / "config" / "studies" / "example.yaml")
-    campaign = read_campaign(tmp_path, read_yaml(CONFIG))
+    campaign = read_campaign(tmp_path, read_yaml(EXAMPLE_SETTINGS))
     assert campaign.get("example", "paper").runs and campaign.get("example", "small").runs
 
 
 @pytest.mark.parametrize(("role", "kind"), KINDS)
 def test_every_kind_has_an_example_that_stands_in_the_study(role, kind):
     example = of_kind(role, kind)
-    parsed, study, config = yaml.safe_load(example), contents(STUDY), contents(CONFIG)
+    parsed, study, config = yaml.safe_load(example), contents(STUDY), contents(EXAMPLE_SETTINGS)
     if role == "measure":
         columns = [one for table in study["tables"].values() for one in table["columns"]]
         assert parsed[0]["measure"] == kind and parsed[0] in columns
@@ -113,5 +113,5 @@ def test_defaults_are_spelled_as_in_yaml():
         kind: str = "a"
 
     for value, text in ((None, "null"), (True, "true"), ("a", "a"), ("", '""'), ([0.9, 1], "[0.9, 1]")):
-        assert spelled(value) == text and yaml.safe_load(text) == value
-    assert spelled(Nested()) == "{}"
+        assert as_yaml(value) == text and yaml.safe_load(text) == value
+    assert as_yaml(Nested()) == "{}"

@@ -12,7 +12,7 @@ from fedscape.columns.identity import IDENTITY
 from fedscape.plugins import Plugin
 from fedscape.settings.tables import PaperTable, TableColumn
 from fedscape.tables import claims
-from fedscape.tables.collect import SHOWN, summary_text
+from fedscape.tables.collect import SUMMARY_COLUMNS, summary_text
 from fedscape.tables.contrasts import Contrast, Estimated
 from fedscape.tables.estimate import Estimate, estimate
 from fedscape.tables.markdown import escaped, markdown_table
@@ -96,14 +96,18 @@ def test_the_page_of_claims_has_as_many_lines_for_any_text(text):
 def test_the_page_of_runs_escapes_too():
     run = {
         **dict.fromkeys(IDENTITY, "x"),
-        **dict.fromkeys(SHOWN, 0.5),
+        **dict.fromkeys(SUMMARY_COLUMNS, 0.5),
         "diverged": False,
         "chosen_on": "validation",
         "grid": HOSTILE,
     }
     page = summary_text(pd.DataFrame([run, {**run, "partition": HOSTILE}]))
     rows = [line for line in page.splitlines() if line.startswith("|")]
-    assert len(rows) == 4 and {len(split(line)) for line in rows} == {2 + len(SHOWN)} and "<" not in page
+    assert (
+        len(rows) == 4
+        and {len(split(line)) for line in rows} == {2 + len(SUMMARY_COLUMNS)}
+        and "<" not in page
+    )
 
 
 @pytest.mark.parametrize("text", ["a $ b", "$\\frac{$", "costs $5 and $6_^", "$a$", "\\$x$ $", "a_b^c\\d"])

@@ -212,7 +212,7 @@ def test_costs_add_up_rounds_and_join_the_benchmarks_of_all_long_jobs(tmp_path):
         study="pilot",
         scale="smoke",
         timings=[tmp_path / "timing.csv"],
-        made={
+        outputs={
             "initial": [results / "initial" / "digits" / "convnet" / "random" / "seed0.safetensors"],
             "plane": [results / "planes" / "paths" / "digits_all_seed0" / "plane.safetensors"],
             "surface": [results / "planes" / "paths" / "digits_all_seed0" / "surface.csv"],
@@ -239,7 +239,7 @@ def test_a_benchmark_that_is_none_is_named(tmp_path):
     with pytest.raises(FedscapeError, match=r"p_digits_all_seed0\.tsv: no benchmark"):
         make_costs(
             study="pilot", scale="smoke", timings=[],
-            made={"plane": [Path("planes/p/digits_all_seed0/plane.safetensors")]}, benchmarks=tmp_path, out=tmp_path / "costs.csv",
+            outputs={"plane": [Path("planes/p/digits_all_seed0/plane.safetensors")]}, benchmarks=tmp_path, out=tmp_path / "costs.csv",
         )  # fmt: skip
 
 

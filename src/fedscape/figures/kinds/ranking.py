@@ -18,7 +18,7 @@ from fedscape.figures.labels import axis_label
 from fedscape.figures.panels import panel_grid
 from fedscape.figures.results import best_points, by_keys, names_of, rows_of
 from fedscape.figures.style import looks
-from fedscape.tables.comparison import agreement, best_of
+from fedscape.tables.comparison import best_of, rank_agreement
 from fedscape.tables.estimate import Estimate, estimate, ranked
 
 ROW, MARGIN = 0.19, 0.95  # inches: of a method; above and below all of them
@@ -124,5 +124,5 @@ def _agreement(ranks: Sequence[Mapping[str, Estimate]]) -> str:
     if len(ranks) != 2:
         return ""
     items = [item for item in ranks[0] if all(rank_of[item].mean is not None for rank_of in ranks)]
-    tau = agreement(*(np.array([rank_of[item].mean for item in items]) for rank_of in ranks))
+    tau = rank_agreement(*(np.array([rank_of[item].mean for item in items]) for rank_of in ranks))
     return f"Kendall's τ = {tau:.2f}" if np.isfinite(tau) else ""

@@ -28,5 +28,7 @@ STAGES: Mapping[str, Stage] = {stage.name: stage for stage in _STAGES}
 """By the names of their rules."""
 SECTIONS: Mapping[str, Section] = {section.name: section for section in _SECTIONS}
 """By their keys in a study file."""
+SECTION_OF_ENTRY = {section.entry: section.name for section in _SECTIONS if section.entry}
+"""What a claim, a table or a figure calls the entry that it is about -> the section that holds it."""
 LOCAL = tuple(stage.name for stage in _STAGES if stage.local)
 """Rules whose jobs run where Snakemake does, not in the queue of a cluster."""

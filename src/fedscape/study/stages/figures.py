@@ -11,10 +11,7 @@ from fedscape.study.study import Study
 
 # What a figure of an analysis is drawn from: the frame's name is the output's.
 _OF_PLANE = ((SURFACE, "surface"), (PLANE, "markers"))
-_OF_CONNECTION = {
-    "path": ((PATH, "path"), (PATH, "barriers")),
-    "layers": ((LAYERS, "layers"), (LAYERS, "distances")),
-}
+_OF_CONNECTION = {stage.name: [(stage, output) for output in stage.outputs] for stage in (PATH, LAYERS)}
 _OF_CURVATURE = ((CURVATURE, "density"),)
 
 

@@ -35,7 +35,7 @@ def sources_of(measure: Plugin) -> tuple[str, ...]:
     return read if isinstance(read, tuple) else ()
 
 
-def _tables_inputs(study: Study, names: Wildcards) -> Files:
+def _tables_inputs(study: Study, wildcards: Wildcards) -> Files:
     return {
         "rounds": run_files(study, study.runs, "rounds"),
         "barriers": group_files(PATH, "barriers", study),
@@ -46,13 +46,13 @@ def _tables_inputs(study: Study, names: Wildcards) -> Files:
     }
 
 
-def _tables_settings(study: Study, names: Wildcards) -> dict:
+def _tables_settings(study: Study, wildcards: Wildcards) -> dict:
     """What the points of a grid stand for."""
     methods = {run.method for run in study.runs}
     return {"grids": sorted([name, values] for name, values in study.grids.items() if name in methods)}
 
 
-def _costs_inputs(study: Study, names: Wildcards) -> Files:
+def _costs_inputs(study: Study, wildcards: Wildcards) -> Files:
     """The clock of each run, and by the names of stages an output of each other long job.
 
     The latter are there for their benchmarks, which are no inputs: one that is missing makes nothing run.
@@ -67,7 +67,7 @@ def _costs_inputs(study: Study, names: Wildcards) -> Files:
     }
 
 
-def _claims_inputs(study: Study, names: Wildcards) -> Files:
+def _claims_inputs(study: Study, wildcards: Wildcards) -> Files:
     files = {
         source: [path for claim in study.claims for path in _sources(study, source, claim, claim.cases)]
         for source in ("rounds", *MEASURED_ON)
@@ -77,13 +77,13 @@ def _claims_inputs(study: Study, names: Wildcards) -> Files:
     return _with_runs(study, files)
 
 
-def _claims_settings(study: Study, names: Wildcards) -> dict:
+def _claims_settings(study: Study, wildcards: Wildcards) -> dict:
     return {"claims": [asdict(claim) for claim in study.claims]}
 
 
-def _table_inputs(study: Study, names: Wildcards) -> Files:
+def _table_inputs(study: Study, wildcards: Wildcards) -> Files:
     """The cells of a table may also be about what runs cost: the clock, `timing.csv`."""
-    table = study.tables[names["table"]]
+    table = study.tables[wildcards["table"]]
     measured = [
         (column, cell) for row in table.cells for column, cell in zip(table.columns, row, strict=True)
     ]
@@ -96,8 +96,8 @@ def _table_inputs(study: Study, names: Wildcards) -> Files:
     )
 
 
-def _table_settings(study: Study, names: Wildcards) -> dict:
-    return {"table": asdict(study.tables[names["table"]])}
+def _table_settings(study: Study, wildcards: Wildcards) -> dict:
+    return {"table": asdict(study.tables[wildcards["table"]])}
 
 
 def _sources(study: Study, source: str, what: Claim | TableColumn, cases: Iterable[Case]) -> list[str]:
@@ -118,13 +118,9 @@ def _with_runs(study: Study, files: Mapping[str, Iterable[str]]) -> Files:
     return {"runs": [TABLES.file(study, {}, "runs")], **others}
 
 
-def _no_settings(study: Study, names: Wildcards) -> dict:
-    return {}
-
-
-def _once(wanted: Callable[[Study], object] = lambda study: True) -> Callable[[Study], list[Wildcards]]:
-    """For `jobs`: one for the whole study, if it wants any."""
-    return lambda study: [{}] if wanted(study) else []
+def _once(condition: Callable[[Study], object] = lambda study: True) -> Callable[[Study], list[Wildcards]]:
+    """For `jobs`: one for the whole study, if the condition holds for it."""
+    return lambda study: [{}] if condition(study) else []
 
 
 def _measured_tables(study: Study) -> Iterator[Wildcards]:
@@ -169,7 +165,7 @@ COSTS = Stage(
     "costs",
     outputs={"costs": f"{_TABLES}/costs.csv"},
     inputs=_costs_inputs,
-    settings=_no_settings,
+    settings=lambda study, wildcards: {},
     jobs=_once(),
     targets=("costs",),
     local=True,

@@ -37,13 +37,13 @@ class Settings:
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the planes of the case; NaN if there is none, or one was not measured."""
     markers = frames["markers"]
-    found = [
+    values = [
         minima(grid)
         if settings.statistic == "minima"
         else concave(grid, loss_ceiling(markers[markers["group"] == group]))
         for group, grid in grids(frames["surface"]).items()
     ]
-    return sum(found) / len(found) if found else float("nan")
+    return sum(values) / len(values) if values else float("nan")
 
 
 def concave(grid: Grid, ceiling: float) -> float:

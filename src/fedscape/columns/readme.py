@@ -1,6 +1,6 @@
 """The columns in results/README.md, from the families that describe them.
 
-`python -m fedscape.columns.page` writes them anew between their two marks; a test compares.
+`python -m fedscape.columns.readme` writes them anew between their two marks; a test compares.
 """
 
 import ast

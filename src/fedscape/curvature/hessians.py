@@ -23,7 +23,7 @@ from fedscape.jobs.resume import Resume, ResumeFolder, counts_to
 from fedscape.jobs.step_rows import join_steps, write_step
 from fedscape.settings.curvature import CurvatureSettings, Definition, Trace
 
-CURVATURE, DENSITY = "curvature.csv", "density.csv"
+CURVATURE_FILE, DENSITY_FILE = "curvature.csv", "density.csv"
 EXACT_CLASSES = 20
 """With more classes `auto` estimates a trace: the exact one takes a backward pass for each of them."""
 
@@ -63,15 +63,15 @@ def evaluate_hessians(
             if ("global" if target.is_global else "clients") in settings.of:
                 rows, points = model_rows(model, settings, problem.seed)
             names = {**run.identity, **target.columns}
-            write_step(folder.folder, number, CURVATURE, [{**names, **row} for row in rows])
-            write_step(folder.folder, number, DENSITY, [{**names, **point} for point in points])
+            write_step(folder.folder, number, CURVATURE_FILE, [{**names, **row} for row in rows])
+            write_step(folder.folder, number, DENSITY_FILE, [{**names, **point} for point in points])
             if settings.hessian_agreement and not target.is_global:
                 _save_diagonal(folder.folder, number, model.diagonal)
         if not folder.finished:
             agreements = _agreements(folder.folder, targets, runs, samples, settings.hessian_agreement)
-            join_steps(folder.folder, CURVATURE, columns.CURVATURE_CSV, more=agreements)
-            join_steps(folder.folder, DENSITY, columns.DENSITY_CSV)
-        folder.finish({CURVATURE: out_curvature, DENSITY: out_density})
+            join_steps(folder.folder, CURVATURE_FILE, columns.CURVATURE_CSV, more=agreements)
+            join_steps(folder.folder, DENSITY_FILE, columns.DENSITY_CSV)
+        folder.finish({CURVATURE_FILE: out_curvature, DENSITY_FILE: out_density})
 
 
 def _chosen_trace(settings: CurvatureSettings, checkpoints: Checkpoints, samples: TargetSamples) -> Trace:
