@@ -11,7 +11,7 @@ min_version("9.19")
 # Scripts run in processes of their own and import the library of this clone, whichever is installed.
 ROOT = Path(workflow.current_basedir)
 sys.path.insert(0, str(ROOT / "src"))
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])))
 
 
 include: "rules/common.smk"
