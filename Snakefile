@@ -44,17 +44,7 @@ rule all:
 
 
 include: "rules/targets.smk"
-include: "rules/run.smk"
-include: "rules/data.smk"
-include: "rules/initial.smk"
-include: "rules/train.smk"
+# Each section of a study that looks at runs has the rules of its stages in the file of its name.
+for name in ("run", "data", "initial", "train", *SECTIONS, "tables", "figures", "page", "checks"):
 
-
-for section in SECTIONS:
-
-    include: f"rules/{section}.smk"
-
-
-include: "rules/tables.smk"
-include: "rules/figures.smk"
-include: "rules/checks.smk"
+    include: f"rules/{name}.smk"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 from figure_frames import markers_frame, round_frames, surface_frame
+from edited_study import ROOT
 from run_frames import runs_frame
 from table_files import write_table
 
@@ -33,5 +34,5 @@ def small_page(folder: Path, labels=LABELS, title: str = "A study") -> Path:
     }  # fmt: skip
     sources = {name: [write_table(folder / f"{name}.csv", frame, name)] for name, frame in frames.items()}
     study = PageStudy("s", "quick", title, labels=labels)
-    make_page(study, sources, folder / "index.html", folder / "plotly.min.js")
+    make_page(study, sources, ROOT / "workflow" / "page", folder / "index.html", folder / "plotly.min.js")
     return folder / "index.html"

@@ -12,7 +12,7 @@ from shutil import copyfile
 
 import pandas as pd
 import plotly
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
@@ -49,9 +49,12 @@ class PageStudy:
     tables: Mapping[str, str] = field(default_factory=dict)  # likewise
 
 
-def make_page(study: PageStudy, sources: Mapping[str, Sequence[Path]], index: Path, library: Path) -> None:
+def make_page(
+    study: PageStudy, sources: Mapping[str, Sequence[Path]], assets: Path, index: Path, library: Path
+) -> None:
     """Write the page, and the plotting library that it loads from beside it.
 
+    assets: folder of its template, styles and scripts (`workflow/page`).
     sources: files by what they hold: `runs`, `claims`, `contrasts`, `costs`, `table`, `markers`, `surface`,
     `layers`, `density` (CSVs), `run` (run.json of every run), `figure` (PNG).
     """
@@ -61,15 +64,15 @@ def make_page(study: PageStudy, sources: Mapping[str, Sequence[Path]], index: Pa
     made = [read_json(path) for path in sources.get("run", ())]
     shown = explored(study, frames)
     environment = Environment(
-        loader=PackageLoader("fedscape.pages", "assets"), autoescape=True, undefined=StrictUndefined,
+        loader=FileSystemLoader(assets), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     counts = {verdict: sum(claim["verdict"] == verdict for claim in claims) for verdict in VERDICTS}
     text = environment.get_template("page.html.jinja").render(
         study=study,
-        css=_asset("page.css"),
-        page_js=_asset("page.js"),
-        explorer_js=_asset("explorer.js"),
+        css=_asset(assets / "page.css"),
+        page_js=_asset(assets / "page.js"),
+        explorer_js=_asset(assets / "explorer.js"),
         data=_embedded(shown),
         draws=any(shown[kind] for kind in ("planes", "layers", "spectra")),
         has_planes=bool(shown["planes"]),
@@ -236,9 +239,9 @@ def _content(frame: pd.DataFrame) -> dict:
     return {"heads": heads, "rows": rows}
 
 
-def _asset(name: str) -> Markup:
+def _asset(path: Path) -> Markup:
     """A file of ours that goes into the page as it is."""
-    return Markup((files("fedscape.pages") / "assets" / name).read_text(encoding="utf-8"))
+    return Markup(path.read_text(encoding="utf-8"))
 
 
 def _embedded(values: object) -> Markup:

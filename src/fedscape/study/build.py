@@ -69,6 +69,7 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin
         name=name,
         scale=scale,
         title=content["title"],
+        paper=content.get("paper", ""),
         images=Named((key, subset_of(content, "images", key)) for key in content["datasets"]),
         test_images=Named((key, subset_of(content, "test_images", key)) for key in content["datasets"]),
         validation=float(content.get("validation", 0)),

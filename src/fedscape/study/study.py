@@ -131,6 +131,7 @@ class Study:
     name: str
     scale: str
     title: str
+    paper: str
     images: Mapping[str, int | None]  # data set -> training samples that are used; None: all
     test_images: Mapping[str, int | None]  # likewise of the test samples
     validation: float
