@@ -1,4 +1,4 @@
-# make demo: figures from a fresh clone. make examples: docs/examples drawn again. make test, make lint: what CI runs.
+# make demo: figures from a fresh clone. make examples: docs/examples redrawn. make test, make lint: what CI runs.
 # make lock: renew the pinned packages.
 
 PYTHON ?= python3
@@ -32,6 +32,7 @@ coverage: .venv/installed-dev
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
@@ -67,7 +68,7 @@ lock:
 reference: .venv/installed-dev
 	$(BIN)/python -m fedscape.study.reference
 	$(BIN)/python -m fedscape.study.contracts_page
-	$(BIN)/python -m fedscape.columns.page
+	$(BIN)/python -m fedscape.columns.readme
 
 # Not .snakemake: without its records Snakemake cannot tell which results are out of date.
 clean:

@@ -1,13 +1,21 @@
 """fedscape: federated-learning runs under the microscope. `snakemake --list` names what it can make."""
 
+import os
+import sys
 from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.19")
 
+# Scripts run in processes of their own and import the library of this clone, whichever is installed.
+ROOT = Path(workflow.current_basedir)
+sys.path.insert(0, str(ROOT / "src"))
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])))
+
 
 include: "rules/common.smk"
+include: "rules/campaign.smk"
 
 
 resource_scopes:
@@ -35,33 +43,18 @@ rule all:
         targets_of(CAMPAIGN.study),
 
 
-for study in CAMPAIGN.targets if MAIN else ():
-
-    rule:
-        """One study by its name, at the scale of `--config scale=...`."""
-        name:
-            study
-        input:
-            targets_of(study),
-
-    for seed in CAMPAIGN.get(study).seeds:
-
-        rule:
-            """The runs of one seed of a study and what is measured on them, without figures and tables."""
-            name:
-                f"{study}_seed{seed}"
-            input:
-                targets_of_seed(study, seed),
-
-
+include: "rules/targets.smk"
 include: "rules/run.smk"
 include: "rules/data.smk"
 include: "rules/initial.smk"
 include: "rules/train.smk"
-include: "rules/landscape.smk"
-include: "rules/connectivity.smk"
-include: "rules/curvature.smk"
-include: "rules/drift.smk"
+
+
+for section in SECTIONS:
+
+    include: f"rules/{section}.smk"
+
+
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/checks.smk"

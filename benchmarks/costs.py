@@ -17,8 +17,9 @@ import torch
 from measured import ROOT, Options, Place
 from torch.nn.functional import cross_entropy
 
-from fedscape.command.prices import COLUMNS
-from fedscape.command.work import input_shape, model_label
+from fedscape.command.data_sizes import input_shape
+from fedscape.command.prices import PRICE_COLUMNS
+from fedscape.command.work import model_label
 from fedscape.evaluation.device import prepare_device
 from fedscape.jobs.job import keep_freed_memory
 from fedscape.models.build import random_model
@@ -46,7 +47,7 @@ def main() -> None:
     machine = given.machine or f"{place.processor}, {place.cores} cores"
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     campaign = read_campaign(ROOT, read_yaml(ROOT / "config" / "config.yaml"))
-    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, PRICE_COLUMNS, lineterminator="\n")
     for (label, shape), (settings, batch) in wanted(campaign, given.scales).items():
         measured = measure(settings, shape, given.batch or batch, device, given.repetitions)
         for kind, value in measured.items():
@@ -72,10 +73,10 @@ def wanted(campaign, scales) -> dict:
         for run in study.runs:
             shape = input_shape(study, run.dataset)
             if shape is not None:
-                key = model_label(study.models[run.model]), shape
-                batch = study.methods[run.method].training["batch_size"]
+                key = model_label(study.models[run.model].keys), shape
+                batch = study.methods[run.method].training.batch_size
                 known = found.get(key, (None, batch))[1]
-                found[key] = dict(study.models[run.model]), min(batch, known)
+                found[key] = study.models[run.model].keys, min(batch, known)
     return found
 
 

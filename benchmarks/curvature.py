@@ -201,7 +201,7 @@ def timed(name: str, case: Case, seed: int) -> Found:
 def reference(case: Case) -> tuple[float, float]:
     """The eigenvalue to eight digits and the trace in float64; in a worker."""
     ground = ground_of(case)
-    hessian.SETTLED = TIGHT
+    hessian.GROWING_TOLERANCE = TIGHT
     product = HessianProduct(*ground.here, kept_bytes=case.memory)
     eigenvalue = top_eigenpairs(product, product.size, 1, 99, product.point.device).values[0]
     del product

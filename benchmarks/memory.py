@@ -27,24 +27,29 @@ from stand_in import stand_in
 
 from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.columns.identity import IDENTITY
-from fedscape.command.prices import COLUMNS
-from fedscape.command.work import SECTIONS, input_shape, model_label, work_of
+from fedscape.command.data_sizes import input_shape
+from fedscape.command.prices import PRICE_COLUMNS
+from fedscape.command.work import model_label, work_of
 from fedscape.data.partition import make_partition
 from fedscape.evaluation.eigenvalues import HessianProduct, state_of
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate
-from fedscape.evaluation.problem import open_problem
+from fedscape.evaluation.problem import ProblemSpec, open_problem
 from fedscape.federated.batches import BatchSource
-from fedscape.federated.train import train_run
+from fedscape.federated.train import FederatedMethod, RunInputs, RunOutputs, train_run
 from fedscape.jobs.job import keep_freed_memory
+from fedscape.jobs.resume import Resume
 from fedscape.models.build import random_model
-from fedscape.settings.plain import from_plain
+from fedscape.plugins import Plugin
+from fedscape.settings.plain import from_plain, to_plain
+from fedscape.settings.runs import KeptModels, RunSeeds
+from fedscape.settings.samples import UsedSamples
 from fedscape.settings.training import TrainingSettings
 from fedscape.study.campaign import read_campaign
 from fedscape.study.catalog import constant
 from fedscape.study.files import read_yaml
-from fedscape.study.grid import Run
+from fedscape.study.grid import Run, runs_of
 from fedscape.study.jobs import jobs_of
-from fedscape.study.stages.stage import analysed_runs
+from fedscape.study.stages.every import STAGES
 
 SAMPLES = {"train": 250_000, "test": 10_000}  # of a data set that must be prepared: ImageNet-200 has as many
 STEPS, EVALUATED, KEPT = 1, 2, 8  # batches
@@ -77,7 +82,7 @@ def main() -> None:
                 algorithm, training = asked.get("algorithm", {}), asked.get("training", {})
                 alike = algorithm.get("kind"), algorithm.get("subnets"), training.get("batch_size")
                 found.setdefault(key, {})[alike] = json.dumps(asked)
-    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, PRICE_COLUMNS, lineterminator="\n")
     for (kind, label, shape), several in found.items():
         row = {"kind": f"{kind}-memory", "name": label, "shape": shape, "device": "cpu"}
         row["value"] = max(map(in_process, several.values()))
@@ -91,31 +96,31 @@ def main() -> None:
 def wanted(study) -> Iterator[tuple[tuple, dict]]:
     """What the jobs of a study do with images: kind of work, network and shape; and how it is measured."""
     for job in jobs_of(study):
-        work = work_of(study, job)
+        work = work_of(study, job.rule, job.names)
         if job.rule not in KINDS or work.shape.count("x") != 2:  # an image's
             continue
         names = job.wildcards
         if job.rule == "train":
-            own = {name: names[name] for name in Run.__annotations__ if name in names}
-            run = Run(**{**own, "seed": int(names["seed"])})
+            run = Run.of(names)
         else:
-            run = analysed_runs(SECTIONS[job.rule], study, names)[0]
-        settings, method = study.datasets[run.dataset], study.methods[run.method]
+            group = study.analyses[STAGES[job.rule].section][names["name"]].groups[names["group"]]
+            run = runs_of(group)[0]
+        dataset, method = study.datasets[run.dataset], study.methods[run.method]
+        size = dataset.settings.get("size", 0)
         asked = {
             "kind": KINDS[job.rule],
             "shape": input_shape(study, run.dataset),
-            "border": ((settings.get("shorter_side") or settings.get("size", 0)) - settings.get("size", 0))
-            // 2,
-            "model": study.models[run.model],
+            "border": ((dataset.settings.get("shorter_side") or size) - size) // 2,
+            "model": study.models[run.model].keys,
             "samples": {
-                split: constant("dataset", settings["kind"], f"{split.upper()}_SAMPLES") for split in SAMPLES
+                split: constant("dataset", dataset.kind, f"{split.upper()}_SAMPLES") for split in SAMPLES
             },
         }
         if job.rule == "train":
             kept = ("batch_size", "augmentation", "precision", "optimiser", "momentum")
-            asked["training"] = {key: method.training[key] for key in kept}
-            asked["algorithm"], asked["server"] = dict(method.algorithm), dict(method.server)
-        yield (KINDS[job.rule], model_label(study.models[run.model]), work.shape), asked
+            asked["training"] = {key: to_plain(getattr(method.training, key)) for key in kept}
+            asked["algorithm"], asked["server"] = method.algorithm.keys, method.server.keys
+        yield (KINDS[job.rule], model_label(study.models[run.model].keys), work.shape), asked
 
 
 def in_process(asked: str) -> int:
@@ -131,22 +136,29 @@ def measure(kind, shape, border, model, samples, training=None, algorithm=None, 
     keep_freed_memory()
     torch.set_num_threads(1)
     shorten(KEPT if kind == "product" else EVALUATED)
-    settings = dict(model)
-    name = settings.pop("kind")
+    network = Plugin.of(model)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         sizes = {split: size if isinstance(size, int) else SAMPLES[split] for split, size in samples.items()}
         stand_in(folder / "data", tuple(shape), 10, **sizes, border=border)
         files = {"npz": folder / "partition.npz", "csv": folder / "partition.csv"}
-        make_partition(folder / "data", "iid", CLIENTS, {}, 0, 0, None, None, 0, NAMES, **files)
-        module = random_model(name, settings, tuple(shape), 10, seed=0)
+        make_partition(
+            dataset=folder / "data",
+            scheme=Plugin("iid"),
+            clients=CLIENTS,
+            partition_seed=0,
+            samples=UsedSamples(seed=0),
+            identity=NAMES,
+            **files,
+        )
+        module = random_model(network.kind, dict(network.settings), tuple(shape), 10, seed=0)
         write_weights(folder / "initial.safetensors", module.state_dict())
         del module
         with watched() as peak:
             if kind == "train":
-                run(folder, name, settings, training, algorithm, server)
+                run(folder, network, training, algorithm, server)
             else:
-                analyse(folder, name, settings, kind)
+                analyse(folder, network, kind)
     return peak[0]
 
 
@@ -157,38 +169,28 @@ def shorten(batches: int) -> None:
     BatchSource.used_samples = lambda self, count: min(used(self, count), STEPS * self.training.batch_size)
 
 
-def run(folder, name, settings, training, algorithm, server) -> None:
+def run(folder, model, training, algorithm, server) -> None:
     """A round of two clients, evaluated before and after."""
     outputs = ("trajectory", "clients", "rounds", "final", "timing", "run")
     train_run(
         identity=NAMES,
-        dataset=folder / "data",
-        partition=folder / "partition.npz",
-        initial=folder / "initial.safetensors",
-        model=name,
-        model_settings=settings,
-        algorithm=algorithm.pop("kind"),
-        algorithm_settings=algorithm,
-        server=server.pop("kind"),
-        server_settings=server,
-        training=from_plain(TrainingSettings, {**training, "rounds": 1}),
-        seed=0,
-        order_seed=0,
-        keep_rounds="all",
-        client_rounds=[1],
-        client_paths=False,
-        device="cpu",
-        fingerprint="memory",
-        resume=folder / "resume",
-        **{output: folder / output for output in outputs},
+        inputs=RunInputs(folder / "data", folder / "partition.npz", folder / "initial.safetensors"),
+        model=model,
+        method=FederatedMethod(
+            algorithm=Plugin.of(algorithm),
+            server=Plugin.of(server),
+            training=from_plain(TrainingSettings, {**training, "rounds": 1}),
+        ),
+        seeds=RunSeeds(seed=0, order_seed=0),
+        kept=KeptModels("all", client_rounds=[1]),
+        outputs=RunOutputs(**{output: folder / output for output in outputs}),
+        resume=Resume(folder / "resume", "memory"),
     )
 
 
-def analyse(folder, name, settings, kind) -> None:
+def analyse(folder, model, kind) -> None:
     """An evaluation of all samples, or a Hessian product on them."""
-    problem = open_problem(
-        name, settings, folder / "data", folder / "partition.npz", None, 0, torch.device("cpu")
-    )
+    problem = open_problem(ProblemSpec(model, folder / "data", folder / "partition.npz"))
     _, vector, buffers = state_of(problem.module)
     if kind == "product":
         HessianProduct.of(problem, vector, buffers)(torch.ones_like(vector))

@@ -21,8 +21,12 @@ from fedscape.data.partition import make_partition, open_partition
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 from fedscape.federated.records import MEGABYTE, RESIDENT_UNIT
-from fedscape.federated.train import train_run
+from fedscape.federated.train import FederatedMethod, RunInputs, RunOutputs, train_run
+from fedscape.jobs.resume import Resume
 from fedscape.models.build import random_model
+from fedscape.plugins import Plugin
+from fedscape.settings.runs import KeptModels, RunSeeds
+from fedscape.settings.samples import UsedSamples
 from fedscape.settings.training import TrainingSettings
 
 NAMES = dict.fromkeys(IDENTITY, "*")
@@ -112,22 +116,29 @@ def divide(
 ) -> Path:
     """A partition of a prepared data set, in a file beside `path`; the arguments are those of `make_work`."""
     npz, csv = path.with_suffix(".npz"), path.with_suffix(".csv")
-    make_partition(dataset_folder=dataset, scheme=scheme, clients=clients, settings=dict(settings or {}),
-                   seed=seed, partition_seed=seed, images=images, test_images=test_images, validation=0.0,
-                   identity=NAMES, npz=npz, csv=csv)  # fmt: skip
+    make_partition(
+        dataset=dataset,
+        scheme=Plugin(scheme, settings or {}),
+        clients=clients,
+        partition_seed=seed,
+        samples=UsedSamples(seed, images, test_images),
+        identity=NAMES,
+        npz=npz,
+        csv=csv,
+    )
     return npz
 
 
 def digits(folder: Path) -> Path:
     """The bundled digits, prepared."""
-    prepare_dataset("digits", "digits", {}, folder, folder / "digits")
+    prepare_dataset("digits", Plugin("digits"), folder, folder / "digits")
     return folder / "digits"
 
 
 def cifar10(root: Path, folder: Path) -> Path:
     """CIFAR-10, prepared from `root`/cifar-10-batches-py."""
     if not (folder / "cifar10" / "dataset.json").is_file():
-        prepare_dataset("cifar10", "cifar10", {}, root, folder / "cifar10")
+        prepare_dataset("cifar10", Plugin("cifar10"), root, folder / "cifar10")
     return folder / "cifar10"
 
 
@@ -171,33 +182,26 @@ def fedscape(
     with redirect_stderr(StringIO()):  # its lines about each round
         train_run(
             identity=NAMES,
-            dataset=work.dataset,
-            partition=work.partition,
-            initial=work.initial,
-            model=task.model,
-            model_settings=task.model_settings,
-            algorithm=algorithm.kind,
-            algorithm_settings=dict(algorithm.settings),
-            server="average",
-            server_settings={},
-            training=TrainingSettings(
-                rounds=task.rounds,
-                local_epochs=task.epochs,
-                batch_size=task.batch_size,
-                lr=task.lr,
-                momentum=task.momentum,
-                lanes=lanes,
-                **{"evaluate_every": task.rounds} | training,
+            inputs=RunInputs(work.dataset, work.partition, work.initial),
+            model=Plugin(task.model, task.model_settings),
+            method=FederatedMethod(
+                algorithm=Plugin(algorithm.kind, dict(algorithm.settings)),
+                server=Plugin("average"),
+                training=TrainingSettings(
+                    rounds=task.rounds,
+                    local_epochs=task.epochs,
+                    batch_size=task.batch_size,
+                    lr=task.lr,
+                    momentum=task.momentum,
+                    lanes=lanes,
+                    **{"evaluate_every": task.rounds} | training,
+                ),
             ),
-            seed=work.seed,
-            order_seed=work.seed,
-            keep_rounds=[],
-            client_rounds=[],
-            client_paths=False,
+            seeds=RunSeeds(seed=work.seed, order_seed=work.seed),
+            kept=KeptModels(keep_rounds=[]),
+            outputs=RunOutputs(**outputs),
+            resume=Resume(folder / "resume", f"benchmark {algorithm} {task.rounds} {work.seed}"),
             device=device,
-            fingerprint=f"benchmark {algorithm} {task.rounds} {work.seed}",
-            resume=folder / "resume",
-            **outputs,
         )
     timing = pd.read_csv(outputs["timing"])
     seconds = timing.loc[timing["round"] > 0, "training_seconds"].tolist()

@@ -28,11 +28,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from turns import Way, in_turns
 
 from fedscape.checkpoints.layout import flatten, parameters_of
-from fedscape.evaluation.device import prepare_device
 from fedscape.evaluation.evaluate import evaluate, normalise
-from fedscape.evaluation.problem import Problem, open_problem
-from fedscape.landscape.refine import checked, filled_losses, on_nodes
+from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
+from fedscape.landscape.refine import check_points, filled_losses, on_nodes
 from fedscape.models.build import random_model
+from fedscape.plugins import Plugin
 from fedscape.settings.evaluation import Precision
 
 try:
@@ -105,7 +105,7 @@ def fedscape_coarse(ground: Ground) -> np.ndarray:
     for i, j in np.argwhere(nodes):
         losses[i, j] = _fedscape_loss(ground, ground.point(i, j))
     filled = filled_losses(losses[::COARSE, ::COARSE], COARSE)
-    for i, j in np.argwhere(checked(~nodes, losses[::COARSE, ::COARSE, None], COARSE, seed=0)):
+    for i, j in np.argwhere(check_points(~nodes, losses[::COARSE, ::COARSE, None], COARSE, seed=0)):
         filled[i, j] = _fedscape_loss(ground, ground.point(i, j))
     return filled.ravel()
 
@@ -176,7 +176,7 @@ GIVING_BACK = (
 def ground_of(case: Case) -> Ground:
     """The plane through three random ConvNets, and the train images of a partition."""
     torch.set_num_threads(case.threads)
-    problem = open_problem("convnet", {}, case.dataset, case.partition, None, 0, prepare_device(case.device))
+    problem = open_problem(ProblemSpec(Plugin("convnet"), case.dataset, case.partition, device=case.device))
     shape, classes = tuple(problem.train.inputs.shape[1:]), 10
     models = [random_model("convnet", {}, shape, classes, seed).state_dict() for seed in range(3)]
     start, *ends = (flatten(model, problem.layout)[0].to(problem.device) for model in models)

@@ -6,19 +6,23 @@ this imports. So a rule runs that script, and nothing else. How many threads it 
 """
 
 
-def check_rule(one):
-    """End with a line if a rule of ours does anything but run the script of the stage that it tracks."""
-    if one.norun or Path(str(one.snakefile)).parent != ROOT / "rules":
+def check_rule(declared):
+    """Exit with one line if a rule of ours runs anything but its stage's script, or tracks what its home does not."""
+    if declared.norun or Path(str(declared.snakefile)).parent != ROOT / "rules":
         return
-    stage = getattr(one.params.get("settings"), "stage", None)
-    where = f"fedscape: rules/{Path(str(one.snakefile)).name}, rule {one.name}"
+    stage = getattr(declared.params.get("settings"), "stage", None)
+    where = f"fedscape: rules/{Path(str(declared.snakefile)).name}, rule {declared.name}"
     if stage is None:
         sys.exit(f"{where}: no settings=tracked(...) in its params, by which its results are compared")
     script = f"../workflow/scripts/{stage}.py"
-    if one.script != script:
+    if declared.script != script:
         sys.exit(
-            f"{where}: it runs {one.script or 'no script'}; allowed is {script}, whose digest is compared"
+            f"{where}: it runs {declared.script or 'no script'}; allowed is {script}, whose digest is compared"
         )
+
+    tracks = tuple(param.stage for param in declared.params if hasattr(param, "stage"))
+    if tracks != (STAGES[declared.name].tracks or (declared.name,)):
+        sys.exit(f"{where}: tracks {', '.join(tracks)}, not what its home in study/stages/ says")
 
 
 for checked in workflow.rules:

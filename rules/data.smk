@@ -20,7 +20,7 @@ rule dataset:
         runtime=60,
     params:
         settings=tracked("dataset"),
-        # A function that takes `output` is not compared: moving the raw files makes nothing again.
+        # A function that takes `output` is not compared: moving the raw files reruns nothing.
         data_root=lambda wildcards, output: config["data_root"],
     script:
         "../workflow/scripts/dataset.py"

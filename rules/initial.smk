@@ -8,7 +8,7 @@ localrules:
 rule initial:
     """Make the weights that a run starts from."""
     input:
-        unpack(inputs_of("initial")),
+        unpack(inputs_of_start),
     output:
         STAGES["initial"].outputs["start"],
     log:

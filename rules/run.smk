@@ -1,25 +1,27 @@
 """What happens before the first job and after the last one; none of it under `-n`, nor in a job's process."""
 
-from fedscape.command.settle import settle
+from fedscape.command.finished_folders import remove_finished_folders
 from fedscape.jobs.unrecorded import NOTES
 from fedscape.provenance import commit, versions
-from fedscape.regular import check_kinds, check_links
+from fedscape.regular import check_file_kinds, check_links
 from fedscape.study.resolved import write_resolved
 
 
 def studies_of(jobs):
     """Name and scale of each study that has jobs to run."""
     names = {(job.wildcards.get("study"), job.wildcards.get("scale")) for job in jobs}
-    return sorted(one for one in names if all(one))
+    return sorted(name_and_scale for name_and_scale in names if all(name_and_scale))
 
 
-def check_files():
+def check_files(jobs):
     """End where a user's file is missing, which a job might find out hours later.
 
     Snakemake would say so in many lines, under `-n` as well, and keep quietly what an older file gave.
     """
-    if MISSING:
-        sys.exit(f"fedscape: {'; '.join(MISSING)}")
+    starts = [job.wildcards for job in jobs if job.rule.name in ("initial", "pretrain")]
+    missing = dict.fromkeys(missing_file(study_of(wildcards), wildcards.init) for wildcards in starts)
+    if any(missing):
+        sys.exit(f"fedscape: {'; '.join(filter(None, missing))}")
 
 
 def check_places(jobs):
@@ -28,20 +30,20 @@ def check_places(jobs):
     benchmarks = {Path(str(job.benchmark)) for job in jobs if job.benchmark}
     files = {Path(str(path)) for job in jobs for path in (*job.output, *job.log)}
     notes = {Path("results", study, scale, NOTES) for study, scale in studies_of(jobs)}
-    or_exit(check_links, {file.parent for file in files} | benchmarks | notes)
-    or_exit(check_kinds, files | benchmarks)
+    exit_on_error(check_links, {file.parent for file in files} | benchmarks | notes)
+    exit_on_error(check_file_kinds, files | benchmarks)
     if any(job.rule.name == "dataset" for job in jobs):
-        exit_if_read_only(Path("results", "data", "logs"), "link results to elsewhere")
+        exit_on_error(check_writable, Path("results", "data", "logs"), "link results to elsewhere")
 
 
 def write_settings(jobs):
     """Write `config.yaml` beside the results of each study that has jobs to run.
 
-    No job's output, so it makes nothing run again.
+    No job's output, so it reruns nothing.
     """
     made_with = {**commit(), **versions()}
     for study, scale in studies_of(jobs):
-        exit_if_read_only(Path("results", study, scale), "link results to elsewhere")
+        exit_on_error(check_writable, Path("results", study, scale), "link results to elsewhere")
         try:
             write_resolved(CAMPAIGN.get(study, scale), made_with)
         except OSError as error:
@@ -50,16 +52,16 @@ def write_settings(jobs):
 
 onstart:
     gc.enable()
-    check_files()
+    check_files(workflow.dag.jobs)
     to_run = list(workflow.dag.needrun_jobs())
     check_places(to_run)
-    settle()
+    remove_finished_folders()
     write_settings(to_run)
 
 
 onsuccess:
-    settle()
+    remove_finished_folders()
 
 
 onerror:
-    settle()
+    remove_finished_folders()

@@ -87,7 +87,7 @@ rule costs:
 
 
 rule table:
-    """One table of the paper, ours beside its numbers."""
+    """Make one table of the paper: our numbers beside its own."""
     input:
         unpack(inputs_of("table")),
     output:

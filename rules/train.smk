@@ -21,8 +21,8 @@ rule train:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: 8000 * attempt * times(asked.roomier, wildcards),
-        runtime=lambda wildcards, attempt: 480 * attempt * times(asked.longer, wildcards),
+        mem_mb=lambda wildcards, attempt: 8000 * attempt * times(memory_factor, wildcards),
+        runtime=lambda wildcards, attempt: 480 * attempt * times(time_factor, wildcards),
     params:
         settings=tracked("train"),
         resume=resume_of("train"),

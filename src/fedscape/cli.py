@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from fedscape.errors import FedscapeError
 
@@ -12,16 +13,16 @@ from fedscape.errors import FedscapeError
 class _Parser(argparse.ArgumentParser):
     """argparse whose errors are one line."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise FedscapeError(f"{message} (`{self.prog} --help` tells more)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code, 1 after an error, which is one line on stderr."""
+    """Run a command and return its exit code; an error is one line on stderr and code 1."""
     try:
-        given = _parser().parse_args(arguments)
+        options = _parser().parse_args(arguments)
         _use_library_of_this_clone()
-        return given.run(given)
+        return options.run(options)
     except FedscapeError as error:
         print(f"fedscape: {error}", file=sys.stderr)
         return 1
@@ -35,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fedscape", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    status = commands.add_parser("status", help="what of a study is there, runs, waits or has failed")
+    status = commands.add_parser("status", help="which results of a study exist, run, wait or have failed")
     why = commands.add_parser("why", help="what has changed since a file was made")
     cost = commands.add_parser("cost", help="jobs, hours and disk that a study takes, before it runs")
-    pack = commands.add_parser("pack", help="keep the CSVs of a study that was made, for docs/examples")
-    redraw = commands.add_parser("redraw", help="draw examples again from the CSVs that they keep")
+    pack = commands.add_parser("pack", help="keep the CSVs of a study for docs/examples")
+    redraw = commands.add_parser("redraw", help="redraw examples from the CSVs that they keep")
     for command in (status, cost, pack):
         command.add_argument("study", nargs="?", help="its name; otherwise config/config.yaml's")
     why.add_argument("file", help="a result")
@@ -62,38 +63,38 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _status(given: argparse.Namespace) -> int:
+def _status(options: argparse.Namespace) -> int:
     from fedscape.command.status import status
 
-    return status(given.study, given.config, given.configfile, given.watch, given.all)
+    return status(options.study, options.config, options.configfile, options.watch, options.all)
 
 
-def _why(given: argparse.Namespace) -> int:
+def _why(options: argparse.Namespace) -> int:
     from fedscape.command.why import why
 
-    return why(given.file, given.config, given.configfile)
+    return why(options.file, options.config, options.configfile)
 
 
-def _cost(given: argparse.Namespace) -> int:
+def _cost(options: argparse.Namespace) -> int:
     from fedscape.command.cost import cost
 
-    return cost(given.study, given.config, given.configfile)
+    return cost(options.study, options.config, options.configfile)
 
 
-def _pack(given: argparse.Namespace) -> int:
+def _pack(options: argparse.Namespace) -> int:
     from fedscape.examples.pack import pack
 
-    return pack(given.study, given.config, given.configfile, given.to, given.missing)
+    return pack(options.study, options.config, options.configfile, options.to, options.missing)
 
 
-def _redraw(given: argparse.Namespace) -> int:
+def _redraw(options: argparse.Namespace) -> int:
     from fedscape.examples.redraw import redraw
 
-    return redraw(given.folder, given.cores)
+    return redraw(options.folder, options.cores)
 
 
 def _use_library_of_this_clone() -> None:
-    """Start again with the library of the clone that we are in, if another one is installed."""
+    """Restart with the library of the clone around the working folder, if another one is installed."""
     for folder in (Path.cwd(), *Path.cwd().parents):
         library = folder / "src" / "fedscape"
         if (library / "cli.py").is_file() and (folder / "Snakefile").is_file():
@@ -101,8 +102,8 @@ def _use_library_of_this_clone() -> None:
     else:
         return
     if library != Path(__file__).resolve().parent and "FEDSCAPE_CLONE" not in os.environ:
-        found = os.pathsep.join(filter(None, [str(library.parent), os.environ.get("PYTHONPATH")]))
-        environment = {**os.environ, "PYTHONPATH": found, "FEDSCAPE_CLONE": str(folder)}
+        path = os.pathsep.join(filter(None, [str(library.parent), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": path, "FEDSCAPE_CLONE": str(folder)}
         os.execve(sys.executable, [sys.executable, "-m", "fedscape.cli", *sys.argv[1:]], environment)
 
 

@@ -7,8 +7,8 @@ class FedscapeError(Exception):
     """Bad input, in one line: what is wrong, where (file, key, value), and what is allowed.
 
     Names and values in a message may come from files of strangers: what does not print is spelled out, so
-    that no line break makes two lines of it and no escape sequence reaches a terminal. Of a message that is
-    too long for one line (it quotes a cell of a megabyte) the middle is left out.
+    that no line break makes two lines of it and no escape sequence reaches a terminal. A message that is too
+    long for one line (it may quote a cell of a megabyte) loses its middle.
     """
 
     def __init__(self, message: str):
@@ -19,14 +19,14 @@ class FedscapeError(Exception):
 
 
 def printable(text: str) -> str:
-    """Text of one line; what does not print in it is spelled out."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    """The text in one line: letters that do not print are spelled out as escapes."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def reason(error: BaseException) -> str:
-    """What an error of another library says, in one line; its type where it says nothing.
+    """The first line of another library's error; its type where it says nothing.
 
-    But for NumPy's advice on how to load a file of pickled objects anyway.
+    NumPy's advice on how to load a file of pickled objects anyway is left out.
     """
-    first = next(iter(str(error).split("\n")), "").partition("If you trust the file")[0]
-    return first.strip() or type(error).__name__
+    line = str(error).partition("\n")[0].partition("If you trust the file")[0]
+    return line.strip() or type(error).__name__

@@ -11,33 +11,33 @@ from fedscape.errors import FedscapeError, reason
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; move it there if the block ends well, remove it if not."""
+    """A temporary path beside `path`, moved there if the block ends well and removed if not."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)  # what lies there may be a link of a stranger's, and lead anywhere
+    temporary.unlink(missing_ok=True)  # a stranger's link could lead anywhere
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def remove_rests(path: str | Path) -> None:
-    """Remove what killed processes have left of writing `path`; for somebody who alone may write it."""
+def remove_leftovers(path: str | Path) -> None:
+    """Remove temporary files that killed processes left beside `path`; only its sole writer may call this."""
     path = Path(path)
-    for rest in path.parent.glob(f".{path.name}.*.tmp"):
-        rest.unlink(missing_ok=True)
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 @contextmanager
 def reading(path: str | Path, what: str, mend: str = "delete the file to have it rebuilt") -> Iterator[None]:
-    """Name the file whose content a block cannot make sense of, whatever a parser raises over it.
+    """A block that parses a file: whatever the parser raises becomes a FedscapeError that names the file.
 
-    what: what the file should hold. mend: what to do about it. Wrap nothing but reading: the errors of a
-    slip in our own code would be taken for the file's.
+    what: what the file should hold. mend: what to do about it. Wrap nothing but reading: an error in our own
+    code would be blamed on the file.
     """
     try:
         yield
@@ -59,7 +59,7 @@ def write_json(path: str | Path, value: object) -> None:
 
 
 def read_json(path: str | Path) -> dict:
-    """Read a JSON object; a file that is cut off, no JSON or another value is named."""
+    """The JSON object in a file. Raises FedscapeError for a truncated file, other text or another value."""
     with reading(path, "JSON object"):
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(content, dict):

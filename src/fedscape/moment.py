@@ -1,4 +1,4 @@
-"""A round as a study asks for it. Apart from `fields.py`: jobs that train and analyse depend on it."""
+"""A round as a study names it. Not in `fields.py`, since jobs that train and analyse depend on it."""
 
 from typing import Literal
 

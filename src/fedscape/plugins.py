@@ -12,16 +12,16 @@ class Plugin:
     """A plug-in by its name, with the values of its own settings."""
 
     kind: str
-    settings: Mapping[str, object] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)  # checked by the kind's own class
 
     @classmethod
     def of(cls, keys: Mapping[str, Any]) -> "Plugin":
-        """From keys as studies have them: `kind`, and beside it the settings."""
+        """The plug-in from keys as studies have them: `kind`, and beside it the settings."""
         return cls(keys["kind"], {key: value for key, value in keys.items() if key != "kind"})
 
     @property
     def keys(self) -> dict[str, object]:
-        """What `of` makes it from."""
+        """The keys as a study has them, from which `of` builds it."""
         return {"kind": self.kind, **self.settings}
 
     def load(self, package: str) -> tuple[ModuleType, Any]:

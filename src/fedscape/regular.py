@@ -1,4 +1,4 @@
-"""Files that may be a stranger's, opened only if they are files: a FIFO would wait, a device never end."""
+"""Files that may be a stranger's, opened only if they are regular: a FIFO blocks, a device never ends."""
 
 import errno
 import json
@@ -10,12 +10,12 @@ from typing import BinaryIO
 
 from fedscape.errors import FedscapeError
 
-LARGEST = 1 << 26  # bytes of a text that is read as a whole
+LARGEST = 1 << 26  # bytes of a text that is read at once
 
 
 def open_regular(path: str | Path) -> BinaryIO:
-    """Open a regular file, or a link to one, for its bytes; raises OSError for anything else, never waits."""
-    return open(path, "rb", opener=_opened)
+    """A regular file, or a link to one, opened for its bytes without waiting. Raises OSError otherwise."""
+    return open(path, "rb", opener=_descriptor)
 
 
 def read_regular(path: str | Path, most: int = LARGEST) -> str:
@@ -28,7 +28,7 @@ def read_regular(path: str | Path, most: int = LARGEST) -> str:
 
 
 def json_object(path: str | Path) -> dict:
-    """The JSON object that a file holds; empty where it holds none."""
+    """The JSON object in a file; an empty one where the file is missing or holds anything else."""
     try:
         content = json.loads(read_regular(path))
     except (OSError, ValueError, RecursionError):
@@ -45,37 +45,37 @@ def is_inside(path: Path, folder: Path) -> bool:
     """Whether `path` lies strictly inside `folder`, wherever links on the way to either lead."""
     try:
         return folder.resolve() in path.resolve().parents
-    except (OSError, RuntimeError):  # links in a circle
+    except (OSError, RuntimeError):  # a cycle of links
         return False
 
 
 def check_links(paths: Iterable[Path]) -> None:
     """Refuse files and folders below `results` that are links, or behind one; `results` itself may be one.
 
-    Who writes and deletes there would do it in somebody's own folders, or in another study's.
+    Writing and deleting there would reach somebody's own folders, or another study's.
     """
-    for one in _ways_to(paths):
-        if one.is_symlink() and one != Path("results"):
-            raise FedscapeError(f"{one}: a link leads elsewhere; remove it, or link results itself")
+    for path in _with_parents(paths):
+        if path.is_symlink() and path != Path("results"):
+            raise FedscapeError(f"{path}: a link leads elsewhere; remove it, or link results itself")
 
 
-def check_kinds(files: Iterable[Path]) -> None:
-    """Refuse to write files where a folder lies, or in a folder that is none."""
+def check_file_kinds(files: Iterable[Path]) -> None:
+    """Refuse to write files where a folder lies, or below something that is no folder."""
     files = set(files)
-    for one in _ways_to(file.parent for file in files):
-        if one.exists() and not one.is_dir():
-            raise FedscapeError(f"{one}: not a folder, where files are to be written; remove it")
+    for folder in _with_parents(file.parent for file in files):
+        if folder.exists() and not folder.is_dir():
+            raise FedscapeError(f"{folder}: not a folder, where files are to be written; remove it")
     for file in sorted(files):
         if file.is_dir() and not file.is_symlink():
             raise FedscapeError(f"{file}: a folder, where a file is to be written; remove it")
 
 
-def _ways_to(paths: Iterable[Path]) -> list[Path]:
-    """Some paths and all folders above them, these first."""
-    return sorted({one for path in paths for one in (path, *path.parents)})
+def _with_parents(paths: Iterable[Path]) -> list[Path]:
+    """The paths and all folders above them, each folder before what lies in it."""
+    return sorted({step for path in paths for step in (path, *path.parents)})
 
 
-def _opened(path: str, flags: int) -> int:
+def _descriptor(path: str, flags: int) -> int:
     descriptor = os.open(path, flags | os.O_NONBLOCK)
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):

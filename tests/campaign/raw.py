@@ -153,7 +153,7 @@ def prepare(kind: str, pristine: Path) -> None:
             file: _md5(gzip.decompress((packed / f"{file}.gz").read_bytes())) for file in MNIST_FILES
         }
         plugins.load("data.datasets", kind).UNPACKED_MD5 = published_md5
-    prepare_dataset("mine", kind, FORMATS[kind].settings, Path("data", kind), Path(OUT))
+    prepare_dataset("mine", plugins.Plugin(kind, FORMATS[kind].settings), Path("data", kind), Path(OUT))
 
 
 # What damage at random does not come upon

@@ -17,6 +17,7 @@ from fedscape.study.jobs import Job, jobs_of
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = tuple(sorted(path.stem for path in (ROOT / "config" / "studies").glob("*.yaml")))
+EDITED = ROOT / "tests" / "workflow" / "edited"  # settings, and studies, that belong to no paper
 # Snakemake pauses a tenth of a second before it touches a job's outputs, and there are hundreds of jobs.
 TOUCH = (
     "from snakemake.executors.touch import Executor; Executor.SLEEPING_TIME = 0; "
@@ -75,6 +76,14 @@ class Clone:
         """The jobs of a study as its file is now."""
         config = read_yaml(self.folder / "config" / "config.yaml")
         return jobs_of(read_study(self.folder, {**config, "study": study, "scale": scale}))
+
+    def take_edited(self) -> None:
+        """Have the settings and the studies that tests edit in place of the user's and the papers'."""
+        studies = self.folder / "config" / "studies"
+        shutil.rmtree(studies)
+        studies.mkdir()
+        for source in EDITED.glob("*.yaml"):
+            shutil.copy2(source, studies.parent if source.stem == "config" else studies)
 
     def mark_as_made(self, *studies: str) -> None:
         """Have Snakemake record studies as made, without a job being run: their outputs are empty files.

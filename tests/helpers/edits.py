@@ -1,12 +1,15 @@
-"""Edits for the tables of what they make again: of a study's text, of code, of whole files."""
+"""Edits for the tables of what they rerun: of a study's values or its text, of code, of whole files."""
 
 import ast
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
+import yaml
 from clone import SHORT
 
+from fedscape.study.files import parsed_yaml
 from fedscape.study.jobs import Job
 
 EVERY = int(os.environ.get("FEDSCAPE_ASK_SNAKEMAKE_EVERY", "5"))
@@ -27,14 +30,66 @@ def swap(*pairs: str) -> Change:
     return change
 
 
-def at_scale(scale: str, *pairs: str) -> Change:
-    """The same below one scale of a study file."""
+def put(values: Mapping[str, object]) -> Change:
+    """Other values of keys that a YAML text has: path -> value, `claims/0/expect` for the first claim's."""
 
-    def change(text: str) -> str:
-        before, head, rest = text.partition(f"\n  {scale}:\n")
-        return before + head + swap(*pairs)(rest)
+    def change(content: object) -> None:
+        for path, value in values.items():
+            parent, key = _parent(content, path)
+            assert parent[key] != value, f"{path} is {value!r} already: mend this test"
+            parent[key] = value
 
-    return change
+    return _of_content(change)
+
+
+def add(values: Mapping[str, object]) -> Change:
+    """Keys that a YAML text has not, or a list's next entry: path -> value."""
+
+    def change(content: object) -> None:
+        for path, value in values.items():
+            parent, key = _parent(content, path)
+            if isinstance(parent, list):
+                assert key == len(parent), f"{path} is not the next entry: mend this test"
+                parent.append(value)
+            else:
+                assert key not in parent, f"{path} is there already: mend this test"
+                parent[key] = value
+
+    return _of_content(change)
+
+
+def _parent(content: Any, path: str) -> tuple[Any, Any]:
+    """What holds the value at a path, and its key there."""
+    *above, last = path.split("/")
+    for key in above:
+        content = content[int(key) if isinstance(content, list) else key]
+    return content, int(last) if isinstance(content, list) else last
+
+
+def _of_content(change: Callable[[object], None]) -> Change:
+    """A change of what a YAML text says, however it is laid out."""
+
+    def change_text(text: str) -> str:
+        content = parsed_yaml(in_another_layout(text), "edited YAML")  # what an anchor shared is apart
+        change(content)
+        return dumped(content)
+
+    return change_text
+
+
+def dumped(content: object) -> str:
+    """YAML in blocks, keys in the order in which they are, no comment, no anchor."""
+
+    class Plain(yaml.SafeDumper):
+        def ignore_aliases(self, data: object) -> bool:
+            return True
+
+    return yaml.dump(content, Dumper=Plain, sort_keys=False, allow_unicode=True)
+
+
+def in_another_layout(text: str) -> str:
+    """The same YAML in other words: what every table of edits must survive."""
+    return dumped(parsed_yaml(text, "YAML"))
 
 
 def renamed(old: str, new: str) -> Change:

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from fedscape.evaluation.evaluate import EvaluationSet, normalise
 from fedscape.federated.algorithms import fedavg
-from fedscape.federated.clients import ClientStore
+from fedscape.federated.client_store import ClientStore
 from fedscape.federated.lanes import Lanes
 from fedscape.federated.optimiser import moment_names
 from fedscape.federated.rounds import (

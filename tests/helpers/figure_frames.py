@@ -38,13 +38,13 @@ def surface_frame(nx=7, ny=4, lowest=(6, 0), low=(0, 10), high=(6, 11.5), client
 def markers_frame(partitions=("iid", "dir0.1"), rounds=range(4), seeds=(0,), **names):
     """Trajectories that step along x, one run above the other; shown at nine tenths of their loss."""
     rows = []
-    for place, partition in enumerate(partitions):
+    for index, partition in enumerate(partitions):
         for seed in seeds:
             for number in rounds:
-                loss = 2.0 / (1 + number) + place
+                loss = 2.0 / (1 + number) + index
                 rows.append(
                     {**MARKER, "partition": partition, "seed": seed, **names, "round": number, "x": 1.0 + number,
-                     "y": 10.2 + place / 2 + 0.1 * seed, "loss": loss, "loss_under_policy": loss,
+                     "y": 10.2 + index / 2 + 0.1 * seed, "loss": loss, "loss_under_policy": loss,
                      "loss_at_projection": 0.9 * loss}
                 )  # fmt: skip
     return pd.DataFrame(rows)

@@ -74,11 +74,11 @@ def distances_frame(
     """One pair of models. cosine: of a depth (-1: all weights) at a round; the L2 distance is ten times that."""
     rows = []
     for number in rounds:
-        for place in range(-1, len(names)):
-            found = cosine(place, number)
+        for depth in range(-1, len(names)):
+            value = cosine(depth, number)
             rows.append(
-                {**RUN, **PAIR, "round": number, "to_round": number, **columns, "layer": None if place < 0 else names[place],
-                 "depth": place, "parameters": 100, "l2": 10 * found, "cosine": found, "l2_from_start": 1.0,
+                {**RUN, **PAIR, "round": number, "to_round": number, **columns, "layer": None if depth < 0 else names[depth],
+                 "depth": depth, "parameters": 100, "l2": 10 * value, "cosine": value, "l2_from_start": 1.0,
                  "cosine_from_start": 0.5, "l2_to_start": 2.0, "cosine_to_start": 0.25,
                  "units_moved": None}
             )  # fmt: skip

@@ -11,11 +11,11 @@ def results_frame(partitions, methods=("fedavg",), seeds=(0, 1), grid=None):
         *(
             {
                 "partition": partition, "init": init, "method": method, "seed": seed, "grid": grid,
-                "test_accuracy": base + bonus - 0.02 * place + 0.01 * seed,
+                "test_accuracy": base + bonus - 0.02 * index + 0.01 * seed,
             }
             for partition, base in partitions.items()
             for init, bonus in STARTS.items()
-            for place, method in enumerate(methods)
+            for index, method in enumerate(methods)
             for seed in seeds
         )
     )  # fmt: skip

@@ -14,8 +14,10 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from fedscape.checkpoints.layout import Layout, buffers_of, parameters_of
-from fedscape.evaluation.evaluate import EvaluationSet, evaluate, normalise, recalibrated
-from fedscape.federated.clients import ClientStore
+from fedscape.evaluation.batch_norm import recalibrated
+from fedscape.evaluation.evaluate import EvaluationSet, evaluate, normalise
+from fedscape.federated.aggregation_weights import INPUT_VARIANCE, input_variances
+from fedscape.federated.client_store import ClientStore
 from fedscape.federated.lanes import Lanes
 from fedscape.federated.optimiser import moment_names
 from fedscape.federated.rounds import (
@@ -28,7 +30,6 @@ from fedscape.federated.rounds import (
 )
 from fedscape.federated.rule import ClientResult, Context, Rule
 from fedscape.federated.state import ModelState
-from fedscape.federated.weighting import INPUT_VARIANCE, input_variances
 from fedscape.models.build import random_model
 from fedscape.plugins import load
 from fedscape.settings.training import TrainingSettings

@@ -21,12 +21,14 @@ import torch
 from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.checkpoints.writer import RowWriter
 from fedscape.data.storage import Inputs, Raw, write_dataset
-from fedscape.federated.clients import ClientStore
+from fedscape.federated.client_store import ClientStore
 from fedscape.federated.records import GrowingTable
-from fedscape.federated.train import train_run
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.federated.train import FederatedMethod, RunInputs, RunOutputs, train_run
+from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.models.build import random_model
+from fedscape.plugins import Plugin
 from fedscape.settings.plain import from_plain
+from fedscape.settings.runs import KeptModels, RunSeeds
 from fedscape.settings.training import TrainingSettings
 
 SHAPE = (1, 8, 8)
@@ -142,25 +144,18 @@ def run_once(
     outputs = {name: folder / out / file for name, file in OUTPUTS.items()}
     train_run(
         identity=IDENTITY,
-        dataset=folder / "data",
-        partition=folder / "partition.npz",
-        initial=folder / "initial.safetensors",
-        model=model,
-        model_settings=model_settings or {},
-        algorithm=algorithm,
-        algorithm_settings=algorithm_settings or {},
-        server=server,
-        server_settings=server_settings or {},
-        training=from_plain(TrainingSettings, {**asdict(TRAINING), **changes}),
-        seed=0,
-        order_seed=5,
-        keep_rounds=keep_rounds,
-        client_rounds=[1, 3],
-        client_paths=client_paths,
+        inputs=RunInputs(folder / "data", folder / "partition.npz", folder / "initial.safetensors"),
+        model=Plugin(model, model_settings or {}),
+        method=FederatedMethod(
+            algorithm=Plugin(algorithm, algorithm_settings or {}),
+            server=Plugin(server, server_settings or {}),
+            training=from_plain(TrainingSettings, {**asdict(TRAINING), **changes}),
+        ),
+        seeds=RunSeeds(seed=0, order_seed=5),
+        kept=KeptModels(keep_rounds, client_rounds=[1, 3], client_paths=client_paths),
+        outputs=RunOutputs(**outputs),
+        resume=Resume(folder / out / "resume", "test"),
         device=device,
-        fingerprint="test",
-        resume=folder / out / "resume",
-        **outputs,
     )
     return outputs
 

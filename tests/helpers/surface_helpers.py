@@ -12,9 +12,13 @@ from torch import nn
 from fedscape.checkpoints.layout import flatten, layout_of
 from fedscape.columns.csvs import read_csv, write_csv
 from fedscape.data.storage import Inputs, Raw, write_dataset
-from fedscape.landscape.evaluator import SurfaceEvaluator
+from fedscape.evaluation.problem import ProblemSpec
+from fedscape.jobs.resume import Resume
+from fedscape.landscape.evaluator import PlaneFiles, SurfaceEvaluator
 from fedscape.landscape.plane import Plane, save_plane
 from fedscape.landscape.surface import evaluate_surface
+from fedscape.plugins import Plugin
+from fedscape.settings.planes import SurfaceSettings
 
 MARKED = ((-1.0, 0.5), (2.0, 1.0), (0.0, -0.5))
 CLIENT_SIZES = (13, 5, 9)  # of 30 train samples: three are nobody's
@@ -88,33 +92,24 @@ def linear_plane(tmp_path, **changes):
     return lay(tmp_path, Linear(16, 3), **changes), parts
 
 
-def common(tmp_path, **changes):
-    """What surfaces and their parts are asked for alike."""
+def common(
+    tmp_path, model="bowl", samples=None, seed=0, resume_folder=None, fingerprint="f", grid=(5, 3), **settings
+):
+    """What surfaces and their parts are asked for alike; settings: others of `SurfaceSettings`."""
+    grid = (grid, grid) if isinstance(grid, int) else grid
+    files = tmp_path / "data", tmp_path / "partition.npz"
     return {
-        "plane_file": tmp_path / "plane.safetensors",
-        "markers_file": tmp_path / "markers.csv",
-        "grid": (5, 3),
-        "margin": 0.3,
-        "coarse": 1,
-        "client_losses": False,
-        "precision": "fp32",
-        "model": "bowl",
-        "model_settings": {},
-        "dataset_folder": tmp_path / "data",
-        "partition": tmp_path / "partition.npz",
-        "samples": None,
-        "seed": 0,
-        "batch_norm": "keep",
-        "device": "cpu",
-        "resume_folder": tmp_path / "resume",
-        "fingerprint": "f",
-    } | changes
+        "files": PlaneFiles(tmp_path / "plane.safetensors", tmp_path / "markers.csv"),
+        "problem": ProblemSpec(Plugin(model), *files, samples, seed),
+        "settings": SurfaceSettings(grid, **settings),
+        "resume": Resume(resume_folder or tmp_path / "resume", fingerprint),
+    }
 
 
-def surface(tmp_path, out="surface.csv", **changes):
+def surface(tmp_path, out="surface.csv", parts=(), **changes):
     """The surface over the plane that lies in the folder."""
-    names = {"identity": bowl.identity(partition="*"), "plane": "p", "group": "g"}
-    evaluate_surface(**names, **common(tmp_path, **changes), out=tmp_path / out)
+    identity = {**bowl.identity(partition="*"), "plane": "p", "group": "g"}
+    evaluate_surface(identity=identity, parts=parts, **common(tmp_path, **changes), out=tmp_path / out)
     return read_csv(tmp_path / out)
 
 

@@ -1,6 +1,6 @@
 """What a user sees of bad input: one line of ours below what Snakemake says of itself, and nothing written.
 
-The messages themselves are tested in tests/unit/test_bad_*.py.
+The messages themselves are tested in tests/unit/*/test_bad_*.py.
 """
 
 import pytest
@@ -41,7 +41,18 @@ CASES = {
     ),
     "a run that no study has": (
         {}, ["results/pilot/quick/runs/digits/convnet/nowhere/random/fedavg/seed0/final.safetensors"],
-        "no 'nowhere' in this study; config/studies names what there is",
+        "no 'nowhere' in this study; config/studies lists its names",
+    ),
+    "a path of a connection of another kind": (
+        {}, ["results/layerwise/smoke/connectivity/layers-runs/nowhere/path.csv"],
+        "fedscape: path: no 'layers-runs/nowhere' in this study",
+    ),
+    "a part of a surface that has not as many": (
+        {}, ["results/pilot/quick/planes/global-random/digits_convnet_seed0/parts/7-of-9.npz"],
+        "fedscape: surface_part: no 'global-random/digits_convnet_seed0/7/9' in this study",
+    ),
+    "a data set that nobody knows": (
+        {}, ["results/data/nowhere/dataset.json"], "fedscape: dataset: no 'nowhere' in this study",
     ),
 }  # fmt: skip
 

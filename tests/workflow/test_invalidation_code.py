@@ -1,8 +1,7 @@
-"""An edit of code makes again exactly the jobs that run it. Edit -> jobs, on the study pilot at quick."""
+"""An edit of code reruns exactly the jobs that run it. Edit -> jobs, of the study `deep`."""
 
 import pytest
-from edits import asks_snakemake, more_code, new_file, swap
-from quick_pilot import (
+from deep_study import (
     CLAIMS,
     DRIFT,
     FIGURES,
@@ -26,6 +25,7 @@ from quick_pilot import (
     tabled,
     walked,
 )  # fmt: skip
+from edits import asks_snakemake, more_code, new_file, swap
 
 CONTOURS = {
     name for name, source in FIGURES.items() if source.startswith("planes/") and "local" not in source
@@ -104,20 +104,20 @@ def imports_speedups(text: str) -> str:
 @pytest.mark.parametrize("file", FILES)
 def test_a_statement_more_makes_again_exactly_what_runs_it(marked, file):
     with marked.edited(file, more_code):
-        assert marked.predicted("pilot") == costed(FILES[file])
+        assert marked.predicted("deep") == costed(FILES[file])
         if asks_snakemake(FILES, file):
-            assert marked.pending("pilot") == costed(FILES[file])
+            assert marked.pending("deep") == costed(FILES[file])
 
 
 def test_a_module_that_a_package_imports_makes_again_what_runs_it(marked):
     """The example of one who attacked fedscape: other weights with the same `code=`."""
     name, init = "src/fedscape/evaluation/speedups.py", "src/fedscape/evaluation/__init__.py"
     with marked.edited(name, new_file(SPEEDUPS)), marked.edited(init, imports_speedups):
-        made = marked.predicted("pilot")
+        made = marked.predicted("deep")
         assert made["train"] == retrained(RUNS)["train"]
         assert made["surface"] == surfaces()["surface"] and made["path"] == walked()["path"]
         assert not {"dataset", "partition"} & set(made)
-        assert marked.pending("pilot") == made
+        assert marked.pending("deep") == made
 
 
 DRIFT_SCRIPT = '    script:\n        "../workflow/scripts/drift.py"\n'
@@ -135,6 +135,6 @@ OTHER_WORK = {
 def test_a_rule_runs_the_script_whose_digest_is_compared_or_nothing(marked, work):
     change, line = OTHER_WORK[work]
     with marked.edited("rules/drift.smk", change):
-        done = marked.snakemake("-n", "pilot", check=False)
+        done = marked.snakemake("-n", "deep", check=False)
     assert done.returncode == 1 and "Traceback" not in done.stdout
     assert done.stdout.splitlines()[-1].startswith(f"fedscape: rules/drift.smk, rule drift: {line}")

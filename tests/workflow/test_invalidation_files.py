@@ -5,14 +5,14 @@ from contextlib import contextmanager
 
 import pytest
 from clone import SHORT, Clone
-from edits import at_scale, below, swap
+from edits import add, below, put
 
 from fedscape.jobs.recorded import STARTED, record_path
 
-RESULTS = "results/pilot/quick"
+RESULTS = "results/deep/quick"
 RUN = f"{RESULTS}/runs/digits/convnet/dir0.3/random/fedavg/seed0"
 THIS_RUN = {"train": "convnet/dir0.3/random/fedavg/"}
-STUDY = "config/studies/pilot.yaml"
+STUDY = "config/studies/deep.yaml"
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def away(clone: Clone, *paths: str):
 )
 def test_a_deleted_result_is_made_again_with_what_reads_it(marked, file, touched):
     with away(marked, file):
-        assert marked.pending("pilot") == below(marked.jobs("pilot"), touched)
+        assert marked.pending("deep") == below(marked.jobs("deep"), touched)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_deleted_result_is_made_again_with_what_reads_it(marked, file, touched
 def test_a_deleted_file_that_all_readers_have_read_is_made_when_it_is_wanted(marked, file):
     """As anywhere in Snakemake: what hangs below it is there, so nothing wants it until it is asked for."""
     with away(marked, file):
-        assert marked.pending("pilot") == {}
+        assert marked.pending("deep") == {}
         assert any(SHORT.sub("", file) in outputs for outputs in _outputs(marked, file))
 
 
@@ -76,7 +76,7 @@ def test_a_newer_file_of_the_same_content_makes_nothing_again(marked):
         path.write_bytes(path.read_bytes())
     for path in (marked.folder / RESULTS).glob("drift/*/*/drift.csv"):
         path.write_bytes(path.read_bytes())
-    assert marked.pending("pilot") == {}
+    assert marked.pending("deep") == {}
 
 
 def test_a_file_of_another_content_makes_again_what_reads_it(marked):
@@ -84,28 +84,28 @@ def test_a_file_of_another_content_makes_again_what_reads_it(marked):
     before = path.read_bytes()
     try:
         path.write_bytes(before + b"more\n")
-        assert marked.pending("pilot") == below(marked.jobs("pilot"), {"tables": "."})
+        assert marked.pending("deep") == below(marked.jobs("deep"), {"tables": "."})
     finally:
         path.write_bytes(before)
 
 
 def test_another_study_shares_the_prepared_data(marked):
-    """Nothing is there of it but the data sets that the pilot has prepared."""
-    with away(marked, "results/pretraining", "results/data/descriptions"):
-        pending = marked.pending("pretraining")
+    """Nothing is there of it but the data sets that `deep` has prepared."""
+    with away(marked, "results/broad", "results/data/descriptions"):
+        pending = marked.pending("broad")
     first = ("dataset", "partition", "initial", "pretrain")
-    everything = below(marked.jobs("pretraining"), dict.fromkeys(first, "."))
+    everything = below(marked.jobs("broad"), dict.fromkeys(first, "."))
     assert pending == everything | {"dataset": {"data/descriptions/dataset.json"}}
 
 
 def test_forcerun_makes_a_rule_again_with_what_reads_it(marked):
-    expected = below(marked.jobs("pilot"), {"drift": "."})
-    assert marked.pending("--forcerun", "drift", "--", "pilot") == expected
+    expected = below(marked.jobs("deep"), {"drift": "."})
+    assert marked.pending("--forcerun", "drift", "--", "deep") == expected
 
 
 def test_until_stops_at_a_rule(marked):
-    with marked.edited(STUDY, at_scale("quick", "rounds: 10, lr: 0.003}", "rounds: 9, lr: 0.003}")):
-        assert marked.pending("--until", "train", "--", "pilot") == {
+    with marked.edited(STUDY, put({"scales/quick/methods/fedavg-more/rounds": 9})):
+        assert marked.pending("--until", "train", "--", "deep") == {
             "train": {
                 f"runs/digits/convnet/dir1.0/{init}-end/fedavg-more/seed0/trajectory.safetensors"
                 for init in ("pretrained", "iid-round")
@@ -114,8 +114,7 @@ def test_until_stops_at_a_rule(marked):
 
 
 def test_a_file_is_made_without_what_it_does_not_need(marked):
-    edit = swap("    kind: finals\n", "    kind: finals\n    margin: 0.4\n")
-    with marked.edited(STUDY, edit):
+    with marked.edited(STUDY, add({"planes/finals/margin": 0.4})):
         assert marked.pending(f"{RESULTS}/figures/figure-4.png") == {}
         pending = marked.pending(f"{RESULTS}/figures/figure-3a.png")
     group = "planes/finals/digits_random_seed0"
@@ -127,39 +126,37 @@ def test_a_job_that_has_begun_and_not_ended_is_made_again(marked):
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.write_text('{"external_jobid": null}')
     try:
-        assert marked.pending("pilot") == below(marked.jobs("pilot"), THIS_RUN)
+        assert marked.pending("deep") == below(marked.jobs("deep"), THIS_RUN)
     finally:
         marker.unlink()
 
 
 def test_touch_takes_results_for_those_of_today(marked):
     """And the settings of before are then the ones that results were not made with."""
-    with marked.edited(STUDY, swap("    top: 1\n", "    top: 1\n    trace: auto\n")):
-        changed = marked.pending("pilot")
-        assert changed == below(marked.jobs("pilot"), {"curvature": "."})
-        marked.touch("--", "pilot")
-        assert marked.pending("pilot") == {}
-    assert marked.pending("pilot") == changed
-    marked.touch("--", "pilot")
-    assert marked.pending("pilot") == {}
+    with marked.edited(STUDY, add({"curvature/start-and-end/trace": "auto"})):
+        changed = marked.pending("deep")
+        assert changed == below(marked.jobs("deep"), {"curvature": "."})
+        marked.touch("--", "deep")
+        assert marked.pending("deep") == {}
+    assert marked.pending("deep") == changed
+    marked.touch("--", "deep")
+    assert marked.pending("deep") == {}
 
 
 def test_a_file_to_start_from(marked):
     """`torchvision` reads weights of the user's: their content counts, not their time."""
-    study, weights = "config/studies/pretraining.yaml", marked.folder / "weights.safetensors"
-    start = "pretrained: {kind: pretrained, file: null, seed: 0, dataset: digits-proxy, epochs: 10, batch_size: 16, lr: 0.05, momentum: 0.9}"
+    study, weights = "config/studies/broad.yaml", marked.folder / "weights.safetensors"
+    start = put({"inits/pretrained": {"kind": "torchvision", "file": weights.name}})
     weights.write_bytes(b"one")
     try:
-        with marked.edited(
-            study, at_scale("quick", start, "pretrained: {kind: torchvision, file: weights.safetensors}")
-        ):
-            again = below(marked.jobs("pretraining"), {"initial": "/pretrained/"})
-            assert marked.pending("pretraining") == again
-            marked.touch("--", "pretraining")
+        with marked.edited(study, start):
+            again = below(marked.jobs("broad"), {"initial": "/pretrained/"})
+            assert marked.pending("broad") == again
+            marked.touch("--", "broad")
             weights.write_bytes(b"one")
-            assert marked.pending("pretraining") == {}
+            assert marked.pending("broad") == {}
             weights.write_bytes(b"two")
-            assert marked.pending("pretraining") == again
+            assert marked.pending("broad") == again
     finally:
         weights.unlink()
-        marked.touch("--", "pretraining")
+        marked.touch("--", "broad")

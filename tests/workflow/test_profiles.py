@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fedscape.command.cost import ON_GPU
-from fedscape.study.stages.every import LOCAL
+from fedscape.study.stages.every import LOCAL, STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
+ON_GPU = {stage.name for stage in STAGES.values() if stage.gpu}
 DEFAULT, SLURM = (ROOT / "profiles" / name / "config.yaml" for name in ("default", "slurm"))
 RULE = re.compile(r"^(?:rule (\w+):|use rule \w+ as (\w+) with:)\n((?:(?: .*)?\n)*)", re.MULTILINE)
 RESOURCES = ("default-resources", "set-resources", "set-threads", "resources", "default-storage-provider")

@@ -3,22 +3,15 @@
 from pathlib import Path
 
 from fedscape.jobs.job import job
+from fedscape.settings.claims import Claim
 from fedscape.tables.claims import make_claims
 
-with job(snakemake) as this:
+with job(snakemake) as context:
     make_claims(
-        claims=this.settings["claims"],
-        measures=this.settings["measure"],
-        study=this.identity["study"],
-        scale=this.identity["scale"],
-        runs=Path(snakemake.input.runs),
-        rounds=[Path(path) for path in snakemake.input.rounds],
-        barriers=[Path(path) for path in snakemake.input.barriers],
-        layers=[Path(path) for path in snakemake.input.layers],
-        distances=[Path(path) for path in snakemake.input.distances],
-        markers=[Path(path) for path in snakemake.input.markers],
-        surfaces=[Path(path) for path in snakemake.input.surfaces],
-        curvatures=[Path(path) for path in snakemake.input.curvatures],
+        claims=[Claim.of(values) for values in context.settings["claims"]],
+        csvs={source: [Path(path) for path in paths] for source, paths in snakemake.input.items()},
+        study=context.identity["study"],
+        scale=context.identity["scale"],
         out_csv=Path(snakemake.output.csv),
         out_contrasts=Path(snakemake.output.contrasts),
         out_values=Path(snakemake.output.values),

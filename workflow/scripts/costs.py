@@ -5,12 +5,13 @@ from pathlib import Path
 from fedscape.jobs.job import job
 from fedscape.tables.costs import make_costs
 
-with job(snakemake) as this:
+with job(snakemake) as context:
+    paths = {name: [Path(path) for path in paths] for name, paths in snakemake.input.items()}
     make_costs(
-        study=this.identity["study"],
-        scale=this.identity["scale"],
-        timings=[Path(path) for path in snakemake.input.timings],
-        made=[Path(path) for path in snakemake.input.made],
+        study=context.identity["study"],
+        scale=context.identity["scale"],
+        timings=paths.pop("timing"),
+        outputs=paths,
         benchmarks=Path(snakemake.output[0]).parents[1] / "benchmarks",
         out=Path(snakemake.output[0]),
     )

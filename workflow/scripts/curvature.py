@@ -1,38 +1,18 @@
 """Measure eigenvalues and traces of the Hessian, and clients' agreement, at models of a group of runs."""
 
-from pathlib import Path
-
-from fedscape.curvature.curvature import evaluate_hessians
+from fedscape.checkpoints.run_files import group_runs
+from fedscape.curvature.hessians import evaluate_hessians
+from fedscape.evaluation.problem import problem_spec
 from fedscape.jobs.job import job
+from fedscape.jobs.resume import Resume
+from fedscape.settings.curvature import CurvatureSettings
 
-with job(snakemake) as this:
-    model = dict(this.settings["model"])
+with job(snakemake) as context:
     evaluate_hessians(
-        runs=this.identities(this.settings["runs"]),
-        trajectories=snakemake.input.trajectories,
-        clients=snakemake.input.clients,
-        partitions=snakemake.input.partitions,
-        rounds=this.settings["rounds"],
-        of=this.settings["of"],
-        on=this.settings["data"],
-        top=this.settings["top"],
-        bottom=this.settings["bottom"],
-        trace=this.settings["trace"],
-        layers=this.settings["layers"],
-        probes=this.settings["probes"],
-        density=this.settings["density"],
-        agreements=this.settings["hessian_agreement"],
-        model=model.pop("kind"),
-        model_settings=model,
-        dataset_folder=Path(snakemake.input.dataset[0]).parent,
-        partition=snakemake.input.partition,
-        curvature=snakemake.wildcards.name,
-        group=snakemake.wildcards.group,
-        samples=this.settings["samples"],
-        seed=this.settings["runs"][0]["seed"],
-        device=this.device,
-        resume=Path(snakemake.output.curvature).with_name("resume"),
-        fingerprint=this.fingerprint,
+        runs=group_runs(context, "curvature"),
+        problem=problem_spec(context),
+        settings=context.typed(CurvatureSettings),
+        resume=Resume(context.resume_folder, context.fingerprint),
         out_curvature=snakemake.output.curvature,
         out_density=snakemake.output.density,
     )

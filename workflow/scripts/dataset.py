@@ -4,13 +4,12 @@ from pathlib import Path
 
 from fedscape.data.prepare import prepare_dataset
 from fedscape.jobs.job import job
+from fedscape.plugins import Plugin
 
-with job(snakemake) as this:
-    settings = dict(this.settings["dataset"])
+with job(snakemake) as context:
     prepare_dataset(
         name=snakemake.wildcards.dataset,
-        kind=settings.pop("kind"),
-        settings=settings,
+        source=Plugin.of(context.settings["dataset"]),
         data_root=Path(snakemake.params.data_root),
         folder=Path(snakemake.output[0]).parent,
     )

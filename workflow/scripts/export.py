@@ -5,7 +5,7 @@ from pathlib import Path
 from fedscape.export.paraview import export_plane
 from fedscape.jobs.job import job
 
-with job(snakemake) as this:
+with job(snakemake):
     export_plane(
         surface=Path(snakemake.input.surface),
         markers=Path(snakemake.input.markers),

@@ -4,16 +4,17 @@ from pathlib import Path
 
 from fedscape.figures.draw import draw_figure
 from fedscape.jobs.job import job
+from fedscape.plugins import Plugin
 
-with job(snakemake) as this:
-    kind = dict(this.settings["figure"])
+with job(snakemake) as context:
+    figure = Plugin.of(context.settings["figure"])
     draw_figure(
-        kind=kind.pop("kind"),
-        settings=kind,
-        title=this.settings["title"],
+        kind=figure.kind,
+        settings=dict(figure.settings),
+        title=context.settings["title"],
         frames={name: [Path(path) for path in paths] for name, paths in snakemake.input.items()},
-        where=dict(this.settings["where"]),
-        labels=this.settings["labels"],
+        where=dict(context.settings["where"]),
+        labels=context.settings["labels"],
         png=Path(snakemake.output.png),
         svg=Path(snakemake.output.svg),
     )

@@ -4,22 +4,19 @@ from pathlib import Path
 
 from fedscape.federated.initial import make_initial
 from fedscape.jobs.job import job
+from fedscape.jobs.resume import Resume
+from fedscape.plugins import Plugin
 
-with job(snakemake) as this:
-    start = dict(this.settings["initial"])
-    model = dict(this.settings["model"])
-    kind = start.pop("kind")
+with job(snakemake) as context:
+    start = Plugin.of(context.settings["initial"])
     make_initial(
-        kind=kind,
-        settings=start,
+        start=start,
+        model=Plugin.of(context.settings["model"]),
         dataset=Path(snakemake.input.dataset[0]).parent,
-        model=model.pop("kind"),
-        model_settings=model,
-        seed=this.settings["seed"],
-        device=this.device,
-        fingerprint=this.fingerprint,
+        seed=context.settings["seed"],
+        resume=Resume(context.resume_folder, context.fingerprint),
         out=snakemake.output[0],
-        resume=Path(snakemake.output[0]).with_suffix(".resume"),
+        device=context.device,
         proxy=Path(snakemake.input.proxy[0]).parent if snakemake.input.proxy else None,
-        trajectory=snakemake.input.source[0] if kind == "after-round" else None,
+        trajectory=snakemake.input.source[0] if start.kind == "after-round" else None,
     )

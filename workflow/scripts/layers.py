@@ -1,35 +1,20 @@
 """Average pairs of models in some of their layers, and evaluate what comes out."""
 
-from pathlib import Path
-
+from fedscape.checkpoints.run_files import group_runs
+from fedscape.connectivity.endpoints import ModelPair
 from fedscape.connectivity.pairs import evaluate_pairs
+from fedscape.evaluation.problem import problem_spec
 from fedscape.jobs.job import job
+from fedscape.jobs.resume import Resume
+from fedscape.settings.connectivity import LayersSettings
 
-with job(snakemake) as this:
-    model = dict(this.settings["model"])
+with job(snakemake) as context:
     evaluate_pairs(
-        pairs=this.settings["pairs"],
-        runs=this.identities(this.settings["runs"]),
-        trajectories=snakemake.input.trajectories,
-        clients=snakemake.input.clients,
-        between=this.settings["between"],
-        regimes=this.settings["regimes"],
-        groups=dict(this.settings["groups"]),
-        order_seed=this.settings["order_seed"],
-        directions=this.settings["directions"],
-        alignments=this.settings["alignment"],
-        model=model.pop("kind"),
-        model_settings=model,
-        dataset_folder=Path(snakemake.input.dataset[0]).parent,
-        partition=snakemake.input.partition,
-        connectivity=snakemake.wildcards.name,
-        group=snakemake.wildcards.group,
-        samples=this.settings["samples"],
-        seed=this.settings["runs"][0]["seed"],
-        batch_norm=this.settings["batch_norm"],
-        device=this.device,
-        resume=Path(snakemake.output.layers).with_name("resume"),
-        fingerprint=this.fingerprint,
+        runs=group_runs(context, "connectivity"),
+        pairs=[ModelPair.of(pair) for pair in context.settings["pairs"]],
+        problem=problem_spec(context),
+        settings=context.typed(LayersSettings),
+        resume=Resume(context.resume_folder, context.fingerprint),
         out_layers=snakemake.output.layers,
         out_distances=snakemake.output.distances,
     )

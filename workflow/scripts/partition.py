@@ -4,20 +4,17 @@ from pathlib import Path
 
 from fedscape.data.partition import make_partition
 from fedscape.jobs.job import job
+from fedscape.plugins import Plugin
+from fedscape.settings.samples import UsedSamples
 
-with job(snakemake) as this:
-    scheme = dict(this.settings["partition"])
+with job(snakemake) as context:
     make_partition(
-        dataset_folder=Path(snakemake.input.dataset[0]).parent,
-        scheme=scheme.pop("kind"),
-        settings=scheme,
-        clients=this.settings["clients"],
-        seed=this.settings["seed"],
-        partition_seed=this.settings["partition_seed"],
-        images=this.settings["images"],
-        test_images=this.settings["test_images"],
-        validation=this.settings["validation"],
-        identity=this.identity,
+        dataset=Path(snakemake.input.dataset[0]).parent,
+        scheme=Plugin.of(context.settings["partition"]),
+        clients=context.settings["clients"],
+        partition_seed=context.settings["partition_seed"],
+        samples=context.typed(UsedSamples),
+        identity=context.identity,
         npz=snakemake.output.samples,
         csv=snakemake.output.counts,
     )

@@ -1,29 +1,19 @@
 """Evaluate the models on the straight lines between pairs of final models."""
 
-from pathlib import Path
-
+from fedscape.checkpoints.run_files import group_runs
 from fedscape.connectivity.path import evaluate_paths
+from fedscape.evaluation.problem import problem_spec
 from fedscape.jobs.job import job
+from fedscape.jobs.resume import Resume
+from fedscape.settings.connectivity import PathSettings
 
-with job(snakemake) as this:
-    model = dict(this.settings["model"])
+with job(snakemake) as context:
     evaluate_paths(
-        pairs=this.settings["pairs"],
-        runs=this.identities(this.settings["runs"]),
-        trajectories=snakemake.input.trajectories,
-        points=this.settings["points"],
-        model=model.pop("kind"),
-        model_settings=model,
-        dataset_folder=Path(snakemake.input.dataset[0]).parent,
-        partition=snakemake.input.partition,
-        connectivity=snakemake.wildcards.name,
-        group=snakemake.wildcards.group,
-        samples=this.settings["samples"],
-        seed=this.settings["runs"][0]["seed"],
-        batch_norm=this.settings["batch_norm"],
-        device=this.device,
-        resume=Path(snakemake.output.path).with_name("resume"),
-        fingerprint=this.fingerprint,
+        runs=group_runs(context, "connectivity"),
+        pairs=context.settings["pairs"],
+        problem=problem_spec(context),
+        settings=context.typed(PathSettings),
+        resume=Resume(context.resume_folder, context.fingerprint),
         out_path=snakemake.output.path,
         out_barriers=snakemake.output.barriers,
     )

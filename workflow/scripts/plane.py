@@ -1,31 +1,19 @@
 """Lay a plane through the models of a group of runs, and mark them on it."""
 
-from pathlib import Path
-
+from fedscape.checkpoints.run_files import group_runs
+from fedscape.evaluation.problem import problem_spec
 from fedscape.jobs.job import job
+from fedscape.jobs.resume import Resume
 from fedscape.landscape.make_plane import make_plane
+from fedscape.plugins import Plugin
 
-with job(snakemake) as this:
-    kind = dict(this.settings["plane"])
-    model = dict(this.settings["model"])
+with job(snakemake) as context:
     make_plane(
-        kind=kind.pop("kind"),
-        settings=kind,
-        model=model.pop("kind"),
-        model_settings=model,
-        dataset_folder=Path(snakemake.input.dataset[0]).parent,
-        partition=snakemake.input.partition,
-        trajectories=snakemake.input.trajectories,
-        clients=snakemake.input.clients,
-        runs=this.identities(this.settings["runs"]),
-        plane=snakemake.wildcards.name,
-        group=snakemake.wildcards.group,
-        samples=this.settings["samples"],
-        seed=this.settings["runs"][0]["seed"],
-        batch_norm=this.settings["batch_norm"],
-        device=this.device,
-        resume=Path(snakemake.output.plane).with_name("resume-plane"),  # beside that of the surface
-        fingerprint=this.fingerprint,
+        kind=Plugin.of(context.settings["plane"]),
+        problem=problem_spec(context),
+        runs=group_runs(context, "plane"),
+        batch_norm=context.settings["batch_norm"],
+        resume=Resume(context.resume_folder, context.fingerprint),
         out_plane=snakemake.output.plane,
         out_markers=snakemake.output.markers,
     )

@@ -2,36 +2,25 @@
 
 from pathlib import Path
 
+from fedscape.evaluation.problem import problem_spec
 from fedscape.jobs.job import job
+from fedscape.jobs.resume import Resume
+from fedscape.landscape.evaluator import PlaneFiles
 from fedscape.landscape.surface import evaluate_surface
+from fedscape.settings.planes import WHICH_POINTS, SurfaceSettings
 
-with job(snakemake) as this:
-    model = dict(this.settings["model"])
+with job(snakemake) as context:
+    entry = {"plane": context.names["name"], "group": context.names["group"]}
+    files_of_which_points = ["markers.csv", *(Path(part).name for part in snakemake.input.parts)]
     evaluate_surface(
-        plane_file=snakemake.input.plane,
-        markers_file=snakemake.input.markers,
-        grid=this.settings["grid"],
-        margin=this.settings["margin"],
-        coarse=this.settings["coarse"],
-        client_losses=this.settings["client_losses"],
-        precision=this.settings["precision"],
-        model=model.pop("kind"),
-        model_settings=model,
-        dataset_folder=Path(snakemake.input.dataset[0]).parent,
-        partition=snakemake.input.partition,
-        identity=this.shared_identity(this.settings["runs"]),
-        plane=snakemake.wildcards.name,
-        group=snakemake.wildcards.group,
-        samples=this.settings["samples"],
-        seed=this.settings["runs"][0]["seed"],
-        batch_norm=this.settings["batch_norm"],
-        device=this.device,
-        parts=snakemake.input.parts,
-        resume_folder=Path(snakemake.output[0]).with_name("resume"),
-        # What decides which points are wanted does not change what they are.
-        fingerprint=this.fingerprint_without(
-            settings=("grid", "margin", "coarse", "parts"),
-            files=("markers.csv", *(Path(part).name for part in snakemake.input.parts)),
+        files=PlaneFiles(snakemake.input.plane, snakemake.input.markers),
+        problem=problem_spec(context),
+        settings=context.typed(SurfaceSettings),
+        identity=context.shared_identity(context.settings["runs"]) | entry,
+        resume=Resume(
+            context.resume_folder,
+            context.fingerprint_without(settings=WHICH_POINTS, files=files_of_which_points),
         ),
         out=snakemake.output[0],
+        parts=snakemake.input.parts,
     )

@@ -3,36 +3,26 @@
 from dataclasses import replace
 from pathlib import Path
 
+from fedscape.evaluation.problem import problem_spec
 from fedscape.jobs.job import job
+from fedscape.jobs.resume import Resume
+from fedscape.landscape.evaluator import PlaneFiles
 from fedscape.landscape.surface import evaluate_part
+from fedscape.settings.planes import WHICH_POINTS, SurfaceSettings
 
-with job(snakemake) as this:
-    model = dict(this.settings["model"])
-    part, parts = int(snakemake.wildcards.part), int(snakemake.wildcards.parts)
+with job(snakemake) as context:
     # The points are the surface's own, so they carry the digest of its code.
-    surface = replace(this, depends_on=(list(snakemake.params.surface), list(snakemake.input)))
+    surface = replace(context, depends_on=(list(snakemake.params.surface), list(snakemake.input)))
     evaluate_part(
-        part=part,
-        parts=parts,
-        plane_file=snakemake.input.plane,
-        markers_file=snakemake.input.markers,
-        grid=this.settings["grid"],
-        margin=this.settings["margin"],
-        coarse=this.settings["coarse"],
-        client_losses=this.settings["client_losses"],
-        precision=this.settings["precision"],
-        model=model.pop("kind"),
-        model_settings=model,
-        dataset_folder=Path(snakemake.input.dataset[0]).parent,
-        partition=snakemake.input.partition,
-        samples=this.settings["samples"],
-        seed=this.settings["runs"][0]["seed"],
-        batch_norm=this.settings["batch_norm"],
-        device=this.device,
+        files=PlaneFiles(snakemake.input.plane, snakemake.input.markers),
+        problem=problem_spec(context),
+        settings=context.typed(SurfaceSettings),
+        part=int(snakemake.wildcards.part),
+        parts=int(snakemake.wildcards.parts),
         kept=Path(snakemake.output[0]).parents[1] / "points.npz",
-        resume_folder=Path(snakemake.output[0]).with_name(f"resume-{part}-of-{parts}"),
-        fingerprint=surface.fingerprint_without(
-            settings=("grid", "margin", "coarse", "parts"), files=("markers.csv",)
+        resume=Resume(
+            context.resume_folder,
+            surface.fingerprint_without(settings=WHICH_POINTS, files=("markers.csv",)),
         ),
         out=snakemake.output[0],
     )

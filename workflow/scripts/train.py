@@ -2,39 +2,31 @@
 
 from pathlib import Path
 
-from fedscape.federated.train import train_run
+from fedscape.federated.train import FederatedMethod, RunInputs, RunOutputs, train_run
 from fedscape.jobs.job import job
+from fedscape.jobs.resume import Resume
+from fedscape.plugins import Plugin
 from fedscape.settings.plain import from_plain
+from fedscape.settings.runs import KeptModels, RunSeeds
 from fedscape.settings.training import TrainingSettings
 
-with job(snakemake) as this:
-    model = dict(this.settings["model"])
-    algorithm = dict(this.settings["algorithm"])
-    server = dict(this.settings["server"])
+with job(snakemake) as context:
     train_run(
-        identity=this.identity,
-        dataset=Path(snakemake.input.dataset[0]).parent,
-        partition=snakemake.input.partition,
-        initial=snakemake.input.initial,
-        model=model.pop("kind"),
-        model_settings=model,
-        algorithm=algorithm.pop("kind"),
-        algorithm_settings=algorithm,
-        server=server.pop("kind"),
-        server_settings=server,
-        training=from_plain(TrainingSettings, this.settings["training"]),
-        seed=this.settings["seed"],
-        order_seed=this.settings["order_seed"],
-        keep_rounds=this.settings["keep_rounds"],
-        client_rounds=this.settings["client_rounds"],
-        client_paths=this.settings["client_paths"],
-        device=this.device,
-        fingerprint=this.fingerprint,
-        trajectory=snakemake.output.trajectory,
-        clients=snakemake.output.clients,
-        rounds=snakemake.output.rounds,
-        final=snakemake.output.final,
-        timing=snakemake.output.timing,
-        run=snakemake.output.run,
-        resume=Path(snakemake.output.run).with_name("resume"),
+        identity=context.identity,
+        inputs=RunInputs(
+            dataset=Path(snakemake.input.dataset[0]).parent,
+            partition=snakemake.input.partition,
+            initial=snakemake.input.initial,
+        ),
+        model=Plugin.of(context.settings["model"]),
+        method=FederatedMethod(
+            algorithm=Plugin.of(context.settings["algorithm"]),
+            server=Plugin.of(context.settings["server"]),
+            training=from_plain(TrainingSettings, context.settings["training"]),
+        ),
+        seeds=context.typed(RunSeeds),
+        kept=context.typed(KeptModels),
+        outputs=RunOutputs(**dict(snakemake.output.items())),
+        resume=Resume(context.resume_folder, context.fingerprint),
+        device=context.device,
     )

@@ -1,1 +1,1 @@
-"""What a run keeps of its models: how tensors lie in flat vectors, and the files that hold them."""
+"""A run's kept models: the layout of tensors in flat vectors, and the files that hold them."""

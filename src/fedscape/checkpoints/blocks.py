@@ -1,4 +1,4 @@
-"""Walking matrices of many models by blocks of columns, because all of them at once may not fit in memory."""
+"""Blocks of columns of a matrix of many models, since the whole matrix may not fit in memory."""
 
 from collections.abc import Iterator
 

@@ -11,16 +11,16 @@ from fedscape.checkpoints.run_files import RunFiles
 from fedscape.errors import FedscapeError
 
 GLOBAL = -1
-"""In place of a client's number where a CSV's column is never empty: no client's, but the global model's."""
+"""Stands for the global model in CSVs whose column of clients' numbers is never empty."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """The name of one kept model.
 
-    run: its place in the list of runs. round: the round after which the model stands; a client's is the one
-    in which it was trained. client: its number; None for the global model. epoch: local epochs done
-    (1, 2, ...) of a client that is on its way through the round; None for the model that it hands back.
+    run: its index in the list of runs. round: the round after which the global model was kept, or in which
+    the client's was trained. client: its number; None for the global model. epoch: local epochs done
+    (1, 2, ...) where the client's model was kept within the round; None for the model that it hands back.
     """
 
     run: int
@@ -30,7 +30,7 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         if self.epoch is not None and self.client is None:
-            raise ValueError(f"epoch {self.epoch} of the global model: only clients are on their way")
+            raise ValueError(f"epoch {self.epoch} of the global model: only clients have local epochs")
 
     @property
     def client_column(self) -> int:
@@ -50,7 +50,7 @@ class Checkpoints:
 
     @classmethod
     def open(cls, module: nn.Module, runs: Sequence[RunFiles]) -> "Checkpoints":
-        """Of these runs, in their order; a file of another network's models is a FedscapeError."""
+        """Those of these runs, in their order; a file of another network's models is a FedscapeError."""
         opened = cls(
             [Trajectory.open(run.trajectory) for run in runs],
             [ClientModels.open(run.clients) for run in runs if run.clients is not None],
@@ -75,19 +75,20 @@ class Checkpoints:
 
     def parameters(self, checkpoint: Checkpoint) -> Tensor:
         """The vector of parameters: float32 [P]."""
-        file, name = self._found(checkpoint)
-        return file.parameters(*name)
+        if checkpoint.client is None:
+            return self.trajectories[checkpoint.run].parameters(checkpoint.round)
+        clients = self._clients(checkpoint.run)
+        return clients.parameters(checkpoint.round, checkpoint.client, checkpoint.epoch)
 
     def buffers(self, checkpoint: Checkpoint) -> dict[str, Tensor]:
         """Buffers by name (float and integer ones)."""
-        file, name = self._found(checkpoint)
-        return file.buffers(*name)
-
-    def _found(self, checkpoint: Checkpoint) -> tuple[Trajectory | ClientModels, tuple]:
-        """The file that holds a model, and what the file's reader knows it by."""
         if checkpoint.client is None:
-            return self.trajectories[checkpoint.run], (checkpoint.round,)
+            return self.trajectories[checkpoint.run].buffers(checkpoint.round)
+        clients = self._clients(checkpoint.run)
+        return clients.buffers(checkpoint.round, checkpoint.client, checkpoint.epoch)
+
+    def _clients(self, run: int) -> ClientModels:
         if not self.clients:
-            path = self.trajectories[checkpoint.run].path
+            path = self.trajectories[run].path
             raise FedscapeError(f"{path}: clients' models are asked for, but no file of them was opened")
-        return self.clients[checkpoint.run], (checkpoint.round, checkpoint.client, checkpoint.epoch)
+        return self.clients[run]

@@ -18,7 +18,7 @@ from fedscape.checkpoints.layout import Layout
 VECTORS = ("parameters", "buffers", "counters")
 """The tensors that hold models, in the order in which a flattened model names its vectors."""
 PATH_PREFIX = "path_"
-"""Of the tensors that hold clients' models between their local epochs."""
+"""Prefix of the tensors that hold clients' models between their local epochs."""
 HEADER_ALIGNMENT = 8  # bytes: the header is padded to the widest type, so no row straddles a word
 LENGTH_BYTES = 8  # a safetensors file opens with the header's length, little-endian
 DTYPES = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
@@ -31,15 +31,15 @@ def trajectory_shapes(layout: Layout, rounds: int) -> Shapes:
 
 
 def clients_shapes(layout: Layout, rounds: int, participants: int, path_points: int) -> Shapes:
-    """The tensors of a clients' file; path_points: models kept of each client's way, 0 for none."""
+    """The tensors of a clients' file; path_points: models kept between a client's epochs, 0 for none."""
     rows = rounds, participants
     shapes = {"clients": ("I64", rows), **_model_shapes(layout, rows)}
-    on_the_way = _model_shapes(layout, (*rows, path_points)) if path_points else {}
-    return shapes | {PATH_PREFIX + name: shape for name, shape in on_the_way.items()}
+    path_shapes = _model_shapes(layout, (*rows, path_points)) if path_points else {}
+    return shapes | {PATH_PREFIX + name: shape for name, shape in path_shapes.items()}
 
 
 def file_metadata(kind: str, layout: Layout, rounds: Sequence[int]) -> dict[str, str]:
-    """What a file says of itself; kind: `trajectory` or `clients`."""
+    """A file's description of itself; kind: `trajectory` or `clients`."""
     return {"kind": kind, "layout": layout.to_json(), "rounds": json.dumps(list(rounds))}
 
 

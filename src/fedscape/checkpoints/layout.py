@@ -1,4 +1,4 @@
-"""How a module's tensors lie in flat vectors: parameters, float buffers and integer counters.
+"""The layout of a module's tensors in flat vectors: parameters, float buffers and integer counters.
 
 The parameter vector is the concatenation of `named_parameters()` in that order. Buffers are no part of it:
 float ones (running statistics) and integer ones (`num_batches_tracked`) lie in vectors of their own, because
@@ -72,11 +72,11 @@ def layout_of(module: nn.Module) -> Layout:
 
 def check_layout(module: nn.Module, layout: Layout, path: str | Path) -> None:
     """Refuse a file of models that are not of the module's kind."""
-    wanted = layout_of(module)
-    if layout != wanted:
+    expected = layout_of(module)
+    if layout != expected:
         raise FedscapeError(
             f"{path}: holds models of {layout.parameter_count} parameters with other names or shapes than "
-            f"{type(module).__name__} for this data set ({wanted.parameter_count} parameters)"
+            f"{type(module).__name__} for this data set ({expected.parameter_count} parameters)"
         )
 
 

@@ -1,8 +1,10 @@
 """Readers of a run's models: the global ones, round by round, and those that clients handed back."""
 
 import json
+from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -13,10 +15,11 @@ from fedscape.checkpoints.format import PATH_PREFIX, Shapes, clients_shapes, tra
 from fedscape.checkpoints.layout import Layout, buffers_of, parameters_of
 from fedscape.errors import FedscapeError
 from fedscape.files import reading
+from fedscape.moment import Moment
 
 
-class _Rows:
-    """What both readers share: an open file, its layout and rounds. `_shapes` has the tensors of these."""
+class _Rows(ABC):
+    """Base of both readers: an open file, its layout and rounds."""
 
     kind: str
 
@@ -36,16 +39,20 @@ class _Rows:
             if list(self.rounds) != sorted(set(self.rounds)):
                 raise ValueError("rounds that do not ascend")
             self._rows = {number: row for row, number in enumerate(self.rounds)}
-            for name, wanted in self._shapes().items():
+            for name, (dtype, shape) in self._shapes().items():
                 piece = self._file.get_slice(name)
-                found = piece.get_dtype(), tuple(piece.get_shape())
-                if found != wanted:
-                    raise ValueError(f"{name} is {_spelled(found)}, not {_spelled(wanted)}")
+                held_dtype, held_shape = piece.get_dtype(), tuple(piece.get_shape())
+                if (held_dtype, held_shape) != (dtype, shape):
+                    raise ValueError(f"{name} is {held_dtype} {list(held_shape)}, not {dtype} {list(shape)}")
 
     @classmethod
-    def open(cls, path: str | Path):
+    def open(cls, path: str | Path) -> Self:
         """Open for reading; nothing is loaded yet. A corrupt or cut-off file is named in a FedscapeError."""
         return cls(path)
+
+    @abstractmethod
+    def _shapes(self) -> Shapes:
+        """The tensors that a file of this layout and these rounds has."""
 
     def _row(self, name: str, number: int, *inner: int) -> Tensor:
         """Row of round `number`, without its leading axis; of `inner` axes only these entries are read."""
@@ -57,12 +64,12 @@ class _Rows:
         return torch.from_numpy(part.reshape(part.shape[len(entries) :]))
 
     def _read(self, name: str, part: tuple[slice, ...]) -> np.ndarray:
-        """A part of a tensor. A run keeps finite models alone: one that diverged ends with its last."""
+        """A part of a tensor, refused unless finite: a run that diverges ends with its last finite model."""
         with reading(self.path, f"{self.kind} file"):
-            found = np.array(self._file.get_slice(name)[part])
-            if not np.isfinite(found).all():
+            values = np.array(self._file.get_slice(name)[part])
+            if not np.isfinite(values).all():
                 raise ValueError(f"{name} that are NaN or infinite, which no run keeps")
-        return found
+        return values
 
 
 class Trajectory(_Rows):
@@ -79,6 +86,17 @@ class Trajectory(_Rows):
     def last(self) -> int:
         """The last kept round."""
         return self.rounds[-1]
+
+    def number(self, moment: Moment) -> int:
+        """The number of a round: a share of the last kept one means the kept round nearest to it.
+
+        A number is itself, whether it is kept or not.
+        """
+        if moment == "last":
+            return self.last
+        if isinstance(moment, float):
+            return min(self.rounds, key=lambda number: abs(number - moment * self.last))
+        return moment
 
     @property
     def diverged(self) -> bool:
@@ -124,35 +142,32 @@ class ClientModels(_Rows):
 
     @cached_property
     def path_points(self) -> int:
-        """Models kept of each client's way, before the one it hands back; 0 where none are."""
+        """Models kept of each client between its local epochs, before the one it hands back; 0 for none."""
         name = f"{PATH_PREFIX}parameters"
         return self._file.get_slice(name).get_shape()[2] if name in self._file.keys() else 0  # noqa: SIM118
 
     def parameters(self, number: int, client: int, epoch: int | None = None) -> Tensor:
         """Parameters that a client handed back in round `number`, or had after a local epoch: float32 [P]."""
-        prefix, *entry = self._entry(number, client, epoch)
-        return self._row(f"{prefix}parameters", number, *entry)
+        prefix, indices = self._entry(number, client, epoch)
+        return self._row(f"{prefix}parameters", number, *indices)
 
     def buffers(self, number: int, client: int, epoch: int | None = None) -> dict[str, Tensor]:
         """Buffers of such a model by name."""
-        prefix, *entry = self._entry(number, client, epoch)
-        floats, counters = (self._row(f"{prefix}{name}", number, *entry) for name in ("buffers", "counters"))
+        prefix, indices = self._entry(number, client, epoch)
+        floats, counters = (
+            self._row(f"{prefix}{name}", number, *indices) for name in ("buffers", "counters")
+        )
         return buffers_of(floats, counters, self.layout)
 
-    def _entry(self, number: int, client: int, epoch: int | None) -> tuple:
-        """Where a model lies in the row of its round: the prefix of its tensors' names, and its entry."""
+    def _entry(self, number: int, client: int, epoch: int | None) -> tuple[str, list[int]]:
+        """A model's position in the row of its round: the prefix of its tensors' names, and its indices."""
         participants = self.clients(number).tolist()
         if client not in participants:
             raise FedscapeError(f"{self.path}: client {client} was not in round {number}")
-        place = participants.index(client)
+        index = participants.index(client)
         if epoch is None:
-            return "", place
+            return "", [index]
         if not 1 <= epoch <= self.path_points:
             kept = f"1 to {self.path_points}" if self.path_points else "none"
             raise FedscapeError(f"{self.path}: local epoch {epoch} is not kept; kept are {kept}")
-        return PATH_PREFIX, place, epoch - 1
-
-
-def _spelled(tensor: tuple[str, tuple[int, ...]]) -> str:
-    """`F32 [3, 10]`"""
-    return f"{tensor[0]} {list(tensor[1])}"
+        return PATH_PREFIX, [index, epoch - 1]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 from fedscape.jobs.job import JobContext
@@ -28,6 +27,13 @@ def group_runs(context: JobContext, section: str) -> list[RunFiles]:
     section: the column that holds the name of the job's entry.
     """
     entry = {section: context.names["name"], "group": context.names["group"]}
-    files = [context.inputs.get(name, []) for name in ("trajectories", "clients", "partitions")]
-    identities = [{**identity, **entry} for identity in context.identities(context.settings["runs"])]
-    return [RunFiles(*row) for row in zip_longest(identities, *files)]
+    identities = context.identities(context.settings["runs"])
+    absent = [None] * len(identities)
+    trajectories = context.inputs["trajectories"]
+    clients, partitions = (context.inputs.get(name) or absent for name in ("clients", "partitions"))
+    return [
+        RunFiles({**identity, **entry}, trajectory, models, partition)
+        for identity, trajectory, models, partition in zip(
+            identities, trajectories, clients, partitions, strict=True
+        )
+    ]

@@ -59,20 +59,20 @@ def check_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str 
     check_tensors(module.state_dict(), tensors, source)
 
 
-def check_tensors(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str | Path) -> None:
-    """Refuse tensors that have not the names, the shapes and the kind of numbers of `wanted`, the model's."""
+def check_tensors(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str | Path) -> None:
+    """Refuse tensors whose names, shapes or kind of numbers are not those of `expected`, the model's."""
     for problem, names in (
-        ("lacks", [name for name in wanted if name not in tensors]),
-        ("has unknown", [name for name in tensors if name not in wanted]),
+        ("lacks", [name for name in expected if name not in tensors]),
+        ("has unknown", [name for name in tensors if name not in expected]),
     ):
         if names:
             shown = ", ".join(names[:SHOWN_NAMES]) + (", ..." if len(names) > SHOWN_NAMES else "")
-            counts = f"{len(names)} such names, the model has {len(wanted)}"
+            counts = f"{len(names)} such names, the model has {len(expected)}"
             raise FedscapeError(f"{source}: {problem} {shown} ({counts})")
-    for name, tensor in wanted.items():
-        found, shape = tuple(tensors[name].shape), tuple(tensor.shape)
-        if found != shape:
-            raise FedscapeError(f"{source}: {name} has shape {found}, the model's has {shape}")
+    for name, tensor in expected.items():
+        own, shape = tuple(tensors[name].shape), tuple(tensor.shape)
+        if own != shape:
+            raise FedscapeError(f"{source}: {name} has shape {own}, the model's has {shape}")
         if tensor.is_floating_point() and not tensors[name].is_floating_point():
             raise FedscapeError(
                 f"{source}: {name} holds {tensors[name].dtype}, the model's is {tensor.dtype}"

@@ -1,7 +1,7 @@
-"""Writers of a run's models: files that are made at full length and filled row by row.
+"""Writers of a run's models: files that are created at full length and filled row by row.
 
 The caller commits a row elsewhere (the resume folder's progress) after `flush`, so a kill leaves at worst a
-row that is written once more. Rows go through ordinary writes, not a memory map: on a full disk a write
+row that is written again. Rows go through ordinary writes, not a memory map: on a full disk a write
 raises, a map kills the process.
 """
 
@@ -33,8 +33,8 @@ COPY_BYTES = 64 * 2**20  # a shortened copy passes through memory in pieces of t
 class RowWriter:
     """A safetensors file at its final length, filled by rows of the first axis.
 
-    Every tensor has the same number of rows. A file of exactly these shapes and metadata is written on
-    (a resumed run); any other is made anew, and `made_anew` says so.
+    Every tensor has the same number of rows. A file of exactly these shapes and metadata is continued
+    (a resumed run); any other is replaced by one without rows, and `is_new` says so.
     """
 
     def __init__(self, path: Path, shapes: Shapes, metadata: dict[str, str]):
@@ -42,23 +42,23 @@ class RowWriter:
         self.shapes = storage_order(shapes)
         self.offsets, header = encoded_header(self.shapes, metadata)
         length = len(header) + sum(byte_size(*shape) for shape in self.shapes.values())
-        self.made_anew = not _starts_with(path, header) or path.stat().st_size != length
-        if self.made_anew:
+        self.is_new = not _starts_with(path, header) or path.stat().st_size != length
+        if self.is_new:
             with atomic(path) as temporary, temporary.open("wb") as file:
                 file.write(header)
                 file.truncate(length)
         self.file = path.open("r+b", buffering=0)
 
-    def write(self, row: int, place: int | None = None, **values: Tensor | np.ndarray) -> None:
-        """Write row `row` of each named tensor, or only entry `place` of the row's first axis."""
+    def write(self, row: int, index: int | None = None, **values: Tensor | np.ndarray) -> None:
+        """Write row `row` of each named tensor, or only entry `index` of the row's first axis."""
         for name, value in values.items():
             dtype, shape = self.shapes[name]
             array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
             array = np.asarray(array, dtype=DTYPES[dtype], order="C")
-            inner = shape[1:] if place is None else shape[2:]
+            inner = shape[1:] if index is None else shape[2:]
             if array.shape != inner:
                 raise ValueError(f"{self.path}: {name} takes arrays of shape {inner}, got {array.shape}")
-            entry = row if place is None else row * shape[1] + place
+            entry = row if index is None else row * shape[1] + index
             self.file.seek(self.offsets[name] + entry * array.nbytes)
             write_all(self.file, array)
 
@@ -81,7 +81,7 @@ def clients_writer(
 ) -> RowWriter:
     """Writer of `clients.safetensors`: row i holds the `participants` client models of `rounds[i]`.
 
-    path_points: models that are kept of each client's way there, before the one it hands back.
+    path_points: models that are kept between a client's local epochs, before the one it hands back.
     """
     shapes = clients_shapes(layout, len(rounds), participants, path_points)
     return RowWriter(path, shapes, file_metadata("clients", layout, rounds))
@@ -90,7 +90,7 @@ def clients_writer(
 def shorten(path: Path, rounds: Sequence[int]) -> None:
     """End a diverged run's file early, atomically: keep one row for each of `rounds`, and say so in it.
 
-    The rows are the first ones of the file; a row may be given another round than it was made for. Does
+    The rows are the first ones of the file; a row may be assigned another round than it was meant for. Does
     nothing to a file that has just these rounds.
     """
     with safe_open(path, framework="numpy") as file:
@@ -114,8 +114,8 @@ def shorten(path: Path, rounds: Sequence[int]) -> None:
 
 
 def write_all(file, array: np.ndarray) -> None:
-    """An unbuffered write may be partial (beyond 2 GB it is)."""
-    view = memoryview(array).cast("B") if array.nbytes else memoryview(b"")
+    """Write a whole array: a single unbuffered write may be partial (beyond 2 GB it is)."""
+    view = array.data.cast("B") if array.nbytes else memoryview(b"")
     while view:
         view = view[file.write(view) :]
 

@@ -1,7 +1,7 @@
 """How columns are described: the type of their cells, the unit of their numbers, their order in a CSV.
 
 A class of each module beside this one describes a family of columns: a name, its type, and below one or more
-of them, as a string of its own, what they mean. Nothing but `columns/page.py` reads these strings, and the
+of them, as a string of its own, what they mean. Nothing but `columns/readme.py` reads these strings, and the
 digest of a stage's code leaves them out: another wording computes nothing again.
 """
 
@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Annotated, get_type_hints
 
 from fedscape.columns.cells import FLAG, INDEX, NUMBER, SEED, TEXT, WHOLE
-
-ENTRIES = ("plane", "connectivity", "curvature", "drift")
 
 
 @dataclass(frozen=True)
@@ -55,25 +53,22 @@ class File:
 
     names: whose rows they are, the same in all rows of a run or of a pair of runs that one entry of a study
     asks for. row_keys: what tells those rows apart. measures: what they say. families: that describe the
-    columns. has_rows: whether it is never without a row; where a plane has no models or a study no such
-    stage, other files have a header alone.
+    columns. entry: which name is that of the study's entry that asked for a row, if one did. has_rows:
+    whether it is never without a row; where a plane has no models or a study no such stage, other files have
+    a header alone.
     """
 
     names: Sequence[str]
     row_keys: Sequence[str]
     measures: Sequence[str]
     families: Sequence[type]
+    entry: str | None = None
     has_rows: bool = False
 
     @property
     def keys(self) -> list[str]:
         """What tells rows of any runs apart."""
         return [*self.names, *self.row_keys]
-
-    @property
-    def entry(self) -> str | None:
-        """The column with the name of the study's entry that asked for a row; None where none did."""
-        return next((name for name in self.names if name in ENTRIES), None)
 
     @property
     def columns(self) -> list[str]:

@@ -1,6 +1,7 @@
 """Columns of connections between two models: lines, mixtures of their layers, distances."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from fedscape.columns.column import L2, File, Index, Nats, Number, Seed, Share, Text, Whole
 from fedscape.columns.identity import IDENTITY
@@ -10,7 +11,7 @@ OTHER_END = ["partition", "init", "method", "seed"]
 """What the two runs of a pair may differ in; data set and model are the same."""
 TO_RUN = [f"to_{column}" for column in OTHER_END]
 """The columns that name the second run of a pair."""
-RESTS = ("from", "to")
+RESTS: Final = ("from", "to")
 """Which of the two models the layers are of that are not averaged; `both` where all are."""
 
 
@@ -106,27 +107,30 @@ _NAMES = [*IDENTITY, *TO_RUN, "connectivity", "group"]
 MODELS = ["between", "round", "to_round", "client", "to_client", "alignment"]
 """Which two models of a pair of runs, and whether the second one's units were matched to the first's."""
 
-PATH = File(
+PATH_CSV = File(
     names=_NAMES,
     row_keys=["split", "t"],
     measures=[
         "loss", "loss_se", "error", "error_se", "samples", "loss_rise_se", "error_rise_se", "batch_norm",
     ],
     families=(Shared, Lines),
+    entry="connectivity",
 )  # fmt: skip
-BARRIERS = File(
+BARRIERS_CSV = File(
     names=_NAMES,
     row_keys=["split", "measure"],
     measures=["sup", "argmax", "midpoint", "highest", "from_value", "to_value", "sup_se", "midpoint_se"],
     families=(Shared, Lines),
+    entry="connectivity",
 )
-LAYERS = File(
+LAYERS_CSV = File(
     names=_NAMES,
     row_keys=[*MODELS, "split", "measure", "regime", "layer", "depth", "averaged", "rest", "draw"],
     measures=["value", "from_value", "to_value", "barrier", "ratio", "samples", "batch_norm"],
     families=(Shared, Lines, Layers),
+    entry="connectivity",
 )
-DISTANCES = File(
+DISTANCES_CSV = File(
     names=_NAMES,
     row_keys=[*MODELS, "layer", "depth"],
     measures=[
@@ -134,4 +138,5 @@ DISTANCES = File(
         "units_moved",
     ],
     families=(Shared, Lines, Layers),
+    entry="connectivity",
 )  # fmt: skip

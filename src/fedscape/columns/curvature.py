@@ -43,15 +43,17 @@ _NAMES = [*IDENTITY, "curvature", "group"]
 _MODEL = ["round", "of", "client", "data"]
 """Which model of a run, and on which samples."""
 
-CURVATURE = File(
+CURVATURE_CSV = File(
     names=_NAMES,
     row_keys=[*_MODEL, "quantity", "index", "layer", "definition"],
     measures=["estimator", "value", "standard_error", "residual", "products", "samples"],
     families=(Shared, Curvature),
+    entry="curvature",
 )
-DENSITY = File(
+DENSITY_CSV = File(
     names=_NAMES,
     row_keys=[*_MODEL, "eigenvalue"],
     measures=["density", "products", "samples"],
     families=(Shared, Curvature),
+    entry="curvature",
 )

@@ -15,9 +15,10 @@ class Drift:
     from the end"""
 
 
-DRIFT = File(
+DRIFT_CSV = File(
     names=[*IDENTITY, "drift", "group"],
     row_keys=["round"],
     measures=["step_norm", "distance_start", "distance_end"],
     families=(Shared, Drift),
+    entry="drift",
 )

@@ -67,14 +67,14 @@ class Planes:
     check it: other points may be farther off"""
 
 
-MODEL = ["round", "role", "client", "point"]
+MODEL_COLUMNS = ["round", "role", "client", "point"]
 """Which model of a run a marker is."""
 MARKER_MEASURES = [
     "x", "y", "residual", "loss", "loss_under_policy", "loss_at_projection", "error", "error_at_projection",
     "own_loss", "own_loss_at_start",
 ]  # fmt: skip
 """What is evaluated of a marker's model."""
-DISTANCES = ["distance_to_reference", "distance_to_reference_path", "distance_to_reference_end"]
+REFERENCE_DISTANCES = ["distance_to_reference", "distance_to_reference_path", "distance_to_reference_end"]
 ABOUT_PLANE = [
     "explained_x", "explained_y", "curvature_x", "curvature_y", "bottom_x", "bottom_y", "bottom_loss",
     "bottom_shift", "axes", "batch_norm", "samples",
@@ -83,14 +83,15 @@ ABOUT_PLANE = [
 POINT_MEASURES = ["loss", "loss_se", "error", "error_se"]
 """What is evaluated of a point of a surface."""
 
-MARKERS = File(
+MARKERS_CSV = File(
     names=[*IDENTITY, "plane", "group"],
-    row_keys=MODEL,
-    measures=[*MARKER_MEASURES, *DISTANCES, *ABOUT_PLANE],
+    row_keys=MODEL_COLUMNS,
+    measures=[*MARKER_MEASURES, *REFERENCE_DISTANCES, *ABOUT_PLANE],
     families=(Shared, Planes),
+    entry="plane",
     has_rows=True,
 )
-SURFACE = File(
+SURFACE_CSV = File(
     names=[*IDENTITY, "plane", "group"],
     row_keys=["client", "i", "j"],
     measures=[
@@ -98,4 +99,5 @@ SURFACE = File(
         "interpolation_error", "axes",
     ],
     families=(Shared, Planes),
+    entry="plane",
 )  # fmt: skip

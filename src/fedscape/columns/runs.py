@@ -15,7 +15,7 @@ from fedscape.columns.identity import IDENTITY
 from fedscape.columns.shared import Shared
 
 
-class Partition:
+class PartitionCounts:
     """A partition's CSV"""
 
     class_: Whole
@@ -94,14 +94,14 @@ COST = [
 ]  # fmt: skip
 """What is said of the cost of a run, from its timing.csv."""
 
-PARTITIONS = File(
+PARTITIONS_CSV = File(
     names=IDENTITY,
     row_keys=["client", "class"],
     measures=["class_name", "samples"],
-    families=(Shared, Partition),
+    families=(Shared, PartitionCounts),
     has_rows=True,
 )
-ROUNDS = File(
+ROUNDS_CSV = File(
     names=IDENTITY,
     row_keys=["round"],
     measures=[
@@ -111,14 +111,14 @@ ROUNDS = File(
     families=(Shared, Rounds),
     has_rows=True,
 )  # fmt: skip
-TIMING = File(
+TIMING_CSV = File(
     names=IDENTITY,
     row_keys=["round"],
     measures=["training_seconds", "evaluation_seconds", "peak_memory_mib"],
     families=(Shared, Costs),
     has_rows=True,
 )
-RUNS = File(
+RUNS_CSV = File(
     names=IDENTITY,
     row_keys=[],
     measures=[
@@ -128,7 +128,7 @@ RUNS = File(
     families=(Shared, Rounds),
     has_rows=True,
 )  # fmt: skip
-COSTS = File(
+COSTS_CSV = File(
     names=IDENTITY,
     row_keys=["stage", "name", "group", "part"],
     measures=[*COST, "job_seconds", "job_peak_memory_mib"],

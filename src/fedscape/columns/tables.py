@@ -98,25 +98,25 @@ class Table:
 
 _STUDY = ["study", "scale"]
 
-CLAIMS = File(
+CLAIMS_CSV = File(
     names=_STUDY,
     row_keys=["number"],
     measures=["claim", "source", "measure", "cases", "values", "seeds", "expectation", "verdict", "note"],
     families=(Shared, Claims),
 )
-CONTRASTS = File(
+CONTRASTS_CSV = File(
     names=_STUDY,
     row_keys=["number", "contrast"],
     measures=["mean", "low", "high", "interval", "seeds"],
     families=(Shared, Contrasts),
 )
-CLAIM_VALUES = File(
+CLAIM_VALUES_CSV = File(
     names=_STUDY,
     row_keys=["number", "case", "seed"],
     measures=["value", "standard_error", "note"],
     families=(Shared, ClaimValues),
 )
-TABLE = File(
+TABLE_CSV = File(
     names=_STUDY,
     row_keys=["table", "number"],
     measures=[

@@ -6,17 +6,17 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
-from fedscape.command.found import all_rows, numbers
-from fedscape.command.place import enter_repository, settings
-from fedscape.command.prices import CPU, MEMORY, TABLE, Prices, read_prices
-from fedscape.command.work import NUMBER, Workload, work_of
+from fedscape.command.lenient_readers import all_rows, numbers
+from fedscape.command.prices import CPU, PRICES_CSV, Prices, read_prices
+from fedscape.command.repository import enter_repository, read_settings
+from fedscape.command.work import WEIGHT_BYTES, Workload, work_of
 from fedscape.errors import printable
 from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job, jobs_of, levels
+from fedscape.study.stages.every import STAGES
 from fedscape.study.stages.training import is_trained
 from fedscape.study.study import Study
 
-ON_GPU = ("train", "pretrain", "plane", "surface", "surface_part", "path", "layers", "curvature")
 LATENCY = (20, 180)  # seconds from one level to the next: how often Snakemake asks a cluster (profiles/slurm)
 HOUR, GIGABYTE = 3600, 1e9
 
@@ -32,15 +32,15 @@ class Sum:
     @classmethod
     def of(cls, values: Iterable[float | None]) -> "Sum":
         """The sum of what is known among the values."""
-        found = list(values)
-        known = [value for value in found if value is not None]
-        return cls(sum(known), len(known), len(found) - len(known))
+        several = list(values)
+        known = [value for value in several if value is not None]
+        return cls(sum(known), len(known), len(several) - len(known))
 
     def __add__(self, other: "Sum") -> "Sum":
         return Sum(self.value + other.value, self.known + other.known, self.unknown + other.unknown)
 
     def shown(self, unit: float) -> str:
-        """In a table; `+` says that there is more."""
+        """The sum as a table shows it; `+` says that some is not known."""
         if self.unknown and not self.value:
             return "unknown"
         return f"{self.value / unit:,.2f}{'+' if self.unknown else ''}"
@@ -56,12 +56,12 @@ class Line:
     gpu: Sum
     disk: Sum  # bytes
     took: Sum  # seconds on the clock of those that were measured
-    memory: tuple[float | None, ...]  # bytes that each takes at most; none of rules that are not measured
+    memory: tuple[float | None, ...]  # bytes that each takes at most; none of rules that take little
 
     @property
     def largest(self) -> str:
-        """In a table, the memory of the largest job; `+` says that some are not known."""
-        known = [one for one in self.memory if one is not None]
+        """The memory of the largest job as a table shows it; `+` says that some are not known."""
+        known = [taken for taken in self.memory if taken is not None]
         if not known:
             return "unknown" if self.memory else "-"
         return f"{max(known) / GIGABYTE:,.1f}{'+' * (None in self.memory)}"
@@ -70,15 +70,15 @@ class Line:
 def cost(study: str | None, changes: Sequence[str], configfiles: Sequence[str]) -> int:
     """Print jobs, levels, hours and disk of a study, and what these numbers rest on."""
     enter_repository()
-    chosen = read_study(Path.cwd(), settings(study, changes, configfiles))
-    jobs, prices = jobs_of(chosen), read_prices()
-    works = [work_of(chosen, job) for job in jobs]
-    gpus, took = prices.devices(), _took(chosen)
+    content = read_study(Path.cwd(), read_settings(study, changes, configfiles))
+    jobs, prices = jobs_of(content), read_prices()
+    works = [work_of(content, job.rule, job.names) for job in jobs]
+    gpus, took = prices.devices(), _took(content)
     lines = [
         _line(rule, jobs, works, prices, gpus[0] if gpus else None, took.get(rule, Sum()))
         for rule in _rules(jobs)
     ]
-    text = [*_table(chosen, jobs, lines), *_notes(chosen, jobs, works, prices, gpus, bool(took))]
+    text = [*_table(content, jobs, lines), *_notes(content, jobs, works, prices, gpus, bool(took))]
     print("\n".join(map(printable, text)))
     return 0
 
@@ -91,15 +91,15 @@ def _line(
     rule: str, jobs: Sequence[Job], works: Sequence[Workload], prices: Prices, gpu: str | None, took: Sum
 ) -> Line:
     members = [work for job, work in zip(jobs, works, strict=True) if job.rule == rule]
-    on_gpu = rule in ON_GPU
+    on_gpu = [prices.seconds(rule, work, gpu) if gpu else None for work in members]
     return Line(
         rule,
         len(members),
         Sum.of(prices.seconds(rule, work, CPU) for work in members),
-        Sum.of(prices.seconds(rule, work, gpu) if gpu else None for work in members) if on_gpu else Sum(),
-        Sum.of(prices.bytes(work, NUMBER) for work in members),
+        Sum.of(on_gpu) if STAGES[rule].gpu else Sum(),
+        Sum.of(prices.bytes(work, WEIGHT_BYTES) for work in members),
         took,
-        tuple(prices.memory(rule, work, NUMBER) for work in members) if rule in MEMORY else (),
+        tuple(prices.memory(work, WEIGHT_BYTES) for work in members if work.memory or work.vectors is None),
     )
 
 
@@ -111,15 +111,19 @@ def _table(study: Study, jobs: Sequence[Job], lines: Sequence[Line]) -> Iterator
     yield f"on a cluster each level waits {LATENCY[0]} to {LATENCY[1]} s more: {least:.0f} to {most:.0f} min"
     heads = "".join(f"{head:>12}" for head in ("CPU hours", "GPU hours", "disk, GB", "memory, GB"))
     yield f"{'':<14}{'jobs':>7}{heads}{'took, hours':>13}"
-    keys = ("cpu", "gpu", "disk", "took")
-    sums = (reduce(add, (getattr(line, key) for line in lines), Sum()) for key in keys)
-    total = Line("all", len(jobs), *sums, tuple(one for line in lines for one in line.memory))
+    total = Line(
+        "all",
+        len(jobs),
+        cpu=reduce(add, (line.cpu for line in lines), Sum()),
+        gpu=reduce(add, (line.gpu for line in lines), Sum()),
+        disk=reduce(add, (line.disk for line in lines), Sum()),
+        took=reduce(add, (line.took for line in lines), Sum()),
+        memory=tuple(taken for line in lines for taken in line.memory),
+    )
     for line in (*lines, total):
-        numbers = (line.cpu.shown(HOUR), line.gpu.shown(HOUR), line.disk.shown(GIGABYTE), line.largest)
+        cells = (line.cpu.shown(HOUR), line.gpu.shown(HOUR), line.disk.shown(GIGABYTE), line.largest)
         took = line.took.shown(HOUR) if line.took.known else "-"
-        yield (
-            f"{line.rule:<14}{line.jobs:>7}" + "".join(f"{number:>12}" for number in numbers) + f"{took:>13}"
-        )
+        yield f"{line.rule:<14}{line.jobs:>7}" + "".join(f"{cell:>12}" for cell in cells) + f"{took:>13}"
 
 
 def _notes(
@@ -134,8 +138,8 @@ def _notes(
     yield "CPU hours: of one core. GPU hours: with one GPU a job, in place of the CPU hours, not beside them."
     yield "Memory: of the largest job, on a CPU; what the rules ask for stands in rules/*.smk."
     if prices.own:
-        yield f"Measured on runs of this clone (up to {prices.own} of a network); else {TABLE}."
-    yield f"{TABLE}: seconds a sample, measured on {'; '.join(filter(None, prices.sources))}."
+        yield f"Measured on runs of this clone (up to {prices.own} of a network); else {PRICES_CSV}."
+    yield f"{PRICES_CSV}: seconds a sample, measured on {'; '.join(filter(None, prices.sources))}."
     if was_measured:
         yield f"Took: on the clock, what {study.folder}/tables/costs.csv has of jobs of this very study."
     else:
@@ -155,7 +159,7 @@ def _notes(
 
 def _took(study: Study) -> dict[str, Sum]:
     """Seconds by rule of the jobs that the study's own table of costs has; of a run, of all its processes."""
-    found: dict[str, Sum] = {}
+    sums: dict[str, Sum] = {}
     for row in all_rows(Path(study.folder, "tables", "costs.csv")):
         if not {"stage", "init"} <= row.keys():
             continue
@@ -163,5 +167,5 @@ def _took(study: Study) -> dict[str, Sum]:
         rule = row["stage"]
         if rule == "initial" and row["init"] in study.inits and is_trained(study, row["init"]):
             rule = "pretrain"
-        found[rule] = found.get(rule, Sum()) + Sum.of([max(seconds or [], default=None)])
-    return found
+        sums[rule] = sums.get(rule, Sum()) + Sum.of([max(seconds or [], default=None)])
+    return sums

@@ -9,22 +9,17 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from fedscape.command.found import numbers
-from fedscape.command.work import Workload, model_label
+from fedscape.command.lenient_readers import numbers
+from fedscape.command.work import MEMORY, TRAINING_MEMORY, Workload, model_label
 from fedscape.errors import FedscapeError
 from fedscape.regular import json_object, read_regular
 
-TABLE = Path("config", "costs.csv")
-COLUMNS = ("kind", "name", "shape", "device", "value", "date", "machine", "how")
+PRICES_CSV = Path("config", "costs.csv")
+PRICE_COLUMNS = ("kind", "name", "shape", "device", "value", "date", "machine", "how")
 # kind: `step`, `evaluation` (seconds a sample of the network `name`), `parameters` (of it), `method` (seconds
 # of a client rule's step over FedAvg's), `job` (seconds of a rule's job beside these); those in `MEMORY`:
-# bytes of a process, Python and PyTorch included, that does with the network what jobs of these rules do.
-MEMORY = {
-    **dict.fromkeys(("train", "pretrain"), "train-memory"),
-    **dict.fromkeys(("plane", "surface", "surface_part", "path", "layers"), "evaluation-memory"),
-    "curvature": "product-memory",
-}
-KINDS = ("step", "evaluation", "parameters", "method", "job", *dict.fromkeys(MEMORY.values()))
+# bytes of a process, Python and PyTorch included, that does such work with the network.
+KINDS = ("step", "evaluation", "parameters", "method", "job", *MEMORY)
 HELD = 10
 """Models that an analysis has in memory at a time, about: those of a plane, its directions, its point."""
 CPU = "cpu"
@@ -42,7 +37,7 @@ class Prices:
     sources: tuple[str, ...]  # how the committed ones were measured
 
     def seconds(self, rule: str, work: Workload, device: str) -> float | None:
-        """Seconds of a job on a device; None if nothing was measured that says so."""
+        """Seconds of a job on a device; None if no measurement tells."""
         total = self.values.get(("job", rule, "", CPU), 0.0)
         if work.unknown:
             return None
@@ -57,14 +52,14 @@ class Prices:
     def bytes(self, work: Workload, number: int) -> float | None:
         """Bytes of the models that a job leaves, `number` a weight; None if the network's size is unknown."""
         if not work.vectors:
-            return 0.0
+            return work.vectors
         parameters = self._parameters(work)
         return None if parameters is None else work.vectors * parameters * number
 
-    def memory(self, rule: str, work: Workload, number: int) -> float | None:
-        """Bytes of main memory that a job takes at most, `number` a weight; None if nothing says so."""
-        taken = self.values.get((MEMORY.get(rule, ""), work.model, work.shape, CPU))
-        if taken is None or MEMORY[rule] == "train-memory":
+    def memory(self, work: Workload, number: int) -> float | None:
+        """Bytes of main memory that a job takes at most, `number` a weight; None if no measurement tells."""
+        taken = self.values.get((work.memory, work.model, work.shape, CPU))
+        if taken is None or work.memory == TRAINING_MEMORY:
             return taken
         return taken + HELD * number * (self._parameters(work) or 0)
 
@@ -91,34 +86,34 @@ def read_prices() -> Prices:
     own: dict[Key, list[float]] = {}
     for key, value in _own(values):
         own.setdefault(key, []).append(value)
-    values |= {key: statistics.median(found) for key, found in own.items()}
+    values |= {key: statistics.median(measured) for key, measured in own.items()}
     sources = tuple(dict.fromkeys(source for _, _, source in committed))
     return Prices(values, max(map(len, own.values()), default=0), sources)
 
 
 def _committed() -> Iterator[tuple[Key, float, str]]:
     try:
-        text = read_regular(TABLE)
+        text = read_regular(PRICES_CSV)
     except OSError as error:
-        raise FedscapeError(f"{TABLE}: cannot be read ({error.strerror})") from None
+        raise FedscapeError(f"{PRICES_CSV}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        raise FedscapeError(f"{TABLE}: no text in UTF-8 ({error})") from None
+        raise FedscapeError(f"{PRICES_CSV}: no text in UTF-8 ({error})") from None
+    reader = csv.DictReader(StringIO(text, newline=""))
     try:
-        reader = csv.DictReader(StringIO(text, newline=""))
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise FedscapeError(f"{TABLE}: its columns must be {', '.join(COLUMNS)}")
+        if tuple(reader.fieldnames or ()) != PRICE_COLUMNS:
+            raise FedscapeError(f"{PRICES_CSV}: its columns must be {', '.join(PRICE_COLUMNS)}")
         for row in reader:
             value = numbers(row, "value")
             if value is None:
-                raise FedscapeError(f"{TABLE}:{reader.line_num}: value '{row['value']}' is no number")
+                raise FedscapeError(f"{PRICES_CSV}:{reader.line_num}: value '{row['value']}' is no number")
             if row["kind"] not in KINDS:
                 raise FedscapeError(
-                    f"{TABLE}:{reader.line_num}: kind '{row['kind']}', not {', '.join(KINDS)}"
+                    f"{PRICES_CSV}:{reader.line_num}: kind '{row['kind']}', not {', '.join(KINDS)}"
                 )
             source = f"{row['machine']}, {row['date']}" if row["kind"] == "step" else ""
             yield (row["kind"], row["name"], row["shape"], row["device"]), value[0], source
     except csv.Error as error:
-        raise FedscapeError(f"{TABLE}:{reader.line_num}: no CSV ({error})") from None
+        raise FedscapeError(f"{PRICES_CSV}:{reader.line_num}: no CSV ({error})") from None
 
 
 def _own(committed: Mapping[Key, float]) -> Iterator[tuple[Key, float]]:

@@ -1,4 +1,4 @@
-"""How far a job is, from the files that it leaves: outputs, resume folder, log. Nothing is asked of it."""
+"""How far a job is, from the files that it leaves: outputs, resume folder, log. Jobs are not asked."""
 
 import os
 import socket
@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedscape.command import slurm
-from fedscape.command.found import count, last_lines, last_rows, numbers
+from fedscape.command.lenient_readers import count, last_lines, last_rows, numbers
 from fedscape.jobs.locks import LOCK, is_held
 from fedscape.jobs.recorded import STARTED, record_path
 from fedscape.jobs.resume_state import PROGRESS
 from fedscape.regular import is_regular, json_object, read_regular
 from fedscape.study.jobs import Job
+from fedscape.study.stages.every import STAGES
+from fedscape.study.stages.training import PRETRAIN, TRAIN
 from fedscape.study.study import Study
 
 DONE, RUNNING, QUEUED, WAITING, STOPPED, FAILED = "done", "running", "queued", "waiting", "stopped", "failed"
@@ -21,24 +23,20 @@ STATES = (DONE, RUNNING, QUEUED, WAITING, STOPPED, FAILED)
 RECENT_ROUNDS = 10  # of which the time left is told
 STARTING = 60  # seconds from Snakemake's mark to a job's own log: Python and torch start
 QUIET = 900  # seconds without a commit after which a job on another machine counts as stopped
-ENDED, STOP = (
-    "ended after",
-    "stopped by",
-)  # how last lines of logs begin: `jobs.job`, `jobs.resume`
+ENDED, STOP = "ended after", "stopped by"  # how last lines of logs begin: `jobs.job`, `jobs.resume`
 TRACEBACK = "Traceback (most recent call last):"
-UNITS = {"surface": "points", "surface_part": "points", "plane": "markers", "path": "paths"}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """The state of a job, and what there is to say of it."""
+    """The state of a job, and how it is described."""
 
     state: str
     words: str = ""
 
 
-class Files:
-    """Which files there are, one look a folder."""
+class PresentFiles:
+    """The files that exist; each folder is listed once."""
 
     def __init__(self) -> None:
         self._names: dict[str, set[str]] = {}
@@ -66,35 +64,36 @@ def progress_of(
     """The progress of each job. Paths are relative to the current folder, the repository's root.
 
     queue: as `slurm.queue` gives it. Up to date or not: a job whose outputs are there is done, unless it has
-    been sent to make them again.
+    been sent to rebuild them.
     """
-    files = Files()
+    files = PresentFiles()
     some_started = not files.is_empty(str(STARTED))
-    found = [_progress(study, job, files, queue, some_started) for job in jobs]
-    done = {path for job, one in zip(jobs, found, strict=True) if one.state == DONE for path in job.outputs}
+    states = [_progress(study, job, files, queue, some_started) for job in jobs]
+    pairs = list(zip(jobs, states, strict=True))
+    done = {path for job, progress in pairs if progress.state == DONE for path in job.outputs}
     # What a job wrote for others that are done may have been removed since.
     needed = {path for job in jobs if job.outputs[0] not in done for path in job.inputs}
     return [
-        Progress(DONE) if job.temporary and not needed.intersection(job.outputs) else one
-        for job, one in zip(jobs, found, strict=True)
+        Progress(DONE) if job.temporary and not needed.intersection(job.outputs) else progress
+        for job, progress in pairs
     ]
 
 
 def _progress(
-    study: Study, job: Job, files: Files, queue: Mapping[str, slurm.Queued] | None, some_started: bool
+    study: Study, job: Job, files: PresentFiles, queue: Mapping[str, slurm.Queued] | None, some_started: bool
 ) -> Progress:
     queued = (queue or {}).get(slurm.comment(job))
     is_sent = queued and queued.state != slurm.COMPLETING
     if not is_sent and all(path in files for path in job.outputs):
         return Progress(DONE)
-    place = f"on {queued.node}" if queued and queued.running and queued.node else ""
+    node = f"on {queued.node}" if queued and queued.running and queued.node else ""
     resume = Path(job.resume) if job.resume and job.resume in files else None
     if resume and is_held(resume / LOCK):
-        return Progress(RUNNING, _joined(_course(study, job, resume), place))
+        return Progress(RUNNING, _joined(_course(study, job, resume), node))
     if job.log in files and is_held(job.log):
-        return Progress(RUNNING, _joined(_course(study, job, resume), _ago(job.log), place))
+        return Progress(RUNNING, _joined(_course(study, job, resume), _ago(job.log), node))
     if queued and queued.running:
-        return Progress(RUNNING, _joined(_course(study, job, resume), queued.words, place))
+        return Progress(RUNNING, _joined(_course(study, job, resume), queued.words, node))
     if queued:
         return Progress(QUEUED, _joined(queued.words, _course(study, job, resume)))
     if some_started and time.time() - _time(record_path(STARTED, job.outputs[0])) < STARTING:
@@ -129,36 +128,34 @@ def _course(study: Study, job: Job, resume: Path | None) -> str:
     progress = json_object(resume / PROGRESS).get("progress")
     if not isinstance(progress, dict):
         return "nothing kept yet"
-    if job.rule == "train":
+    if job.rule == TRAIN.name:
         words = _rounds(study, job, resume, progress)
-    elif job.rule == "pretrain":
-        epochs = study.inits[job.wildcards["init"]].start.get("epochs", "?")
+    elif job.rule == PRETRAIN.name:
+        epochs = study.inits[job.wildcards["init"]].start.settings.get("epochs", "?")
         words = f"epoch {count(progress.get('epoch')) or 0} of {epochs}"
     else:
         number = next((value for value in progress.values() if count(value) is not None), 0)
-        words = f"{number} {UNITS.get(job.rule, 'models')} kept"
+        words = f"{number} {STAGES[job.rule].unit} kept"
     return _joined(words, _ago(resume / PROGRESS))
 
 
 def _rounds(study: Study, job: Job, resume: Path, progress: Mapping) -> str:
     """Round, last accuracy and time left of a run that trains."""
-    rounds, done = (
-        study.methods[job.wildcards["method"]].training["rounds"],
-        count(progress.get("round")) or 0,
-    )
+    rounds = study.methods[job.wildcards["method"]].training.rounds
+    done = count(progress.get("round")) or 0
     accuracies = [
-        found for row in last_rows(resume / "rounds.csv") if (found := numbers(row, "test_accuracy"))
+        cells[0] for row in last_rows(resume / "rounds.csv") if (cells := numbers(row, "test_accuracy"))
     ]
     seconds = [
-        sum(found)
+        sum(cells)
         for row in last_rows(resume / "timing.csv")
         if row.get("peak_memory_mib")
         and row.get("round") != "0"
-        and (found := numbers(row, "training_seconds", "evaluation_seconds"))
+        and (cells := numbers(row, "training_seconds", "evaluation_seconds"))
     ][-RECENT_ROUNDS:]
     return _joined(
         f"round {done} of {rounds}",
-        f"accuracy {accuracies[-1][0]:.3f}" if accuracies else "",
+        f"accuracy {accuracies[-1]:.3f}" if accuracies else "",
         f"{duration(sum(seconds) / len(seconds) * (rounds - done))} left" if seconds else "",
     )
 

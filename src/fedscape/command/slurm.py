@@ -16,7 +16,7 @@ RUNNING = ("RUNNING", COMPLETING)
 
 @dataclass(frozen=True)
 class Queued:
-    """A job as the queue has it."""
+    """A job in the queue."""
 
     number: str
     state: str
@@ -46,7 +46,7 @@ def installed() -> bool:
 
 
 def ask() -> subprocess.Popen | None:
-    """Ask for the user's jobs, and go on meanwhile; None on a machine without SLURM."""
+    """The running `squeue` about the user's jobs; None on a machine without SLURM."""
     if not installed():
         return None
     command = ["squeue", "--me", "--noheader", f"--format={FIELDS}"]
@@ -68,12 +68,12 @@ def queue(asked: subprocess.Popen | None, folder: Path) -> dict[str, Queued] | N
 
 
 def _read(text: str, folder: Path) -> dict[str, Queued]:
-    found = {}
+    queue = {}
     for line in text.splitlines():
         fields = line.split("|", 5)
         if len(fields) == 6 and Path(fields[4]) == folder:
-            found[fields[5]] = Queued(*fields[:4])
-    return found
+            queue[fields[5]] = Queued(*fields[:4])
+    return queue
 
 
 def log_of(job: Job) -> str | None:

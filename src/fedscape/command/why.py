@@ -4,15 +4,15 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from fedscape.command.place import enter_repository, settings
+from fedscape.command.repository import enter_repository, read_settings
 from fedscape.errors import FedscapeError, printable
 from fedscape.jobs.recorded import Record, check_records, record_of
 from fedscape.regular import open_regular
 from fedscape.study.campaign import Campaign, read_study
 from fedscape.study.jobs import Job, dataset_job, jobs_of
 from fedscape.study.stages.every import STAGES
-from fedscape.study.study import Study
 from fedscape.study.tracked import tracked
 
 SCRIPTS = Path("workflow", "scripts")
@@ -25,7 +25,7 @@ def why(file: str, changes: Sequence[str], configfiles: Sequence[str]) -> int:
     """Print a line per difference, of the file's job and of those that it is made from, or `up to date`."""
     start = enter_repository()
     path = os.path.relpath(start / file)
-    config = settings(None, changes, configfiles)
+    config = read_settings(None, changes, configfiles)
     parts = Path(path).parts
     if parts[:1] != ("results",) or len(parts) < 4:
         raise FedscapeError(f"{path}: no result; name a file below results/")
@@ -42,7 +42,6 @@ def why(file: str, changes: Sequence[str], configfiles: Sequence[str]) -> int:
 def today(config: dict, name: str, scale: str) -> tuple[Strings, list[Job], str]:
     """What the jobs of a study are made with today, its jobs, and what to call them."""
     study = read_study(Path.cwd(), {**config, "study": name, "scale": scale})
-
     return _strings(study), jobs_of(study), f"{name} at {scale}"
 
 
@@ -52,15 +51,18 @@ def _data(config: dict) -> tuple[Strings, list[Job], str]:
     return _strings(campaign), [dataset_job(name) for name in campaign.datasets], "any data set"
 
 
-def _strings(owner: Study | Campaign) -> Strings:
-    """What the rules pass to a job today, by the homes of its stages."""
+def _strings(owner: Any) -> Strings:
+    """What the rules pass to a job today, by the homes of its stages.
+
+    owner: a study, or of data sets, which belong to none, the campaign.
+    """
 
     def strings(job: Job) -> list[str]:
         stages = STAGES[job.rule].tracks or (job.rule,)
         return [
             text
             for stage in stages
-            for text in tracked(stage, STAGES[stage].settings(owner, job.wildcards), SCRIPTS)
+            for text in tracked(stage, STAGES[stage].settings(owner, job.names), SCRIPTS)
         ]
 
     return strings
@@ -72,10 +74,9 @@ def _differences(known: Strings, makers: Mapping[str, Job], path: str, seen: set
     if job.outputs[0] in seen:
         return
     seen.add(job.outputs[0])
-    for one in job.inputs:
-        if one in makers:
-            yield from _differences(known, makers, one, seen)
-    missing = [one for one in job.outputs if _time(one) is None]
+    for source in filter(makers.__contains__, job.inputs):
+        yield from _differences(known, makers, source, seen)
+    missing = [output for output in job.outputs if _time(output) is None]
     if missing:
         if not job.temporary:
             yield f"{missing[0]}: not there"
@@ -92,7 +93,7 @@ def _differences(known: Strings, makers: Mapping[str, Job], path: str, seen: set
 
 
 def _changes(today: Sequence[str], record: Record) -> Iterator[str]:
-    """Settings and code, then against now."""
+    """Differences in settings and code between then and now."""
     if record.spelled == (repr([*today]),):  # as nearly always; to read what was recorded takes far longer
         return
     then, now = _by_name(record.params), _by_name(today)
@@ -107,18 +108,18 @@ def _by_name(strings: Sequence[str]) -> dict[str, str]:
     for text in strings:
         name, _, value = text.partition("=")
         values.setdefault(name, {})[value] = None
-    return {name: " ".join(sorted(found)) for name, found in values.items()}
+    return {name: " ".join(sorted(several)) for name, several in values.items()}
 
 
 def _inputs(job: Job, record: Record) -> Iterator[str]:
     """Files that it is made from: others than then, or changed since."""
-    yield from (f"no longer made from {one}" for one in sorted({*record.inputs} - {*job.inputs}))
-    yield from (f"now also made from {one}" for one in sorted({*job.inputs} - {*record.inputs}))
-    oldest = min(map(_time, job.outputs))
-    for one in sorted({*job.inputs} & {*record.inputs}):
-        time = _time(one)
-        if time is not None and time > oldest and not _same(one, record):
-            yield f"{one} has changed since"
+    yield from (f"no longer made from {path}" for path in sorted({*record.inputs} - {*job.inputs}))
+    yield from (f"now also made from {path}" for path in sorted({*job.inputs} - {*record.inputs}))
+    oldest = min(time for time in map(_time, job.outputs) if time is not None)
+    for path in sorted({*job.inputs} & {*record.inputs}):
+        time = _time(path)
+        if time is not None and time > oldest and not _same(path, record):
+            yield f"{path} has changed since"
 
 
 def _time(path: str) -> float | None:

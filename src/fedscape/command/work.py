@@ -1,34 +1,36 @@
 """How much a job has to compute: samples in training steps, samples evaluated, bytes left on disk."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from fedscape.command.found import count
-from fedscape.regular import json_object
+from fedscape.command.data_sizes import NotPrepared, input_shape, samples_of, shape_of
+from fedscape.settings.training import Epochs
 from fedscape.study.catalog import constant, settings_class
-from fedscape.study.grid import Run, as_list, runs_of
-from fedscape.study.jobs import Job
-from fedscape.study.stages.data import dataset_files
+from fedscape.study.grid import Run, runs_of
+from fedscape.study.stages.connectivity import LAYERS, PATH
+from fedscape.study.stages.curvature import CURVATURE
+from fedscape.study.stages.drift import DRIFT
+from fedscape.study.stages.every import STAGES
+from fedscape.study.stages.planes import PLANE, SURFACE, SURFACE_PART
+from fedscape.study.stages.stage import Stage, Wildcards
+from fedscape.study.stages.training import INITIAL, PRETRAIN, TRAIN
 from fedscape.study.study import Method, Study
 
-SHAPES = {  # of data sets whose shape their name decides: nothing needs to be prepared to know it
-    "digits": (1, 8, 8),
-    "mnist": (1, 28, 28),
-    "fashion-mnist": (1, 28, 28),
-    "cifar10": (3, 32, 32),
-    "cifar100": (3, 32, 32),
-    "imagenet-32": (3, 32, 32),
-}
-STARTS = ("initial", "pretrain")  # rules that make starts
-NUMBER = 4  # bytes of a weight
+WEIGHT_BYTES = 4  # bytes of a weight
 # Rough counts of what analyses compute, where the exact ones depend on what is found on the way.
 PER_MODEL = 3  # evaluations of a model that is marked on a plane: itself, under the policy, at its place
 SEARCHED = 125  # points of a plane on which the bottom of a round's basin is looked for
-LAYERS = 10  # layers of a network whose layers are averaged one by one
+LAYERS_OF_A_NETWORK = 10  # which are averaged one by one
 PRODUCTS = 20  # Hessian products for an eigenvalue
+DIAGONAL = 20  # Hessian products that take as long as its exact diagonal
 STEPS_PER_PRODUCT = 2  # a Hessian product takes as long as two gradients
 RECALIBRATED = 2  # batch-norm statistics measured at a point take another pass
+MEMORY = TRAINING_MEMORY, EVALUATION_MEMORY, PRODUCT_MEMORY = (
+    "train-memory", "evaluation-memory", "product-memory",
+)  # fmt: skip
+"""Kinds of work by the memory that they take, as config/costs.csv has them."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,12 @@ class Workload:
     method: str = ""  # the client rule
     steps: float = 0.0  # samples in training steps
     evaluations: float = 0.0  # samples evaluated
-    vectors: float = 0.0  # models that stay on disk
+    vectors: float | None = 0.0  # models that stay on disk; None if nobody knows
+    memory: str = ""  # one of `MEMORY`: what of the job takes the most
     unknown: str = ""  # why it is not known
 
 
-def model_label(settings: Mapping[str, object]) -> str:
+def model_label(settings: Mapping[str, Any]) -> str:
     """A network by its kind, and those of its settings that are not the defaults: `resnet(width=8)`."""
     kind = settings["kind"]
     defaults = {field.name: field.default for field in fields(settings_class("model", kind))}
@@ -55,171 +58,188 @@ def model_label(settings: Mapping[str, object]) -> str:
     return f"{kind}({words})" if own else kind
 
 
-def input_shape(study: Study, dataset: str) -> tuple[int, ...] | None:
-    """The shape of a data set's samples; None if it must be prepared before anyone knows."""
-    settings, prepared = study.datasets[dataset], _prepared(dataset)
-    if prepared:
-        return tuple(prepared["shape"])
-    if "size" in settings:  # images of a folder, resized
-        return (3, settings["size"], settings["size"])
-    return SHAPES.get(settings["kind"])
-
-
-def work_of(study: Study, job: Job) -> Workload:
-    """What a job of the study computes."""
-    measured = {"train": _train, **dict.fromkeys(STARTS, _initial), **dict.fromkeys(SECTIONS, _analysis)}
-    if job.rule not in measured:
-        return Workload()
+def work_of(study: Study, rule: str, names: Wildcards) -> Workload:
+    """What a job of the study computes, by its rule and its wildcards."""
+    count = _COUNTS.get(rule, _little if STAGES[rule].local else None)
+    if count is None:
+        return Workload(vectors=None, unknown=f"what {rule} computes, which command/work.py does not count")
     try:
-        return measured[job.rule](study, job)
-    except _Unknown as reason:
-        return replace(_named(study, job), unknown=str(reason))
+        work = count(study, names)
+    except NotPrepared as reason:
+        known = rule == TRAIN.name and input_shape(study, names["dataset"])
+        about = _about(study, Run.of(names)) if known else Workload()
+        work = replace(about, vectors=None if rule == TRAIN.name else 0.0, unknown=str(reason))
+    return replace(work, memory=_MEMORY.get(rule, ""))
 
 
-class _Unknown(Exception):
-    """What stands in the way of counting."""
+def _little(study: Study, names: Wildcards) -> Workload:
+    """The workload of jobs that take little more than starting Python."""
+    return Workload()
 
 
-def _train(study: Study, job: Job) -> Workload:
-    run = _run(job)
-    method, samples = study.methods[run.method], _samples(study, run.dataset)
+def _train(study: Study, names: Wildcards) -> Workload:
+    run = Run.of(names)
+    method, samples = study.methods[run.method], samples_of(study, run.dataset)
     training = method.training
-    evaluated = training["rounds"] // training["evaluate_every"] + 2  # the start, and the end
-    clients = study.partitions[run.partition].clients or 0
-    taking_part = max(1, round(clients * training["participation"]))
+    evaluated = training.rounds // training.evaluate_every + 2  # the start, and the end
     per_client = 1 + (_epochs(method) - 1 if method.client_paths else 0)
-    kept = len(method.client_rounds) * taking_part * per_client
+    kept = len(method.client_rounds) * _participants(study, run) * per_client
     return replace(
         _about(study, run),
-        method=method.algorithm["kind"],
-        steps=training["rounds"] * training["participation"] * samples["train"] * _epochs(method),
+        method=method.algorithm.kind,
+        steps=training.rounds * training.participation * samples["train"] * _epochs(method),
         evaluations=evaluated * sum(samples.values()),
         vectors=_kept(method) + 1 + kept,
     )
 
 
-def _initial(study: Study, job: Job) -> Workload:
-    names = job.wildcards
-    start = study.inits[names["init"]].start
+def _initial(study: Study, names: Wildcards) -> Workload:
+    start = study.inits[names["init"]].start.settings
     run = Run(names["dataset"], names["model"], "", names["init"], "", int(names["seed"]))
     if "epochs" not in start:
         return replace(_about(study, run), vectors=1)
-    proxy = _samples(study, start["dataset"], whole=True)["train"]
-    about = replace(_about(study, run), shape=_shape(study, start["dataset"]))
+    proxy = samples_of(study, start["dataset"], whole=True)["train"]
+    about = replace(_about(study, run), shape=shape_of(study, start["dataset"]))
     return replace(about, method="fedavg", steps=start["epochs"] * proxy, vectors=1)
 
 
-def _analysis(study: Study, job: Job) -> Workload:
-    section, name, group = SECTIONS[job.rule], job.wildcards["name"], job.wildcards["group"]
-    entry = study.analyses[section][name]
-    runs = runs_of(entry.groups[group])
-    settings, samples = entry.settings, _samples(study, runs[0].dataset)
-    used = min(settings.get("samples") or samples["train"], samples["train"])
-    passes = RECALIBRATED if settings.get("batch_norm") == "recalibrate" else 1
-    about, members = _about(study, runs[0]), len(entry.groups[group])
-    if job.rule == "plane":
-        models = sum(_kept(study.methods[run.method]) for run in runs)
-        searched = 0
-        if settings["plane"]["kind"] != "trajectory":
-            clients = bool(constant("plane", settings["plane"]["kind"], "CLIENTS"))
-            models = len(runs) * (1 + (study.partitions[runs[0].partition].clients or 0) * clients)
-            searched = SEARCHED * clients
-        return replace(about, evaluations=(PER_MODEL * models + searched) * used * passes)
-    if job.rule in ("surface", "surface_part"):
-        split = settings["parts"] > 1
-        points = settings["grid"][0] * settings["grid"][1] / settings["coarse"] ** 2
-        if split:  # the jobs of its parts evaluate all of them
-            points = points / settings["parts"] if job.rule == "surface_part" else 0
-        return replace(about, evaluations=points * used * passes)
-    if job.rule == "path":
-        return replace(about, evaluations=members * settings["points"] * (used + samples["test"]) * passes)
-    if job.rule == "layers":
-        averages = len(settings["alignment"]) * len(settings["regimes"]) * LAYERS
-        return replace(about, evaluations=members * averages * (used + samples["test"]) * passes)
-    return replace(about, steps=_products(study, settings, runs) * STEPS_PER_PRODUCT * used)
+@dataclass(frozen=True)
+class _Group:
+    """What the jobs of an analysis are about: a group of an entry."""
+
+    settings: Any  # of the entry, as its section has them
+    runs: list[Run]
+    members: int
+    samples: Mapping[str, int]  # of the data set
+    used: int  # training samples that are evaluated at a time
+    passes: int  # over them, to evaluate one model
+    about: Workload
 
 
-def _products(study: Study, settings: Mapping, runs: Iterable[Run]) -> int:
-    """Hessian products of a job of curvature, about."""
-    density = settings["density"] or {"steps": 0, "probes": 0}
-    products = PRODUCTS * (settings["top"] + settings["bottom"]) + density["steps"] * density["probes"]
-    products += settings["probes"] * (settings["trace"] != "none")
-    clients = study.partitions[next(iter(runs)).partition].clients or 1
-    models = ("global" in settings["of"]) + clients * (
-        "clients" in settings["of"] or bool(settings["hessian_agreement"])
+def _group(stage: Stage, study: Study, names: Wildcards) -> _Group:
+    entry = study.analyses[stage.section][names["name"]]
+    settings, members = entry.settings, entry.groups[names["group"]]
+    runs = runs_of(members)
+    samples = samples_of(study, runs[0].dataset)
+    return _Group(
+        settings=settings,
+        runs=runs,
+        members=len(members),
+        samples=samples,
+        used=min(settings.samples or samples["train"], samples["train"]),
+        passes=RECALIBRATED if getattr(settings, "batch_norm", None) == "recalibrate" else 1,
+        about=_about(study, runs[0]),
     )
-    return len(list(runs)) * len(settings["rounds"]) * models * max(products, PRODUCTS)
 
 
-SECTIONS = {
-    "plane": "planes",
-    "surface": "planes",
-    "surface_part": "planes",
-    "path": "connectivity",
-    "layers": "connectivity",
-    "curvature": "curvature",
+def _plane(study: Study, names: Wildcards) -> Workload:
+    group = _group(PLANE, study, names)
+    kind = group.settings.plane.kind
+    searched = 0
+    if kind == "trajectory":
+        models = sum(_kept(study.methods[run.method]) for run in group.runs)
+    elif constant("plane", kind, "CLIENTS"):
+        models = sum(1 + _participants(study, run) for run in group.runs)
+        searched = SEARCHED
+    else:
+        models = len(group.runs)
+    return replace(group.about, evaluations=(PER_MODEL * models + searched) * group.used * group.passes)
+
+
+def _surface(study: Study, names: Wildcards) -> Workload:
+    """A surface that is split is evaluated by the jobs of its parts."""
+    group = _group(SURFACE, study, names)
+    points = 0 if group.settings.parts > 1 else _points(group)
+    return replace(group.about, evaluations=points * group.used * group.passes)
+
+
+def _surface_part(study: Study, names: Wildcards) -> Workload:
+    group = _group(SURFACE_PART, study, names)
+    points = _points(group) / group.settings.parts
+    return replace(group.about, evaluations=points * group.used * group.passes)
+
+
+def _points(group: _Group) -> float:
+    """Points of a surface that are evaluated."""
+    columns, rows = group.settings.grid
+    return columns * rows / group.settings.coarse**2
+
+
+def _path(study: Study, names: Wildcards) -> Workload:
+    return _models_between(_group(PATH, study, names), lambda settings: settings.points)
+
+
+def _layers(study: Study, names: Wildcards) -> Workload:
+    return _models_between(
+        _group(LAYERS, study, names),
+        lambda settings: len(settings.alignment) * len(settings.regimes) * LAYERS_OF_A_NETWORK,
+    )
+
+
+def _models_between(group: _Group, of_a_pair: Callable[[Any], int]) -> Workload:
+    """The workload of models between those of each pair of runs, evaluated on training and test samples."""
+    evaluated = (group.used + group.samples["test"]) * group.passes
+    return replace(group.about, evaluations=group.members * of_a_pair(group.settings) * evaluated)
+
+
+def _curvature(study: Study, names: Wildcards) -> Workload:
+    """Products on the samples of each model: global ones, and those of the clients that took part."""
+    group = _group(CURVATURE, study, names)
+    settings = group.settings
+    products = PRODUCTS * (settings.top + settings.bottom)
+    products += settings.density.steps * settings.density.probes if settings.density else 0
+    products += settings.probes * (settings.trace != "none")
+    of_client = products * ("clients" in settings.of) + DIAGONAL * bool(settings.hessian_agreement)
+    samples = 0.0
+    for run in group.runs:
+        clients = _participants(study, run)
+        own = min(group.used, group.samples["train"] / _clients(study, run))
+        on_clients = sum(own if data == "own" else group.used for data in settings.data)
+        samples += products * group.used * ("global" in settings.of) + of_client * clients * on_clients
+    return replace(group.about, steps=samples * len(settings.rounds) * STEPS_PER_PRODUCT)
+
+
+# How jobs are counted, and which kind of work takes the most memory of them.
+_COUNTS: Mapping[str, Callable[[Study, Wildcards], Workload]] = {
+    INITIAL.name: _initial,
+    TRAIN.name: _train,
+    PRETRAIN.name: _initial,
+    PLANE.name: _plane,
+    SURFACE.name: _surface,
+    SURFACE_PART.name: _surface_part,
+    PATH.name: _path,
+    LAYERS.name: _layers,
+    CURVATURE.name: _curvature,
+    DRIFT.name: _little,
+}
+_MEMORY: Mapping[str, str] = {
+    **dict.fromkeys((TRAIN.name, PRETRAIN.name), TRAINING_MEMORY),
+    **{stage.name: EVALUATION_MEMORY for stage in (PLANE, SURFACE, SURFACE_PART, PATH, LAYERS)},
+    CURVATURE.name: PRODUCT_MEMORY,
 }
 
 
-def _run(job: Job) -> Run:
-    names = {key: value for key, value in job.wildcards.items() if key not in ("study", "scale")}
-    return Run(**{**names, "seed": int(names["seed"])})
-
-
 def _about(study: Study, run: Run) -> Workload:
-    return Workload(model=model_label(study.models[run.model]), shape=_shape(study, run.dataset))
+    return Workload(model=model_label(study.models[run.model].keys), shape=shape_of(study, run.dataset))
 
 
-def _named(study: Study, job: Job) -> Workload:
-    """Network and shape of a run whose data set must be prepared before anyone knows how large it is."""
-    known = job.rule == "train" and input_shape(study, job.wildcards["dataset"])
-    return _about(study, _run(job)) if known else Workload()
+def _clients(study: Study, run: Run) -> int:
+    """Clients of a run; 1 where their number is known only once the data set is prepared."""
+    return study.partitions[run.partition].clients or 1
 
 
-def _shape(study: Study, dataset: str) -> str:
-    shape = input_shape(study, dataset)
-    if shape is None:
-        raise _Unknown(f"the shape of {dataset} is known once it is prepared")
-    return "x".join(map(str, shape))
-
-
-def _samples(study: Study, dataset: str, whole: bool = False) -> dict[str, int]:
-    """How many train samples (those of validation taken out) and test samples are used of a data set."""
-    settings, prepared = study.datasets[dataset], _prepared(dataset)
-    found = {}
-    for split, name, subsets in (
-        ("train", "TRAIN_SAMPLES", study.images),
-        ("test", "TEST_SAMPLES", study.test_images),
-    ):
-        known = constant("dataset", settings["kind"], name)
-        count = prepared.get(split) or (known[settings["part"]] if isinstance(known, dict) else known)
-        count = (None if whole else subsets.get(dataset)) or count
-        if count is None:
-            raise _Unknown(f"how many samples {dataset} has is known once it is prepared")
-        found[split] = count
-    held_out = 0 if whole else round(found["train"] * study.validation)
-    return {**found, "train": found["train"] - held_out, "validation": held_out}
-
-
-def _prepared(dataset: str) -> dict:
-    """What the description of the prepared arrays says; nothing where there are none."""
-    found = json_object(dataset_files(dataset)[0])
-    shape, sizes = found.get("shape"), [found.get(split, 0) for split in ("train", "test")]
-    whole = isinstance(shape, list) and None not in map(count, [*shape, *sizes])
-    return found if whole else {}
+def _participants(study: Study, run: Run) -> int:
+    """Clients that take part in a round."""
+    training = study.methods[run.method].training
+    return max(1, round(_clients(study, run) * training.participation))
 
 
 def _epochs(method: Method) -> float:
     """Local epochs, the mean of them where they are drawn."""
-    epochs = method.training["local_epochs"]
-    return sum(epochs["uniform"]) / 2 if isinstance(epochs, Mapping) else epochs
+    epochs = method.training.local_epochs
+    return sum(epochs.uniform) / 2 if isinstance(epochs, Epochs) else epochs
 
 
 def _kept(method: Method) -> int:
     """Global models that a run keeps."""
-    rounds = method.training["rounds"]
-    if method.keep_rounds == "all":
-        return rounds + 1
-    if isinstance(method.keep_rounds, Mapping):
-        return len({rounds, *range(0, rounds + 1, method.keep_rounds["every"])})
-    return len({0, rounds, *as_list(method.keep_rounds)})
+    return method.training.rounds + 1 if method.keep_rounds == "all" else len(method.keep_rounds)

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+BARRIER_MEASURES = ("loss", "error")
+"""Measures whose barriers are computed."""
+
 
 @dataclass(frozen=True)
 class Barrier:

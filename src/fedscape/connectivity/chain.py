@@ -1,4 +1,4 @@
-"""A network as a chain of segments, so that what comes after one of them can be computed again alone.
+"""A network as a chain of segments, so that what comes after one of them can be recomputed alone.
 
 The network is traced symbolically (torch.fx) and cut wherever a single value that depends on its parameters
 is alive: through residual blocks and attention as through a sequence of layers. A module that cannot be
@@ -38,15 +38,15 @@ class Segment:
     overwrites: bool = False
 
     def __call__(self, values: tuple, tensors: Mapping[str, Tensor]) -> tuple:
-        """The values after it, with the given tensors in the place of the network's own.
+        """The values after it, with the given tensors in place of the network's own.
 
         tensors: by their names in the network; those that it does not use are passed over.
         """
         if self.overwrites:
             values = tuple(value.clone() if isinstance(value, Tensor) else value for value in values)
         own = {name: tensors[original] for name, original in self.names.items()}
-        found = functional_call(self.module, own, values)
-        return found if isinstance(found, tuple) else (found,)
+        outputs = functional_call(self.module, own, values)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
 def chain_of(
@@ -67,11 +67,11 @@ def chain_of(
 
 
 def first_uses(chain: Sequence[Segment], names: Sequence[str]) -> dict[str, int]:
-    """Place of the first segment that each of the network's tensors is used in; unused: the last one."""
-    places = dict.fromkeys(names, len(chain) - 1)
-    for place in reversed(range(len(chain))):
-        places |= dict.fromkeys(chain[place].names.values(), place)
-    return places
+    """Number of the first segment that each of the network's tensors is used in; unused: the last one."""
+    numbers = dict.fromkeys(names, len(chain) - 1)
+    for number in reversed(range(len(chain))):
+        numbers |= dict.fromkeys(chain[number].names.values(), number)
+    return numbers
 
 
 class _Whole(nn.Module):
@@ -85,7 +85,7 @@ class _Whole(nn.Module):
         return self.network(inputs)
 
 
-class _Tracer(fx.Tracer):
+class _SegmentTracer(fx.Tracer):
     """leaves: kinds of modules, beside those of torch, that are not looked into. failed: one to be added."""
 
     # Else a buffer would be a constant of the trace, and what is computed from it too.
@@ -113,7 +113,7 @@ class _Tracer(fx.Tracer):
 def _traced(whole: nn.Module) -> fx.Graph:
     leaves: set[type] = set()
     while True:
-        tracer = _Tracer(leaves)
+        tracer = _SegmentTracer(leaves)
         try:
             return tracer.trace(whole)
         except Exception:
@@ -126,47 +126,48 @@ def _segments(network: nn.Module) -> list[Segment]:
     whole = _Whole(network)
     graph = _traced(whole)
     nodes = [node for node in graph.nodes if node.op not in ("get_attr", "output")]
-    places = {node: place for place, node in enumerate(nodes)}
+    positions = {node: position for position, node in enumerate(nodes)}
     # The node that gives the network's output is no value: it comes after all of them.
     last_use = {
-        node: max((places.get(user, len(nodes)) for user in node.users), default=-1) for node in nodes
+        node: max((positions.get(user, len(nodes)) for user in node.users), default=-1) for node in nodes
     }
     cuts = [*_cuts(whole, nodes, last_use), len(nodes)]
-    segments, start, taken = [], 1, nodes[:1]  # the first node stands for the inputs
+    segments, start, inputs = [], 1, nodes[:1]  # the first node stands for the inputs
     for stop in cuts:
-        given = [node for node in nodes[:stop] if last_use[node] >= stop]
-        part = _graph_module(whole, nodes[start:stop], taken, given)
+        handed_on = [node for node in nodes[:stop] if last_use[node] >= stop]
+        part = _graph_module(whole, nodes[start:stop], inputs, handed_on)
         segments.append(Segment(part, _names(part, network)))
-        start, taken = stop, given
+        start, inputs = stop, handed_on
     return segments
 
 
 def _cuts(whole: nn.Module, nodes: Sequence[fx.Node], last_use: Mapping[fx.Node, int]) -> list[int]:
-    """Places in `nodes` at which a new segment begins, each the last one before more parameters are used."""
+    """Positions in `nodes` at which a segment begins, each the last one before more parameters are used."""
     cuts: list[int] = []
-    place = None  # the latest one after the parameters that were used last
+    latest: int | None = None  # after the parameters that were used last
     alive: set[fx.Node] = set()  # of those that depend on parameters
     dependent: set[fx.Node] = set()
     used = False
     for number, node in enumerate(nodes):
         parameters = _uses_parameters(whole, node)
-        if parameters and place is not None:
-            cuts.append(place)
-            place = None
+        if parameters and latest is not None:
+            cuts.append(latest)
+            latest = None
         used = used or parameters
         if parameters or (dependent.intersection(node.all_input_nodes) and not _describes(node)):
             dependent.add(node)
             alive.add(node)
         alive = {other for other in alive if last_use[other] > number}
         if used and len(alive) == 1:
-            place = number + 1
+            latest = number + 1
     return cuts
 
 
 def _uses_parameters(whole: nn.Module, node: fx.Node) -> bool:
     if node.op == "call_module":
-        return _has_parameters(whole.get_submodule(node.target))
-    held = (attrgetter(one.target)(whole) for one in node.all_input_nodes if one.op == "get_attr")
+        return _has_parameters(whole.get_submodule(str(node.target)))
+    sources = (source for source in node.all_input_nodes if source.op == "get_attr")
+    held = (attrgetter(str(source.target))(whole) for source in sources)
     return any(isinstance(tensor, nn.Parameter) for tensor in held)
 
 
@@ -182,17 +183,17 @@ def _describes(node: fx.Node) -> bool:
 
 
 def _graph_module(
-    whole: nn.Module, nodes: Sequence[fx.Node], taken: Sequence[fx.Node], given: Sequence[fx.Node]
+    whole: nn.Module, nodes: Sequence[fx.Node], inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]
 ) -> nn.Module:
     """The nodes as a module of their own that shares the network's layers."""
     graph = fx.Graph()
-    copies = {node: graph.placeholder(f"value{place}") for place, node in enumerate(taken)}
+    copies = {node: graph.placeholder(f"value{index}") for index, node in enumerate(inputs)}
     for node in nodes:
         for source in node.all_input_nodes:
             if source.op == "get_attr" and source not in copies:
                 copies[source] = graph.node_copy(source)
         copies[node] = graph.node_copy(node, copies.__getitem__)
-    graph.output(tuple(copies[node] for node in given))
+    graph.output(tuple(copies[node] for node in outputs))
     return fx.GraphModule(whole, graph)
 
 
@@ -210,22 +211,23 @@ def _checked(
     overwriting = set()
     for tensors in models:
         values: tuple = (inputs.clone(),)
-        for place, segment in enumerate(segments):
+        for number, segment in enumerate(segments):
             taken = [(value, value._version) for value in values if isinstance(value, Tensor)]
             values = segment(values, tensors)
             if any(value._version != version for value, version in taken):
-                overwriting.add(place)
+                overwriting.add(number)
         expected = functional_call(
             module, {name: tensors[name] for name in _names(module, module)}, inputs.clone()
         )
         if segments[0].module is not module and not (len(values) == 1 and _same(values[0], expected)):
             raise ValueError("its trace computes something else")
     return tuple(
-        Segment(segment.module, segment.names, place in overwriting) for place, segment in enumerate(segments)
+        Segment(segment.module, segment.names, number in overwriting)
+        for number, segment in enumerate(segments)
     )
 
 
-def _same(found: Tensor, expected: Tensor) -> bool:
+def _same(outputs: Tensor, expected: Tensor) -> bool:
     sizes = expected[expected.isfinite()].abs()
     allowed = SAME * sizes.max().item() if len(sizes) else 0.0
-    return torch.allclose(found, expected, rtol=0, atol=allowed, equal_nan=True)
+    return torch.allclose(outputs, expected, rtol=0, atol=allowed, equal_nan=True)

@@ -1,8 +1,9 @@
-"""The two models of a pair, out of the kept models of the runs that made them."""
+"""The two models of a pair, read from the kept models of their runs."""
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +12,35 @@ from fedscape.checkpoints.checkpoint import Checkpoint, Checkpoints
 from fedscape.connectivity.layer_merges import Model
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunModel:
+    """One end of a pair as it is asked for: a model of one run of the group.
+
+    run: its place in the list of runs. round: its number, or `last`: the run's last one, which a run that
+    diverged does not have. client: its number; None for the global model.
+    """
+
+    run: int
+    round: int | Literal["last"] = "last"
+    client: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelPair:
+    """Two models that are joined."""
+
+    first: RunModel
+    second: RunModel
+
+    @classmethod
+    def of(cls, keys: Mapping) -> "ModelPair":
+        """From keys as a job's settings have them: `from`, `round`, `client` and `to`, `to_round`, ..."""
+        return cls(
+            RunModel(keys["from"], keys["round"], keys["client"]),
+            RunModel(keys["to"], keys["to_round"], keys["to_client"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -23,32 +53,34 @@ class Endpoint:
 
 
 def endpoints(
-    checkpoints: Checkpoints, pair: Mapping, device: torch.device
+    checkpoints: Checkpoints, pair: ModelPair, device: torch.device
 ) -> tuple[Endpoint, Endpoint] | None:
-    """The models of a pair, described as in `evaluate_pairs`; None, with a note, where one is not there.
+    """The models of a pair; None, with a note, where one is not there.
 
     That is so where its run diverged before, or its client did not take part in the round.
     """
-    first = _kept(checkpoints, pair["from"], pair["round"], pair["client"])
-    second = _kept(checkpoints, pair["to"], pair["to_round"], pair["to_client"])
+    first, second = _kept(checkpoints, pair.first), _kept(checkpoints, pair.second)
     if first is None or second is None:
         return None
     return _endpoint(checkpoints, first, device), _endpoint(checkpoints, second, device)
 
 
-def _kept(checkpoints: Checkpoints, run: int, number: int | str, client: int | None) -> Checkpoint | None:
+def _kept(checkpoints: Checkpoints, model: RunModel) -> Checkpoint | None:
     """The name of one end's model, or None, with a note, if there is no such model."""
-    trajectory = checkpoints.trajectories[run]
-    file = trajectory if client is None else checkpoints.clients[run]
-    if trajectory.diverged and number not in file.rounds:
+    trajectory = checkpoints.trajectories[model.run]
+    file = trajectory if model.client is None else checkpoints.clients[model.run]
+    if trajectory.diverged and model.round not in file.rounds:
         # The last finite round of a run that diverged is not the one that `last` means.
-        log.warning("%s: the run diverged before round %s, whose pairs are left out", file.path, number)
+        log.warning("%s: the run diverged before round %s, whose pairs are left out", file.path, model.round)
         return None
-    checkpoint = Checkpoint(run, trajectory.last if number == "last" else number, client)
-    if client is not None and client not in (there := file.clients(checkpoint.round).tolist()):
+    checkpoint = Checkpoint(model.run, trajectory.number(model.round), model.client)
+    if model.client is None:
+        return checkpoint
+    participants = checkpoints.clients[model.run].clients(checkpoint.round).tolist()
+    if model.client not in participants:
         log.warning(
             "%s: client %d did not take part in round %d, its pairs are left out; %s did",
-            file.path, client, checkpoint.round, there,
+            file.path, model.client, checkpoint.round, participants,
         )  # fmt: skip
         return None
     return checkpoint

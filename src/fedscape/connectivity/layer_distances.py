@@ -10,7 +10,7 @@ from fedscape.connectivity.layer_groups import layers_of
 
 PIECE = 2**24
 """Numbers of a tensor that are in memory as float64 at once."""
-WHOLE = ""
+WHOLE_MODEL = ""
 """Name of the row for all layers together; its depth is -1."""
 
 
@@ -28,32 +28,34 @@ def distances(
     first - second, cosine of the raw parameters, NaN where one of them is zero; `..._from_start` and
     `..._to_start` compare first and second with their own starts, NaN without. Sums in float64.
     """
-    chosen = layers_of(first) if layers is None else layers
+    layers = layers_of(first) if layers is None else layers
     pairs = {"": (first, second), "_from_start": (first, first_start), "_to_start": (second, second_start)}
     by_layer = [
         {
-            ending: _products(*pair, [name for name in names if name in first])
-            for ending, pair in pairs.items()
+            ending: _products(model, other, [name for name in names if name in first])
+            for ending, (model, other) in pairs.items()
         }
-        for names in chosen.values()
+        for names in layers.values()
     ]
     whole = {ending: torch.stack([products[ending] for products in by_layer]).sum(dim=0) for ending in pairs}
-    counts = [sum(first[name].numel() for name in names if name in first) for names in chosen.values()]
-    rows = [_row(WHOLE, -1, sum(counts), whole)]
+    counts = [sum(first[name].numel() for name in names if name in first) for names in layers.values()]
+    rows = [_row(WHOLE_MODEL, -1, sum(counts), whole)]
     rows += [
-        _row(layer, place, counts[place], products)
-        for place, (layer, products) in enumerate(zip(chosen, by_layer, strict=True))
+        _row(layer, depth, counts[depth], products)
+        for depth, (layer, products) in enumerate(zip(layers, by_layer, strict=True))
     ]
     return rows
 
 
-def _products(one: Mapping[str, Tensor], other: Mapping[str, Tensor] | None, names: Sequence[str]) -> Tensor:
+def _products(
+    model: Mapping[str, Tensor], other: Mapping[str, Tensor] | None, names: Sequence[str]
+) -> Tensor:
     """Squared distance, inner product and both squared lengths of the named tensors: float64 [4]."""
     sums = torch.zeros(4, dtype=torch.float64)
     if other is None:
         return sums.fill_(math.nan)
     for name in names:
-        pieces = (model[name].detach().flatten().split(PIECE) for model in (one, other))
+        pieces = (tensors[name].detach().flatten().split(PIECE) for tensors in (model, other))
         for left, right in zip(*pieces, strict=True):
             left, right = left.double(), right.double()
             sums += torch.stack([_square(left - right), left @ right, _square(left), _square(right)]).cpu()

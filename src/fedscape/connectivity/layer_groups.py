@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fedscape.errors import FedscapeError
 
-ROOT = "."
+ROOT_LAYER = "."
 """Name of the layer that a network's own tensors are, those of no module within it."""
 
 
@@ -25,13 +25,13 @@ def layers_of(names: Iterable[str], buffers: Iterable[str] = ()) -> dict[str, tu
 
 def module_of(name: str) -> str:
     """The module that a tensor belongs to: `stages.0.conv1` of `stages.0.conv1.weight`."""
-    return name.rpartition(".")[0] or ROOT
+    return name.rpartition(".")[0] or ROOT_LAYER
 
 
 def chosen_layers(
     layers: Mapping[str, tuple[str, ...]], groups: Mapping[str, Sequence[str]] | None
 ) -> dict[str, tuple[str, ...]]:
-    """A user's groups in the place of layers, shallow to deep by their shallowest layer; None: the layers.
+    """A user's groups in place of layers, shallow to deep by their shallowest layer; None: the layers.
 
     layers: of `layers_of`. groups: name -> modules, each a layer or what layers' names begin with (`stages.0`
     covers `stages.0.1.conv1`). Raises FedscapeError unless every layer is in exactly one group.
@@ -47,18 +47,18 @@ def chosen_layers(
             for layer in covered:
                 if group not in owners[layer]:
                     owners[layer].append(group)
-    left = [layer for layer, found in owners.items() if not found]
+    left = [layer for layer in layers if not owners[layer]]
     if left:
         raise FedscapeError(f"groups: {_listed(left)} in no group; the layers are {_listed(layers)}")
-    doubled = [f"{layer} ({_listed(found)})" for layer, found in owners.items() if len(found) > 1]
+    doubled = [f"{layer} ({_listed(several)})" for layer, several in owners.items() if len(several) > 1]
     if doubled:
         raise FedscapeError(
             f"groups: in more than one group: {_listed(doubled)}; the layers are {_listed(layers)}"
         )
-    chosen: dict[str, tuple[str, ...]] = {}
+    grouped: dict[str, tuple[str, ...]] = {}
     for layer, names in layers.items():
-        chosen[owners[layer][0]] = chosen.get(owners[layer][0], ()) + names
-    return chosen
+        grouped[owners[layer][0]] = grouped.get(owners[layer][0], ()) + names
+    return grouped
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,14 +1,14 @@
 """Loss and error of many mixtures of two models at once.
 
 A mixture takes each layer from one of two models, as the mean of both, or from somewhere else. Mixtures that
-take the first layers from the same places have the same activations behind them: sorted by their sources,
-each one goes on from where it parts from the one before, so that only one mixture's activations of one batch
+take the first layers from the same models have the same activations behind them: sorted by their sources,
+each is computed from where it parts from the one before, so that only one mixture's activations of one batch
 are in memory.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,16 +16,16 @@ from torch import Tensor, nn
 from fedscape.connectivity.chain import Segment, chain_of, first_uses
 from fedscape.connectivity.layer_groups import module_of
 from fedscape.errors import FedscapeError
+from fedscape.evaluation.batch_norm import has_batch_statistics, recalibrated
 from fedscape.evaluation.evaluate import (
     MEASURES,
     Evaluation,
+    SampleSet,
     evaluate,
     evaluation,
-    has_batch_statistics,
     laid_out,
     measures,
     mode,
-    recalibrated,
 )
 from fedscape.settings.evaluation import BatchNorm
 
@@ -36,21 +36,12 @@ Source = Literal["from", "to", "mean"] | Callable[[Tensors, Tensors], Tensors]
 """Where a layer comes from: the first model, the second, the mean of both, or a function of the layer's
 parameters in both; equal functions are taken to give the same tensors."""
 CHECKED_SAMPLES = 2
-"""On so many samples the network's parts are compared with the whole."""
-
-
-class SampleSet(Protocol):
-    """What `EvaluationSet` of evaluation/evaluate.py offers, and other sets may."""
-
-    labels: Tensor
-
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """What a network takes, and labels."""
+"""Samples on which the network's parts are compared with the whole."""
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """A source per layer, and which model the layers not averaged come from: `mean` where nothing is left."""
+    """A source per layer, and which model the layers not averaged come from: `mean` where none is left."""
 
     sources: tuple[Source, ...]
     rest: Literal["from", "to", "mean"]
@@ -83,7 +74,7 @@ def evaluate_mixtures(
     distinct = list(dict.fromkeys(recipes))
     states = [pair.tensors(recipe) for recipe in distinct]
     if batch_norm == "recalibrate":
-        found = [_recalibrated(module, state, data) for state in states]
+        values = [_recalibrated(module, state, data) for state in states]
     else:
         inputs = next((inputs for samples in data.values() for inputs, _ in samples.batches()), None)
         if inputs is None:
@@ -91,9 +82,9 @@ def evaluate_mixtures(
         chain = chain_of(module, inputs[:CHECKED_SAMPLES], list(pair.ends.values()))
         keys = _segment_keys(pair, distinct, chain)
         by_set = {name: _sharing(module, chain, keys, states, samples) for name, samples in data.items()}
-        found = [{name: by_set[name][place] for name in data} for place in range(len(distinct))]
-    places = {recipe: place for place, recipe in enumerate(distinct)}
-    return [found[places[recipe]] for recipe in recipes]
+        values = [{name: by_set[name][number] for name in data} for number in range(len(distinct))]
+    by_recipe = dict(zip(distinct, values, strict=True))
+    return [by_recipe[recipe] for recipe in recipes]
 
 
 Recipe = tuple[tuple[Source, Source], ...]
@@ -142,21 +133,21 @@ class _Pair:
             elif mixture.rest == "mean":
                 of_buffers = "from"
             kinds = zip((source, of_buffers), differ, strict=True)
-            recipe.append(tuple(one if differs or callable(one) else "from" for one, differs in kinds))
+            recipe.append(tuple(kind if differs or callable(kind) else "from" for kind, differs in kinds))
         return tuple(recipe)
 
     def tensors(self, recipe: Recipe) -> dict[str, Tensor]:
         """Parameters and buffers of a mixture by name; those of equal sources are the same tensors."""
-        found: dict[str, Tensor] = {}
-        for place, choice in enumerate(recipe):
+        tensors: dict[str, Tensor] = {}
+        for part, choice in enumerate(recipe):
             for kind, source in enumerate(choice):
-                if (place, kind, source) not in self.made:
-                    self.made[place, kind, source] = self._made(place, kind, source)
-                found |= self.made[place, kind, source]
-        return found
+                if (part, kind, source) not in self.made:
+                    self.made[part, kind, source] = self._made(part, kind, source)
+                tensors |= self.made[part, kind, source]
+        return tensors
 
-    def _made(self, place: int, kind: int, source: Source) -> Tensors:
-        names = [name for name in self.parts[place] if name in (self.parameters, self.buffers)[kind]]
+    def _made(self, part: int, kind: int, source: Source) -> Tensors:
+        names = [name for name in self.parts[part] if name in (self.parameters, self.buffers)[kind]]
         ends = [{name: self.ends[end][name] for name in names} for end in ("from", "to")]
         if callable(source):
             return source(*ends)
@@ -189,15 +180,15 @@ def _sharing(
         for inputs, labels in data.batches():
             values: list[tuple] = [(laid_out(inputs),)]  # what each segment takes
             before: tuple = ()
-            for place in sorted(range(len(states)), key=keys.__getitem__):
-                shared = _shared(before, keys[place])
+            for number in sorted(range(len(states)), key=keys.__getitem__):
+                shared = _shared(before, keys[number])
                 del values[shared + 1 :]
                 for segment in chain[shared:]:
-                    values.append(segment(values[-1], states[place]))
+                    values.append(segment(values[-1], states[number]))
                 (logits,) = values.pop()
-                sums[place] += measures(logits, labels).sum(dim=1)
-                before = keys[place]
-    return [evaluation(one, len(data.labels)) for one in sums]
+                sums[number] += measures(logits, labels).sum(dim=1)
+                before = keys[number]
+    return [evaluation(of_mixture, len(data.labels)) for of_mixture in sums]
 
 
 def _segment_keys(pair: _Pair, recipes: Sequence[Recipe], chain: Sequence[Segment]) -> list[tuple]:
@@ -208,9 +199,9 @@ def _segment_keys(pair: _Pair, recipes: Sequence[Recipe], chain: Sequence[Segmen
     return [
         tuple(
             tuple(
-                numbers[place].setdefault(choice, len(numbers[place]))
-                for place, choice in enumerate(recipe)
-                if begins[place] == segment
+                numbers[part].setdefault(choice, len(numbers[part]))
+                for part, choice in enumerate(recipe)
+                if begins[part] == segment
             )
             for segment in range(len(chain))
         )
@@ -218,7 +209,7 @@ def _segment_keys(pair: _Pair, recipes: Sequence[Recipe], chain: Sequence[Segmen
     ]
 
 
-def _shared(one: tuple, other: tuple) -> int:
+def _shared(sources: tuple, others: tuple) -> int:
     """How many segments from the first one on have the same sources in two different mixtures."""
-    same = [here == there for here, there in zip(one, other, strict=False)]
+    same = [source == other for source, other in zip(sources, others, strict=False)]
     return same.index(False) if False in same else 0

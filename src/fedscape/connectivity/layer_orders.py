@@ -21,7 +21,7 @@ def order(kind: str, count: int, seed: int = 0) -> list[int]:
         return stream(seed, "layer order").permutation(count).tolist()
     if kind == "middle-out":
         # The distance to a point just below the middle grows from the middle on, without ties.
-        return sorted(range(count), key=lambda place: abs(4 * place - (4 * (count // 2) - 1)))
+        return sorted(range(count), key=lambda depth: abs(4 * depth - (4 * (count // 2) - 1)))
     if kind == "outside-in":
         return [step // 2 if step % 2 == 0 else count - 1 - step // 2 for step in range(count)]
     raise FedscapeError(f"no order '{kind}' of layers; there are {', '.join(ORDERS)}")

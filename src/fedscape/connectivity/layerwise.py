@@ -6,8 +6,9 @@ that are not averaged come from the first model or from the second: both are loo
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from typing import Literal, cast
 
 import pandas as pd
 import torch
@@ -15,16 +16,16 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from fedscape.columns.connectivity import RESTS
+from fedscape.connectivity.barriers import BARRIER_MEASURES
 from fedscape.connectivity.layer_groups import chosen_layers, layers_of
-from fedscape.connectivity.layer_merges import Mixture, Model, SampleSet, Source, Tensors, evaluate_mixtures
+from fedscape.connectivity.layer_merges import Mixture, Model, Source, Tensors, evaluate_mixtures
 from fedscape.connectivity.layer_orders import ORDERS, order
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import CPU_BATCH, GPU_BATCH, Evaluation
+from fedscape.evaluation.evaluate import CPU_BATCH, GPU_BATCH, Evaluation, SampleSet
 from fedscape.jobs.streams import stream
 from fedscape.settings.evaluation import BatchNorm
 
 REGIMES = ("full", "single", *ORDERS)
-MEASURES = ("loss", "error")
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,17 @@ class Direction:
     def __call__(self, first: Tensors, second: Tensors) -> Tensors:
         """The layer's parameters, from those of both models."""
         generator = stream(self.seed, "direction", self.draw, self.depth)
-        drawn = {name: torch.from_numpy(generator.standard_normal(one.shape)) for name, one in first.items()}
-        distance = _length({name: one.double() - second[name].double() for name, one in first.items()})
+        shapes = {name: tensor.shape for name, tensor in first.items()}
+        drawn = {name: torch.from_numpy(generator.standard_normal(shape)) for name, shape in shapes.items()}
+        distance = _length({name: first[name].double() - second[name].double() for name in first})
         share = distance / 2 / _length(drawn)
         origin = first if self.rest == "from" else second
-        return {name: one + (share * drawn[name]).to(one) for name, one in origin.items()}
+        return {name: tensor + (share * drawn[name]).to(tensor) for name, tensor in origin.items()}
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a mixture stands in the table, and the mixture."""
+class _Entry:
+    """A mixture, and the columns that name it in the table."""
 
     regime: str
     layer: str
@@ -85,7 +87,7 @@ def layerwise_barriers(
     first, second: parameters and buffers by name. data: split -> samples, on the models' device. layers: name
     -> its tensors, shallow to deep; None for one layer a module. regimes: `full` averages all layers,
     `single` one at a time, ORDERS one more after the other. seed: of the order `random` and of directions.
-    directions: so many draws of `Direction` for each layer alone. batch_norm: see `evaluate_mixtures`.
+    directions: draws of `Direction` for each layer alone. batch_norm: see `evaluate_mixtures`.
 
     averaged counts layers; layer is the single one or the one added last, depth its place from 0; with all of
     them averaged, the rows of both rests are the same. value, from_value, to_value: nats, or a fraction.
@@ -95,21 +97,21 @@ def layerwise_barriers(
     if unknown:
         raise FedscapeError(f"no regime '{unknown[0]}'; there are {', '.join(REGIMES)}")
     layers = layers_of(first[0], first[1]) if layers is None else layers
-    ends = [Mixture((rest,) * len(layers), rest) for rest in RESTS]
+    whole = [Mixture((rest,) * len(layers), rest) for rest in RESTS]
     # A draw at a time: the directions of all of them would be many models.
-    passes = [list(_places(list(layers), regimes, seed))]
+    passes = [list(_regime_entries(list(layers), regimes, seed))]
     passes += [list(_moved(list(layers), seed, draw)) for draw in range(directions)]
     end_values: list[dict[str, Evaluation]] = []
     rows = []
-    for places in passes:
-        wanted = [*([] if end_values else ends), *(place.mixture for place in places)]
-        found = evaluate_mixtures(module, first, second, layers, wanted, data, batch_norm)
+    for entries in passes:
+        mixtures = [*([] if end_values else whole), *(entry.mixture for entry in entries)]
+        values = evaluate_mixtures(module, first, second, layers, mixtures, data, batch_norm)
         if not end_values:
-            end_values, found = found[:2], found[2:]
-        for place, values in zip(places, found, strict=True):
+            end_values, values = values[:2], values[2:]
+        for entry, of_mixture in zip(entries, values, strict=True):
             rows += [
-                {"split": row["split"], "measure": row["measure"], **place.columns, **row}
-                for row in barrier_rows(values, *end_values)
+                {"split": row["split"], "measure": row["measure"], **entry.columns, **row}
+                for row in barrier_rows(of_mixture, *end_values)
             ]
     return rows
 
@@ -122,9 +124,9 @@ def barrier_rows(
     Each by split, what was evaluated.
     """
     rows = []
-    for split, found in mixture.items():
-        for measure in MEASURES:
-            value, *ends = (getattr(one, measure) for one in (found, first[split], second[split]))
+    for split, averaged in mixture.items():
+        for measure in BARRIER_MEASURES:
+            value, *ends = (getattr(model, measure) for model in (averaged, first[split], second[split]))
             mean = sum(ends) / 2
             rows.append(
                 {
@@ -135,7 +137,7 @@ def barrier_rows(
                     "to_value": ends[1],
                     "barrier": value - mean,
                     "ratio": (value - mean) / mean if mean else math.nan,
-                    "samples": found.samples,
+                    "samples": averaged.samples,
                 }
             )
     return rows
@@ -145,7 +147,7 @@ def layerwise_table(
     module: nn.Module,
     first: Tensors,
     second: Tensors,
-    data: Mapping[str, SampleSet | Dataset | tuple[Tensor, Tensor]],
+    data: Mapping[str, SampleSet | Dataset | Sequence[Tensor]],
     groups: Mapping[str, Sequence[str]] | None = None,
     regimes: Sequence[str] = REGIMES,
     seed: int = 0,
@@ -159,12 +161,13 @@ def layerwise_table(
     in `chosen_layers`.
     """
     device = next(module.parameters()).device
-    models = [model_of(module, state) for state in (first, second)]
+    models = model_of(module, first), model_of(module, second)
     layers = chosen_layers(layers_of(*models[0]), groups)
     samples = {split: _samples(split, given, device) for split, given in data.items()}
-    return pd.DataFrame(
-        layerwise_barriers(module, *models, samples, layers, regimes, seed, directions, batch_norm)
+    rows = layerwise_barriers(
+        module, models[0], models[1], samples, layers, regimes, seed, directions, batch_norm
     )
+    return pd.DataFrame(rows)
 
 
 def model_of(module: nn.Module, state: Tensors) -> Model:
@@ -194,7 +197,7 @@ def model_of(module: nn.Module, state: Tensors) -> Model:
 
 @dataclass(frozen=True)
 class PreparedSet:
-    """Samples as a network takes them, in the place of an `EvaluationSet`.
+    """Samples as a network takes them, in place of an `EvaluationSet`.
 
     inputs: [n, ...], images normalised already, or tokens. labels: int64 [n], or [n, T] of sequences.
     """
@@ -203,20 +206,28 @@ class PreparedSet:
     labels: Tensor
     batch_size: int = CPU_BATCH
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of an input."""
+        return tuple(self.inputs.shape[1:])
+
+    def taken(self, rows: Tensor | slice) -> Tensor:
+        """The inputs of these rows."""
+        return self.inputs[rows]
+
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and labels in the order of the set; the last batch may be short."""
         yield from zip(self.inputs.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
 
 
-def _samples(
-    split: str, given: SampleSet | Dataset | tuple[Tensor, Tensor], device: torch.device
-) -> SampleSet:
-    if hasattr(given, "batches"):
-        return given
-    if isinstance(given, Dataset):
-        pairs = [given[place] for place in range(len(given))]
-        given = tuple(torch.stack([torch.as_tensor(pair[kind]) for pair in pairs]) for kind in (0, 1))
-    inputs, labels = given
+def _samples(split: str, source: SampleSet | Dataset | Sequence[Tensor], device: torch.device) -> SampleSet:
+    if isinstance(source, Dataset):
+        pairs = [source[index] for index in range(len(cast(Sized, source)))]
+        inputs, labels = (torch.stack([torch.as_tensor(pair[kind]) for pair in pairs]) for kind in (0, 1))
+    elif isinstance(source, Sequence):
+        inputs, labels = source
+    else:
+        return source
     if inputs.dtype == torch.uint8:
         raise FedscapeError(f"{split}: inputs are uint8; give them normalised, or as an EvaluationSet")
     if len(inputs) != len(labels):
@@ -225,33 +236,33 @@ def _samples(
     return PreparedSet(inputs.to(device), labels.to(device, torch.int64), size)
 
 
-def _places(layers: Sequence[str], regimes: Sequence[str], seed: int) -> Iterator[_Place]:
+def _regime_entries(layers: Sequence[str], regimes: Sequence[str], seed: int) -> Iterator[_Entry]:
     """The mixtures of the regimes."""
     count = len(layers)
     for regime in regimes:
         if regime == "full":
-            yield _Place(regime, "", -1, count, "both", _averaged(range(count), count, "from"))
+            yield _Entry(regime, "", -1, count, "both", _averaged(range(count), count, "from"))
             continue
-        places = range(count) if regime == "single" else order(regime, count, seed)
-        for step, place in enumerate(places):
-            averaged = [place] if regime == "single" else places[: step + 1]
+        depths = list(range(count)) if regime == "single" else order(regime, count, seed)
+        for step, depth in enumerate(depths):
+            averaged = [depth] if regime == "single" else depths[: step + 1]
             for rest in RESTS:
                 mixture = _averaged(averaged, count, rest)
-                yield _Place(regime, layers[place], place, len(averaged), rest, mixture)
+                yield _Entry(regime, layers[depth], depth, len(averaged), rest, mixture)
 
 
-def _averaged(places: Sequence[int], count: int, rest: str) -> Mixture:
-    sources = tuple("mean" if place in places else rest for place in range(count))
-    return Mixture(sources, rest if len(places) < count else "mean")
+def _averaged(depths: Sequence[int], count: int, rest: Literal["from", "to"]) -> Mixture:
+    sources: list[Source] = ["mean" if depth in depths else rest for depth in range(count)]
+    return Mixture(tuple(sources), rest if len(depths) < count else "mean")
 
 
-def _moved(layers: Sequence[str], seed: int, draw: int) -> Iterator[_Place]:
+def _moved(layers: Sequence[str], seed: int, draw: int) -> Iterator[_Entry]:
     """One draw of a direction for each layer."""
-    for place, layer in enumerate(layers):
+    for depth, layer in enumerate(layers):
         for rest in RESTS:
             sources: list[Source] = [rest] * len(layers)
-            sources[place] = Direction(rest, seed, draw, place)
-            yield _Place("direction", layer, place, 1, rest, Mixture(tuple(sources), rest), draw)
+            sources[depth] = Direction(rest, seed, draw, depth)
+            yield _Entry("direction", layer, depth, 1, rest, Mixture(tuple(sources), rest), draw)
 
 
 def _length(tensors: Tensors) -> float:

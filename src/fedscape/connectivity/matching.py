@@ -9,6 +9,7 @@ Only parameters are compared. Running statistics move along with their units.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import reduce
 
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -43,32 +44,32 @@ def match_weights(
         _check(permutations, tensors, which)
     parameters = [name for name, _ in permutations.layout.parameters]
     smallest = SMALLEST_GAIN * (_dot(first, first, parameters) * _dot(second, second, parameters)) ** 0.5
-    draw, found, waiting = stream(seed, "matching"), unmoved(permutations) | dict(start or {}), set(names)
+    draw, orders, waiting = stream(seed, "matching"), unmoved(permutations) | dict(start or {}), set(names)
     while waiting:
-        for name in (names[place] for place in draw.permutation(len(names)).tolist()):
+        for name in (names[number] for number in draw.permutation(len(names)).tolist()):
             if name not in waiting:
                 continue
             # Of parameters alone: a buffer has no say.
             axes = [axis for axis in permutations.groups[name].axes if axis.tensor in parameters]
             touched = list(dict.fromkeys(axis.tensor for axis in axes))
-            trial = found | {name: _assigned(axes, first, second, where, found)}
+            trial = orders | {name: _assigned(axes, first, second, where, orders)}
             now, then = (
-                _dot(first, {one: _in_order(second[one], where[one], orders) for one in touched}, touched)
-                for orders in (found, trial)
+                _dot(first, {key: _in_order(second[key], where[key], each) for key in touched}, touched)
+                for each in (orders, trial)
             )
             # Asked, because an assignment is not the best one where both axes of a tensor are the group's.
             if then - now > smallest:
-                found = trial
-                waiting |= {other for one in touched for other, _ in where[one]}
+                orders = trial
+                waiting |= {other for key in touched for other, _ in where[key]}
             else:
                 waiting.remove(name)
-    return found
+    return orders
 
 
-def permuted(tensors: Tensors, permutations: Permutations, found: Orders) -> dict[str, Tensor]:
-    """The same function with its units in the orders found: copies of the parameters and buffers given."""
+def permuted(tensors: Tensors, permutations: Permutations, orders: Orders) -> dict[str, Tensor]:
+    """The same function with its units in these orders: copies of the parameters and buffers given."""
     where = _axes_by_tensor(permutations)
-    return {name: _in_order(tensor, where[name], found) for name, tensor in tensors.items()}
+    return {name: _in_order(tensor, where[name], orders) for name, tensor in tensors.items()}
 
 
 def unmoved(permutations: Permutations) -> dict[str, Tensor]:
@@ -76,9 +77,9 @@ def unmoved(permutations: Permutations) -> dict[str, Tensor]:
     return {name: torch.arange(group.size) for name, group in permutations.groups.items()}
 
 
-def units_moved(found: Orders) -> int:
+def units_moved(orders: Orders) -> int:
     """How many units are not where they were."""
-    return sum(int((order != torch.arange(len(order))).sum()) for order in found.values())
+    return sum(int((order != torch.arange(len(order))).sum()) for order in orders.values())
 
 
 def _axes_by_tensor(permutations: Permutations) -> dict[str, list[tuple[str, Axis]]]:
@@ -95,14 +96,16 @@ def _assigned(
     first: Tensors,
     second: Tensors,
     where: Mapping[str, list[tuple[str, Axis]]],
-    found: Orders,
+    orders: Orders,
 ) -> Tensor:
-    """The best order of one group on its axes, the other groups being in the orders found."""
-    likeness = 0
-    for axis in axes:
+    """The best order of one group on its axes, the other groups being in the orders given."""
+
+    def products(axis: Axis) -> Tensor:
         others = [(name, other) for name, other in where[axis.tensor] if other != axis]
         rows = _rows(first[axis.tensor], axis)
-        likeness = likeness + rows @ _rows(_in_order(second[axis.tensor], others, found), axis).T
+        return rows @ _rows(_in_order(second[axis.tensor], others, orders), axis).T
+
+    likeness = reduce(torch.add, map(products, axes))
     return torch.from_numpy(linear_sum_assignment(likeness.cpu().numpy(), maximize=True)[1])
 
 
@@ -112,13 +115,13 @@ def _rows(tensor: Tensor, axis: Axis) -> Tensor:
     return channels[list(axis.places)].double()
 
 
-def _in_order(tensor: Tensor, axes: Iterable[tuple[str, Axis]], found: Orders) -> Tensor:
-    """A copy of one tensor with the units of these axes in the orders found."""
+def _in_order(tensor: Tensor, axes: Iterable[tuple[str, Axis]], orders: Orders) -> Tensor:
+    """A copy of one tensor with the units of these axes in the orders given."""
     tensor = tensor.detach().clone()
     for name, axis in axes:
         places = torch.tensor(axis.places)
         channels = tensor.unflatten(axis.axis, (-1, axis.expansion)).movedim(axis.axis, 0)
-        channels[places] = channels[places[found[name]]]
+        channels[places] = channels[places[orders[name]]]
     return tensor
 
 
@@ -132,7 +135,7 @@ def _check(permutations: Permutations, tensors: Tensors, which: str) -> None:
         if name not in tensors:
             raise FedscapeError(f"weight matching: the {which} model has no tensor {name}")
         if tuple(tensors[name].shape) != shape:
-            found = list(tensors[name].shape)
-            raise FedscapeError(f"weight matching: {name} of the {which} model is {found}, not {list(shape)}")
+            own = list(tensors[name].shape)
+            raise FedscapeError(f"weight matching: {name} of the {which} model is {own}, not {list(shape)}")
         if not tensors[name].isfinite().all():
             raise FedscapeError(f"weight matching: {name} of the {which} model is not finite")

@@ -37,27 +37,29 @@ class Features:
 def refusal(node: fx.Node, layer: nn.Module | None, reason: str) -> FedscapeError:
     """The error that names an operation and the layer in which it is."""
     around = [name for name, _ in node.meta.get("nn_module_stack", {}).values() if name]
-    what = str(getattr(node.target, "__name__", node.target)) if layer is None else type(layer).__name__
+    operation = str(getattr(node.target, "__name__", node.target)) if layer is None else type(layer).__name__
     where = f"in {around[-1]} " if around else ""
-    return FedscapeError(f"alignment: {what} {where}{reason}")
+    return FedscapeError(f"alignment: {operation} {where}{reason}")
 
 
 def keep_order(units: Units, features: Features) -> None:
-    """From now on the units of these features keep their places."""
+    """Pin the units of these features: from now on they keep their positions."""
     if features.channels is not None:
         units.keep_order(features.channels)
 
 
 def _read(units: Units, node: fx.Node, layer: nn.Module, tensor: str, axis: int, features: Features) -> None:
-    """Place the channels that a layer is given on an axis of one of its tensors."""
+    """Place the channels that a layer is given, if any, on an axis of one of its tensors."""
+    if features.channels is None:
+        return
     entries, channels = getattr(layer, tensor).shape[axis], len(features.channels)
     if entries % channels or (entries != channels and not features.spread):
         raise refusal(node, layer, f"has {entries} inputs for {channels} channels")
     units.place(f"{node.target}.{tensor}", axis, features.channels, entries // channels)
 
 
-def _weighted(units: Units, node: fx.Node, layer: nn.Conv2d | nn.Linear, given: list[Features]) -> Features:
-    (features,), linear = given, isinstance(layer, nn.Linear)
+def _weighted(units: Units, node: fx.Node, layer: nn.Conv2d | nn.Linear, inputs: list[Features]) -> Features:
+    (features,), linear = inputs, isinstance(layer, nn.Linear)
     if not linear and layer.groups != 1:
         raise refusal(node, layer, f"has {layer.groups} groups of channels; only one is known")
     if features.channels is not None:
@@ -70,8 +72,8 @@ def _weighted(units: Units, node: fx.Node, layer: nn.Conv2d | nn.Linear, given: 
     return Features(channels, flat=linear)
 
 
-def _normalised(units: Units, node: fx.Node, layer: nn.Module, given: list[Features]) -> Features:
-    (features,) = given
+def _normalised(units: Units, node: fx.Node, layer: nn.Module, inputs: list[Features]) -> Features:
+    (features,) = inputs
     if features.channels is None:
         return features
     if isinstance(layer, nn.GroupNorm) and layer.num_groups not in (1, layer.num_channels):
@@ -84,8 +86,8 @@ def _normalised(units: Units, node: fx.Node, layer: nn.Module, given: list[Featu
     return features
 
 
-def _padded(units: Units, node: fx.Node, layer: PaddedShortcut, given: list[Features]) -> Features:
-    (features,) = given
+def _padded(units: Units, node: fx.Node, layer: PaddedShortcut, inputs: list[Features]) -> Features:
+    (features,) = inputs
     if features.channels is None:
         raise refusal(node, layer, "pads the network's input")
     new = layer.outputs - len(features.channels)
@@ -93,20 +95,20 @@ def _padded(units: Units, node: fx.Node, layer: PaddedShortcut, given: list[Feat
     return replace(features, channels=np.pad(features.channels, margins, constant_values=PADDING))
 
 
-def _pointwise(units: Units, node: fx.Node, layer: nn.Module | None, given: list[Features]) -> Features:
+def _pointwise(units: Units, node: fx.Node, layer: nn.Module | None, inputs: list[Features]) -> Features:
     """Treats all channels alike: an activation, pooling, a product with a number."""
-    if len(given) != 1 or not all(isinstance(one, PLAIN) for one in (*node.args, *node.kwargs.values())):
+    if len(inputs) != 1 or not all(isinstance(value, PLAIN) for value in (*node.args, *node.kwargs.values())):
         raise refusal(node, layer, "is known of one input and numbers only")
-    return given[0]
+    return inputs[0]
 
 
-def _added(units: Units, node: fx.Node, layer: None, given: list[Features]) -> Features:
+def _added(units: Units, node: fx.Node, layer: None, inputs: list[Features]) -> Features:
     """Features plus or minus features or a number."""
-    if len(given) == 1:
-        return _pointwise(units, node, layer, given)
-    first, second = given
+    if len(inputs) == 1:
+        return _pointwise(units, node, layer, inputs)
+    first, second = inputs
     if first.channels is None or second.channels is None:
-        for features in given:
+        for features in inputs:
             keep_order(units, features)
         return replace(first, channels=None)
     if first.flat != second.flat or len(first.channels) != len(second.channels):
@@ -117,39 +119,39 @@ def _added(units: Units, node: fx.Node, layer: None, given: list[Features]) -> F
     return Features(channels, first.flat, first.spread and second.spread)
 
 
-def _averaged(units: Units, node: fx.Node, layer: None, given: list[Features]) -> Features:
+def _averaged(units: Units, node: fx.Node, layer: None, inputs: list[Features]) -> Features:
     settings = _settings(node, "dim", "keepdim")
     dims = settings.get("dim")
-    if given[0].flat or not isinstance(dims, tuple | list) or sorted(dim % 4 for dim in dims) != [2, 3]:
+    if inputs[0].flat or not isinstance(dims, tuple | list) or sorted(dim % 4 for dim in dims) != [2, 3]:
         raise refusal(node, layer, "is known over height and width, dim=(2, 3), only")
-    return replace(given[0], flat=not settings.get("keepdim", False))
+    return replace(inputs[0], flat=not settings.get("keepdim", False))
 
 
-def _flattened(units: Units, node: fx.Node, layer: nn.Flatten | None, given: list[Features]) -> Features:
+def _flattened(units: Units, node: fx.Node, layer: nn.Flatten | None, inputs: list[Features]) -> Features:
     settings = vars(layer) if layer is not None else _settings(node, "start_dim", "end_dim")
     if (settings.get("start_dim", 0), settings.get("end_dim", -1)) != (1, -1):
         raise refusal(node, layer, "is known from dimension 1 to the last only")
-    return _spread(given[0])
+    return _spread(inputs[0])
 
 
-def _reshaped(units: Units, node: fx.Node, layer: None, given: list[Features]) -> Features:
+def _reshaped(units: Units, node: fx.Node, layer: None, inputs: list[Features]) -> Features:
     """`view(size of the batch, -1)`, which flattens."""
     _, *shape = node.args
     batch = shape[0] if len(shape) == 2 and shape[1] == -1 else None
     sizes = ("size", operator.getitem)
     if not isinstance(batch, fx.Node) or batch.target not in sizes or batch.args[1:] != (0,):
         raise refusal(node, layer, "is known as (batch size, -1) only")
-    return _spread(given[0])
+    return _spread(inputs[0])
 
 
 def _spread(features: Features) -> Features:
     return features if features.flat else replace(features, flat=True, spread=True)
 
 
-def size(units: Units, node: fx.Node, layer: None, given: list[Features]) -> None:
+def size(units: Units, node: fx.Node, layer: None, inputs: list[Features]) -> None:
     """`x.size(0)` or `x.shape[0]`: a number, no features."""
     attribute = node.args[1] if node.target is getattr else None
-    if (node.target is getattr and attribute != "shape") or (node.target is operator.getitem and given):
+    if (node.target is getattr and attribute != "shape") or (node.target is operator.getitem and inputs):
         raise refusal(node, layer, "is known of shapes only")
 
 

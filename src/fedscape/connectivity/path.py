@@ -4,52 +4,36 @@ import dataclasses
 import logging
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
-from tqdm import tqdm
 
 from fedscape.checkpoints.checkpoint import Checkpoint, Checkpoints
 from fedscape.checkpoints.run_files import RunFiles
 from fedscape.columns import connectivity as columns
-from fedscape.columns.csvs import write_csv
-from fedscape.connectivity.barriers import barrier
+from fedscape.connectivity.barriers import BARRIER_MEASURES, barrier
 from fedscape.evaluation.evaluate import LOSS, WRONG, evaluate_samples, evaluation
 from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
-from fedscape.jobs.resume import Resume, ResumeFolder
-from fedscape.plugins import Plugin
+from fedscape.jobs.resume import Resume, ResumeFolder, counts_to
+from fedscape.jobs.step_rows import join_steps, write_step
+from fedscape.settings.connectivity import PathSettings
 from fedscape.settings.evaluation import BatchNorm
 
-MEASURES = ("loss", "error")
-RISE_SE = {measure: f"{measure}_rise_se" for measure in MEASURES}
-PATH, BARRIERS = "path.csv", "barriers.csv"
-POINT_COLUMNS = [*columns.PATH.row_keys, *columns.PATH.measures]
-"""What is said of a point, beside which pair it is of."""
+RISE_SE = {measure: f"{measure}_rise_se" for measure in BARRIER_MEASURES}
+PATH_FILE, BARRIERS_FILE = "path.csv", "barriers.csv"
 
 log = logging.getLogger(__name__)
 
 
 def evaluate_paths(
     *,
+    runs: Sequence[RunFiles],
     pairs: Sequence[tuple[int, int]],
-    runs: Sequence[dict],
-    trajectories: Sequence[str | Path],
-    points: int,
-    model: str,
-    model_settings: dict,
-    dataset_folder: str | Path,
-    partition: str | Path,
-    connectivity: str,
-    group: str,
-    samples: int | None,
-    seed: int,
-    batch_norm: BatchNorm,
-    device: str,
-    resume: str | Path,
-    fingerprint: str,
+    problem: ProblemSpec,
+    settings: PathSettings,
+    resume: Resume,
     out_path: str | Path,
     out_barriers: str | Path,
 ) -> None:
@@ -57,92 +41,50 @@ def evaluate_paths(
 
     Killed at any moment and called again, it resumes.
 
-    pairs: (from, to) as places in `runs` (identities) and `trajectories` (files). points: on each line, odd,
-    with both ends and the middle. partition: whose train and test samples are used; samples, seed: at most so
-    many train samples, chosen by the seed. connectivity, group: names for the CSVs. batch_norm: `keep` takes
-    the running statistics of the first end all along the line, so its other end is not that end's model;
-    `interpolate` mixes both ends' as it does their parameters.
-    fingerprint: digest of all that the job depends on; a folder `resume` of another one is emptied.
-    A pair with a run that diverged is left out, with a note.
+    pairs: (from, to) as places in `runs`. settings: batch_norm `keep` takes the running statistics of the
+    first end all along the line, so its other end is not that end's model; `interpolate` mixes both ends' as
+    it does their parameters. A pair with a run that diverged is left out, with a note.
     """
-    positions = path_positions(points)
-    spec = ProblemSpec(Plugin(model, model_settings), dataset_folder, partition, samples, seed, device)
-    problem = open_problem(spec)
-    with ResumeFolder(Resume(resume, fingerprint), valid=partial(_continues, len(pairs))) as folder:
-        if not folder.finished:
-            curves = _curves(problem, pairs, trajectories, positions, batch_norm, folder)
-            names = [
-                {**runs[start], **columns.other_end(runs[end]), "connectivity": connectivity, "group": group}
-                for start, end in pairs
-            ]
-            _write_tables(folder.folder, names, curves, positions)
-        folder.finish({PATH: out_path, BARRIERS: out_barriers})
-
-
-def _continues(pairs: int, progress: dict) -> bool:
-    """Whether a committed state holds lines of at most this number of pairs."""
-    rows = [row for curve in progress["curves"] for row in curve]
-    return len(progress["curves"]) <= pairs and all(row.keys() == set(POINT_COLUMNS) for row in rows)
-
-
-def _curves(
-    problem: Problem,
-    pairs: Sequence[tuple[int, int]],
-    trajectories: Sequence[str | Path],
-    positions: np.ndarray,
-    batch_norm: BatchNorm,
-    folder: ResumeFolder,
-) -> list[list[dict]]:
-    """The rows of each pair's line, none where a run diverged; those of earlier processes are taken over."""
-    curves = folder.progress.get("curves", [])
-    if curves:
-        log.info("continuing after path %d of %d", len(curves), len(pairs))
-    checkpoints = Checkpoints.open(problem.module, [RunFiles({}, path) for path in trajectories])
+    positions = path_positions(settings.points)
+    opened = open_problem(problem)
+    checkpoints = Checkpoints.open(opened.module, runs)
     finals = checkpoints.finals()
-    for start, end in tqdm(pairs[len(curves) :], disable=None):
-        if reason := folder.stop_requested():
-            folder.stop(reason, f"path {len(curves)} of {len(pairs)}")
-        diverged = [run for run in (start, end) if checkpoints.trajectories[run].diverged]
-        if diverged:
-            path = checkpoints.trajectories[diverged[0]].path
-            log.warning("%s: the run diverged and its path is left out", path)
-            curves.append([])
-        else:
+    with ResumeFolder(resume, valid=counts_to(len(pairs))) as folder:
+        for number, (start, end) in folder.steps(pairs, "path {} of {}"):
+            diverged = [run for run in (start, end) if checkpoints.trajectories[run].diverged]
+            if diverged:
+                path = checkpoints.trajectories[diverged[0]].path
+                log.warning("%s: the run diverged and its path is left out", path)
+                continue
             ends = finals[start], finals[end]
-            curves.append(_curve(problem, checkpoints, ends, positions, batch_norm))
-        folder.commit({"done": len(curves), "curves": curves})
-        log.info("path %d of %d", len(curves), len(pairs))
-    return curves
+            points = _curve(opened, checkpoints, ends, positions, settings.batch_norm)
+            names = {**runs[start].identity, **columns.other_end(runs[end].identity)}
+            write_step(folder.folder, number, PATH_FILE, [{**names, **point} for point in points])
+            barriers = [{**names, **row} for row in _barrier_rows(points, positions)]
+            write_step(folder.folder, number, BARRIERS_FILE, barriers)
+        if not folder.finished:
+            join_steps(folder.folder, PATH_FILE, columns.PATH_CSV)
+            join_steps(folder.folder, BARRIERS_FILE, columns.BARRIERS_CSV)
+        folder.finish({PATH_FILE: out_path, BARRIERS_FILE: out_barriers})
 
 
-def _write_tables(
-    folder: Path, names: Sequence[dict], curves: Sequence[list[dict]], positions: np.ndarray
-) -> None:
-    """Both CSVs, of the pairs that have a curve; names: the identifying columns of each pair."""
-    rows, barriers = [], []
-    for identity, points in zip(names, curves, strict=True):
-        if not points:
-            continue
-        curve = pd.DataFrame(points, columns=POINT_COLUMNS)
-        rows.append(pd.DataFrame(identity, index=curve.index).join(curve))
-        for split, part in curve.groupby("split"):
-            for measure in MEASURES:
-                found = barrier(positions, part[measure].to_numpy())
-                rise_se = part.set_index("t")[RISE_SE[measure]]
-                barriers.append(
-                    {
-                        **identity,
-                        "split": split,
-                        "measure": measure,
-                        **dataclasses.asdict(found),
-                        "sup_se": rise_se[found.argmax],
-                        "midpoint_se": rise_se[0.5],
-                    }
-                )
-    empty = pd.DataFrame(columns=columns.PATH.columns)
-    write_csv(folder / PATH, pd.concat(rows) if rows else empty, columns.PATH.order)
-    table = pd.DataFrame(barriers, columns=columns.BARRIERS.columns)
-    write_csv(folder / BARRIERS, table, columns.BARRIERS.order)
+def _barrier_rows(points: Sequence[dict[str, object]], positions: np.ndarray) -> list[dict[str, object]]:
+    """Rows of barriers.csv about one line, by split and measure, without the names of its ends."""
+    rows = []
+    for split, part in pd.DataFrame(points).groupby("split"):
+        for measure in BARRIER_MEASURES:
+            highest = barrier(positions, part[measure].to_numpy())
+            rise_se = part.set_index("t")[RISE_SE[measure]]
+            rows.append(
+                {
+                    "split": split,
+                    "measure": measure,
+                    **dataclasses.asdict(highest),
+                    "sup_se": rise_se[highest.argmax],
+                    "midpoint_se": rise_se[0.5],
+                }
+            )
+    return rows
 
 
 def path_positions(points: int) -> np.ndarray:
@@ -170,9 +112,9 @@ def _curve(
         buffers = _mixed(first_buffers, last_buffers, t) if batch_norm == "interpolate" else first_buffers
         tensors = problem.tensors((1 - t) * first + t * last, buffers, batch_norm)
         for split, samples in data.items():
-            found = evaluate_samples(problem.module, *tensors, samples)
-            measured[split].append(found[[LOSS, WRONG]].cpu().numpy())
-            means = dataclasses.asdict(evaluation(found.sum(dim=1), found.shape[1]))
+            values = evaluate_samples(problem.module, *tensors, samples)
+            measured[split].append(values[[LOSS, WRONG]].cpu().numpy())
+            means = dataclasses.asdict(evaluation(values.sum(dim=1), values.shape[1]))
             rows[split].append({"split": split, "t": t, **means, "batch_norm": problem.policy(batch_norm)})
     # The train loss is the mean over the partition's samples, of which all may be there; the test samples
     # stand for images that nobody has seen.

@@ -17,7 +17,7 @@ from torch import fx, nn
 
 from fedscape.checkpoints.layout import Layout, layout_of
 from fedscape.connectivity.operations import OPERATIONS, Features, keep_order, refusal, size
-from fedscape.connectivity.units import Group, Units
+from fedscape.connectivity.units import UnitGroup, Units
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import mode
 from fedscape.models.residual import PaddedShortcut
@@ -27,7 +27,7 @@ from fedscape.models.residual import PaddedShortcut
 class Permutations:
     """The groups of a network, each by the first layer that outputs its units, and the network's tensors."""
 
-    groups: dict[str, Group]
+    groups: dict[str, UnitGroup]
     layout: Layout
 
     @property
@@ -45,7 +45,8 @@ def permutations_of(module: nn.Module) -> Permutations:
     layers, units = dict(module.named_modules()), Units()
     values: dict[fx.Node, Features | None] = {}
     for node in _graph(module).nodes:
-        given = [values[one] for one in node.all_input_nodes if values[one] is not None]
+        inputs = (values[source] for source in node.all_input_nodes)
+        given = [features for features in inputs if features is not None]
         if node.op == "placeholder":
             values[node] = Features(None, flat=False)
         elif node.op == "output":
@@ -70,7 +71,7 @@ def _refuse_shared_parameters(module: nn.Module) -> None:
         )
 
 
-class _Tracer(fx.Tracer):
+class _UnitTracer(fx.Tracer):
     """Goes into all modules but PyTorch's own, and the shortcut whose Python depends on shapes."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -80,7 +81,7 @@ class _Tracer(fx.Tracer):
 def _graph(module: nn.Module) -> fx.Graph:
     with mode(module, training=False):
         try:
-            return _Tracer().trace(module)
+            return _UnitTracer().trace(module)
         except Exception as error:  # tracing runs the network's own code, which may raise anything
             reason = str(error).partition("\n")[0]
             raise FedscapeError(f"alignment: {type(module).__name__} cannot be traced: {reason}") from error

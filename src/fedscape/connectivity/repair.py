@@ -10,7 +10,7 @@ far as that layer: about half as many passes as there are layers. The authors' s
 train mode instead of corrections, normalises each batch by the batch's own statistics: the same of one batch,
 nearly the same of large random ones, and wrong where samples are sorted.
 
-For networks with running statistics nothing of this is needed: `fedscape.evaluation.evaluate.recalibrated`.
+For networks with running statistics nothing of this is needed: `fedscape.evaluation.batch_norm.recalibrated`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,8 @@ from torch.func import functional_call
 from torch.nn.modules.conv import _ConvNd
 
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import EvaluationSet, has_batch_statistics, laid_out, mode
+from fedscape.evaluation.batch_norm import has_batch_statistics
+from fedscape.evaluation.evaluate import EvaluationSet, laid_out, mode
 
 STILL = 1e-6
 """Standard deviation, as a share of the mean's size, below which a channel is constant but for rounding."""
@@ -72,19 +73,19 @@ def repair(
     corrections: dict[str, Correction] = {}
     for layer in list(ends[0])[:-1]:
         with repaired(module, corrections):
-            found = output_statistics(module, mixture, data, last=layer)[layer]
+            own = output_statistics(module, mixture, data, last=layer)[layer]
         mean, std = (
             (getattr(ends[0][layer], kind) + getattr(ends[1][layer], kind)) / 2 for kind in ("mean", "std")
         )
-        scale = torch.where(found.std <= STILL * found.mean.abs(), 1.0, std / found.std)
-        shift, like = mean - scale * found.mean, mixture[f"{layer}.weight"]
+        scale = torch.where(own.std <= STILL * own.mean.abs(), 1.0, std / own.std)
+        shift, like = mean - scale * own.mean, mixture[f"{layer}.weight"]
         corrections[layer] = Correction(scale.to(like), shift.to(like))
     return corrections
 
 
 @contextmanager
 def repaired(module: nn.Module, corrections: Mapping[str, Correction]) -> Iterator[None]:
-    """While it holds, the outputs of the module's layers are corrected, whatever tensors it is called with.
+    """A context in which the outputs of a module's layers are corrected, whatever tensors it is given.
 
     By hooks of the layers, because one without a bias has nowhere to put a shift; they act under
     `functional_call`, too.
@@ -107,7 +108,7 @@ def output_statistics(
     sums: dict[str, _Sums] = {}
     called: set[str] = set()
 
-    def observe(name: str, layer: nn.Module, given: tuple, output: Tensor) -> None:
+    def observe(name: str, layer: nn.Module, _: tuple, output: Tensor) -> None:
         if name in called:
             raise FedscapeError(
                 f"REPAIR: layer {name} is called more than once, with statistics of each call"
@@ -125,7 +126,7 @@ def output_statistics(
             called.clear()
             with suppress(_Reached):
                 functional_call(module, dict(tensors), (laid_out(inputs),), strict=True)
-    return {name: one.statistics() for name, one in sums.items()}
+    return {name: layer_sums.statistics() for name, layer_sums in sums.items()}
 
 
 class _Reached(Exception):
@@ -136,7 +137,8 @@ class _Sums:
     """Mean and squared deviations of channels, merged over batches as Chan, Golub & LeVeque (1983) do."""
 
     def __init__(self):
-        self.count, self.mean, self.squares = 0, 0.0, 0.0
+        self.count = 0
+        self.mean = self.squares = torch.zeros((), dtype=torch.float64)
 
     def add(self, values: Tensor) -> None:
         """Values [C, n] of one more batch."""
@@ -156,7 +158,7 @@ def _axis(layer: nn.Module) -> int:
     return 1 if isinstance(layer, _ConvNd) else -1
 
 
-def _correct(correction: Correction, layer: nn.Module, given: tuple, output: Tensor) -> Tensor:
+def _correct(correction: Correction, layer: nn.Module, _: tuple, output: Tensor) -> Tensor:
     """A forward hook."""
     shape = [1] * output.ndim
     shape[_axis(layer)] = -1

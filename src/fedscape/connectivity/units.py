@@ -26,7 +26,7 @@ class Axis(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Group:
+class UnitGroup:
     """Units that may be in any order, as long as it is the same on every one of the axes."""
 
     size: int
@@ -47,13 +47,13 @@ class Units:
         return np.arange(first, first + count)
 
     def join(self, first: np.ndarray, second: np.ndarray) -> None:
-        """From now on the units of two arrays [C] are the same, one by one."""
+        """Make the units of two arrays [C] the same, one by one."""
         for pair in zip(first.tolist(), second.tolist(), strict=True):
             low, high = sorted(map(self._root, pair))
             self._parents[high] = low  # ORDERED is the lowest of all
 
     def keep_order(self, channels: np.ndarray) -> None:
-        """From now on these units [C] keep their places."""
+        """Pin these units [C]: from now on they keep their positions."""
         held = channels[channels != PADDING]
         self.join(held, np.full_like(held, ORDERED))
 
@@ -67,7 +67,7 @@ class Units:
         self.join(held, channels)
         return held
 
-    def groups(self) -> dict[str, Group]:
+    def groups(self) -> dict[str, UnitGroup]:
         """Groups of two or more units that lie on the same axes, by the layer that holds the first axis.
 
         A group that begins in the middle of that axis has the place behind its name: `conv2[16]`.
@@ -76,11 +76,11 @@ class Units:
         for slots, places in self._alike().items():
             layer, first = slots[0][0].rpartition(".")[0], places[0][0]
             axes = tuple(
-                Axis(*slot, self._slots[slot][1], tuple(place))
-                for slot, place in zip(slots, zip(*places, strict=True), strict=True)
+                Axis(*slot, self._slots[slot][1], tuple(on_axis))
+                for slot, on_axis in zip(slots, zip(*places, strict=True), strict=True)
             )
             if len(places) > 1:
-                groups[f"{layer}[{first}]" if first else layer] = Group(len(places), axes)
+                groups[f"{layer}[{first}]" if first else layer] = UnitGroup(len(places), axes)
         return groups
 
     def _alike(self) -> dict[tuple[tuple[str, int], ...], list[list[int]]]:
@@ -90,8 +90,8 @@ class Units:
         """
         held: dict = defaultdict(lambda: defaultdict(list))
         for slot, (channels, _) in self._slots.items():
-            for place, unit in enumerate(channels.tolist()):
-                held[self._root(unit)][slot].append(place)
+            for channel, unit in enumerate(channels.tolist()):
+                held[self._root(unit)][slot].append(channel)
         held.pop(ORDERED, None)
         alike = defaultdict(list)
         for slots in held.values():

@@ -37,7 +37,7 @@ class Quadrature:
 def quadrature(
     product: Product, size: int, steps: int, vectors: int, seed: int, device: torch.device
 ) -> Quadrature:
-    """Nodes and weights from so many Rademacher vectors of the stream `probe`; steps x vectors products.
+    """Nodes and weights from Rademacher vectors of the stream `probe`; takes steps x vectors products.
 
     Raises FloatingPointError where a product is not finite.
     """
@@ -52,17 +52,17 @@ def quadrature(
     return Quadrature(nodes, weights)
 
 
-def smoothed(found: Quadrature, width: float, points: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
+def smoothed(quadrature: Quadrature, width: float, points: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues [points], evenly spread, and the density there, smoothed by a Gaussian; its integral is 1.
 
     width: standard deviation of the Gaussian, as a share of the range of the nodes.
     """
-    low, high = min(map(np.min, found.nodes)), max(map(np.max, found.nodes))
+    low, high = min(map(np.min, quadrature.nodes)), max(map(np.max, quadrature.nodes))
     # An operator with one eigenvalue has no range.
     deviation = width * (high - low) or width * max(abs(high), 1.0)
     grid = np.linspace(low - MARGIN * deviation, high + MARGIN * deviation, points)
     density = np.zeros(points)
-    for nodes, weights in zip(found.nodes, found.weights, strict=True):
+    for nodes, weights in zip(quadrature.nodes, quadrature.weights, strict=True):
         bells = np.exp(-0.5 * ((grid[:, None] - nodes) / deviation) ** 2)
         density += bells @ weights / (deviation * np.sqrt(2 * np.pi))
-    return grid, density / len(found.nodes)
+    return grid, density / len(quadrature.nodes)

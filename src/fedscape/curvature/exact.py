@@ -12,6 +12,7 @@ It costs about as much as three to five products with 10 classes, and grows with
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from torch.nn.functional import pad, unfold
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedscape.checkpoints.layout import Layout, parameters_of
-from fedscape.curvature.piecewise import LAYERS, check_piecewise_linear
+from fedscape.curvature.piecewise import PIECEWISE_LAYERS, check_piecewise_linear
 from fedscape.evaluation.evaluate import EvaluationSet, mode
 
 PATCH_BYTES = 512 << 20
@@ -51,13 +52,14 @@ def exact_diagonal(
     """
     parameters = parameters.detach()
     tensors = {**parameters_of(parameters, layout), **buffers}
-    one = replace(data, inputs=data.inputs[:1], labels=data.labels[:1])
-    ((sample, _),) = one.batches()
+    ((sample, _),) = replace(data, inputs=data.inputs[:1], labels=data.labels[:1]).batches()
     check_piecewise_linear(module, tensors, sample.to(parameters.dtype), "an exact diagonal")
     calls, _ = _run(module, tensors, sample.to(parameters.dtype))
     per_sample = sum(call.inputs.nbytes for call in calls.values())
     batches = replace(data, batch_size=max(1, min(data.batch_size, PATCH_BYTES // per_sample))).batches()
-    names = {path: [f"{path}.{one}" if path else one for one in ("weight", "bias")] for path in calls}
+    names = {
+        path: [f"{path}.{tensor}" if path else tensor for tensor in ("weight", "bias")] for path in calls
+    }
     diagonal = torch.zeros(layout.parameter_count, dtype=torch.float64, device=parameters.device)
     parts = parameters_of(diagonal, layout)
     for inputs, _ in batches:
@@ -85,11 +87,11 @@ def _run(module: nn.Module, tensors: dict[str, Tensor], inputs: Tensor) -> tuple
     calls: dict[str, _Call] = {}
 
     def note(path: str) -> Callable:
-        def hook(layer: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        def hook(layer: nn.Module, taken: tuple[Tensor, ...], output: Tensor) -> Tensor:
             # The first layer's output is where the graph begins; parameters are constants here.
             output = output if output.requires_grad else output.detach().requires_grad_()
-            calls[path] = _Call(layer, _laid_out(layer, given[0].detach()), output)
-            # A copy goes on, because what follows may change it in place (ReLU).
+            calls[path] = _Call(layer, _laid_out(layer, taken[0].detach()), output)
+            # A copy is handed on, because what follows may change it in place (ReLU).
             return output.clone()
 
         return hook
@@ -97,7 +99,7 @@ def _run(module: nn.Module, tensors: dict[str, Tensor], inputs: Tensor) -> tuple
     hooks = [
         layer.register_forward_hook(note(path))
         for path, layer in module.named_modules()
-        if isinstance(layer, LAYERS) and list(layer.parameters(recurse=False))
+        if isinstance(layer, PIECEWISE_LAYERS) and list(layer.parameters(recurse=False))
     ]
     try:
         with mode(module, training=False), torch.enable_grad():
@@ -116,9 +118,10 @@ def _laid_out(layer: nn.Module, inputs: Tensor) -> Tensor:
         padded = pad(inputs, layer._reversed_padding_repeated_twice, mode)
         return unfold(padded, layer.kernel_size, layer.dilation, stride=layer.stride).transpose(1, 2)
     if isinstance(layer, _BatchNorm):
-        shape = (-1, *[1] * (inputs.ndim - 2))
-        mean, variance = layer.running_mean.view(shape), layer.running_var.view(shape)
-        return (inputs - mean) * (variance + layer.eps).rsqrt()
+        mean, variance, shape = layer.running_mean, layer.running_var, (-1, *[1] * (inputs.ndim - 2))
+        if mean is None or variance is None:
+            raise ValueError("batch norm without running statistics")
+        return (inputs - mean.view(shape)) * (variance.view(shape) + layer.eps).rsqrt()
     return inputs
 
 
@@ -139,8 +142,8 @@ def _squares(call: _Call, slope: Tensor) -> tuple[Tensor, Tensor]:
     if isinstance(call.layer, _BatchNorm):
         return (slope * inputs.reshape(slope.shape)).sum(dim=2).square().sum(dim=0), bias
     step = max(1, GRADIENT_BYTES // (slope.shape[1] * inputs.shape[2] * slope.element_size()))
-    weight = sum(
-        torch.bmm(some, patches).square_().sum(dim=0)
-        for some, patches in zip(slope.split(step), inputs.split(step), strict=True)
+    squares = (
+        torch.bmm(slopes, patches).square_().sum(dim=0)
+        for slopes, patches in zip(slope.split(step), inputs.split(step), strict=True)
     )
-    return weight, bias
+    return reduce(torch.add, squares), bias

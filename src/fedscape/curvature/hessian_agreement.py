@@ -1,4 +1,4 @@
-"""Do clients' Hessians agree? H_N and H_D of Mendieta et al. (Local Learning Matters, 2022, section 3.4).
+"""How far clients' Hessians agree: H_N and H_D of Mendieta et al. (Local Learning Matters, 2022, sec. 3.4).
 
 Both compare the diagonals d_k of the Hessians at the clients' models. The paper's equations 3 and 4 and the
 code of its authors differ, and the published numbers are the code's:
@@ -12,14 +12,11 @@ H_D is the cosine of d_k and d_j in both. A lower H_N and a higher H_D mean that
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from fedscape.checkpoints.blocks import column_blocks
-
-Definition = Literal["paper", "code"]
-DEFINITIONS = ("paper", "code")
+from fedscape.settings.curvature import Definition
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,9 @@ def agreement(
     """
     if definition == "code":
         bounds = np.cumsum([0, *sizes[:-1]])
-        diagonals = [np.add.reduceat(np.asarray(one, dtype=np.float64), bounds) for one in diagonals]
+        diagonals = [
+            np.add.reduceat(np.asarray(diagonal, dtype=np.float64), bounds) for diagonal in diagonals
+        ]
     gram = _gram(diagonals)
     squares = np.diag(gram)
     lengths = np.sqrt(squares)

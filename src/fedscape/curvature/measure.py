@@ -2,36 +2,26 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.sparse.linalg import ArpackError
-from torch import Tensor
+from torch import Tensor, nn
 
 from fedscape.checkpoints.layout import Layout
 from fedscape.curvature.density import quadrature, smoothed
+from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.traces import ESTIMATORS, TraceEstimate, hutchinson_parts
-from fedscape.evaluation.eigenvalues import HessianProduct, bottom_eigenpairs, top_eigenpairs
+from fedscape.evaluation.eigenvalues import Eigenpairs, HessianProduct, bottom_eigenpairs, top_eigenpairs
 from fedscape.evaluation.evaluate import EvaluationSet
 from fedscape.evaluation.problem import Problem
+from fedscape.settings.curvature import CurvatureSettings, DensitySettings
 
 EIGENVALUE, TRACE, LAYER_TRACE, LANCZOS, EXACT = "eigenvalue", "trace", "layer-trace", "lanczos", "exact"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Quantities:
-    """What is measured of a model; a row each, or the points of a density."""
-
-    top: int  # largest eigenvalues
-    bottom: int  # smallest ones
-    trace: str  # exact, an estimator, or none
-    layers: bool  # the trace of each layer's block too
-    probes: int  # products that an estimate of the trace takes
-    density: Mapping[str, object] | None  # {steps, probes, width}
 
 
 @dataclass(frozen=True)
@@ -44,35 +34,42 @@ class ModelOnSamples:
     data: EvaluationSet
 
     @property
-    def arguments(self) -> tuple:
+    def arguments(self) -> tuple[nn.Module, Layout, Tensor, dict[str, Tensor], EvaluationSet]:
         """What `HessianProduct` and `exact_diagonal` take."""
         problem = self.problem
         return problem.module, problem.layout, self.parameters, self.buffers, self.data
 
+    @cached_property
+    def product(self) -> HessianProduct:
+        """The Hessian's products with vectors."""
+        return HessianProduct(*self.arguments)
+
+    @cached_property
+    def diagonal(self) -> Tensor:
+        """The Hessian's exact diagonal: float64 [P] on the CPU."""
+        return exact_diagonal(*self.arguments).cpu()
+
 
 def model_rows(
-    model: ModelOnSamples, quantities: Quantities, diagonal: Tensor | None, seed: int
-) -> tuple[list, list]:
+    model: ModelOnSamples, settings: CurvatureSettings, seed: int
+) -> tuple[list[dict], list[dict]]:
     """Rows of curvature.csv and of density.csv, without the names of the model.
 
-    diagonal: the exact one [P], where the trace is to be exact. seed: of all random vectors. Where no
-    eigenvalues are found the rows are empty and the log says why.
+    settings: with a trace that is chosen (not `auto`). seed: of all random vectors. Where no eigenvalues are
+    found the rows are empty and the log says why.
     """
     rows = []
-    by_products = quantities.top or quantities.bottom or quantities.density or quantities.trace in ESTIMATORS
-    product = HessianProduct(*model.arguments) if by_products else None
-    if quantities.top:
-        rows += _eigenvalues(
-            model, product, partial(top_eigenpairs, top=quantities.top), quantities.top, 1, seed
-        )
-    if quantities.bottom:
-        find = partial(bottom_eigenpairs, bottom=quantities.bottom)
-        rows += _eigenvalues(model, product, find, quantities.bottom, -1, seed)
-    if quantities.trace == EXACT:
-        rows += _exact_traces(model, quantities, diagonal)
-    elif quantities.trace != "none":
-        rows += _estimated_traces(model, quantities, product, seed)
-    points = _density(model, quantities.density, product, seed) if quantities.density else []
+    if settings.top:
+        find = partial(top_eigenpairs, top=settings.top)
+        rows += _eigenvalues(model, find, settings.top, 1, seed)
+    if settings.bottom:
+        find = partial(bottom_eigenpairs, bottom=settings.bottom)
+        rows += _eigenvalues(model, find, settings.bottom, -1, seed)
+    if settings.trace == EXACT:
+        rows += _exact_traces(model, settings)
+    elif settings.trace != "none":
+        rows += _estimated_traces(model, settings, seed)
+    points = _density(model, settings.density, seed) if settings.density else []
     return rows, points
 
 
@@ -86,8 +83,9 @@ def layer_sizes(layout: Layout) -> dict[str, int]:
 
 
 def _eigenvalues(
-    model: ModelOnSamples, product: HessianProduct, find: Callable, count: int, sign: int, seed: int
+    model: ModelOnSamples, find: Callable[..., Eigenpairs], count: int, sign: int, seed: int
 ) -> list[dict]:
+    product = model.product
     before = product.count
     try:
         pairs = find(product, product.size, seed=seed, device=model.problem.device)
@@ -98,16 +96,16 @@ def _eigenvalues(
         values = residuals = np.full(count, np.nan)
     spent = product.count - before
     return [
-        _row(model, EIGENVALUE, LANCZOS, value, products=spent, index=sign * (place + 1), residual=residual)
-        for place, (value, residual) in enumerate(zip(values, residuals, strict=True))
+        _row(model, EIGENVALUE, LANCZOS, value, products=spent, index=sign * rank, residual=residual)
+        for rank, (value, residual) in enumerate(zip(values, residuals, strict=True), 1)
     ]
 
 
-def _exact_traces(model: ModelOnSamples, quantities: Quantities, diagonal: Tensor) -> list[dict]:
-    rows = [_row(model, TRACE, EXACT, float(diagonal.sum()))]
-    if quantities.layers:
+def _exact_traces(model: ModelOnSamples, settings: CurvatureSettings) -> list[dict]:
+    rows = [_row(model, TRACE, EXACT, float(model.diagonal.sum()))]
+    if settings.layers:
         sizes = layer_sizes(model.problem.layout)
-        parts = diagonal.split(list(sizes.values()))
+        parts = model.diagonal.split(list(sizes.values()))
         rows += [
             _row(model, LAYER_TRACE, EXACT, float(part.sum()), layer=layer)
             for layer, part in zip(sizes, parts, strict=True)
@@ -115,47 +113,44 @@ def _exact_traces(model: ModelOnSamples, quantities: Quantities, diagonal: Tenso
     return rows
 
 
-def _estimated_traces(
-    model: ModelOnSamples, quantities: Quantities, product: HessianProduct, seed: int
-) -> list[dict]:
+def _estimated_traces(model: ModelOnSamples, settings: CurvatureSettings, seed: int) -> list[dict]:
+    product, device = model.product, model.problem.device
     before = product.count
-    found: dict[str | None, TraceEstimate] = {}
-    if quantities.layers:
+    estimates: dict[str | None, TraceEstimate] = {}
+    if settings.layers:
         sizes = layer_sizes(model.problem.layout)
-        blocks = list(sizes.values())
-        *parts, whole = hutchinson_parts(product, blocks, quantities.probes, seed, model.problem.device)
-        found = {None: whole, **dict(zip(sizes, parts, strict=True))}
+        *parts, whole = hutchinson_parts(product, list(sizes.values()), settings.probes, seed, device)
+        estimates = {None: whole, **dict(zip(sizes, parts, strict=True))}
     else:
-        estimate = ESTIMATORS[quantities.trace]
-        found = {None: estimate(product, product.size, quantities.probes, seed, model.problem.device)}
+        estimator = ESTIMATORS[settings.trace]
+        estimates = {None: estimator(product, product.size, settings.probes, seed, device)}
     spent = product.count - before
     return [
         _row(
-            model, TRACE if layer is None else LAYER_TRACE, quantities.trace, one.value, products=spent,
-            layer=layer or "", standard_error=one.standard_error,
+            model, TRACE if layer is None else LAYER_TRACE, settings.trace, estimate.value, products=spent,
+            layer=layer or "", standard_error=estimate.standard_error,
         )
-        for layer, one in found.items()
+        for layer, estimate in estimates.items()
     ]  # fmt: skip
 
 
-def _density(model: ModelOnSamples, quantities: Mapping, product: HessianProduct, seed: int) -> list[dict]:
+def _density(model: ModelOnSamples, settings: DensitySettings, seed: int) -> list[dict]:
+    product, device = model.product, model.problem.device
     before = product.count
     try:
-        found = quadrature(
-            product, product.size, quantities["steps"], quantities["probes"], seed, model.problem.device
-        )
+        nodes = quadrature(product, product.size, settings.steps, settings.probes, seed, device)
     except FloatingPointError as error:
         log.warning("no density found (%s)", error)  # one model must not take the others along
         return []
     spent, samples = product.count - before, len(model.data.labels)
     return [
         {"eigenvalue": value, "density": density, "products": spent, "samples": samples}
-        for value, density in zip(*smoothed(found, quantities["width"]), strict=True)
+        for value, density in zip(*smoothed(nodes, settings.width), strict=True)
     ]
 
 
-def _row(model: ModelOnSamples, quantity: str, estimator: str, value: float, **given: object) -> dict:
+def _row(model: ModelOnSamples, quantity: str, estimator: str, value: float, **columns: object) -> dict:
     """A row with defaults for what a quantity does not have."""
     usual = {"index": 0, "layer": "", "definition": "", "standard_error": np.nan, "residual": np.nan}
-    row = {**usual, "products": 0, **given, "quantity": quantity, "estimator": estimator, "value": value}
+    row = {**usual, "products": 0, **columns, "quantity": quantity, "estimator": estimator, "value": value}
     return {**row, "samples": len(model.data.labels)}

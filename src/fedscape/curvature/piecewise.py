@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import mode
 
-LAYERS = (nn.Conv2d, nn.Linear, _BatchNorm)
+PIECEWISE_LAYERS = (nn.Conv2d, nn.Linear, _BatchNorm)
 """Layers that may have parameters."""
 WEIGHTED = {"conv2d", "linear", "batch_norm"}
 """What these call with their parameters; batch norm with its running statistics only."""
@@ -37,7 +37,7 @@ SCALED = {"mul", "imul", "rmul", "div", "truediv"}
 
 
 def why_not_piecewise_linear(module: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor) -> str | None:
-    """What keeps the module from it, in a few words, or None where it is piecewise linear in each layer.
+    """What keeps a module from being piecewise linear in each layer, in a few words; None where it is.
 
     tensors: its parameters and buffers. inputs: a batch [n, ...] that it takes; one pass in eval mode shows
     which functions are called.
@@ -47,7 +47,7 @@ def why_not_piecewise_linear(module: nn.Module, tensors: Mapping[str, Tensor], i
     for path, layer in layers.items():
         if (reason := _unknown(layer)) is not None:
             return f"{name} has {type(layer).__name__} ({path}){reason}"
-    weights = [id(one) for layer in layers.values() for one in layer.parameters(recurse=False)]
+    weights = [id(tensor) for layer in layers.values() for tensor in layer.parameters(recurse=False)]
     if len(set(weights)) < len(weights):
         return f"{name} uses the same weights in two layers"
     calls: Counter = Counter()
@@ -83,7 +83,7 @@ def check_piecewise_linear(
 
 def _unknown(layer: nn.Module) -> str | None:
     """Why a layer with parameters is none of those that the exact diagonal knows; None if it is one."""
-    if not isinstance(layer, LAYERS):
+    if not isinstance(layer, PIECEWISE_LAYERS):
         return ""
     if isinstance(layer, _BatchNorm) and not layer.track_running_stats:
         return " without running statistics"
@@ -109,8 +109,8 @@ class _Functions(TorchFunctionMode):
         kwargs = kwargs or {}
         # `torch.Tensor.__add__`, `torch.nn.functional._max_pool2d`, ...
         name = (resolve_name(function) or function.__name__).split(".")[-1].strip("_")
-        tensors = [one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)]
-        if name not in WEIGHTED | ABOUT and self.weights.intersection(map(id, tensors)):
+        tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+        if name not in WEIGHTED | ABOUT and not self.weights.isdisjoint(map(id, tensors)):
             self.refused = self.refused or "uses weights outside of their layer"
         if not (name in WEIGHTED | PIECEWISE | ABOUT or (name in SCALED and len(tensors) == 1)):
             self.refused = self.refused or f"calls {name}"

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from fedscape.checkpoints.checkpoint import Checkpoint
+from fedscape.checkpoints.run_files import RunFiles
 from fedscape.data.partition import Partition, open_partition
 from fedscape.data.storage import Dataset, open_dataset
 from fedscape.evaluation.evaluate import EvaluationSet
-from fedscape.evaluation.problem import Problem, chosen_samples
+from fedscape.evaluation.problem import Problem, ProblemSpec, chosen_samples
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Target:
     """A kept model, and whose samples it is looked at on."""
 
     checkpoint: Checkpoint
-    data: str  # "global" | "own"
+    data: Literal["global", "own"]
 
     @property
     def is_global(self) -> bool:
@@ -34,7 +35,7 @@ class Target:
 
     @property
     def words(self) -> str:
-        """For the log."""
+        """The target as the log calls it."""
         whose = "global model" if self.is_global else f"client {self.checkpoint.client}"
         return whose if self.data == "global" else f"{whose} on its own samples"
 
@@ -45,22 +46,16 @@ class TargetSamples:
 
     problem: Problem
     dataset: Dataset
-    partitions: list[Partition]  # of each run; none unless clients' own samples are looked at
+    partitions: Sequence[Partition]  # of each run; none unless clients' own samples are looked at
     limit: int | None
     seed: int
 
     @classmethod
-    def open(
-        cls,
-        problem: Problem,
-        dataset_folder: str | Path,
-        partitions: Sequence[str | Path],
-        limit: int | None,
-        seed: int,
-    ) -> "TargetSamples":
-        """Open the data set and the partition of each run."""
-        dataset = open_dataset(dataset_folder)
-        return cls(problem, dataset, [open_partition(path, dataset) for path in partitions], limit, seed)
+    def open(cls, problem: Problem, spec: ProblemSpec, runs: Sequence[RunFiles]) -> "TargetSamples":
+        """Those of an open problem, and those of the runs' clients."""
+        dataset = open_dataset(spec.dataset)
+        partitions = [open_partition(run.partition, dataset) for run in runs if run.partition is not None]
+        return cls(problem, dataset, partitions, spec.samples, spec.seed)
 
     @property
     def classes(self) -> int:
@@ -86,4 +81,6 @@ class TargetSamples:
     def _own(self, target: Target) -> np.ndarray:
         """Indices of the samples of a model's own client."""
         model = target.checkpoint
+        if model.client is None:
+            raise ValueError("a global model has no samples of its own")
         return chosen_samples(self.partitions[model.run].clients[model.client], self.limit, self.seed)

@@ -75,20 +75,20 @@ def xtrace(product: Product, size: int, products: int, seed: int, device: torch.
     """
     count = min(products // 2, size)
     tests = torch.stack(list(probes(count, size, seed, device)), dim=1)  # [size, count]
-    sketch = torch.stack([product(one) for one in tests.T], dim=1)
+    sketch = torch.stack([product(vector) for vector in tests.T], dim=1)
     basis, triangle = torch.linalg.qr(sketch)  # sketch = basis @ triangle
-    inner = torch.stack([basis.T @ product(one) for one in basis.T], dim=1)  # basis^T A basis
+    inner = torch.stack([basis.T @ product(column) for column in basis.T], dim=1)  # basis^T A basis
     inside = basis.T @ tests  # [count, count]
     estimates = []
-    for place in range(count):
-        others = [i for i in range(count) if i != place]
+    for left in range(count):
+        others = [i for i in range(count) if i != left]
         # What the sketch of the others leaves out of the range of all: one direction within it.
         left_out = torch.linalg.qr(triangle[:, others], mode="complete").Q[:, -1]
-        coordinates = inside[:, place] - left_out * (left_out @ inside[:, place])
+        coordinates = inside[:, left] - left_out * (left_out @ inside[:, left])
         on_range = inner.trace() - left_out @ inner @ left_out
         # (v - B c)^T A (v - B c) for v's projection B c on the sketch of the others.
-        rest = tests[:, place] @ sketch[:, place] + coordinates @ inner @ coordinates
-        rest -= 2 * coordinates @ triangle[:, place]
+        rest = tests[:, left] @ sketch[:, left] + coordinates @ inner @ coordinates
+        rest -= 2 * coordinates @ triangle[:, left]
         estimates.append(on_range + rest)
     return _mean(torch.stack(estimates))
 

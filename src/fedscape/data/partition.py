@@ -1,20 +1,22 @@
-"""Which samples a run trains, validates and tests on, and which client has which."""
+"""Partitions: the samples that a run trains, validates and tests on, and each client's share of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from fedscape import plugins
 from fedscape.columns.csvs import write_csv
 from fedscape.data.storage import Dataset, open_dataset
 from fedscape.errors import FedscapeError
 from fedscape.files import atomic, reading
 from fedscape.jobs.streams import stream
+from fedscape.plugins import Plugin
+from fedscape.settings.samples import UsedSamples
 
 MOST_ROWS = 1_000_000
-"""Of a CSV with classes one by one, about 100 MB: 10,000 words of 10,000 clients would be 10 GB."""
+"""Rows of a CSV with a row per client and class, about 100 MB: 10,000 words of 10,000 clients take 10 GB."""
 
 
 @dataclass(frozen=True)
@@ -28,46 +30,35 @@ class Partition:
 
 
 def make_partition(
-    dataset_folder: str | Path,
-    scheme: str,
+    *,
+    dataset: str | Path,
+    scheme: Plugin,
     clients: int | None,
-    settings: dict,
-    seed: int,
     partition_seed: int,
-    images: int | None,
-    test_images: int | None,
-    validation: float,
-    identity: dict,
+    samples: UsedSamples,
+    identity: Mapping[str, object],
     npz: str | Path,
     csv: str | Path,
 ) -> None:
     """Draw a partition and write it (`npz`) with its table of client x class counts (`csv`).
 
-    scheme, settings: plug-in ``data/partitions/<scheme>.py`` and the values of its `Settings`.
+    dataset: folder of a prepared data set. scheme: a plug-in ``data/partitions/<kind>.py``.
     clients: how many; None only where the data set brings its own.
-    seed: the run's, for what all partitions share: images, validation and test images.
     partition_seed: for the split itself; another one gives another partition of the same train set.
-    images, test_images: how many of the data set's images are used; None means all.
-    validation: share of the used train images, 0 <= validation < 1, that is held out.
     identity: identity columns of the csv; model, init and method become `*`.
     Raises FedscapeError: more images or clients than there are, an empty client, no draw within the bounds.
     """
-    dataset = open_dataset(dataset_folder)
-    where = f"partition {identity['partition']} ({scheme}) of {dataset.name}"
+    data = open_dataset(dataset)
+    where = f"partition {identity['partition']} ({scheme.kind}) of {data.name}"
     try:
-        train, validation_set = _train_and_validation(len(dataset.train_labels), images, validation, seed)
-        test = np.sort(_drawn(len(dataset.test_labels), test_images, "test_images", seed))
-        plugin = plugins.load("data.partitions", scheme)
-        if dataset.train_labels.ndim > 1 and getattr(plugin, "BY_LABEL", False):
+        train, validation = _train_and_validation(len(data.train_labels), samples)
+        test = np.sort(_drawn(len(data.test_labels), samples.test_images, "test_images", samples.seed))
+        plugin, settings = scheme.load("data.partitions")
+        if data.train_labels.ndim > 1 and getattr(plugin, "BY_LABEL", False):
             raise FedscapeError("deals by label, of which a sequence has many; use iid, quantity or natural")
-        natural = dataset.train_clients[train] if len(dataset.train_clients) else dataset.train_clients
-        positions = plugin.split(
-            dataset.train_labels[train],
-            clients,
-            plugin.Settings(**settings),
-            stream(partition_seed, "partition"),
-            natural,
-        )
+        natural = data.train_clients[train] if len(data.train_clients) else data.train_clients
+        rng = stream(partition_seed, "partition")
+        positions = plugin.split(data.train_labels[train], clients, settings, rng, natural)
         for client, part in enumerate(positions):
             if len(part) == 0:
                 raise FedscapeError(f"client {client} of {len(positions)} got no sample; use fewer clients")
@@ -79,12 +70,12 @@ def make_partition(
         np.savez(
             file,
             train=train,
-            validation=validation_set,
+            validation=validation,
             test=test,
             indices=np.concatenate(parts),
             offsets=np.cumsum([0, *map(len, parts)]),
         )
-    write_csv(csv, _class_counts(dataset, parts, identity), sort_by=["client", "class"])
+    write_csv(csv, _class_counts(data, parts, identity), sort_by=["client", "class"])
 
 
 def open_partition(npz: str | Path, dataset: Dataset) -> Partition:
@@ -115,36 +106,34 @@ def open_partition(npz: str | Path, dataset: Dataset) -> Partition:
 
 
 def _check_samples(key: str, samples: np.ndarray, within: np.ndarray) -> None:
-    """A ValueError for what are no different numbers of samples `within` [n]."""
+    """Raise ValueError unless `samples` are distinct int64 numbers out of `within` [n]."""
     if samples.dtype != np.int64 or samples.ndim != 1:
         raise ValueError(f"{key} is {samples.dtype} {list(samples.shape)}, not a list of whole numbers")
     if len(np.unique(samples)) < len(samples) or not np.isin(samples, within).all():
         raise ValueError(f"{key} holds a sample twice, or one that is not there")
 
 
-def _drawn(available: int, wanted: int | None, key: str, seed: int) -> np.ndarray:
-    """`wanted` of `available` indices (None: all), in the order drawn."""
-    if wanted is not None and not 1 <= wanted <= available:
-        raise FedscapeError(
-            f"{key}: {wanted}, but the data set has {available}; allowed are 1 to {available}"
-        )
-    return stream(seed, key.replace("_", "-")).permutation(available)[:wanted]
+def _drawn(available: int, count: int | None, key: str, seed: int) -> np.ndarray:
+    """`count` of `available` indices (None: all), in the order drawn."""
+    if count is not None and not 1 <= count <= available:
+        raise FedscapeError(f"{key}: {count}, but the data set has {available}; allowed are 1 to {available}")
+    return stream(seed, key.replace("_", "-")).permutation(available)[:count]
 
 
-def _train_and_validation(
-    available: int, images: int | None, validation: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted train and validation indices; neither knows of the partition."""
-    drawn = _drawn(available, images, "images", seed)
-    if not 0 <= validation < 1:
-        raise FedscapeError(f"validation: {validation}; allowed is a share from 0 to below 1")
-    held_out = round(validation * len(drawn))
+def _train_and_validation(available: int, samples: UsedSamples) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted train and validation indices; neither depends on the partition."""
+    drawn = _drawn(available, samples.images, "images", samples.seed)
+    if not 0 <= samples.validation < 1:
+        raise FedscapeError(f"validation: {samples.validation}; allowed is a share from 0 to below 1")
+    held_out = round(samples.validation * len(drawn))
     if held_out == len(drawn):
-        raise FedscapeError(f"validation: {validation} of {len(drawn)} images leaves none to train on")
+        raise FedscapeError(
+            f"validation: {samples.validation} of {len(drawn)} images leaves none to train on"
+        )
     return np.sort(drawn[held_out:]), np.sort(drawn[:held_out])
 
 
-def _class_counts(dataset: Dataset, parts: list[np.ndarray], identity: dict) -> pd.DataFrame:
+def _class_counts(dataset: Dataset, parts: list[np.ndarray], identity: Mapping[str, object]) -> pd.DataFrame:
     """A row per client and class, zeros included; of sequences the tokens are counted.
 
     Where that would be too many rows, there is one per client with all classes together: class -1, named `*`.

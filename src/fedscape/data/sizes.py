@@ -1,4 +1,4 @@
-"""What partition schemes share: counting clients, cutting by shares, repeating a draw within bounds."""
+"""Helpers of partition schemes: counting clients, cutting by shares, repeating a draw within bounds."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from fedscape.errors import FedscapeError
 
-ATTEMPTS = 1000  # published code retries for ever; a draw that 1,000 tries do not give is asked for wrongly
+ATTEMPTS = 1000  # published code retries for ever; after 1,000 draws the settings are at fault
 
 
 def client_count(clients: int | None, samples: int) -> int:
@@ -28,7 +28,7 @@ def cut(shares: np.ndarray, samples: int) -> np.ndarray:
 def repeated(draw: Callable[[], np.ndarray], clients: int, samples: int, min_size: int) -> np.ndarray:
     """The first result of `draw`, counts [..., K] over clients, that gives each of them `min_size` samples.
 
-    Raises FedscapeError after ATTEMPTS draws, or at once where it cannot be.
+    Raises FedscapeError after ATTEMPTS draws, or at once where no draw can.
     """
     if clients * min_size > samples:
         raise FedscapeError(

@@ -3,7 +3,7 @@
 ``dataset.json`` is written last, so a folder that has one is whole. It records the size, CRC-32 and md5 of
 every array. Size and CRC-32 are compared once per process, when the data set is first opened; the md5 is for
 people who compare two machines. Arrays above 1 GiB are read only if they were touched after dataset.json was
-written (edited, copied, restored): what a disk itself spoils in them is not found.
+written (edited, copied, restored): damage by the disk itself goes unnoticed in them.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import numpy as np
 
 from fedscape.data.checksums import checksum, text_checksum, verify
 from fedscape.errors import FedscapeError
-from fedscape.files import atomic, read_json, reading, remove_rests, write_json
+from fedscape.files import atomic, read_json, reading, remove_leftovers, write_json
 
 BLOCK = 1024  # samples per block: 3 MB at 3 x 32 x 32, so that preparing any data set fits in little memory
 IMAGE = 3  # dimensions of an image's shape; a sequence of tokens has one
@@ -27,9 +27,9 @@ PREPARE = "prepare the data set again"
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a network is shown, in blocks that need not fit in memory together.
+    """A split's inputs, in blocks that need not fit in memory together.
 
-    blocks: a function that starts over and yields arrays [b, *shape], `count` samples in all: images as
+    blocks: a function that yields arrays [b, *shape] from the start, `count` samples in all: images as
         uint8, shape (C, H, W), or sequences of tokens as int32, shape (T,), each from 0 to classes - 1.
     """
 
@@ -50,7 +50,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Raw:
-    """What a data set's plug-in hands over: inputs, labels 0 .. classes-1, and where they came from.
+    """A data set as its plug-in loads it: inputs, labels 0 .. classes-1, and the files that they come from.
 
     An image has one label, a sequence one for each of its tokens: the token that follows.
     """
@@ -138,7 +138,7 @@ def open_dataset(folder: str | Path) -> Dataset:
         clients = train if recorded["natural_clients"] else 0
         positions = () if len(shape) == IMAGE else shape
         files = {name: (file["bytes"], file["crc32"]) for name, file in recorded["files"].items()}
-        wanted = {
+        expected = {
             "train_inputs": (_dtype(shape), (train, *stored)),
             "train_labels": (np.int64, (train, *positions)),
             "train_clients": (np.int32, (clients,)),
@@ -146,7 +146,7 @@ def open_dataset(folder: str | Path) -> Dataset:
             "test_labels": (np.int64, (test, *positions)),
         }
         arrays = {}
-        for key, (dtype, dimensions) in wanted.items():
+        for key, (dtype, dimensions) in expected.items():
             file_name = f"{key.replace('_', '-')}.npy"
             arrays[key] = _open_array(folder / file_name, files[file_name][0], dtype, dimensions)
         dataset = Dataset(
@@ -163,7 +163,7 @@ def open_dataset(folder: str | Path) -> Dataset:
         if (len(dataset.mean), len(dataset.std)) != (channels, channels):
             raise ValueError(f"mean and std are not of {channels} channels")
     for split, labels in (("train", dataset.train_labels), ("test", dataset.test_labels)):
-        # Those of sequences are not gone through: they may be larger than memory.
+        # Labels of sequences are not checked: they may be larger than memory.
         if labels.ndim == 1 and not (
             len(labels) and 0 <= labels.min() <= labels.max() < len(dataset.classes)
         ):
@@ -179,23 +179,23 @@ def open_dataset(folder: str | Path) -> Dataset:
 
 
 def _check(name: str, raw: Raw) -> None:
-    """No samples is the user's mistake; columns that do not fit together are the plug-in's."""
+    """Refuse a set without samples, the user's mistake, and columns that do not match, the plug-in's."""
     for split, inputs, labels in (
         ("train", raw.train_inputs, raw.train_labels),
         ("test", raw.test_inputs, raw.test_labels),
     ):
         if inputs.count == 0:
             raise FedscapeError(f"data set {name}: no {split} samples")
-        wanted = (inputs.count,) if len(inputs.shape) == IMAGE else (inputs.count, *inputs.shape)
-        if labels.shape != wanted:
-            raise ValueError(f"data set {name}: {split} labels of shape {labels.shape}, wanted {wanted}")
+        expected = (inputs.count,) if len(inputs.shape) == IMAGE else (inputs.count, *inputs.shape)
+        if labels.shape != expected:
+            raise ValueError(f"data set {name}: {split} labels of shape {labels.shape}, wanted {expected}")
         if labels.min() < 0 or labels.max() >= len(raw.classes):
             raise ValueError(f"data set {name}: {split} labels outside 0..{len(raw.classes) - 1}")
-    for one in raw.classes:
+    for class_name in raw.classes:
         try:
-            one.encode("utf-8")
+            class_name.encode("utf-8")
         except UnicodeEncodeError as error:  # half a character: it can stand in no CSV
-            raise FedscapeError(f"data set {name}: the class {one!r} is no text in UTF-8") from error
+            raise FedscapeError(f"data set {name}: the class {class_name!r} is no text in UTF-8") from error
     if raw.train_clients is not None and len(raw.train_clients) != raw.train_inputs.count:
         raise ValueError(
             f"data set {name}: {raw.train_inputs.count} samples but {len(raw.train_clients)} clients"
@@ -208,7 +208,7 @@ def _bordered(shape: tuple[int, ...], border: int) -> list[int]:
 
 
 def _dtype(shape: tuple[int, ...]) -> type:
-    """Of the stored inputs."""
+    """Type of the stored inputs."""
     return np.uint8 if len(shape) == IMAGE else np.int32
 
 
@@ -218,11 +218,11 @@ def _write_inputs(path: Path, inputs: Inputs, histogram: np.ndarray | None = Non
     shape = (inputs.count, *inputs.shape)
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     written = 0
-    remove_rests(path)
+    remove_leftovers(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    wanted, free = dtype.itemsize * math.prod(shape), shutil.disk_usage(path.parent).free
-    if wanted > free:
-        raise FedscapeError(f"{path}: takes {wanted} bytes, {free} are free there")
+    needed, free = dtype.itemsize * math.prod(shape), shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise FedscapeError(f"{path}: takes {needed} bytes, {free} are free there")
     with atomic(path) as temporary:
         with temporary.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
@@ -240,7 +240,7 @@ def _write_inputs(path: Path, inputs: Inputs, histogram: np.ndarray | None = Non
 
 
 def _write_array(path: Path, array: np.ndarray) -> dict:
-    remove_rests(path)
+    remove_leftovers(path)
     with atomic(path) as temporary:
         with temporary.open("wb") as file:  # np.save would add .npy to the temporary name
             np.save(file, array)
@@ -257,11 +257,9 @@ def _open_array(path: Path, size: int, dtype: type, shape: tuple[int, ...]) -> n
     """Inputs and labels of sequences as read-only memory maps, columns in memory."""
     if not path.is_file():
         raise FedscapeError(f"{path}: not found; prepare the data set again")
-    found = path.stat().st_size
-    if found != size:
-        raise FedscapeError(
-            f"{path}: truncated or foreign, {found} bytes instead of {size}; prepare it again"
-        )
+    held = path.stat().st_size
+    if held != size:
+        raise FedscapeError(f"{path}: truncated or foreign, {held} bytes instead of {size}; prepare it again")
     with reading(path, ".npy array", PREPARE):
         # Not np.load, which would take a zip or a pickle too, and leaves a file open that it finds broken. A
         # map refuses a shape that is larger than the file, for which there may be no memory.
@@ -269,8 +267,8 @@ def _open_array(path: Path, size: int, dtype: type, shape: tuple[int, ...]) -> n
         if len(shape) == 1:
             array = np.array(array)
     if array.dtype != dtype or array.shape != shape:
-        found = f"{array.dtype} {array.shape} instead of {np.dtype(dtype)} {shape}"
-        raise FedscapeError(f"{path}: {found}; {PREPARE}")
+        difference = f"{array.dtype} {array.shape} instead of {np.dtype(dtype)} {shape}"
+        raise FedscapeError(f"{path}: {difference}; {PREPARE}")
     return array
 
 

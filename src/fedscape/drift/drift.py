@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from fedscape.checkpoints.blocks import column_blocks
 from fedscape.checkpoints.readers import Trajectory
+from fedscape.checkpoints.run_files import RunFiles
 from fedscape.columns.csvs import write_csv
-from fedscape.columns.drift import DRIFT
+from fedscape.columns.drift import DRIFT_CSV
 
 
 @dataclass(frozen=True)
@@ -24,26 +25,18 @@ class Movement:
     distance_end: float
 
 
-def evaluate_drift(
-    *,
-    runs: Sequence[dict],
-    trajectories: Sequence[str | Path],
-    drift: str,
-    group: str,
-    out: str | Path,
-) -> None:
+def evaluate_drift(*, runs: Sequence[RunFiles], out: str | Path) -> None:
     """Write per run and kept round the distances of the global model.
 
-    runs, trajectories: identities and files in the same order. drift, group: names for the CSV. Distances are
-    L2 norms of parameters: from the round before (`step_norm`, empty if it was not kept), from the first and
-    from the last kept round.
+    Distances are L2 norms of parameters: from the round before (`step_norm`, empty if it was not kept), from
+    the first and from the last kept round.
     """
     rows = [
-        {**run, "drift": drift, "group": group, **asdict(movement)}
-        for run, path in zip(tqdm(runs, disable=None), trajectories, strict=True)
-        for movement in movements(Trajectory.open(path))
+        {**run.identity, **asdict(movement)}
+        for run in tqdm(runs, disable=None)
+        for movement in movements(Trajectory.open(run.trajectory))
     ]
-    write_csv(out, pd.DataFrame(rows, columns=DRIFT.columns), DRIFT.order)
+    write_csv(out, pd.DataFrame(rows, columns=DRIFT_CSV.columns), DRIFT_CSV.order)
 
 
 def movements(trajectory: Trajectory) -> list[Movement]:

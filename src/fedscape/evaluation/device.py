@@ -18,13 +18,14 @@ def prepare_device(name: str, precision: str = "fp32") -> torch.device:
         if not torch.cuda.is_available():
             raise FedscapeError(f"device {name}: PyTorch sees no CUDA device here; allowed is cpu")
         # cuBLAS reads these when it starts. Without the first its results may differ from run to run, and
-        # another value gives other bits; the second would replace what is said of TF32 below.
+        # another value gives other bits; the second would override the TF32 settings below.
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
         os.environ.pop("NVIDIA_TF32_OVERRIDE", None)
         # Only a warning where an operation has no deterministic kernel: most of these (max pooling without
         # overlap, for one) still give the same bits. No filling of fresh memory: all of it is written.
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        # A property that PyTorch gives the module when it is imported.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
         torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"

@@ -21,14 +21,14 @@ from fedscape.jobs.streams import stream
 
 KEPT_BYTES = 4 << 30
 """Memory on a CPU for graphs of gradients that are kept between products, which makes a product a third
-faster: 1,400 images of 32x32 in ResNet-20, 8,700 in ConvNet. What does not fit is computed again for each."""
+faster: 1,400 images of 32x32 in ResNet-20, 8,700 in ConvNet. What does not fit is recomputed for each."""
 KEPT_SHARE = 0.5
 """The same on a GPU: a share of its free memory."""
 
 TOLERANCE = 1e-3
 """Residual at which an eigenpair is good enough, as a share of its eigenvalue, whose error is the square."""
-SETTLED = 1e-5
-"""The same for a basis that grows. A small residual says that there is an eigenvalue, not that it is the
+GROWING_TOLERANCE = 1e-5
+"""The same while the basis grows. A small residual says that there is an eigenvalue, not that it is the
 largest: at the first one below TOLERANCE, 13 of 300 starts had found the second one, 1 % below; at this one
 none had, for two or three more products."""
 BASIS_BYTES = 1 << 30
@@ -36,7 +36,7 @@ BASIS_BYTES = 1 << 30
 MOST_VECTORS = 60
 """The same where vectors are short; what has not converged by then takes restarts anyway."""
 LANCZOS_VECTORS = 10
-"""Size of the Krylov space that ARPACK restarts; with it, it holds no more than the least basis before."""
+"""Size of the Krylov space that ARPACK restarts: it takes no more memory than the basis grown before it."""
 RESTARTS = 300
 """Restarts of ARPACK before it is said not to converge; usual are 1 to 3."""
 
@@ -100,7 +100,7 @@ class HessianProduct:
         return total
 
     def _gradients(self, start: int = 0, stop: int | None = None) -> Iterator[Tensor]:
-        """Of each of these batches, its part of the mean's gradient [P], ready to be differentiated again."""
+        """Each batch's part of the mean loss's gradient [P], which can be differentiated again."""
         predictions = self.data.labels.numel()  # one for each image, or for each token of a sequence
         for inputs, labels in islice(self.data.batches(), start, stop):
             if inputs.is_floating_point():
@@ -112,7 +112,7 @@ class HessianProduct:
             yield torch.autograd.grad(loss, self.point, create_graph=True)[0]
 
     def _batches_within(self, budget: int) -> int:
-        """How many batches' graphs fit into so many bytes, from what the first one's saves."""
+        """The number of batches whose graphs fit into `budget` bytes, estimated from the first one."""
         if not budget:
             return 0
         saved: dict[int, int] = {}  # bytes by address, since a tensor may be saved several times
@@ -140,10 +140,10 @@ def top_eigenpairs(
 ) -> Eigenpairs:
     """The `top` algebraically largest eigenpairs of a symmetric operator on vectors [size], largest first.
 
-    Lanczos, started from the stream `eigenvector` of `seed`, until all residuals are below SETTLED: about ten
-    products for one pair. Where memory ends before, with restarts until they are below TOLERANCE (ARPACK),
-    and `top` more products for the residuals. Unlike power iteration it does not mistake a large negative
-    eigenvalue for the largest. From one start, an eigenvalue that occurs several times is seen once.
+    Lanczos, started from the stream `eigenvector` of `seed`, until all residuals are below GROWING_TOLERANCE:
+    about ten products for one pair. If memory runs out before, with restarts until they are below TOLERANCE
+    (ARPACK), and `top` more products for the residuals. Unlike power iteration it does not mistake a large
+    negative eigenvalue for the largest. An eigenvalue that occurs several times is found once.
     Raises ArpackError if it does not converge, ValueError if `top` is not below `size`.
     """
     return _eigenpairs(product, size, top, "LA", seed, device)
@@ -152,31 +152,31 @@ def top_eigenpairs(
 def bottom_eigenpairs(
     product: Callable[[Tensor], Tensor], size: int, bottom: int, seed: int, device: torch.device
 ) -> Eigenpairs:
-    """As `top_eigenpairs`, the `bottom` algebraically smallest (most negative) ones, smallest first."""
+    """The `bottom` algebraically smallest (most negative) ones, smallest first, else as `top_eigenpairs`."""
     return _eigenpairs(product, size, bottom, "SA", seed, device)
 
 
 def _eigenpairs(
     product: Callable[[Tensor], Tensor],
     size: int,
-    wanted: int,
+    count: int,
     end: Literal["LA", "SA"],
     seed: int,
     device: torch.device,
 ) -> Eigenpairs:
-    if not 1 <= wanted < size:
+    if not 1 <= count < size:
         name = {"LA": "top", "SA": "bottom"}[end]
-        raise ValueError(f"{name} must be between 1 and {size - 1} for {size} parameters, got {wanted}")
+        raise ValueError(f"{name} must be between 1 and {size - 1} for {size} parameters, got {count}")
 
     start = stream(seed, "eigenvector").standard_normal(size)
     # ARPACK needs more vectors than eigenpairs and no more than there are dimensions.
-    vectors = min(size, max(LANCZOS_VECTORS, 2 * wanted + 1))
+    vectors = min(size, max(LANCZOS_VECTORS, 2 * count + 1))
     most = max(vectors, min(MOST_VECTORS, BASIS_BYTES // (8 * size)))
     state = None
     for state in lanczos(product, torch.from_numpy(start).to(device), most):
-        # So many vectors mistake nothing.
-        accuracy = SETTLED if len(state.basis) < MOST_VECTORS else TOLERANCE
-        if len(state.basis) > wanted and (pairs := _settled(state, wanted, end, accuracy)):
+        # A basis of this many vectors misses no eigenvalue.
+        accuracy = GROWING_TOLERANCE if len(state.basis) < MOST_VECTORS else TOLERANCE
+        if len(state.basis) > count and (pairs := _converged(state, count, end, accuracy)):
             return pairs
 
     def apply(vector: np.ndarray) -> np.ndarray:
@@ -185,7 +185,7 @@ def _eigenpairs(
     del state  # its memory is ARPACK's now
     values, vectors = eigsh(
         LinearOperator((size, size), matvec=apply, dtype=np.float64),
-        k=wanted,
+        k=count,
         which=end,
         ncv=vectors,
         tol=TOLERANCE,
@@ -201,18 +201,19 @@ def _eigenpairs(
     return Eigenpairs(values, np.array(residuals), vectors)
 
 
-def _settled(state: Krylov, wanted: int, end: Literal["LA", "SA"], accuracy: float) -> Eigenpairs | None:
-    """The wanted eigenpairs of a Krylov space, if they are accurate enough."""
+def _converged(state: Krylov, count: int, end: Literal["LA", "SA"], accuracy: float) -> Eigenpairs | None:
+    """The `count` most extreme eigenpairs of a Krylov space, if they are accurate enough."""
     if not np.isfinite(state.diagonal).all():
         return None
     values, columns = state.eigen()
-    chosen = np.arange(wanted) if end == "SA" else np.arange(len(values))[: -wanted - 1 : -1]
-    values, columns = values[chosen], columns[:, chosen]
+    order = np.arange(count) if end == "SA" else np.arange(len(values))[: -count - 1 : -1]
+    values, columns = values[order], columns[:, order]
     # ||A v - theta v|| is what leaves the space.
-    gaps = abs(state.rest * columns[-1])
+    gaps = abs(state.residual * columns[-1])
     if not (gaps < accuracy * abs(values)).all():
         return None
-    vectors = sum(np.outer(row, one.cpu().numpy()) for row, one in zip(columns, state.basis, strict=True))
+    parts = (np.outer(row, vector.cpu().numpy()) for row, vector in zip(columns, state.basis, strict=True))
+    vectors = sum(parts, np.zeros((count, len(state.basis[0]))))
     return Eigenpairs(values, gaps / abs(values), vectors)
 
 
@@ -220,5 +221,5 @@ def _free_bytes(device: torch.device) -> int:
     """Memory that graphs may take on a device."""
     if device.type != "cuda":
         return KEPT_BYTES
-    # What torch keeps reserved for reuse counts as used there.
+    # Memory that torch keeps reserved for reuse counts as used.
     return int(KEPT_SHARE * torch.cuda.mem_get_info(device)[0])

@@ -4,18 +4,16 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedscape.data.storage import IMAGE, Dataset
 from fedscape.evaluation.on_disk import OnDisk, copied_or_left
-from fedscape.jobs.streams import stream
 from fedscape.settings.evaluation import Precision
 
 IMAGES = 1 + IMAGE
@@ -23,11 +21,11 @@ IMAGES = 1 + IMAGE
 MEASURES = 4
 """Numbers that are added up over the samples; see `measures`."""
 LOSS, WRONG = 0, 2
-"""The places of two of them: the loss, the share of wrong answers."""
+"""Indices of two of them: the loss, the share of wrong answers."""
 CPU_BATCH, GPU_BATCH = 250, 2000
 """Images per forward pass: activations that stay in a processor's cache; enough to keep a GPU busy."""
 BATCH_PIXELS = 32 * 32
-"""Of these images; of larger ones there are fewer, so that memory stays the same."""
+"""Pixels of each of these images; of larger ones there are fewer, so that memory stays the same."""
 CPU_TOKENS, GPU_TOKENS = 8_192, 131_072
 """Tokens per forward pass; attention's memory grows with the length of a sequence, too."""
 
@@ -49,6 +47,28 @@ class Evaluation:
     def accuracy(self) -> float:
         """Fraction of the samples that are classified correctly."""
         return 1.0 - self.error
+
+
+class SampleSet(Protocol):
+    """Samples and their labels on one device: an `EvaluationSet`, or others that networks take."""
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 [n], or [n, T] of sequences."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an input as a network is shown it."""
+        ...
+
+    def taken(self, rows: Tensor | slice) -> Tensor:
+        """The inputs of these rows as a network takes them."""
+        ...
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of inputs, as a network takes them, and labels, in the order of the set."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -75,7 +95,7 @@ class EvaluationSet:
         indices: np.ndarray,
         device: str | torch.device,
     ) -> "EvaluationSet":
-        """Samples `indices` of one split, on the device; where they would fill it they stay on disk."""
+        """Samples `indices` of one split, on the device; if they would fill it they stay on disk."""
         inputs = dataset.train_inputs if split == "train" else dataset.test_inputs
         labels = dataset.train_labels if split == "train" else dataset.test_labels
         return cls(
@@ -83,13 +103,13 @@ class EvaluationSet:
             labels=torch.from_numpy(np.asarray(labels[indices], dtype=np.int64)).to(device),
             mean=torch.tensor(dataset.mean, device=device),
             std=torch.tensor(dataset.std, device=device),
-            batch_size=_batch_size(dataset.shape, torch.device(device)),
+            batch_size=forward_batch_size(dataset.shape, torch.device(device)),
             border=dataset.border,
         )
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of an input as a network is shown it."""
+        """Shape of an input as a network is shown it."""
         channels, *sides = self.inputs.shape[1:]
         return (channels, *(side - 2 * self.border for side in sides))
 
@@ -101,11 +121,15 @@ class EvaluationSet:
         middle = slice(self.border, -self.border)
         return inputs[..., middle, middle]
 
+    def taken(self, rows: Tensor | slice) -> Tensor:
+        """The inputs of these rows as a network takes them."""
+        return prepared(self.shown(rows), self.mean, self.std)
+
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """What a network takes, and labels, in the order of the set; the last batch may be short."""
+        """Batches of inputs, as a network takes them, and labels in order; the last may be short."""
         for start in range(0, len(self.labels), self.batch_size):
             rows = slice(start, start + self.batch_size)
-            yield prepared(self.shown(rows), self.mean, self.std), self.labels[rows]
+            yield self.taken(rows), self.labels[rows]
 
 
 def prepared(inputs: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -122,10 +146,10 @@ def evaluate(
     module: nn.Module,
     parameters: dict[str, Tensor],
     buffers: dict[str, Tensor],
-    data: EvaluationSet,
+    data: SampleSet,
     precision: Precision = "fp32",
 ) -> Evaluation:
-    """Cross-entropy and error of `module` with the given tensors in the place of its own, in eval mode.
+    """Cross-entropy and error of `module` with these tensors instead of its own, in eval mode.
 
     One stateless pass; the mean weighs every sample the same, whatever the batches. A loss that is NaN or
     infinite stays so; a sample without a defined loss counts as an error.
@@ -169,57 +193,8 @@ def evaluate_groups(
     ]
 
 
-def has_batch_statistics(module: nn.Module) -> bool:
-    """Whether the module keeps running statistics, so that a batch-norm policy means something."""
-    return bool(_batch_statistics(module))
-
-
-def recalibrated(
-    module: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], data: EvaluationSet
-) -> dict[str, Tensor]:
-    """New buffers: batch-norm statistics of `parameters` measured afresh in one pass over the data.
-
-    Every batch counts by its samples, as in `update_bn` of Garipov et al. (Loss Surfaces, Mode Connectivity,
-    2018). What is averaged is the variance within batches, so they must be alike: of a fixed size on every
-    device, dealt by a fixed permutation, because data sets may be sorted by class or writer. Only the
-    batch-norm layers are in train mode. Buffers that are no statistics are handed on.
-    """
-    fresh = {name: tensor.clone() for name, tensor in buffers.items()}
-    layers = _batch_statistics(module)
-    momenta = {name: layer.momentum for name, layer in layers.items()}
-    for name in layers:
-        prefix = f"{name}." if name else ""
-        fresh[f"{prefix}running_mean"].zero_()
-        fresh[f"{prefix}running_var"].fill_(1)
-        fresh[f"{prefix}num_batches_tracked"].zero_()
-    seen = 0
-    try:
-        with mode(module, training=False), torch.no_grad():
-            for layer in layers.values():
-                layer.train()
-            for rows in _mixed_batches(data):
-                seen += len(rows)
-                for layer in layers.values():
-                    layer.momentum = len(rows) / seen
-                inputs = prepared(data.shown(rows), data.mean, data.std)
-                functional_call(module, {**parameters, **fresh}, (inputs,), strict=True)
-    finally:
-        for name, layer in layers.items():
-            layer.momentum = momenta[name]
-    return fresh
-
-
-def _mixed_batches(data: EvaluationSet) -> tuple[Tensor, ...]:
-    """The set's positions in a fixed random order, in batches whose sizes differ by one at most."""
-    count, shape = len(data.labels), data.shape
-    order = torch.from_numpy(stream(0, "recalibration").permutation(count)).to(data.labels.device)
-    # Of large images no fewer: the statistics of a few are no estimate.
-    together = CPU_BATCH if len(shape) == IMAGE else _batch_size(shape, torch.device("cpu"))
-    return order.tensor_split(-(-count // together))
-
-
-def _batch_size(shape: tuple[int, ...], device: torch.device) -> int:
-    """Samples per forward pass."""
+def forward_batch_size(shape: tuple[int, ...], device: torch.device) -> int:
+    """Samples per forward pass, of inputs of this shape."""
     on_cpu = device.type == "cpu"
     if len(shape) == IMAGE:
         most = CPU_BATCH if on_cpu else GPU_BATCH
@@ -239,17 +214,11 @@ def mode(module: nn.Module, training: bool) -> Iterator[None]:
             layer.training = was_training
 
 
-def _batch_statistics(module: nn.Module) -> dict[str, _BatchNorm]:
-    """The layers that keep running statistics, by name."""
-    layers = ((name, layer) for name, layer in module.named_modules() if isinstance(layer, _BatchNorm))
-    return {name: layer for name, layer in layers if layer.track_running_stats}
-
-
 def _measured(
     module: nn.Module,
     parameters: dict[str, Tensor],
     buffers: dict[str, Tensor],
-    data: EvaluationSet,
+    data: SampleSet,
     precision: Precision,
 ) -> Iterator[Tensor]:
     """The `measures` of every batch."""
@@ -262,9 +231,9 @@ def _measured(
 
 
 def laid_out(inputs: Tensor) -> Tensor:
-    """The same values, images on a CPU with the channels last, which takes a ConvNet about half of the time.
+    """The same values, images on a CPU in the format channels-last, which about halves a ConvNet's time.
 
-    A copy, because images of one channel count as channels last as they are, but what is computed from them
+    A copy, because images of one channel already count as channels-last, while what is computed from them
     would not be.
     """
     if inputs.device.type != "cpu" or inputs.ndim != IMAGES:
@@ -273,7 +242,7 @@ def laid_out(inputs: Tensor) -> Tensor:
 
 
 def measures(logits: Tensor, labels: Tensor) -> Tensor:
-    """Of each sample: loss and its square, share of wrong answers and its square; float64 [MEASURES, b].
+    """Each sample's loss and its square, share of wrong answers and its square: float64 [MEASURES, b].
 
     logits: [b, classes], or [b, classes, T] with labels [b, T].
     """

@@ -11,29 +11,29 @@ from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
 BREAKDOWN = 1e-10
-"""Where the next vector is so short beside the operator, the Krylov space is exhausted."""
+"""Length of the next vector, as a share of T's largest entry, at which the Krylov space is exhausted."""
 
 
 @dataclass
 class Krylov:
-    """A V = V T + rest * v e', with the m rows of `basis` as V, and T tridiagonal."""
+    """A V = V T + residual * v e', with the m vectors of `basis` as the columns of V, and T tridiagonal."""
 
     basis: list[Tensor] = field(default_factory=list)
     """m orthonormal vectors [n], float64."""
     diagonal: list[float] = field(default_factory=list)
-    """Of T, [m]."""
-    beside: list[float] = field(default_factory=list)
-    """Off its diagonal, [m - 1]."""
-    rest: float = 0.0
-    """Length of what leaves the space."""
+    """Diagonal of T, [m]."""
+    off_diagonal: list[float] = field(default_factory=list)
+    """Entries of T beside its diagonal, [m - 1]."""
+    residual: float = 0.0
+    """Length of the part of the last product that leaves the space."""
 
     def eigen(self) -> tuple[np.ndarray, np.ndarray]:
         """Eigenvalues of T in ascending order [m], and its eigenvectors, the columns [m, m]."""
-        return eigh_tridiagonal(self.diagonal, self.beside)
+        return eigh_tridiagonal(self.diagonal, self.off_diagonal)
 
 
 def lanczos(product: Callable[[Tensor], Tensor], start: Tensor, steps: int) -> Iterator[Krylov]:
-    """One space, after each of at most `steps` products, until nothing leaves it or a product is not finite.
+    """The growing space after each of at most `steps` products, until it is exhausted or one is not finite.
 
     With full re-orthogonalisation: without it, eigenvalues that have converged come back as ghosts. Holds
     `steps` vectors in memory.
@@ -41,15 +41,15 @@ def lanczos(product: Callable[[Tensor], Tensor], start: Tensor, steps: int) -> I
     space, vector = Krylov(), start.double() / start.double().norm()
     for step in range(min(steps, len(start))):
         if step:
-            space.beside.append(space.rest)
+            space.off_diagonal.append(space.residual)
         space.basis.append(vector)
-        following = product(vector).double()
-        space.diagonal.append(float(vector @ following))
+        product_rest = product(vector).double()
+        space.diagonal.append(float(vector @ product_rest))
         for _ in range(2):  # twice is enough (Parlett, 1980)
-            for known in space.basis:
-                following = following - (known @ following) * known
-        space.rest = float(following.norm())
+            for direction in space.basis:
+                product_rest = product_rest - (direction @ product_rest) * direction
+        space.residual = float(product_rest.norm())
         yield space
-        if not space.rest > BREAKDOWN * max(map(abs, [*space.diagonal, *space.beside])):
+        if not space.residual > BREAKDOWN * max(map(abs, [*space.diagonal, *space.off_diagonal])):
             return
-        vector = following / space.rest
+        vector = product_rest / space.residual

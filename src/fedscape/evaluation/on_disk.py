@@ -1,6 +1,6 @@
-"""Stored samples as jobs use them: copied to the device that computes, or read batch by batch where they lie.
+"""Stored samples as jobs use them: copied to the device that computes, or read from disk batch by batch.
 
-Either way the same numbers reach a network, so where the limits are changes no result.
+Either way the same numbers reach a network, so the limits change no result.
 """
 
 import os
@@ -15,20 +15,22 @@ from fedscape.errors import FedscapeError
 MOST_COPIED = 2**30
 """Bytes of a split that are copied into the memory of a CPU; CIFAR-10 has 0.15e9, ImageNet-200 about 47e9."""
 GPU_SHARE = 2 / 3
-"""Of a GPU's free memory, up to which a split is copied there; a network needs the rest."""
+"""Share of a GPU's free memory up to which a split is copied there; a network needs the rest."""
 BLOCK_BYTES = 2**27
-"""Copied at a time."""
+"""Bytes that are copied at a time."""
 
 
 class OnDisk:
-    """Rows of a memory map in the place of a tensor [n, ...]: indexing reads them, onto the device.
+    """Rows of a memory map, used like a tensor [n, ...]: indexing reads them, onto the device.
 
     Through ordinary reads, not the map, whose pages would count as memory of the process.
 
-    array: [N, ...], the memory map. indices: int64 [n], which of its rows.
+    array: [N, ...], the memory map of a file. indices: int64 [n], which of its rows.
     """
 
-    def __init__(self, array: np.memmap, indices: np.ndarray, device: torch.device):
+    def __init__(self, array: np.ndarray, indices: np.ndarray, device: torch.device):
+        if not isinstance(array, np.memmap) or array.filename is None:
+            raise ValueError("rows are read from the memory map of a file")
         self._path, self._begin = array.filename, array.offset
         self._indices, self._dtype = indices, array.dtype
         self._row = array.dtype.itemsize * int(np.prod(array.shape[1:]))
@@ -45,28 +47,28 @@ class OnDisk:
 
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
         """The rows at positions [...] or of a slice: [..., *shape]."""
-        chosen = self._indices[rows if isinstance(rows, slice) else rows.cpu().numpy()]
-        return torch.from_numpy(self._read(chosen)).to(self.device)
+        indices = self._indices[rows if isinstance(rows, slice) else rows.cpu().numpy()]
+        return torch.from_numpy(self._read(indices)).to(self.device)
 
-    def _read(self, chosen: np.ndarray) -> np.ndarray:
-        found = np.empty((*chosen.shape, *self.shape[1:]), self._dtype)
-        flat, places = found.reshape(-1, *self.shape[1:]), chosen.ravel()
+    def _read(self, indices: np.ndarray) -> np.ndarray:
+        rows = np.empty((*indices.shape, *self.shape[1:]), self._dtype)
+        flat_rows, flat_indices = rows.reshape(-1, *self.shape[1:]), indices.ravel()
         # Rows that lie side by side are read at once.
-        for part in np.split(np.arange(len(places)), np.flatnonzero(np.diff(places) != 1) + 1):
+        for part in np.split(np.arange(len(flat_indices)), np.flatnonzero(np.diff(flat_indices) != 1) + 1):
             if len(part):
-                wanted = memoryview(flat[part[0] : part[-1] + 1]).cast("B")
-                start = self._begin + self._row * int(places[part[0]])
-                while wanted:  # a read may be partial
-                    count = os.preadv(self._file, [wanted], start)
+                unread = flat_rows[part[0] : part[-1] + 1].data.cast("B")
+                start = self._begin + self._row * int(flat_indices[part[0]])
+                while unread:  # a read may be partial
+                    count = os.preadv(self._file, [unread], start)
                     if not count:
                         raise FedscapeError(
                             f"{self._path}: cut off while it was read; prepare the data set again"
                         )
-                    wanted, start = wanted[count:], start + count
-        return found
+                    unread, start = unread[count:], start + count
+        return rows
 
 
-def copied_or_left(array: np.memmap, indices: np.ndarray, device: torch.device) -> Tensor | OnDisk:
+def copied_or_left(array: np.ndarray, indices: np.ndarray, device: torch.device) -> Tensor | OnDisk:
     """Rows `indices` [n] of a memory map [N, ...], copied to the device unless they would fill it."""
     stored = OnDisk(array, indices, device)
     most = MOST_COPIED

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from fedscape.checkpoints.layout import Layout, layout_of, parameters_of
 from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
+from fedscape.evaluation.batch_norm import has_batch_statistics, recalibrated
 from fedscape.evaluation.device import prepare_device
-from fedscape.evaluation.evaluate import EvaluationSet, has_batch_statistics, recalibrated
+from fedscape.evaluation.evaluate import EvaluationSet
 from fedscape.jobs.job import JobContext
 from fedscape.jobs.streams import stream
 from fedscape.models.build import random_model
@@ -22,10 +23,10 @@ from fedscape.settings.evaluation import BatchNorm
 
 @dataclass(frozen=True)
 class ProblemSpec:
-    """What a problem is made of.
+    """The model, files and samples of an evaluation problem.
 
     model: the network. dataset: folder of a prepared data set. partition: file of the samples that are used;
-    of the train samples at most `samples`, chosen by the stream `samples` of `seed`, all if None.
+    of the train samples at most `samples`, drawn by the stream `samples` of `seed`, all if None.
     """
 
     model: Plugin
@@ -37,7 +38,7 @@ class ProblemSpec:
 
 
 def problem_spec(context: JobContext) -> ProblemSpec:
-    """What the models of a group of runs are evaluated on; the seed is that of its first run."""
+    """The evaluation problem of a group of runs; the seed is that of its first run."""
     return ProblemSpec(
         model=Plugin.of(context.settings["model"]),
         dataset=Path(context.inputs["dataset"][0]).parent,
@@ -50,7 +51,7 @@ def problem_spec(context: JobContext) -> ProblemSpec:
 
 @dataclass(frozen=True)
 class Problem:
-    """A network, whose own weights do not matter, with samples of the train and the test set.
+    """A network, whose own weights are not used, with samples of the train and the test set.
 
     owners: int64 [n], which of the partition's `clients` clients has each train sample; -1 for none. share:
     n as a share of the partition's train samples.
@@ -72,10 +73,10 @@ class Problem:
     def tensors(
         self, vector: Tensor, buffers: dict[str, Tensor], batch_norm: BatchNorm
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Named parameters and buffers on the device of a model that nobody trained, such as a mixture.
+        """Named parameters and buffers, on the device, of a model that nobody trained, as on a plane.
 
-        vector: its parameters [P]. buffers: those of a model nearby (`keep`) or a mixture that the caller
-        made (`interpolate`), taken as they are; `recalibrate` measures them afresh on the train samples.
+        vector: its parameters [P]. buffers: those of a nearby model (`keep`) or interpolated ones
+        (`interpolate`), both used as they are; `recalibrate` measures them afresh on the train samples.
         """
         parameters = parameters_of(vector.to(self.device), self.layout)
         buffers = {name: tensor.to(self.device) for name, tensor in buffers.items()}
@@ -113,7 +114,7 @@ def chosen_samples(indices: np.ndarray, samples: int | None, seed: int) -> np.nd
 
 
 def sample_owners(samples: np.ndarray, clients: Sequence[np.ndarray]) -> np.ndarray:
-    """Which client has each of the `samples` [n], from the disjoint samples of every client; -1 for none."""
+    """The client of each of the `samples` [n], from the disjoint samples of every client; -1 for none."""
     largest = max(indices.max(initial=-1) for indices in (samples, *clients))
     owners = np.full(largest + 1, -1, dtype=np.int64)
     for client, indices in enumerate(clients):

@@ -1,8 +1,8 @@
-"""How far the clients of a round agree: norms, gradient diversity and cosines of their updates.
+"""Agreement of a round's clients: norms, gradient diversity and cosines of their updates.
 
 A client's update is its model after the round minus the global model before it, parameters only, unweighted.
 Gradient diversity is that of Yin et al. (Gradient Diversity: a Key Ingredient for Scalable Distributed
-Learning, 2018, definition 1) with updates d in the place of gradients: sum ||d||^2 / ||sum d||^2. It is 1/n
+Learning, 2018, definition 1) with updates d instead of gradients: sum ||d||^2 / ||sum d||^2. It is 1/n
 for n equal updates, 1 for orthogonal ones, and infinite where they cancel.
 """
 
@@ -30,7 +30,7 @@ class UpdateAgreement:
 
 
 class UpdateStatistics:
-    """Takes the clients' models of a round one after the other, and keeps none of them.
+    """Running statistics of a round's updates, from the clients' models one after the other.
 
     start: parameters [P] of the global model before the round. clients: how many there will be. Sums are in
     float64, so that the order of clients is lost in rounding. With u = d / ||d||, the mean cosine over pairs
@@ -47,17 +47,17 @@ class UpdateStatistics:
         self._smallest: list[Tensor] = []  # cosine of each client with those before it
 
     def add(self, parameters: Tensor) -> None:
-        """Take one more client's model [P] into account."""
+        """Include the model [P] of another client."""
         update = parameters.double() - self._start
         norm = torch.linalg.vector_norm(update)
         unit = update / norm
         self._sum += update
         self._unit_sum += unit
         if self._units is not None:
-            place = len(self._norms)
-            self._units[place] = unit
-            if place:
-                self._smallest.append((self._units[:place] @ self._units[place]).min())
+            index = len(self._norms)
+            self._units[index] = unit
+            if index:
+                self._smallest.append((self._units[:index] @ self._units[index]).min())
         self._norms.append(norm)
 
     def agreement(self) -> UpdateAgreement:

@@ -1,1 +1,1 @@
-"""The studies of docs/examples: their CSVs kept, and drawn again."""
+"""The studies of docs/examples: CSVs that are kept, and what is redrawn from them."""

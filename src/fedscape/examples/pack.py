@@ -1,4 +1,4 @@
-"""`fedscape pack`: keep the CSVs of a study that was made, beside what is kept of it already."""
+"""`fedscape pack`: keep the CSVs of a study, beside those that are kept already."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from fedscape.columns.csvs import write_csv
 from fedscape.columns.kinds import FILES
-from fedscape.command.place import enter_repository, settings
+from fedscape.command.repository import enter_repository, read_settings
 from fedscape.errors import FedscapeError, printable
 from fedscape.examples.store import EXAMPLES, Example
 from fedscape.files import read_json
@@ -26,24 +26,24 @@ VERSIONS = ("fedscape", "python", "packages", "torch", "device")  # of run.json;
 def pack(
     study: str | None, changes: Sequence[str], configfiles: Sequence[str], to: str | None, only_name: bool
 ) -> int:
-    """Keep in `to` (docs/examples) what there is of a study's CSVs, and print how much that is.
+    """Keep the CSVs that exist of a study in `to` (docs/examples), and print how many they are.
 
-    only_name: keep nothing, print the CSVs that are not kept yet, a line each.
-    What was kept before of runs at the same commit stays: a study can be made seed by seed, and on several
-    machines. Raises FedscapeError for runs of several commits, or of code that no commit holds.
+    only_name: keep nothing, print the CSVs that are not kept yet, one per line.
+    CSVs kept earlier stay if their runs are of the same commit: a study can be made seed by seed, and on
+    several machines. Raises FedscapeError for runs of several commits, or of uncommitted code.
     """
     start = enter_repository()
-    chosen = read_study(Path.cwd(), settings(study, changes, configfiles))
+    resolved = read_study(Path.cwd(), read_settings(study, changes, configfiles))
     folder = Path(os.path.relpath(start / to)) if to else EXAMPLES
-    example = Example(folder / f"{chosen.name}-{chosen.scale}")
-    csvs = measured_csvs(chosen)
+    example = Example(folder / f"{resolved.name}-{resolved.scale}")
+    csvs = measured_csvs(resolved)
     if only_name:
-        print("\n".join(_missing(example, chosen, csvs)))
+        print("\n".join(_missing(example, resolved, csvs)))
         return 0
-    made_with = _made_with(chosen, example.made_with())
-    found = {path: Path(path).read_bytes() for path in csvs if Path(path).is_file()}
-    example.write(chosen, {**found, **_costs(chosen, example)}, made_with)
-    missing = _missing(example, chosen, csvs)
+    made_with = _made_with(resolved, example.made_with())
+    contents = {path: Path(path).read_bytes() for path in csvs if Path(path).is_file()}
+    example.write(resolved, {**contents, **_costs(resolved, example)}, made_with)
+    missing = _missing(example, resolved, csvs)
     size = sum(path.stat().st_size for path in example.files())
     print(
         printable(
@@ -64,14 +64,14 @@ def _missing(example: Example, study: Study, csvs: Iterable[str]) -> list[str]:
 
 
 def _made_with(study: Study, before: Mapping | None) -> dict:
-    """The one commit of all runs, and the versions that they were made with, of those kept before as well."""
+    """The one commit of all runs, those kept earlier included, and the versions they were made with."""
     runs = {path: read_json(path) for path in run_files(study, study.runs, "run") if Path(path).is_file()}
     if not runs:
         raise FedscapeError(f"{study.folder}: no run of {study.name} at scale {study.scale} is there")
     clone = commit()
-    here = clone["commit"]
+    head = clone["commit"]
     if clone["dirty"]:
-        raise FedscapeError(f"this clone differs from its commit {here}; pack with the code that trained")
+        raise FedscapeError(f"this clone differs from its commit {head}; pack with the code that trained")
     for path, run in runs.items():
         if run.get("commit") is None:
             raise FedscapeError(
@@ -79,48 +79,49 @@ def _made_with(study: Study, before: Mapping | None) -> dict:
             )
         if run.get("dirty") is not False:
             raise FedscapeError(f"{path}: trained with changes that commit {run['commit']} does not hold")
-        if run["commit"] != here:
+        if run["commit"] != head:
             raise FedscapeError(
-                f"{path}: trained at commit {run['commit']}, and this clone is at {here}; "
+                f"{path}: trained at commit {run['commit']}, and this clone is at {head}; "
                 "pack in a clone at the one commit of all runs"
             )
-    if before and before["commit"] != here:
+    if before and before["commit"] != head:
         raise FedscapeError(
-            f"{study.folder}: trained at commit {here}, and what the example keeps at {before['commit']}; "
+            f"{study.folder}: trained at commit {head}, and what the example keeps at {before['commit']}; "
             "remove its folder `data` to replace it"
         )
-    seen = {key: {_words(run[key]) for run in runs.values() if key in run} for key in VERSIONS}
-    return {"commit": here, **{key: sorted(seen[key].union((before or {}).get(key, []))) for key in VERSIONS}}
+    versions = {key: {_words(run[key]) for run in runs.values() if key in run} for key in VERSIONS}
+    merged = {key: sorted(versions[key].union((before or {}).get(key, []))) for key in VERSIONS}
+    return {"commit": head, **merged}
 
 
 def _words(value: object) -> str:
-    return (
-        ", ".join(f"{name} {one}" for name, one in value.items()) if isinstance(value, dict) else str(value)
-    )
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {version}" for name, version in value.items())
+    return str(value)
 
 
 def _costs(study: Study, example: Example) -> dict[str, bytes]:
-    """The table of costs: of the jobs that are done here, and of those whose rows are kept."""
+    """The table of costs: of the jobs in this folder, and of those whose rows are kept."""
     path = costs_csv(study)
     with TemporaryDirectory() as scratch:
-        here, before, both = (Path(scratch, name) for name in ("here.csv", "before.csv", "both.csv"))
-        inputs = COSTS.inputs(study, {})
+        new, old, merged = (Path(scratch, name) for name in ("new.csv", "old.csv", "merged.csv"))
+        inputs = dict(COSTS.inputs(study, {}))
         make_costs(
             study=study.name,
             scale=study.scale,
-            timings=_there(inputs["timings"]),
-            made=_there(inputs["made"]),
+            timings=_existing(inputs.pop("timing")),
+            outputs={stage: _existing(paths) for stage, paths in inputs.items()},
             benchmarks=Path(study.folder, "benchmarks"),
-            out=here,
+            out=new,
         )
         if not example.kept(study, path).is_file():
-            return {path: here.read_bytes()}
-        before.write_bytes(example.read(study, path))
-        rows = joined([before, here], "costs")
-        job = rows[FILES["costs"].keys].astype("string").fillna("")
-        write_csv(both, rows[~job.duplicated(keep="last")], sort_by=ORDER)
-        return {path: both.read_bytes()}
+            return {path: new.read_bytes()}
+        old.write_bytes(example.read(study, path))
+        rows = joined([old, new], "costs")
+        jobs = rows[FILES["costs"].keys].astype("string").fillna("")
+        write_csv(merged, rows[~jobs.duplicated(keep="last")], sort_by=ORDER)
+        return {path: merged.read_bytes()}
 
 
-def _there(paths: Iterable[str]) -> list[Path]:
+def _existing(paths: Iterable[str]) -> list[Path]:
     return [Path(path) for path in paths if Path(path).is_file()]

@@ -1,4 +1,4 @@
-"""The page of an example, README.md: parts between marks are written anew, all else is the author's."""
+"""The page of an example, README.md: parts between marks are generated, all else is the author's."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,39 +8,39 @@ import pandas as pd
 from fedscape.errors import FedscapeError
 from fedscape.examples.store import Example
 from fedscape.files import write_text
+from fedscape.study.stages.tables import OF_EVERY_STUDY
 from fedscape.study.study import Study
-from fedscape.study.tables import OF_EVERY_STUDY
 from fedscape.tables.markdown import escaped
 from fedscape.tables.read import read_table
 
 PAGE = "README.md"
 PARTS = ("made", "results")  # in the order in which a new page has them
-VERSIONS = {"python": "Python", "torch": "PyTorch", "device": "on"}  # of the runs: key -> what to call it
-NEW = "## What holds, what does not, and why"  # stands between them, for the author to go on with
+VERSIONS = {"python": "Python", "torch": "PyTorch", "device": "on"}  # of the runs: key -> its words
+NEW = "## What holds, what does not, and why"  # heading between them, for the author to continue
 
 
 def write_page(example: Example, study: Study, trained: Mapping, drawn: Mapping) -> None:
-    """Write the parts of README.md that are made from data; a part whose marks are missing goes to the end.
+    """Write the generated parts of README.md; a part whose marks are missing is put at the end.
 
     trained: commit and versions that the CSVs were made with. drawn: `last_change` of the clone that draws.
     """
     page = example.folder / PAGE
-    made, results = (f"{_mark(part, 'begin')}\n{_mark(part, 'end')}" for part in PARTS)
-    text = f"# {escaped(study.title)}: scale `{study.scale}`\n\n{made}\n\n{NEW}\n\n{results}\n"
+    first, second = (f"{_mark(part, 'begin')}\n{_mark(part, 'end')}" for part in PARTS)
+    text = f"# {escaped(study.title)}: scale `{study.scale}`\n\n{first}\n\n{NEW}\n\n{second}\n"
     if page.is_file():
         text = page.read_text(encoding="utf-8")
-    text = with_part(text, "made", _made(example, trained, drawn), page)
+    text = with_part(text, "made", _provenance(example, trained, drawn), page)
     write_text(page, with_part(text, "results", _results(example, study), page))
 
 
 def with_part(text: str, part: str, content: str, page: Path) -> str:
-    """A page with the content between two marks replaced. Raises FedscapeError where one is missing."""
+    """A page with the content between two marks replaced. Raises FedscapeError where one mark is missing."""
     begin, end = _mark(part, "begin"), _mark(part, "end")
     if begin not in text and end not in text:
         text = f"{text.rstrip()}\n\n{begin}\n{end}\n"
-    before, first, rest = text.partition(begin)
-    _, last, after = rest.partition(end)
-    if not (first and last):
+    before, opening, rest = text.partition(begin)
+    _, closing, after = rest.partition(end)
+    if not (opening and closing):
         raise FedscapeError(f"{page}: no '{begin}' with its '{end}' below it; put both there, or neither")
     return f"{before}{begin}\n\n{content}\n\n{end}{after}"
 
@@ -49,31 +49,31 @@ def _mark(part: str, where: str) -> str:
     return f"<!-- {part}: {where} (written by `make examples`) -->"
 
 
-def _made(example: Example, trained: Mapping, drawn: Mapping) -> str:
-    """Which code, which packages, what it cost, how many claims hold."""
-    by = f"at commit `{drawn['commit']}`" if drawn["commit"] else "outside a git clone"
+def _provenance(example: Example, trained: Mapping, drawn: Mapping) -> str:
+    """The code, the packages, the cost, and how many claims hold."""
+    where = f"at commit `{drawn['commit']}`" if drawn["commit"] else "outside a git clone"
     changed = " with changes that are not committed" if drawn["dirty"] else ""
     versions = ", ".join(f"{name} {' or '.join(trained[key])}" for key, name in VERSIONS.items())
     lines = [
-        f"Trained at commit `{trained['commit']}`, drawn {by}{changed}. {escaped(versions)} "
+        f"Trained at commit `{trained['commit']}`, drawn {where}{changed}. {escaped(versions)} "
         "([settings and packages](data/config.yaml)).",
         _cost(read_table(example.folder / "tables" / "costs.csv", "costs")),
     ]
     claims = example.folder / "tables" / "claims.csv"
     if claims.is_file():
         counts = read_table(claims, "claims")["verdict"].value_counts()
-        most_first = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+        most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         words = "; ".join(f"{verdict}: {count}" for verdict, count in most_first)
         lines.append(f"**{counts.sum()} claims of the paper.** {escaped(words)}.")
     return "\n\n".join(lines)
 
 
 def _cost(costs: pd.DataFrame) -> str:
-    """What all jobs took, each on one core: all processes of a run, the last one of any other job."""
-    trained = costs["stage"] == "train"
-    training, rest = costs.loc[trained, "seconds"].sum(), costs.loc[~trained, "job_seconds"].sum()
+    """The time of all jobs, each on one core: all processes of a run, the last one of any other job."""
+    is_run = costs["stage"] == "train"
+    training, rest = costs.loc[is_run, "seconds"].sum(), costs.loc[~is_run, "job_seconds"].sum()
     return (
-        f"{trained.sum()} runs took {_time(training)} of one core, starts and what is measured on models "
+        f"{is_run.sum()} runs took {_time(training)} of one core, starts and what is measured on models "
         f"{_time(rest)} ([costs](tables/costs.csv))."
     )
 
@@ -84,7 +84,7 @@ def _time(seconds: float) -> str:
 
 
 def _tables(example: Example, study: Study) -> list[str]:
-    """A line for each table: the study's own by their titles, then those of every study."""
+    """A line for each table: the study's own with their titles, then those of every study."""
     folder = example.folder / "tables"
     lines = []
     for name in [*study.tables, *OF_EVERY_STUDY]:
@@ -100,7 +100,7 @@ def _results(example: Example, study: Study) -> str:
     parts = []
     claims = example.folder / "tables" / "claims.md"
     if claims.is_file():
-        # Down to its next heading: verdicts, and the table of claims.
+        # Without the title and up to the next heading: verdicts, and the table of claims.
         _, *paragraphs = claims.read_text(encoding="utf-8").partition("\n## ")[0].rstrip().split("\n\n")
         parts += [
             "## The paper's claims",

@@ -1,4 +1,4 @@
-"""`fedscape redraw`: figures, tables, claims and pages of examples again, from the CSVs that they keep."""
+"""`fedscape redraw`: figures, tables, claims and pages of examples, rebuilt from the CSVs that they keep."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fedscape.command.place import CONFIG, enter_repository, settings
+from fedscape.command.repository import CONFIG, enter_repository, read_settings
 from fedscape.errors import FedscapeError, printable
 from fedscape.examples.page import PAGE, write_page
 from fedscape.examples.store import EXAMPLES, SETTINGS, Example
@@ -18,14 +18,18 @@ from fedscape.study.jobs import Job
 from fedscape.study.kept import DRAWING, costs_csv, drawing_jobs, drawn_from
 from fedscape.study.study import Study
 
-SHOWN = {"figures": (".png",), "tables": (".csv", ".md")}  # folder -> endings of what an example shows of it
-LAST_LINES = 15  # of what Snakemake said when it stopped without a line of ours
+SHOWN = {
+    "figures": (".png",),
+    "tables": (".csv", ".md"),
+}  # folder -> endings of the files that an example shows
+LAST_LINES = 15  # of Snakemake's output that are shown if no error is fedscape's own
+EMPTY_LINES = 2  # of a CSV without rows: its header and its end
 
 
 def redraw(folders: Sequence[str], cores: str) -> int:
     """Draw the examples in these folders, or in all of docs/examples that keep CSVs.
 
-    cores: as for Snakemake. Raises FedscapeError before anything is drawn of an example that lacks a CSV.
+    cores: as for Snakemake. Raises FedscapeError for an example that lacks a CSV, before any of it is drawn.
     """
     start = enter_repository()
     examples = [Example(Path(os.path.relpath(start / folder))) for folder in folders]
@@ -43,7 +47,7 @@ def _redraw(example: Example, cores: str) -> None:
     made_with = example.made_with()
     if made_with is None:
         raise FedscapeError(f"{example.data}: no CSVs are kept here; `fedscape pack {name}` brings them")
-    study = read_study(Path.cwd(), settings(name, [f"scale={scale}"]))
+    study = read_study(Path.cwd(), read_settings(name, [f"scale={scale}"]))
     example.check_settings(study)
     jobs = drawing_jobs(study)
     needed = dict.fromkeys([*drawn_from(jobs), costs_csv(study)])
@@ -59,26 +63,26 @@ def _redraw(example: Example, cores: str) -> None:
         _draw(example, study, jobs, Path(scratch), cores)
         results = Path(scratch, study.folder)
         for folder, endings in SHOWN.items():
-            made = [
+            files = [
                 path
                 for path in (results / folder).glob("*")
                 if path.suffix in endings and not _is_empty(path)
             ]
-            _replace(example.folder / folder, made)
+            _replace(example.folder / folder, files)
     write_page(example, study, made_with, last_change())
 
 
 def _draw(example: Example, study: Study, jobs: Sequence[Job], scratch: Path, cores: str) -> None:
-    """Have Snakemake make the drawing jobs in `scratch`, by their own rules and no others.
+    """Have Snakemake run the drawing jobs in `scratch`, with their own rules and no others.
 
-    What these rules do not make are files that have to be there, so nothing is trained whatever is missing.
+    To Snakemake all other files are inputs that must exist, so that nothing is trained if one is missing.
     """
     for kept in example.files():
         path = f"{study.folder}/{kept.relative_to(example.data).with_suffix('')}"
         Path(scratch, path).parent.mkdir(parents=True, exist_ok=True)
         Path(scratch, path).write_bytes(example.read(study, path))
     Path(scratch, CONFIG.parent).symlink_to(Path.cwd() / CONFIG.parent)
-    done = subprocess.run(
+    process = subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", "--snakefile", "Snakefile", "--directory", str(scratch)),
             *("--cores", cores, "--quiet", "--config", f"study={study.name}", f"scale={study.scale}"),
@@ -87,24 +91,23 @@ def _draw(example: Example, study: Study, jobs: Sequence[Job], scratch: Path, co
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
     )  # fmt: skip
-    if done.returncode:
-        lines = done.stdout.splitlines()
-        ours = [line.removeprefix("fedscape: ") for line in lines if line.startswith("fedscape: ")]
-        if not ours:
+    if process.returncode:
+        lines = process.stdout.splitlines()
+        errors = [line.removeprefix("fedscape: ") for line in lines if line.startswith("fedscape: ")]
+        if not errors:
             print(printable("\n".join(lines[-LAST_LINES:])), file=sys.stderr)
         raise FedscapeError(
-            f"{example.folder}: {ours[0] if ours else 'Snakemake stopped; its last words are above'}"
+            f"{example.folder}: {errors[0] if errors else 'Snakemake stopped; its last words are above'}"
         )
 
 
 def _is_empty(path: Path) -> bool:
-    """Whether a CSV has no rows, as one for analyses that a study does not have."""
-    header_and_end = 2
-    return path.suffix == ".csv" and path.read_bytes().count(b"\n") <= header_and_end
+    """Whether a CSV has no rows, as that of an analysis that the study lacks."""
+    return path.suffix == ".csv" and path.read_bytes().count(b"\n") <= EMPTY_LINES
 
 
 def _replace(folder: Path, files: Sequence[Path]) -> None:
-    """Have a folder hold copies of these files, and no others with such endings."""
+    """Replace the files of a folder that have the endings in SHOWN by copies of these."""
     folder.mkdir(parents=True, exist_ok=True)
     names = {file.name for file in files}
     for old in folder.iterdir():

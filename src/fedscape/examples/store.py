@@ -1,7 +1,7 @@
 """What an example keeps: the CSVs of a study, each compressed by itself, and the settings behind them.
 
-`docs/examples/pilot-small/data` mirrors `results/pilot/small`. One file a CSV: pandas reads it as it is, and
-a seed that is added leaves the files of the others as they are in the repository.
+`docs/examples/pilot-small/data` mirrors `results/pilot/small`, with one compressed file per CSV: pandas reads
+it as it is, and adding a seed leaves the other seeds' files untouched in the repository.
 """
 
 import gzip
@@ -21,19 +21,19 @@ EXAMPLES = Path("docs", "examples")
 LIMIT = 10_000_000  # bytes of the compressed CSVs of an example
 SETTINGS = "config.yaml"
 MEND = "take it from the repository again"  # what to do about a damaged file
-# What cannot change without making CSVs of runs, and of what is measured on them, again.
+# Settings that cannot change without rebuilding the CSVs of runs and of their analyses.
 OF_RUNS = ("images", "test_images", "validation", "datasets", "models", "partitions", "inits", "methods")
 
 
 @dataclass(frozen=True)
 class Example:
-    """The folder of a study at a scale below `docs/examples`."""
+    """The folder below `docs/examples` of a study at a scale."""
 
     folder: Path
 
     @property
     def study_and_scale(self) -> tuple[str, str]:
-        """As the name of the folder says, `{study}-{scale}`."""
+        """Study and scale, from the name of the folder, `{study}-{scale}`."""
         study, _, scale = self.folder.name.rpartition("-")
         if not study:
             raise FedscapeError(f"{self.folder}: an example's folder is called {{study}}-{{scale}}")
@@ -41,7 +41,7 @@ class Example:
 
     @property
     def data(self) -> Path:
-        """Where its CSVs lie."""
+        """The folder of its CSVs."""
         return self.folder / "data"
 
     def made_with(self) -> dict | None:
@@ -49,11 +49,11 @@ class Example:
         return self._settings()["made_with"] if (self.data / SETTINGS).is_file() else None
 
     def kept(self, study: Study, path: str) -> Path:
-        """Where it keeps a CSV of `results/`."""
+        """The path at which it keeps a CSV of `results/`."""
         return self.data / f"{Path(path).relative_to(study.folder)}.gz"
 
     def read(self, study: Study, path: str) -> bytes:
-        """A CSV of `results/`, as it was. Raises FedscapeError where it is not whole."""
+        """The bytes of a CSV of `results/`. Raises FedscapeError where the kept file is not whole."""
         kept = self.kept(study, path)
         with reading(kept, "compressed CSV", MEND), open_regular(kept) as file, gzip.open(file) as csv:
             content = csv.read(LARGEST + 1)
@@ -62,7 +62,7 @@ class Example:
             return content
 
     def write(self, study: Study, csvs: Mapping[str, bytes], made_with: Mapping[str, object]) -> None:
-        """Keep CSVs beside those that are there. Raises FedscapeError above the limit, before it writes."""
+        """Keep CSVs beside those kept already. Raises FedscapeError above LIMIT, before it writes."""
         files = {self.kept(study, path): gzip.compress(content, mtime=0) for path, content in csvs.items()}
         others = set(self.files()).difference(files)
         size = sum(map(len, files.values())) + sum(path.stat().st_size for path in others)
@@ -72,7 +72,7 @@ class Example:
             )
         for path, content in csvs.items():
             kept = self.kept(study, path)
-            # Another version of zlib may compress to other bytes, which would say nothing new.
+            # Other versions of zlib compress to other bytes: do not rewrite a file whose content is the same.
             if not kept.is_file() or self.read(study, path) != content:
                 with atomic(kept) as temporary:
                     temporary.write_bytes(files[kept])
@@ -84,12 +84,12 @@ class Example:
         return self.data.rglob("*.csv.gz")
 
     def check_settings(self, study: Study) -> None:
-        """Refuse to draw CSVs under settings that they were not made with.
+        """Refuse to draw CSVs with settings that they were not made with.
 
-        What a study has beside that, or no longer has, changes none of them.
+        Entries that the study has gained or lost since do not matter.
         """
-        then, now = (_measured(one) for one in (self._settings(), resolved(study)))
-        for key, old, new in _differences(then, now):
+        before, now = _measured(self._settings()), _measured(resolved(study))
+        for key, old, new in _differences(before, now):
             raise FedscapeError(
                 f"config/studies/{study.name}.yaml (scale {study.scale}): {key} is {new!r}, but the CSVs in "
                 f"{self.data} were made with {old!r}"
@@ -99,6 +99,8 @@ class Example:
         path = self.data / SETTINGS
         with reading(path, "file of settings", MEND):
             settings = parsed_yaml(read_regular(path), str(path))
+            if not isinstance(settings, dict):
+                raise ValueError("no settings in it")
             if not isinstance(settings["made_with"]["commit"], str):
                 raise ValueError("no commit in it")
             _measured(settings)
@@ -106,7 +108,7 @@ class Example:
 
 
 def _measured(settings: Mapping) -> dict:
-    """The settings that decide what is in the CSVs: of which runs there are some is no matter."""
+    """The settings that decide the values in the CSVs, whichever runs these are about."""
     analyses = {
         section: {name: entry["settings"] for name, entry in settings[section].items()}
         for section in SECTIONS
@@ -114,11 +116,11 @@ def _measured(settings: Mapping) -> dict:
     return {**{section: settings[section] for section in OF_RUNS}, **analyses}
 
 
-def _differences(then: object, now: object, *keys: str) -> Iterator[tuple[str, object, object]]:
-    """Key, value then and value now of what both maps hold and differ in."""
-    if isinstance(then, dict) and isinstance(now, dict):
-        for name in then:
+def _differences(before: object, now: object, *keys: str) -> Iterator[tuple[str, object, object]]:
+    """Key, value before and value now of each entry that both maps have with different values."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in before:
             if name in now:
-                yield from _differences(then[name], now[name], *keys, name)
-    elif then != now:
-        yield ".".join(keys), then, now
+                yield from _differences(before[name], now[name], *keys, name)
+    elif before != now:
+        yield ".".join(keys), before, now

@@ -1,9 +1,9 @@
 """Surfaces and the models on them for ParaView: VTK's XML formats as text (VTK user's guide, "File Formats").
 
 Both files share their coordinates: x and y of the plane, and as height z the decimal logarithm of the loss.
-Far from all models a loss can be astronomic, or not finite: there the height ends at the figures' ceiling,
-ten times the loss of the worst model (or a loss of 1). The arrays on the points never end there. What is not
-finite is `nan` in them, which ParaView gives a colour of its own (VTK reads the text `-inf` as `inf`).
+Far from all models a loss can be astronomical, or not finite: there the height is capped at the figures'
+ceiling, ten times the loss of the worst model (or a loss of 1). The arrays on the points are not capped. What
+is not finite is `nan` in them, which ParaView gives a colour of its own (VTK reads the text `-inf` as `inf`).
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from fedscape.files import write_text
 from fedscape.tables.read import read_table, run_paths
 from fedscape.tables.surfaces import SMALLEST_LOSS, loss_ceiling
 
-NONE = -1  # in integer arrays: does not apply
+NONE = -1  # in integer arrays: not applicable
 _HEIGHT = "x, y: coordinates on the plane, as in the CSVs; z: log10 of the loss"
 
 
@@ -31,24 +31,24 @@ def export_plane(
 def write_surface(path: str | Path, surface: pd.DataFrame, markers: pd.DataFrame) -> None:
     """Write a StructuredGrid of nx x ny x 1 points with the arrays loss, log10_loss and error.
 
-    surface: rows of surface.csv of one plane and group; a client's give an array `loss_client_<number>`.
+    surface: rows of surface.csv of one plane and group; those of a client become `loss_client_<number>`.
     markers: rows of markers.csv, for the ceiling. No rows: an empty grid.
     """
     surface = surface.sort_values(["j", "i"], kind="stable")  # in VTK the first index runs fastest
-    everyone = surface[surface["client"].isna()]
-    loss = everyone["loss"].to_numpy(dtype=float)
+    overall = surface[surface["client"].isna()]
+    loss = overall["loss"].to_numpy(dtype=float)
     arrays = {
         "loss": loss,
         "log10_loss": np.where(np.isfinite(loss), _log10(loss), np.nan),
-        "error": everyone["error"].to_numpy(dtype=float),
+        "error": overall["error"].to_numpy(dtype=float),
     }
     for client, rows in surface.groupby("client"):
         arrays[f"loss_client_{client:.0f}"] = rows["loss"].to_numpy(dtype=float)
-    extent = f"0 {everyone['i'].nunique() - 1} 0 {everyone['j'].nunique() - 1} 0 {min(len(everyone), 1) - 1}"
+    extent = f"0 {overall['i'].nunique() - 1} 0 {overall['j'].nunique() - 1} 0 {min(len(overall), 1) - 1}"
     piece = [
         f'<Piece Extent="{extent}">',
         *_point_data(arrays),
-        *_points(everyone, loss, loss_ceiling(markers)),
+        *_points(overall, loss, loss_ceiling(markers)),
         "</Piece>",
     ]
     _write(path, "StructuredGrid", f' WholeExtent="{extent}"', piece)
@@ -57,38 +57,38 @@ def write_surface(path: str | Path, surface: pd.DataFrame, markers: pd.DataFrame
 def write_trajectories(path: str | Path, markers: pd.DataFrame) -> None:
     """Write PolyData: a line per run through its global models by round, a vertex for every other model.
 
-    markers: rows of markers.csv of one plane and group; runs that diverged have no place and are left out.
+    markers: rows of markers.csv of one plane and group; runs that diverged have no position and are left out.
     The height is the loss at the projection, so that models lie on the surface; a model's own loss is the
-    array `loss`. The arrays `run` and `role` are places in the file's lists (field data) `runs` and `roles`;
-    round, client and point are -1 where they do not apply. No rows: an empty file.
+    array `loss`. The arrays `run` and `role` are indices into the file's lists (field data) `runs` and
+    `roles`; round, client and point are -1 where they do not apply. No rows: an empty file.
     """
-    placed = markers[markers["role"] != "diverged"].reset_index(drop=True)
-    shown = placed["loss_at_projection"].to_numpy(dtype=float)
-    names = run_paths(placed).tolist()
-    runs, roles = list(dict.fromkeys(names)), list(dict.fromkeys(placed["role"]))
+    models = markers[markers["role"] != "diverged"].reset_index(drop=True)
+    projected = models["loss_at_projection"].to_numpy(dtype=float)
+    names = run_paths(models).tolist()
+    runs, roles = list(dict.fromkeys(names)), list(dict.fromkeys(models["role"]))
     arrays = {
-        "loss": placed["loss"].to_numpy(dtype=float),
-        "loss_at_projection": shown,
-        "residual": placed["residual"].to_numpy(dtype=float),
-        "round": _integers(placed["round"]),
-        "client": _integers(placed["client"]),
-        "point": _integers(placed["point"]),
+        "loss": models["loss"].to_numpy(dtype=float),
+        "loss_at_projection": projected,
+        "residual": models["residual"].to_numpy(dtype=float),
+        "round": _integers(models["round"]),
+        "client": _integers(models["client"]),
+        "point": _integers(models["point"]),
         "run": np.array([runs.index(name) for name in names], dtype=np.int64),
-        "role": np.array([roles.index(role) for role in placed["role"]], dtype=np.int64),
+        "role": np.array([roles.index(role) for role in models["role"]], dtype=np.int64),
     }
-    along = placed.assign(run=arrays["run"])[placed["role"] == "global"].sort_values(["run", "round"])
-    lines = [list(rows.index) for _, rows in along.groupby("run") if len(rows) > 1]
+    trajectories = models.assign(run=arrays["run"])[models["role"] == "global"].sort_values(["run", "round"])
+    lines = [list(rows.index) for _, rows in trajectories.groupby("run") if len(rows) > 1]
     on_lines = {point for line in lines for point in line}
-    vertices = [[point] for point in placed.index if point not in on_lines]
+    vertices = [[point] for point in models.index if point not in on_lines]
     piece = [
         "<FieldData>",
         *_words("runs", runs),
         *_words("roles", roles),
         "</FieldData>",
-        f'<Piece NumberOfPoints="{len(placed)}" NumberOfVerts="{len(vertices)}" NumberOfLines="{len(lines)}"'
+        f'<Piece NumberOfPoints="{len(models)}" NumberOfVerts="{len(vertices)}" NumberOfLines="{len(lines)}"'
         ' NumberOfStrips="0" NumberOfPolys="0">',
         *_point_data(arrays),
-        *_points(placed, shown, loss_ceiling(markers)),
+        *_points(models, projected, loss_ceiling(markers)),
         *_cells("Verts", vertices),
         *_cells("Lines", lines),
         "</Piece>",
@@ -106,8 +106,8 @@ def _integers(column: pd.Series) -> np.ndarray:
 
 def _points(frame: pd.DataFrame, loss: np.ndarray, ceiling: float) -> list[str]:
     height = _log10(np.minimum(np.where(np.isfinite(loss), loss, ceiling), ceiling))
-    places = np.column_stack([frame["x"].to_numpy(dtype=float), frame["y"].to_numpy(dtype=float), height])
-    return ["<Points>", *_array("points", places), "</Points>"]
+    points = np.column_stack([frame["x"].to_numpy(dtype=float), frame["y"].to_numpy(dtype=float), height])
+    return ["<Points>", *_array("points", points), "</Points>"]
 
 
 def _point_data(arrays: dict[str, np.ndarray]) -> list[str]:
@@ -116,7 +116,7 @@ def _point_data(arrays: dict[str, np.ndarray]) -> list[str]:
 
 
 def _cells(kind: str, cells: list[list[int]]) -> list[str]:
-    """Cells as VTK lists them: all their points in a row, and where each cell ends."""
+    """Cells as VTK lists them: the points of all cells in one array, and where each cell ends."""
     points = np.array([point for cell in cells for point in cell], dtype=np.int64)
     ends = np.cumsum([len(cell) for cell in cells], dtype=np.int64)
     return [f"<{kind}>", *_array("connectivity", points), *_array("offsets", ends), f"</{kind}>"]
@@ -132,13 +132,13 @@ def _array(name: str, values: np.ndarray) -> list[str]:
 
 
 def _number(value: float) -> str:
-    """As in our CSVs; what is not finite as nan."""
+    """A number as in the CSVs, with nine digits; what is not finite is `nan`."""
     return f"{value:.9g}" if np.isfinite(value) else "nan"
 
 
 def _words(name: str, words: list[str]) -> list[str]:
-    """An array of strings: each its bytes as numbers, and a zero."""
-    rows = (" ".join(map(str, [*str(word).encode(), 0])) for word in words)  # a missing one is `nan`
+    """An array of strings, each as the numbers of its bytes and a zero."""
+    rows = (" ".join(map(str, [*str(word).encode(), 0])) for word in words)  # a missing word is `nan`
     return [
         f'<Array type="String" Name="{name}" NumberOfTuples="{len(words)}" format="ascii">',
         *rows,

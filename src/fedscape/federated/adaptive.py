@@ -21,10 +21,14 @@ from torch import Tensor
 class AdaptiveSettings(Protocol):
     """Settings that the three rules have in common."""
 
-    lr: float  # η
-    beta1: float
-    tau: float
-    initial_second_moment: float  # v before the first round, the same for all parameters
+    @property
+    def lr(self) -> float: ...  # η
+    @property
+    def beta1(self) -> float: ...
+    @property
+    def tau(self) -> float: ...
+    @property
+    def initial_second_moment(self) -> float: ...  # v before the first round, the same for all parameters
 
 
 def adaptive_step(

@@ -1,4 +1,4 @@
-"""What the server gathers while clients finish: means and sums, in one pass."""
+"""Means and sums that the server gathers while clients finish, in one pass."""
 
 from collections.abc import Mapping
 
@@ -26,7 +26,7 @@ class Gathering:
         self._weight = 0.0
 
     def add(self, model: ModelState, weight: float, contribution: Contribution | None = None) -> None:
-        """Take one more client into account."""
+        """Include another client."""
         self._parameters.add_(model.parameters, alpha=weight)
         self._buffers.add_(model.buffers, alpha=weight)
         torch.maximum(self._counters, model.counters, out=self._counters)

@@ -1,4 +1,4 @@
-"""Random changes of training images, a whole batch at a time on the device that trains.
+"""Random augmentation of training images, a whole batch at a time on the device that trains.
 
 What is random comes from the host, so that a CPU and a GPU see the same images: `draw` makes a few numbers
 for each sample, `augment` applies them before normalisation, in the order resized crop, resize, crop, flip,
@@ -8,8 +8,7 @@ by a factor, is `colour`.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,30 +17,17 @@ from torch.nn import functional
 
 from fedscape.errors import FedscapeError
 from fedscape.federated.colour import jittered, jitters
-from fedscape.federated.resized_crop import ResizedCrop, boxes, resized
+from fedscape.federated.resized_crop import boxes, resized
+from fedscape.settings.training import Augmentation
 
 PARTS = ("crop_y", "crop_x", "flip", "rotation", "scale", "brightness")
 """Random numbers of a sample. Each is drawn whether it is used or not, so none depends on other settings."""
 PADDING = {"zero": "constant", "reflect": "reflect"}
-"""What torch calls the kinds of padding."""
-
-
-class Augmentation(Protocol):
-    """What may change in an image; `settings.training.Augmentation` explains each."""
-
-    resized_crop: ResizedCrop | None
-    resize: int | None
-    crop: int
-    fill: str
-    flip: float
-    rotation: float
-    scale: float
-    brightness: float
-    colour: float
+"""Torch's names of the kinds of padding."""
 
 
 def draw(
-    settings: Augmentation, generator: np.random.Generator, samples: int, size: tuple[int, int]
+    settings: Augmentation, generator: np.random.Generator, samples: int, size: Sequence[int]
 ) -> dict[str, np.ndarray]:
     """The random numbers of `samples` images, [samples, ...] each, of those parts that are switched on.
 
@@ -56,9 +42,9 @@ def draw(
 
 
 def _drawn_apart(
-    settings: Augmentation, generator: np.random.Generator, samples: int, size: tuple[int, int]
+    settings: Augmentation, generator: np.random.Generator, samples: int, size: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """Parts that draw more than a number each, from streams of their own."""
+    """Parts that draw more than one number each, from streams of their own."""
     drawn: dict[str, np.ndarray] = {}
     if settings.resized_crop is None and not settings.colour:
         return drawn
@@ -71,9 +57,9 @@ def _drawn_apart(
 
 
 def _drawn(settings: Augmentation, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
-    """`PARTS`."""
-    wanted = _switched_on(settings)
-    if not wanted:
+    """Those of `PARTS` that are switched on."""
+    parts = _switched_on(settings)
+    if not parts:
         return {}
     uniform = dict(zip(PARTS, generator.random((samples, len(PARTS))).T, strict=True))
     offsets = 2 * settings.crop + 1  # windows of the image's size along one axis of the padded image
@@ -86,17 +72,17 @@ def _drawn(settings: Augmentation, generator: np.random.Generator, samples: int)
         "scale": (1 + settings.scale * symmetric["scale"]).astype(np.float32),
         "brightness": (settings.brightness * symmetric["brightness"]).astype(np.float32),
     }
-    return {part: drawn[part] for part in wanted}
+    return {part: drawn[part] for part in parts}
 
 
 def augment(
-    images: Tensor, drawn: Mapping[str, Tensor], settings: Augmentation, size: tuple[int, int] | None = None
+    images: Tensor, drawn: Mapping[str, Tensor], settings: Augmentation, size: Sequence[int] | None = None
 ) -> Tensor:
-    """The images changed as `drawn` says; the arguments stay as they are.
+    """The images changed as `drawn` says; the arguments are not modified.
 
-    images: float32 [n, C, H, W] from 0 to 1, and so is what comes back. drawn: what `draw` made for them, on
-    their device. size: height and width of what comes back, where a resized crop makes that another than the
-    images'. Raises FedscapeError where images are too small to be mirrored in the padding.
+    images: float32 [n, C, H, W] from 0 to 1, and so is the result. drawn: what `draw` drew for them, on their
+    device. size: height and width of the result, if a resized crop makes them differ from the images'. Raises
+    FedscapeError where images are too small to be mirrored in the padding.
     """
     if "box" in drawn:
         images = resized(images, drawn["box"], size or images.shape[2:])
@@ -145,23 +131,25 @@ def _cropped_and_flipped(images: Tensor, drawn: Mapping[str, Tensor], settings: 
             )
         rows, columns = rows + drawn["crop_y"][:, None], columns + drawn["crop_x"][:, None]
         images = functional.pad(images, [settings.crop] * 4, mode=PADDING[settings.fill])
-    places = rows[:, :, None] * images.shape[3] + columns[:, None, :]  # [n, H, W], in the flattened image
+    positions = rows[:, :, None] * images.shape[3] + columns[:, None, :]  # [n, H, W], in the flattened image
     flat = images.flatten(2)
-    places = places.flatten(1)[:, None].expand(-1, flat.shape[1], -1)
-    return flat.gather(2, places).unflatten(2, (height, width))
+    positions = positions.flatten(1)[:, None].expand(-1, flat.shape[1], -1)
+    return flat.gather(2, positions).unflatten(2, (height, width))
 
 
 def _turned_and_zoomed(images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
-    """Each image turned and zoomed about its centre, bilinear; what comes in from outside is black."""
-    given = drawn["rotation"] if "rotation" in drawn else drawn["scale"]
-    angle = drawn["rotation"] * (math.pi / 180) if "rotation" in drawn else torch.zeros_like(given)
-    zoom = drawn["scale"] if "scale" in drawn else torch.ones_like(given)
-    # From a place in the result to its place in the image, y downwards; both axes run from -1 to 1, so a
+    """Each image turned and zoomed about its centre, bilinear; pixels from outside of it are black."""
+    like = drawn["rotation"] if "rotation" in drawn else drawn["scale"]
+    angle = drawn["rotation"] * (math.pi / 180) if "rotation" in drawn else torch.zeros_like(like)
+    zoom = drawn["scale"] if "scale" in drawn else torch.ones_like(like)
+    # From a position in the result to one in the image, y downwards; both axes run from -1 to 1, so a
     # turn in pixels is squeezed by the ratio of the sides.
     cosine, sine = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     height, width = images.shape[2:]
     none = torch.zeros_like(cosine)
     first = torch.stack([cosine, -sine * (height / width), none], dim=1)
     second = torch.stack([sine * (width / height), cosine, none], dim=1)
-    grid = functional.affine_grid(torch.stack([first, second], dim=1), images.shape, align_corners=False)
+    grid = functional.affine_grid(
+        torch.stack([first, second], dim=1), list(images.shape), align_corners=False
+    )
     return functional.grid_sample(images, grid, padding_mode="zeros", align_corners=False)

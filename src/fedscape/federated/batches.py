@@ -1,4 +1,4 @@
-"""A client's batches: which samples each local step takes, and the random numbers that go with it."""
+"""A client's batches: which samples each local step takes, and the step's random numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import IMAGES, EvaluationSet, has_batch_statistics
+from fedscape.evaluation.batch_norm import has_batch_statistics
+from fedscape.evaluation.evaluate import IMAGES, EvaluationSet
+from fedscape.federated.aggregation_weights import UPDATE_VARIANCE, pieces
 from fedscape.federated.augment import augment, changes_images, draw
-from fedscape.federated.rule import Batch, Rule, Training
-from fedscape.federated.weighting import UPDATE_VARIANCE, pieces
+from fedscape.federated.rule import Batch, Rule
 from fedscape.jobs.streams import stream
+from fedscape.settings.training import TrainingSettings
 
 POSITIONS = "positions"
 
@@ -22,16 +24,16 @@ class ClientTask:
     """One client's work in one round."""
 
     client: int
-    positions: np.ndarray  # int64 [n]: the client's samples, as positions in the feed's images
+    positions: np.ndarray  # int64 [n]: the client's samples, as positions in the batch source's data
     epochs: int
     order: np.random.Generator  # draws the order of the samples, epoch by epoch
     augmentation: np.random.Generator
-    draws: np.random.Generator  # of the rule
+    draws: np.random.Generator  # of the rule's random numbers
     keep_path: bool = False  # whether the result has the models between the epochs
 
 
 def client_task(
-    training: Training,
+    training: TrainingSettings,
     rule: str,
     positions: np.ndarray,
     seed: int,
@@ -58,9 +60,9 @@ def client_task(
 
 
 class BatchSource:
-    """All clients' samples on the device that trains, and how batches are made of them."""
+    """All clients' samples on the device that trains, and how batches are built of them."""
 
-    def __init__(self, data: EvaluationSet, training: Training, batch_statistics: bool):
+    def __init__(self, data: EvaluationSet, training: TrainingSettings, batch_statistics: bool):
         self.data = data
         self.training = training
         self._augments = changes_images(training.augmentation)
@@ -69,12 +71,12 @@ class BatchSource:
         self._batch_statistics = batch_statistics
 
     @classmethod
-    def of(cls, module: torch.nn.Module, data: EvaluationSet, training: Training) -> "BatchSource":
+    def of(cls, module: torch.nn.Module, data: EvaluationSet, training: TrainingSettings) -> "BatchSource":
         """The batch source of a network."""
         return cls(data, training, has_batch_statistics(module))
 
     def used_samples(self, samples: int) -> int:
-        """How many of an epoch's samples take part in its steps.
+        """The number of an epoch's samples that take part in its steps.
 
         All of them, but for a short last batch with `drop_last`, and a last batch of one sample in a network
         with batch norm: the statistics of one sample are no estimate, and PyTorch refuses them where its map
@@ -134,7 +136,7 @@ class BatchSource:
 
     def draw(self, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
         """The random numbers of the augmentation of this many samples."""
-        return draw(self.training.augmentation, generator, samples, tuple(self.data.inputs.shape[2:]))
+        return draw(self.training.augmentation, generator, samples, self.data.inputs.shape[2:])
 
     def inputs(self, positions: Tensor, drawn: dict[str, Tensor], mean: Tensor, std: Tensor) -> Tensor:
         """Images float32 [..., C, H, W] at `positions` [...], augmented and normalised; or tokens [..., T].
@@ -158,15 +160,15 @@ class BatchSource:
 
 
 class ClientProgress:
-    """A client on its way through its local steps."""
+    """A client's progress through its local steps."""
 
-    def __init__(self, task: ClientTask, feed: BatchSource, rule: Rule):
-        self.task, self.feed, self.rule = task, feed, rule
-        self.steps = feed.steps(task)
+    def __init__(self, task: ClientTask, source: BatchSource, rule: Rule):
+        self.task, self.source, self.rule = task, source, rule
+        self.steps = source.steps(task)
         self.done = 0
-        self.used = feed.used_samples(len(task.positions))
-        self.mean, self.std = feed.normalisation(task.positions)
-        self._batch = feed.training.batch_size
+        self.used = source.used_samples(len(task.positions))
+        self.mean, self.std = source.normalisation(task.positions)
+        self._batch = source.training.batch_size
         self._per_epoch = self.steps // task.epochs
         self._samples: dict[str, Tensor] = {}
         self._draws: list[dict[str, Tensor]] = []
@@ -192,49 +194,52 @@ class ClientProgress:
         return {name: values[start : start + self._batch] for name, values in self._samples.items()}
 
     def draws(self) -> dict[str, Tensor]:
-        """The rule's random numbers for the next step; to be asked for after `samples`."""
+        """The rule's random numbers for the next step; to be called after `samples`."""
         return self._draws[self.done % self._per_epoch] if self._draws else {}
 
     def _begin_epoch(self) -> None:
-        task, device = self.task, self.feed.data.inputs.device
+        task, device = self.task, self.source.data.inputs.device
         order = task.positions[task.order.permutation(len(task.positions))][: self.used]
-        drawn = self.feed.draw(task.augmentation, self.used)
+        drawn = self.source.draw(task.augmentation, self.used)
         self._samples = _tensors({POSITIONS: order, **drawn}, device)
         sizes = [min(self._batch, self.used - start) for start in range(0, self.used, self._batch)]
         drawn = [self.rule.step_draws(task.draws, size) for size in sizes]
-        self._draws = [_tensors(one, device) for one in drawn] if drawn[0] else []
+        self._draws = [_tensors(arrays, device) for arrays in drawn] if drawn[0] else []
 
 
-def stacked_batch(works: Sequence[ClientProgress]) -> Batch:
+def stacked_batch(clients: Sequence[ClientProgress]) -> Batch:
     """The next batch of several clients, of one size, with the clients as first dimension."""
-    samples = [work.samples() for work in works]
-    draws = [work.draws() for work in works]
-    feed = works[0].feed
-    positions = torch.stack([one[POSITIONS] for one in samples])
-    drawn = {name: torch.stack([one[name] for one in samples]) for name in samples[0] if name != POSITIONS}
-    mean, std = works[0].mean, works[0].std
-    if feed.training.augmentation.normalise == "client":
-        mean, std = torch.stack([work.mean for work in works]), torch.stack([work.std for work in works])
+    samples = [client.samples() for client in clients]
+    draws = [client.draws() for client in clients]
+    source = clients[0].source
+    positions = torch.stack([values[POSITIONS] for values in samples])
+    drawn = {
+        name: torch.stack([values[name] for values in samples]) for name in samples[0] if name != POSITIONS
+    }
+    mean, std = clients[0].mean, clients[0].std
+    if source.training.augmentation.normalise == "client":
+        mean = torch.stack([client.mean for client in clients])
+        std = torch.stack([client.std for client in clients])
     return Batch(
-        inputs=feed.inputs(positions, drawn, mean, std),
-        labels=feed.data.labels[positions],
-        draws={name: torch.stack([one[name] for one in draws]) for name in draws[0]},
+        inputs=source.inputs(positions, drawn, mean, std),
+        labels=source.data.labels[positions],
+        draws={name: torch.stack([values[name] for values in draws]) for name in draws[0]},
     )
 
 
-def batch(work: ClientProgress) -> Batch:
+def batch(client: ClientProgress) -> Batch:
     """The next batch of one client."""
-    samples = work.samples()
+    samples = client.samples()
     positions = samples.pop(POSITIONS)
     return Batch(
-        inputs=work.feed.inputs(positions, samples, work.mean, work.std),
-        labels=work.feed.data.labels[positions],
-        draws=work.draws(),
+        inputs=client.source.inputs(positions, samples, client.mean, client.std),
+        labels=client.source.data.labels[positions],
+        draws=client.draws(),
     )
 
 
 def _tensors(arrays: dict[str, np.ndarray], device: torch.device) -> dict[str, Tensor]:
-    """On the device; numbers that NumPy drew in float64 as float32, like what they are multiplied with."""
+    """Arrays as tensors on the device; float64, in which NumPy draws, as float32."""
     tensors = {name: torch.from_numpy(np.asarray(values)) for name, values in arrays.items()}
     return {
         name: (tensor.float() if tensor.is_floating_point() else tensor).to(device)

@@ -13,16 +13,16 @@ from torch import Tensor
 from fedscape.errors import FedscapeError
 
 ORDERS = list(permutations(range(3)))
-"""Of brightness (0), contrast (1) and saturation (2)."""
+"""Orders of brightness (0), contrast (1) and saturation (2)."""
 GREY = (0.2989, 0.587, 0.114)
-"""What red, green and blue count for in a grey level."""
+"""Weights of red, green and blue in a grey level."""
 
 
 def jitters(amount: float, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
     """Factors and orders of `samples` images.
 
     colour: float32 [samples, 3], of brightness, contrast and saturation, uniform in 1 - amount to 1 + amount.
-    colour_order: int64 [samples], the place in `ORDERS`.
+    colour_order: int64 [samples], the index in `ORDERS`.
     """
     uniform = generator.random((samples, 4))
     return {

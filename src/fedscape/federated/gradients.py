@@ -19,7 +19,7 @@ class SequentialGradient:
     """One client at a time, by ordinary backpropagation.
 
     The module's tensors become views of the vectors `state`, and its gradients views of `gradient` [P], so
-    that a client is put in place by one copy.
+    that one copy loads a client's model.
     """
 
     def __init__(self, module: nn.Module, precision: str = "fp32"):
@@ -79,7 +79,7 @@ class StackedGradient:
             for name, view in parameters_of(models.parameters, self.layout).items()
         }
         on_cpu = models.parameters.device.type == "cpu"
-        with _whole_inputs(self.network.module, self._half and on_cpu):
+        with _float32_batch_norm(self.network.module, self._half and on_cpu):
             losses = vmap(loss)(parameters, buffers, batch, client)
         gradients = torch.autograd.grad(losses.sum(), list(parameters.values()), materialize_grads=True)
         torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=out)
@@ -94,8 +94,8 @@ def autocast(device: torch.device, enabled: bool) -> torch.autocast:
 
 
 @contextmanager
-def _whole_inputs(module: nn.Module, needed: bool) -> Iterator[None]:
-    """Batch norm is given float32, where needed: its batching rule on CPUs refuses bfloat16 inputs beside
+def _float32_batch_norm(module: nn.Module, needed: bool) -> Iterator[None]:
+    """Float32 inputs for batch norm, if needed: its batching rule on CPUs refuses bfloat16 inputs beside
     float32 statistics."""
     layers = [layer for layer in module.modules() if isinstance(layer, _BatchNorm)] if needed else []
     hooks = [layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),)) for layer in layers]

@@ -1,6 +1,5 @@
 """The weights that a run starts from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,17 +13,16 @@ from fedscape.evaluation.device import prepare_device
 from fedscape.federated.state import ModelState
 from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.models.build import random_model
-from fedscape.plugins import load
+from fedscape.plugins import Plugin
 
 INITIAL = "initial.safetensors"
 
 
 @dataclass(frozen=True)
 class InitialContext:
-    """What a kind of start may draw on."""
+    """All that a start may be computed from."""
 
-    model: str
-    model_settings: Mapping[str, object]
+    model: Plugin
     module: nn.Module  # the model with its random start, on the CPU; a plug-in leaves it as it is
     data: Dataset  # the data set of the run
     proxy: Path | None  # folder of the data set that the start names, if it names one
@@ -36,32 +34,28 @@ class InitialContext:
 
 def make_initial(
     *,
-    kind: str,
-    settings: Mapping[str, object],
+    start: Plugin,
+    model: Plugin,
     dataset: str | Path,
-    model: str,
-    model_settings: Mapping[str, object],
     seed: int,
-    device: str,
-    fingerprint: str,
+    resume: Resume,
     out: str | Path,
-    resume: str | Path,
+    device: str = "cpu",
     proxy: str | Path | None = None,
     trajectory: str | Path | None = None,
 ) -> None:
-    """Make the start `initials/<kind>.py` and write it as a state_dict (.safetensors).
+    """Compute the start of the plug-in `initials/<kind>.py` and write it as a state_dict (.safetensors).
 
     dataset, proxy: folders of prepared data sets. trajectory: of the run that an `after-round` start
-    continues. fingerprint, resume: as in `train_run`.
+    continues.
     Raises FedscapeError where the weights do not fit the model or are not finite.
     """
-    with ResumeFolder(Resume(resume, fingerprint), valid=_continues) as folder:
+    with ResumeFolder(resume, valid=_continues) as folder:
         if not folder.finished:
             data = open_dataset(dataset)
-            module = random_model(model, dict(model_settings), data.shape, len(data.classes), seed)
+            module = random_model(model.kind, dict(model.settings), data.shape, len(data.classes), seed)
             context = InitialContext(
                 model=model,
-                model_settings=model_settings,
                 module=module,
                 data=data,
                 proxy=Path(proxy) if proxy else None,
@@ -70,10 +64,10 @@ def make_initial(
                 device=prepare_device(device),
                 folder=folder,
             )
-            plugin = load("federated.initials", kind)
-            load_weights(module, plugin.weights(plugin.Settings(**settings), context), f"{kind} start")
+            plugin, settings = start.load("federated.initials")
+            load_weights(module, plugin.weights(settings, context), f"{start.kind} start")
             if not ModelState.of(module).is_finite():
-                raise FedscapeError(f"{kind} start: a weight is NaN or infinite")
+                raise FedscapeError(f"{start.kind} start: a weight is NaN or infinite")
             write_weights(folder.folder / INITIAL, module.state_dict())
         folder.finish({INITIAL: out})
 

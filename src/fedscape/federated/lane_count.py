@@ -1,7 +1,7 @@
-"""How many lanes `lanes: auto` means."""
+"""The number of lanes of `lanes: auto`."""
 
 from fedscape.evaluation.evaluate import IMAGES, EvaluationSet
-from fedscape.federated.rule import Training
+from fedscape.settings.training import TrainingSettings
 
 SMALL_IMAGE = 16
 """Pixels of the longer side up to which stacking pays on a CPU: a step's time is then mostly the overhead of
@@ -14,7 +14,7 @@ GPU_LANES, GPU_PIXELS = 16, 16 * 64 * 32 * 32
 and as many pixels at once where batches or images are larger, so that memory is about the same."""
 
 
-def lane_count(training: Training, data: EvaluationSet, participants: int) -> int:
+def lane_count(training: TrainingSettings, data: EvaluationSet, participants: int) -> int:
     """Lanes for clients that train on `data`, never more than there are participants in a round."""
     if training.lanes != "auto":
         return min(training.lanes, participants)

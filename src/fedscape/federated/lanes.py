@@ -1,6 +1,6 @@
 """Lanes: where clients train.
 
-A lane holds one model and trains one client after the other: put the client's start in place, take its local
+A lane holds one model and trains one client after the other: load the client's start, take its local
 steps, hand back the result. L lanes are the same flat vectors stacked to [L, P]. At each tick every busy lane
 takes one step: lanes whose batches have the same size in one vectorised pass, the others alone, since padding
 would change batch statistics. The result does not depend on L beyond float rounding.
@@ -15,20 +15,22 @@ from torch import Tensor, nn
 
 from fedscape.checkpoints.layout import layout_of
 from fedscape.evaluation.evaluate import EvaluationSet, prepared
+from fedscape.federated.aggregation_weights import UPDATE_VARIANCE
 from fedscape.federated.batches import BatchSource, ClientProgress, ClientTask, batch, stacked_batch
 from fedscape.federated.gradients import SequentialGradient, StackedGradient
 from fedscape.federated.network import frozen_statistics
 from fedscape.federated.normaliser import accumulated_weight
 from fedscape.federated.optimiser import clip, learning_rate, moment_names, step
 from fedscape.federated.pruning import due, mask, sparsity
-from fedscape.federated.rule import Batch, Client, ClientResult, Context, Rule, Training
+from fedscape.federated.rule import Batch, Client, ClientResult, Context, Rule
 from fedscape.federated.state import ModelState
 from fedscape.jobs.streams import stream
+from fedscape.settings.training import TrainingSettings
 
 
 @dataclass(frozen=True)
 class ClientStart:
-    """What a client starts from."""
+    """Model, rule's state and optimiser that a client starts from."""
 
     model: ModelState
     client: Client
@@ -41,27 +43,27 @@ class Lanes:
     """Trains clients, at most `lanes` at a time.
 
     module: the network; its tensors become views of the engine's vectors. Every parameter takes every step:
-        one that a batch does not reach has gradient zero, so momentum and weight decay go on for it.
+        one that a batch does not reach has gradient zero, so momentum and weight decay still move it.
     data: all clients' images and labels, on the device that trains.
     seed: of the draws that clients share at a step.
     """
 
-    def __init__(self, module: nn.Module, data: EvaluationSet, training: Training, lanes: int, seed: int = 0):
+    def __init__(
+        self, module: nn.Module, data: EvaluationSet, training: TrainingSettings, lanes: int, seed: int = 0
+    ):
         self.module = module.to(data.inputs.device)
         self.training, self.lanes, self.seed = training, lanes, seed
-        self.feed = BatchSource.of(module, data, training)
+        self.source = BatchSource.of(module, data, training)
         self.layout = layout_of(module)
-        self.one = SequentialGradient(self.module, training.precision)
-        self.many = StackedGradient(self.module, self.layout, training.precision)
-        self.state = self.one.state
-        # A single lane is the sequential gradient's own model; several have theirs, and it is a workbench.
+        self.sequential = SequentialGradient(self.module, training.precision)
+        self.stacked = StackedGradient(self.module, self.layout, training.precision)
+        self.state = self.sequential.state
+        # A single lane is the sequential gradient's own model; several have theirs, and it is scratch space.
         self._models = ModelState(*(self._stack(vector) for vector in self.state.vectors))
-        self._gradient = self._stack(self.one.gradient)
+        self._gradient = self._stack(self.sequential.gradient)
         names = moment_names(training)
         self._moments = {name: torch.zeros_like(self._models.parameters) for name in names}
-        self._sums = (
-            torch.zeros_like(self._gradient) if training.weights == "inverse-update-variance" else None
-        )
+        self._sums = torch.zeros_like(self._gradient) if training.weights == UPDATE_VARIANCE else None
         self._masks: Tensor | None = None
         self._clock = 0  # of pruning that counts steps, at the start of the round
         self._losses = torch.zeros(lanes, dtype=torch.float64, device=self.device)  # summed over samples
@@ -100,8 +102,8 @@ class Lanes:
             for name, length in rule.client_state(self.layout).items()
         }
         self._busy = []
-        # The longest first, so that lanes run dry at about the same time.
-        waiting = deque(sorted(tasks, key=lambda task: -self.feed.steps(task)))
+        # The longest first, so that lanes finish at about the same time.
+        waiting = deque(sorted(tasks, key=lambda task: -self.source.steps(task)))
         tick = 0
         while waiting or self._busy:
             if not (rule.shares_draws and self._busy):
@@ -112,7 +114,7 @@ class Lanes:
             drawing = context
             if rule.shares_draws:
                 generator = stream(self.seed, f"{rule.name}-shared", context.round, tick)
-                drawing = replace(context, drawn=rule.shared_draws(generator, self.one.network))
+                drawing = replace(context, drawn=rule.shared_draws(generator, self.sequential.network))
             self._tick(rule, drawing)
             tick += 1
             on_tick()
@@ -124,19 +126,19 @@ class Lanes:
         """Gradient [P] of the rule's mean loss over all samples of a client at `model`; nothing else changes.
 
         The samples come as they are, without augmentation, in batches of the training's size, each with its
-        own batch-norm statistics. Not to be called during a step, whose workbench it uses.
+        own batch-norm statistics. Not to be called during a step, whose scratch space it uses.
         """
         self.module.train()
         self.state.copy_(model)
-        mean, std = self.feed.normalisation(task.positions)
-        total = torch.zeros_like(self.one.gradient)
+        mean, std = self.source.normalisation(task.positions)
+        total = torch.zeros_like(self.sequential.gradient)
         positions = torch.from_numpy(task.positions).to(self.device)
         # As few batches as their size allows, about equal: none of one sample where there are more.
         with frozen_statistics(self.module):
-            for chosen in positions.tensor_split(-(-len(positions) // self.training.batch_size)):
-                inputs = prepared(self.feed.data.shown(chosen), mean, std)
-                self.one(rule, Batch(inputs, self.feed.data.labels[chosen], {}), client, context)
-                total.add_(self.one.gradient, alpha=len(chosen) / len(positions))
+            for rows in positions.tensor_split(-(-len(positions) // self.training.batch_size)):
+                inputs = prepared(self.source.data.shown(rows), mean, std)
+                self.sequential(rule, Batch(inputs, self.source.data.labels[rows], {}), client, context)
+                total.add_(self.sequential.gradient, alpha=len(rows) / len(positions))
         return total
 
     def _stack(self, vector: Tensor) -> Tensor:
@@ -153,12 +155,12 @@ class Lanes:
             moments[row] = start.moments.get(name, 0)
         if self._sums is not None:
             self._sums[row] = 0
-        if self._masks is not None:
+        if self._masks is not None and kept is not None:
             self._masks[row] = kept
-        self._busy.append(_Lane(start, ClientProgress(task, self.feed, rule)))
+        self._busy.append(_Lane(start, ClientProgress(task, self.source, rule)))
 
     def _clients(self, rows: slice | Tensor | int) -> Client:
-        """What the rule knows of the clients in some rows."""
+        """The clients in some rows, as the rule sees them."""
         states = {name: states[rows] for name, states in self._states.items()}
         return Client(self._shares[rows], self._known[rows], states)
 
@@ -170,7 +172,7 @@ class Lanes:
         lanes, count = self._busy, len(self._busy)
         rows_by_size: dict[int, list[int]] = {}
         for row, lane in enumerate(lanes):
-            rows_by_size.setdefault(lane.work.size, []).append(row)
+            rows_by_size.setdefault(lane.progress.size, []).append(row)
         for rows in rows_by_size.values():
             if len(rows) == 1:
                 self._step_gradient_alone(rows[0], rule, context)
@@ -187,9 +189,10 @@ class Lanes:
         if self.training.clip:
             clip(gradient, self.training.clip)
         rates = [
-            learning_rate(self.training, context.round, lane.work.done, lane.work.steps) for lane in lanes
+            learning_rate(self.training, context.round, lane.progress.done, lane.progress.steps)
+            for lane in lanes
         ]
-        counts = [lane.start.steps_before + lane.work.done + 1 for lane in lanes]
+        counts = [lane.start.steps_before + lane.progress.done + 1 for lane in lanes]
         moments = {name: moments[:count] for name, moments in self._moments.items()}
         step(self.training, parameters, gradient, moments, rates, counts)
         for row, (lane, rate) in enumerate(zip(lanes, rates, strict=True)):
@@ -198,45 +201,46 @@ class Lanes:
         if self._masks is not None:
             parameters.mul_(self._masks[:count])
         for row, lane in enumerate(lanes):
-            if lane.work.at_epoch_end and lane.work.task.keep_path and not lane.work.finished:
+            if lane.progress.at_epoch_end and lane.progress.task.keep_path and not lane.progress.finished:
                 lane.path.append(self._row(row).clone())
 
     def _step_gradient_alone(self, row: int, rule: Rule, context: Context) -> None:
         lane = self._busy[row]
         if self.lanes > 1:
             self.state.copy_(self._row(row))
-        size, inputs = lane.work.size, batch(lane.work)
-        loss = self.one(rule, inputs, self._clients(row), context)
+        size, inputs = lane.progress.size, batch(lane.progress)
+        loss = self.sequential(rule, inputs, self._clients(row), context)
         self._losses[row].add_(loss, alpha=size)
         if self.lanes > 1:
             self._models.buffers[row], self._models.counters[row] = self.state.buffers, self.state.counters
-            self._gradient[row] = self.one.gradient
+            self._gradient[row] = self.sequential.gradient
 
     def _step_gradients_together(self, rows: list[int], rule: Rule, context: Context) -> None:
-        works = [self._busy[row].work for row in rows]
-        size, inputs = works[0].size, stacked_batch(works)
+        clients = [self._busy[row].progress for row in rows]
+        size, inputs = clients[0].size, stacked_batch(clients)
         everyone = rows == list(range(len(rows)))
-        chosen = slice(len(rows)) if everyone else torch.tensor(rows).to(self.device, non_blocking=True)
-        # A slice is a view, a list of rows a copy, from which what the pass has written goes back.
-        models = ModelState(*(vector[chosen] for vector in self._models.vectors))
-        gradient = self._gradient[chosen]
-        losses = self.many(rule, models, inputs, self._clients(chosen), context, out=gradient)
+        selection = slice(len(rows)) if everyone else torch.tensor(rows).to(self.device, non_blocking=True)
+        # A slice is a view; a list of rows gives a copy, so the results of the pass are copied back.
+        models = ModelState(*(vector[selection] for vector in self._models.vectors))
+        gradient = self._gradient[selection]
+        losses = self.stacked(rule, models, inputs, self._clients(selection), context, out=gradient)
         if not everyone:
-            self._gradient[chosen] = gradient
-            self._models.buffers[chosen], self._models.counters[chosen] = models.buffers, models.counters
-        self._losses[chosen] += size * losses
+            self._gradient[selection] = gradient
+            self._models.buffers[selection] = models.buffers
+            self._models.counters[selection] = models.counters
+        self._losses[selection] += size * losses
 
     def _prune(self, row: int, lane: "_Lane") -> None:
-        """Draw the lane's mask anew, where pruning counts local steps and one is due."""
-        pruning, time = self.training.pruning, self._clock + lane.work.done
-        if pruning is None or pruning.unit == "round" or not due(pruning, time):
+        """Redraw the lane's mask, if pruning counts local steps and one is due."""
+        pruning, time = self.training.pruning, self._clock + lane.progress.done
+        if pruning is None or self._masks is None or pruning.unit == "round" or not due(pruning, time):
             return
         self._masks[row] = mask(self._models.parameters[row], self.layout, sparsity(pruning, time))
 
     def _finished(self) -> Iterator[tuple[ClientStart, ClientResult]]:
         """Hand back what is ready; the last busy lanes move into the rows that become free."""
         for row in reversed(range(len(self._busy))):
-            if self._busy[row].work.finished:
+            if self._busy[row].progress.finished:
                 yield self._busy[row].start, self._result(row)
                 last = len(self._busy) - 1
                 if row != last:
@@ -247,19 +251,19 @@ class Lanes:
                 self._busy.pop()
 
     def _row_vectors(self) -> list[Tensor]:
-        others = [one for one in (self._sums, self._masks) if one is not None]
+        others = [vectors for vectors in (self._sums, self._masks) if vectors is not None]
         scalars = [self._losses, self._squares, self._shares, self._known]
         return [*scalars, *self._moments.values(), *self._states.values(), *others]
 
     def _result(self, row: int) -> ClientResult:
         lane = self._busy[row]
-        task = lane.work.task
+        task = lane.progress.task
         return ClientResult(
             client=task.client,
             samples=len(task.positions),
-            loss=float(self._losses[row]) / (lane.work.used * task.epochs),
+            loss=float(self._losses[row]) / (lane.progress.used * task.epochs),
             model=self._row(row),
-            steps=lane.work.steps,
+            steps=lane.progress.steps,
             rates=tuple(lane.rates),
             gradient_weight=accumulated_weight(lane.rates, self.training.momentum),
             moments={name: moments[row] for name, moments in self._moments.items()},
@@ -271,13 +275,13 @@ class Lanes:
 
 
 class _Lane:
-    """A client under way."""
+    """A client that is being trained."""
 
-    def __init__(self, start: ClientStart, work: ClientProgress):
-        self.start, self.work = start, work
+    def __init__(self, start: ClientStart, progress: ClientProgress):
+        self.start, self.progress = start, progress
         self.rates: list[float] = []  # of its steps
         self.path: list[ModelState] = []
 
     def stepped(self, rate: float) -> None:
-        self.work.done += 1
+        self.progress.done += 1
         self.rates.append(rate)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
 from fedscape.errors import FedscapeError
@@ -23,7 +23,7 @@ IN_TWO_MODES = (_BatchNorm, _DropoutNd)
 
 
 class Anatomy:
-    """What a network is made of. Looked up once for all clients: walking through the modules of a
+    """The parts of a network. Looked up once for all clients: walking through the modules of a
     deep network takes as long as some of its layers."""
 
     def __init__(self, module: nn.Module):
@@ -135,7 +135,7 @@ class Network:
     def reference(
         self, parameters: Tensors, buffers: Tensors, images: Tensor, name: str, training: bool
     ) -> Tensor:
-        """Input of the submodule `name` in another model, without gradient and without a trace in it.
+        """Input of the submodule `name` in another model, without gradient; the model is not changed.
 
         training: use the batch's statistics in batch norm, as in train mode, rather than the model's running
         ones.
@@ -147,7 +147,7 @@ class Network:
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
-        """Eval mode for the layers that know two modes."""
+        """Eval mode for the layers that differ between the two modes."""
         for layer in self._anatomy.in_two_modes:
             layer.training = False
         try:
@@ -157,7 +157,7 @@ class Network:
                 layer.training = True
 
     def _run(self, module: nn.Module, prefix: str, parameters: Tensors, inputs: Tensor) -> Tensor:
-        if parameters is self.own_parameters:  # the module holds them already
+        if parameters is self.own_parameters:  # they are in the module already
             return module(inputs)
         tensors = {**parameters, **(self._buffers or {})}
         inner = {
@@ -169,7 +169,8 @@ class Network:
 @contextmanager
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
     """Batch norm uses the batch's statistics and updates no running ones."""
-    layers = [layer for layer in module.modules() if getattr(layer, "track_running_stats", False)]
+    norms = [layer for layer in module.modules() if isinstance(layer, _NormBase)]
+    layers = [layer for layer in norms if layer.track_running_stats]
     for layer in layers:
         layer.track_running_stats = False
     try:

@@ -1,4 +1,4 @@
-"""How far a client's local steps carry: the weight that its gradients have in where it ends."""
+"""FedNova's normalising constant: the weight that a client's gradients have in its change."""
 
 from collections.abc import Sequence
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fedscape.federated.rule import Training
+from fedscape.settings.training import TrainingSettings
 
 ADAM_EPSILON = 1e-8  # added to the denominator, PyTorch's default
 CLIP_EPSILON = 1e-6  # as in torch.nn.utils.clip_grad_norm_
 
 
-def learning_rate(training: Training, round_number: int, step: int, steps: int) -> float:
+def learning_rate(training: TrainingSettings, round_number: int, step: int, steps: int) -> float:
     """Learning rate of a client's step `step` (0 is the first) of its `steps` in a round.
 
     The schedule runs through the client's own steps over all rounds, counted as if it took part in each:
@@ -31,7 +31,7 @@ def learning_rate(training: Training, round_number: int, step: int, steps: int) 
     return rate
 
 
-def moment_names(training: Training) -> tuple[str, ...]:
+def moment_names(training: TrainingSettings) -> tuple[str, ...]:
     """Names of the vectors that the optimiser remembers of a client."""
     if training.optimiser == "adamw":
         return ("first", "second")
@@ -47,7 +47,7 @@ def clip(gradient: Tensor, largest: float) -> None:
 
 @torch.no_grad()
 def step(
-    training: Training,
+    training: TrainingSettings,
     parameters: Tensor,
     gradient: Tensor,
     moments: dict[str, Tensor],
@@ -66,7 +66,7 @@ def step(
 
 
 def _sgd(
-    training: Training,
+    training: TrainingSettings,
     parameters: Tensor,
     gradient: Tensor,
     moments: dict[str, Tensor],
@@ -87,7 +87,7 @@ def _sgd(
 
 
 def _adamw(
-    training: Training,
+    training: TrainingSettings,
     parameters: Tensor,
     gradient: Tensor,
     moments: dict[str, Tensor],
@@ -97,11 +97,11 @@ def _adamw(
     first_decay, second_decay = training.betas
     first = moments["first"].lerp_(gradient, 1 - first_decay)
     second = moments["second"].mul_(second_decay).addcmul_(gradient, gradient, value=1 - second_decay)
-    root = [math.sqrt(1 - second_decay**count) for count in counts]
-    rate = [rate / (1 - first_decay**count) for rate, count in zip(rates, counts, strict=True)]
+    roots = [math.sqrt(1 - second_decay**count) for count in counts]
+    corrected = [rate / (1 - first_decay**count) for rate, count in zip(rates, counts, strict=True)]
     parameters.mul_(_column([1 - rate * training.weight_decay for rate in rates], parameters))
-    denominator = second.sqrt().div_(_column(root, parameters)).add_(ADAM_EPSILON)
-    parameters.addcdiv_(first.mul(_column(rate, parameters)), denominator, value=-1)
+    denominator = second.sqrt().div_(_column(roots, parameters)).add_(ADAM_EPSILON)
+    parameters.addcdiv_(first.mul(_column(corrected, parameters)), denominator, value=-1)
 
 
 def _column(values: Sequence[float], like: Tensor) -> Tensor:

@@ -6,47 +6,37 @@ the final one s_f, quickly at first:
 
     s(t) = s_f + (s_i - s_f) (1 - (t - t0) / (t1 - t0))^3
 
-Every `frequency` from t0 on, up to t1, the mask is made anew from the weights as they are; in between, and
+Every `frequency` from t0 on, up to t1, the mask is recomputed from the weights as they are; in between, and
 for good after the last time, it stays as it is. (So s_f is reached only if `frequency` divides t1 - t0.)
-Whoever trains multiplies the weights by the mask after each step. Time counts rounds or a client's own steps,
-as the setting `unit` says; the functions here do not care.
+Training multiplies the weights by the mask after each step. Time counts rounds or a client's own steps,
+as the setting `unit` says; these functions serve both.
 """
 
 import math
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from fedscape.checkpoints.layout import Layout
+from fedscape.settings.training import Pruning
 
 POWER = 3  # of the schedule's polynomial
 
 
-class PruningSettings(Protocol):
-    """What the schedule reads of the training settings' `pruning`."""
-
-    initial_sparsity: float
-    final_sparsity: float
-    begin: int
-    end: int  # after begin
-    frequency: int
-
-
-def sparsity(settings: PruningSettings, time: float) -> float:
+def sparsity(settings: Pruning, time: float) -> float:
     """s(t), the share of each kernel's weights to be zero; s_i until `begin`, s_f from `end` on."""
     progress = min(max((time - settings.begin) / (settings.end - settings.begin), 0.0), 1.0)
     initial, final = settings.initial_sparsity, settings.final_sparsity
     return final + (initial - final) * (1 - progress) ** POWER
 
 
-def due(settings: PruningSettings, time: int) -> bool:
-    """Whether the mask is made anew at this time."""
+def due(settings: Pruning, time: int) -> bool:
+    """Whether the mask is recomputed at this time."""
     return time == last_due(settings, time)
 
 
-def last_due(settings: PruningSettings, time: int) -> int | None:
-    """The latest time, up to this one, at which the mask is made anew; None before the first."""
+def last_due(settings: Pruning, time: int) -> int | None:
+    """The latest time, up to this one, at which the mask is recomputed; None before the first."""
     if time < settings.begin:
         return None
     passed = min(time, settings.end) - settings.begin
@@ -54,7 +44,7 @@ def last_due(settings: PruningSettings, time: int) -> int | None:
 
 
 def mask(parameters: Tensor, layout: Layout, sparsity: float) -> Tensor:
-    """Which parameters stay, bool [..., P], if each kernel is to have a share `sparsity` (0..1) of zeros.
+    """The parameters that stay, bool [..., P], if each kernel is to have a share `sparsity` (0..1) of zeros.
 
     Of a tensor with two axes or more and n weights, the max(1, round(n (1 - sparsity))) of largest magnitude
     stay, and with them any that equal the smallest of these. Biases and the like stay whole. Vectors of

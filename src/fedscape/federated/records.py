@@ -24,9 +24,9 @@ RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class GrowingTable:
-    """A CSV that grows by a row at a time.
+    """A CSV that grows row by row.
 
-    length: bytes of it that are committed; what lies beyond is removed. `cut_off` says that it has fewer.
+    length: bytes of it that are committed; the rest is removed. `cut_off` says that it has fewer.
     """
 
     def __init__(self, path: Path, length: int):
@@ -108,7 +108,7 @@ def machine(device: torch.device) -> dict[str, object]:
 
 
 def totals(timing: Path) -> dict[str, float]:
-    """What a run took in all, over every process that worked on it, from its timing.csv; for run.json."""
+    """A run's total seconds and peak memory, over all processes that trained it, from its timing.csv."""
     table = read_csv(timing)
     return {
         "seconds": round(float((table["training_seconds"] + table["evaluation_seconds"]).sum()), 3),

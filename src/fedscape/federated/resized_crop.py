@@ -1,33 +1,28 @@
 """A random part of each image, brought to one size: torchvision's RandomResizedCrop, a whole batch at a time.
 
-A part is a rectangle of whole pixels. Which one is decided on the host (`boxes`), so that a CPU and a GPU see
+A part is a rectangle of whole pixels. It is drawn on the host (`boxes`), so that a CPU and a GPU see
 the same images; resizing is bilinear, and smoothed where pixels become fewer (torch's `antialias`).
 """
 
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fedscape.settings.training import ResizedCrop
+
 ATTEMPTS = 10
 """Rectangles that are drawn until one fits into the image; then its middle is taken."""
 
 
-class ResizedCrop(Protocol):
-    """What rectangles there are; `settings.training.ResizedCrop` explains each."""
-
-    scale: list[float]
-    ratio: list[float]
-
-
 def boxes(
-    settings: ResizedCrop, generator: np.random.Generator, samples: int, size: tuple[int, int]
+    settings: ResizedCrop, generator: np.random.Generator, samples: int, size: Sequence[int]
 ) -> np.ndarray:
     """A rectangle for each of `samples` images of height and width `size`: top, left, height, width.
 
-    Returns int64 [samples, 4]. Area and logarithm of the ratio of a rectangle are uniform, and its place
-    among those where it fits.
+    Returns int64 [samples, 4]. Area and logarithm of the ratio of a rectangle are uniform, and so is its
+    position among those where it fits.
     """
     height, width = size
     uniform = generator.random((samples, 2 * ATTEMPTS + 2))
@@ -40,11 +35,11 @@ def boxes(
     first, rows = fits.argmax(axis=1), np.arange(samples)
     sides = np.stack([heights[rows, first], widths[rows, first]], axis=1)
     corners = np.floor(uniform[:, -2:] * (np.array(size) - sides + 1))
-    found = np.concatenate([corners, sides], axis=1).astype(np.int64)
-    return np.where(fits.any(axis=1)[:, None], found, _middle(settings, size))
+    rectangles = np.concatenate([corners, sides], axis=1).astype(np.int64)
+    return np.where(fits.any(axis=1)[:, None], rectangles, _middle(settings, size))
 
 
-def _middle(settings: ResizedCrop, size: tuple[int, int]) -> list[int]:
+def _middle(settings: ResizedCrop, size: Sequence[int]) -> list[int]:
     """The largest rectangle in the image's middle whose ratio is allowed."""
     height, width = size
     low, high = settings.ratio
@@ -55,7 +50,7 @@ def _middle(settings: ResizedCrop, size: tuple[int, int]) -> list[int]:
     return [(size[0] - height) // 2, (size[1] - width) // 2, height, width]
 
 
-def resized(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+def resized(images: Tensor, boxes: Tensor, size: Sequence[int]) -> Tensor:
     """The parts `boxes` [n, 4] of images [n, C, H, W] at height and width `size`: float32 [n, C, *size]."""
     top, left, height, width = boxes.unbind(dim=1)
     rows = _weights(top, height, images.shape[2], size[0])
@@ -65,15 +60,15 @@ def resized(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     return (rows @ narrow).unflatten(2, (images.shape[1], size[1])).transpose(1, 2).contiguous()
 
 
-def _weights(start: Tensor, length: Tensor, pixels: int, wanted: int) -> Tensor:
-    """What each of `pixels` along an axis counts for in each of the `wanted`: float32 [n, wanted, pixels].
+def _weights(start: Tensor, length: Tensor, pixels: int, outputs: int) -> Tensor:
+    """Weight of each of `pixels` along an axis in each of the `outputs`: float32 [n, outputs, pixels].
 
-    A triangle around the middle of the wanted pixel's share of the part, as wide as that share, or as two of
+    A triangle around the middle of the output pixel's share of the part, as wide as that share, or as two of
     the image's pixels where shares are smaller; cut off at the ends of the part.
     """
-    share = (length / wanted)[:, None, None]
-    places = torch.arange(pixels, device=start.device)[None, None] - start[:, None, None]
-    middles = (torch.arange(wanted, device=start.device)[None, :, None] + 0.5) * share
-    weights = (1 - (places + 0.5 - middles).abs() / share.clamp_min(1)).clamp_min(0)
-    weights = weights * ((places >= 0) & (places < length[:, None, None]))
+    share = (length / outputs)[:, None, None]
+    positions = torch.arange(pixels, device=start.device)[None, None] - start[:, None, None]
+    middles = (torch.arange(outputs, device=start.device)[None, :, None] + 0.5) * share
+    weights = (1 - (positions + 0.5 - middles).abs() / share.clamp_min(1)).clamp_min(0)
+    weights = weights * ((positions >= 0) & (positions < length[:, None, None]))
     return weights / weights.sum(dim=2, keepdim=True)

@@ -14,13 +14,14 @@ from fedscape.checkpoints.layout import Layout
 from fedscape.evaluation.update_statistics import UpdateAgreement, UpdateStatistics
 from fedscape.federated import pruning
 from fedscape.federated.aggregate import Gathering
+from fedscape.federated.aggregation_weights import update_variance, weight
 from fedscape.federated.batches import ClientTask, client_task
-from fedscape.federated.clients import ClientStore
+from fedscape.federated.client_store import ClientStore
 from fedscape.federated.lanes import ClientStart, Lanes
 from fedscape.federated.participation import participants
-from fedscape.federated.rule import Client, ClientResult, Context, Rule, Training, Vectors
+from fedscape.federated.rule import Client, ClientResult, Context, Rule, Vectors
 from fedscape.federated.state import ModelState
-from fedscape.federated.weighting import UPDATE_VARIANCE, update_variance, weight
+from fedscape.settings.training import TrainingSettings
 
 MODEL, OPTIMISER, RULE = "model.", "optimiser.", "rule."  # prefixes of what a client keeps
 STEPS = OPTIMISER + "steps"
@@ -28,11 +29,11 @@ STEPS = OPTIMISER + "steps"
 
 @dataclass(frozen=True)
 class Federation:
-    """What stays the same in all rounds of a run."""
+    """Clients, method and seeds of a run, the same in all of its rounds."""
 
     lanes: Lanes
     clients: tuple[np.ndarray, ...]  # per client the positions of its samples in the lanes' images
-    training: Training
+    training: TrainingSettings
     rule: Rule
     server: ModuleType
     server_settings: object
@@ -49,13 +50,13 @@ class Federation:
 
 @dataclass(frozen=True)
 class GlobalState:
-    """What the next round needs: the global model, and what server and rule remember."""
+    """The state between two rounds: the global model, and what server and rule remember."""
 
     model: ModelState
     server: dict[str, Tensor] = field(default_factory=dict)
     shared: Vectors = field(default_factory=dict)  # the rule's
     kept: Tensor | None = None  # bool [P], the weights that pruning leaves; None before it begins
-    steps: int = 0  # the clock of what counts local steps: of each round's client with the most
+    steps: int = 0  # the clock in local steps: the most that a client took, summed over rounds
 
     def to(self, device: torch.device) -> "GlobalState":
         def moved(vectors: Vectors) -> dict[str, Tensor]:
@@ -72,7 +73,7 @@ class GlobalState:
 
 @dataclass(frozen=True)
 class RoundReport:
-    """What a round was like."""
+    """Statistics of a round, as rounds.csv has them."""
 
     clients: int  # that took part
     samples: int  # they have together
@@ -91,8 +92,8 @@ def first_state(lanes: Lanes, rule: Rule) -> GlobalState:
     return GlobalState(lanes.state.clone(), shared=shared)
 
 
-def kept_by_clients(training: Training, rule: Rule, layout: Layout, moments: tuple[str, ...]) -> dict:
-    """What each client keeps between rounds: name -> type, length.
+def kept_by_clients(training: TrainingSettings, rule: Rule, layout: Layout, moments: tuple[str, ...]) -> dict:
+    """The vectors that each client keeps between rounds: name -> type, length.
 
     The rule's vectors; its optimiser if that is kept, or if not every round averages; and then its model too.
     """
@@ -118,12 +119,12 @@ def play_round(
 ) -> tuple[GlobalState, RoundReport]:
     """Play round `number` (1 is the first) from `state`; neither `state` nor its tensors change.
 
-    on_client: called with every result and its place among the round's clients (ascending numbers), while
+    on_client: called with every result and its position among the round's clients (ascending numbers), while
         the result's model is valid.
     keep_paths: whether results have the client's models between its epochs.
     on_tick: called between steps; what it raises ends the round.
-    What clients keep is written to the store, whose `commit` is left to the caller. The averaged model of a
-    round after which clients go on with their own models is what an average would be.
+    What clients keep is written to the store, whose `commit` is left to the caller. If clients continue with
+    their own models after the round, the global model is the average that nobody starts from.
     Raises Diverged, with the client in its message.
     """
     lanes, rule = federation.lanes, federation.rule
@@ -186,14 +187,14 @@ def play_round(
     return following, RoundReport(len(drawn), samples, loss_sum / samples, updates.agreement())
 
 
-def is_averaged_after(training: Training, number: int) -> bool:
-    """Whether clients go on from the global model after round `number` (0: the start), not from their own."""
+def is_averaged_after(training: TrainingSettings, number: int) -> bool:
+    """Whether clients continue from the global model after round `number` (0: the start), not their own."""
     every = training.average_every
     return number == 0 or (every != "never" and number % every == 0)
 
 
 def _start(federation: Federation, task: ClientTask, context: Context) -> ClientStart:
-    """What a client starts from, on the device."""
+    """The start of a client, on the device."""
     training, rule, device = federation.training, federation.rule, federation.lanes.device
     kept = {name: vector.to(device) for name, vector in federation.store.read(task.client).items()}
     client = Client(
@@ -224,12 +225,12 @@ def _keep(federation: Federation, result: ClientResult, start: ClientStart, stat
 
 
 def _weight(federation: Federation, result: ClientResult) -> float:
-    kind, variance = federation.training.weights, None
+    variance = math.nan
     if federation.input_variances is not None:
         variance = float(federation.input_variances[result.client])
-    elif kind == UPDATE_VARIANCE:
+    elif result.gradient_sum is not None:
         variance = update_variance(result.gradient_squares, result.gradient_sum, result.steps)
-    return weight(kind, result.samples, variance)
+    return weight(federation.training.weights, result.samples, variance)
 
 
 def _kept(
@@ -237,7 +238,7 @@ def _kept(
 ) -> Tensor | None:
     """The weights that pruning leaves in the global model after a round.
 
-    Where pruning counts steps, the mask is drawn anew if one was due in the round, the clients' being masks
+    Where pruning counts steps, the mask is recomputed if one was due in the round, the clients' being masks
     of their own models. The clock only goes forward, so the mask never holds more than before.
     """
     settings = federation.training.pruning

@@ -1,65 +1,41 @@
-"""A client rule as the engine sees it: the functions of a file in `algorithms/`, and what they are given.
+"""A client rule as the engine sees it: the functions of a file in `algorithms/`, and their arguments.
 
-Only `loss` must be there. Vectors are flat, [P] for a model's parameters; `loss` sees one client, whatever
+Only `loss` is required. Vectors are flat, [P] for a model's parameters; `loss` sees one client, whatever
 the number of lanes, and `adjust_gradient` all lanes at once, so that its arithmetic must be elementwise.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from torch import Tensor
 
-from fedscape.checkpoints.layout import Layout, parameters_of
+from fedscape.checkpoints.layout import Layout
 from fedscape.errors import FedscapeError
 from fedscape.federated.state import ModelState
+from fedscape.settings.training import TrainingSettings
 
 Vectors = Mapping[str, Tensor]
-
-
-class Training(Protocol):
-    """The settings of a run that rules and lanes read; `settings.training` explains each."""
-
-    rounds: int
-    local_epochs: object  # a number, or an object with `uniform: [low, high]`
-    batch_size: int
-    optimiser: str
-    lr: float
-    momentum: float
-    nesterov: bool
-    betas: list[float]
-    weight_decay: float
-    schedule: object
-    clip: float
-    drop_last: bool
-    participation: float
-    average_every: int | str
-    optimiser_state: str
-    weights: str
-    augmentation: object
-    pruning: object | None
-    precision: str
-    lanes: int | str
-    evaluate_every: int
+Own = TypeVar("Own")  # a rule's Settings
 
 
 class Batch(NamedTuple):
-    """What one client steps on."""
+    """The samples of one client's step."""
 
     inputs: Tensor  # images float32 [b, C, H, W], normalised and augmented; or tokens int64 [b, T]
     labels: Tensor  # int64 [b], or [b, T]
     draws: Vectors  # the rule's random numbers for this step and client
 
     def check_images(self, rule: str) -> None:
-        """Refuse sequences of tokens, for a rule that does with inputs what only images allow."""
+        """Refuse sequences of tokens, for a rule that changes inputs in a way that only images allow."""
         if not self.inputs.is_floating_point():
             raise FedscapeError(f"{rule} is for images, and these samples are sequences of tokens")
 
 
 class Client(NamedTuple):
-    """What a rule knows of a client; for `adjust_gradient` stacked to [lanes, 1] and [lanes, n]."""
+    """A client as its rule sees it; for `adjust_gradient` stacked to [lanes, 1] and [lanes, n]."""
 
     share: Tensor  # n_k N / n: its samples, relative to the mean over all clients of the federation
     known: Tensor  # 1 if it keeps something from an earlier round, else 0
@@ -67,27 +43,22 @@ class Client(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Context:
-    """What is the same for all clients of a round; not to be changed."""
+class Context(Generic[Own]):
+    """The round that clients take part in, the same for all of them; not to be changed."""
 
-    settings: object  # the rule's own Settings
-    training: Training
+    settings: Own  # the rule's own Settings
+    training: TrainingSettings
     round: int  # 1 for the first
     clients: int  # N, in the federation
     start: ModelState  # the round's global model w_t
     layout: Layout
     shared: Vectors  # what the rule keeps on the server, float32
-    drawn: object = None  # of `shared_draws`, for the step at hand
-
-    @property
-    def start_by_name(self) -> Vectors:
-        """The round's global parameters by name."""
-        return parameters_of(self.start.parameters, self.layout)
+    drawn: Any = None  # what the rule's `shared_draws` gave, for the step at hand
 
 
 @dataclass(frozen=True)
 class ClientResult:
-    """What a client's training gave. Its tensors lie in the lane: copy them before the next client starts."""
+    """The result of a client's training. Its tensors lie in the lane: copy them before its next client."""
 
     client: int
     samples: int  # the client has
@@ -105,7 +76,7 @@ class ClientResult:
 
 @dataclass(frozen=True)
 class Contribution:
-    """What a client keeps and hands to the server beside its model."""
+    """Vectors that a client keeps, and those that it hands to the server beside its model."""
 
     state: Vectors = field(default_factory=dict)  # float32, as `client_state` says
     means: Vectors = field(default_factory=dict)  # to be averaged with the aggregation weights
@@ -114,7 +85,7 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Gathered:
-    """What the server has of a round's participants."""
+    """Means and sums over a round's participants."""
 
     model: ModelState  # weighted mean of theirs; counters are the largest
     means: Vectors
@@ -131,14 +102,16 @@ class Rule:
     """An algorithm file with its settings; functions that it lacks do what FedAvg does."""
 
     module: ModuleType
-    settings: object
+    settings: Any  # of the class `Settings` in the file
 
     @property
     def name(self) -> str:
+        """Name of the file, without its ending."""
         return self.module.__name__.rpartition(".")[2]
 
     @property
     def wants_full_gradient(self) -> bool:
+        """Whether clients' starts come with the gradient of all their samples."""
         return getattr(self.module, "FULL_GRADIENT", False)
 
     @property
@@ -146,8 +119,8 @@ class Rule:
         """Whether clients must take the same step at the same time, since its draws change shapes."""
         return hasattr(self.module, "shared_draws")
 
-    def _function(self, name: str, otherwise: Callable) -> Callable:
-        return getattr(self.module, name, otherwise)
+    def _function(self, name: str, default: Callable) -> Callable:
+        return getattr(self.module, name, default)
 
     @property
     def loss(self) -> Callable[..., Tensor]:
@@ -180,10 +153,11 @@ class Rule:
         return self._function("start", lambda _, context: context.start)(client, context)
 
     def after_client(self, result: ClientResult, client: Client, context: Context) -> Contribution:
-        """What a client keeps and hands over once it has trained."""
+        """The vectors that a client keeps and hands over once it has trained."""
         return self._function("after_client", lambda *_: Contribution())(result, client, context)
 
     def aggregate(self, gathered: Gathered, context: Context) -> tuple[Tensor, Vectors]:
-        """Where the clients want the global model to go [P], and the rule's next state on the server."""
-        otherwise = lambda gathered, context: (gathered.parameters, context.shared)  # noqa: E731
-        return self._function("aggregate", otherwise)(gathered, context)
+        """The clients' aggregate [P], and the rule's next state on the server."""
+        if not hasattr(self.module, "aggregate"):
+            return gathered.parameters, context.shared
+        return self.module.aggregate(gathered, context)

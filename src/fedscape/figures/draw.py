@@ -13,7 +13,7 @@ from fedscape.plugins import load
 from fedscape.tables.read import read_table
 
 TITLE_LINE = 0.2  # inches of a line of the title
-LETTERS_PER_INCH = 13  # of a title, on average; a longer one goes on a second line
+LETTERS_PER_INCH = 13  # of a title, on average; longer titles are wrapped
 
 
 def draw_figure(
@@ -29,24 +29,24 @@ def draw_figure(
 ) -> None:
     """Draw a figure of a kind and write it as PNG and SVG; the same CSVs give the same bytes.
 
-    kind: a module of fedscape.figures. settings: values of its own Settings.
-    frames: CSVs by what they hold; files under one name are joined, in order. Which names a kind takes stands
-    in its docstring.
+    kind: a module of fedscape.figures.kinds. settings: values of its own Settings.
+    frames: CSVs by what they hold; files under one name are joined, in order. The kind's docstring says which
+    names it takes.
     where: column -> value or list of values; see `selected`.
     labels: what the study calls its runs, `[{"label": ..., "where": {column: values}}, ...]`.
     Raises FedscapeError where `where` leaves nothing to draw, or the kind finds nothing in what it leaves.
     """
     plugin = load("figures.kinds", kind)
-    read = {name: _read(paths, name) for name, paths in frames.items()}
-    chosen = {name: selected(frame, where) for name, frame in read.items()}
+    tables = {name: _read(paths, name) for name, paths in frames.items()}
+    selection = {name: selected(table, where) for name, table in tables.items()}
     # Where all runs of a plane diverged, its surface has no rows to begin with: that can be drawn.
-    empty = [name for name, frame in chosen.items() if frame.empty and not read[name].empty]
-    if empty or all(frame.empty for frame in read.values()):
+    empty = [name for name, rows in selection.items() if rows.empty and not tables[name].empty]
+    if empty or all(table.empty for table in tables.values()):
         conditions = ", ".join(f"{column}={value}" for column, value in where.items()) or "none"
-        raise FedscapeError(f"figure {png}: no rows in {', '.join(empty or read)} for where: {conditions}")
+        raise FedscapeError(f"figure {png}: no rows in {', '.join(empty or tables)} for where: {conditions}")
     with house_style():
         try:
-            figure = plugin.draw(chosen, plugin.Settings(**settings), labels)
+            figure = plugin.draw(selection, plugin.Settings(**settings), labels)
         except FedscapeError as error:
             raise FedscapeError(f"figure {png}: {error}") from error
         if title:
@@ -58,29 +58,29 @@ def draw_figure(
 
 
 def selected(frame: pd.DataFrame, where: Mapping[str, object]) -> pd.DataFrame:
-    """The rows of a frame that `where` asks for, ordered as its lists are.
+    """The rows of a frame that `where` asks for, in the order of its lists.
 
     A column that the frame lacks does not filter, nor does the value `*`, which stands for several runs. A
-    row about a pair of runs stays if both ends are asked for, so a list names the values of both. Names keep
-    the order in which `where` lists them: rows are sorted by the place of their value in the list (stable).
+    row about a pair of runs stays if both runs are asked for, so a list names the values of both. Rows are
+    sorted (stable) by the position of their value in its list.
     """
-    wanted = {column: texts(value) for column, value in where.items() if column in frame}
+    conditions = {column: texts(value) for column, value in where.items() if column in frame}
     keep = pd.Series(True, index=frame.index)
-    for column, values in wanted.items():
-        for own in (column, f"to_{column}"):
-            if own in frame:
-                keep &= frame[own].astype(str).isin([*values, "*"])
+    for column, values in conditions.items():
+        for name in (column, f"to_{column}"):
+            if name in frame:
+                keep &= frame[name].astype(str).isin([*values, "*"])
     frame = frame[keep]
-    for column, values in reversed(wanted.items()):
-        place = {value: i for i, value in enumerate(values)}
-        for own in (f"to_{column}", column):
-            if own in frame:
-                order = frame[own].astype(str).map(place).fillna(len(place))
+    for column, values in reversed(conditions.items()):
+        positions = {value: i for i, value in enumerate(values)}
+        for name in (f"to_{column}", column):
+            if name in frame:
+                order = frame[name].astype(str).map(positions).fillna(len(positions))
                 frame = frame.loc[order.sort_values(kind="stable").index]
     return frame.reset_index(drop=True)
 
 
 def _read(paths: Sequence[Path], kind: str) -> pd.DataFrame:
-    """All rows of some CSVs of a kind. One without rows is left out: its columns have no type yet."""
-    read = [read_table(path, kind) for path in paths]
-    return pd.concat([frame for frame in read if not frame.empty] or read[:1], ignore_index=True)
+    """All rows of CSVs of a kind. Those without rows are left out, since their columns have no types."""
+    tables = [read_table(path, kind) for path in paths]
+    return pd.concat([table for table in tables if not table.empty] or tables[:1], ignore_index=True)

@@ -1,6 +1,7 @@
 """Words in figures: what a run is called beside others, what a panel shows, what an axis measures."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -9,9 +10,9 @@ from fedscape.columns.identity import IDENTITY, NAMES
 from fedscape.tables.comparison import method_of
 
 SAMPLES = {"train": "training samples", "test": "test samples"}
-NAMES_OF_PAIR = [*NAMES, *(one for one in TO_RUN if one != "to_seed")]
+NAMES_OF_PAIR = [*NAMES, *(column for column in TO_RUN if column != "to_seed")]
 
-# Axis labels of the columns whose name alone does not say enough; other columns are spelled with spaces.
+# Axis labels of columns whose name does not say enough; other names are spelled with spaces.
 AXES = {
     "train_loss": "loss (training set)",
     "train_accuracy": "training accuracy (%)",
@@ -67,15 +68,14 @@ _WORDS = {
 
 
 def axis_label(column: str) -> str:
-    """What an axis of this column says."""
+    """The label of an axis that shows a column."""
     return AXES.get(column, column.replace("_", " "))
 
 
 def barrier_label(column: str, measure: str, split: str | None = None) -> str:
-    """What an axis of one of BARRIERS says, which are about loss or error; errors are in percent."""
-    unit = {"loss": "nats", "error": "percentage\N{NO-BREAK SPACE}points" if column == "barrier" else "%"}[
-        measure
-    ]
+    """The label of an axis that shows one of BARRIERS. measure: loss, or error, which is in percent."""
+    percent = "percentage\N{NO-BREAK SPACE}points" if column == "barrier" else "%"
+    unit = {"loss": "nats", "error": percent}[measure]
     words = {
         "barrier": f"barrier of the {measure} ({unit})",
         "ratio": f"barrier of the {measure} / mean of both models",
@@ -84,12 +84,12 @@ def barrier_label(column: str, measure: str, split: str | None = None) -> str:
         "to_value": f"{measure} of the second model ({unit})",
     }[column]
     # No-break spaces: a line that is too long breaks before this.
-    where = f"on {SAMPLES[split]}".replace(" ", "\N{NO-BREAK SPACE}") if split else ""
-    return f"{words} {where}".rstrip()
+    samples = f"on {SAMPLES[split]}".replace(" ", "\N{NO-BREAK SPACE}") if split else ""
+    return f"{words} {samples}".rstrip()
 
 
 def value_word(value: object, column: str) -> str:
-    """What a value of a column is called in a legend or a title."""
+    """The words for a value of a column in a legend or a title."""
     return _WORDS.get(column, {}).get(str(value), _word(value, column))
 
 
@@ -112,45 +112,45 @@ def run_labels(
     """A short name for the run of each row: the study's own, or the values that tell the runs apart.
 
     labels: the study's `[{"label": ..., "where": {column: values}}, ...]`. They are used in each panel where
-    they tell its runs apart; a run that none of them fits keeps its automatic name: the values of the columns
-    that differ. Rows of one run alone are named by their partition.
-    within: columns that a panel's title tells already.
+    they tell its runs apart; a run without a label keeps its automatic name: the values of the columns that
+    differ. Rows of a single run are named by their partition.
+    within: columns that the titles of panels show already.
     """
     automatic = _joined(frame, differing(frame, columns, within) or ["partition"])
-    own = _own_names(frame, labels).fillna(automatic)
+    labelled = _label_names(frame, labels).fillna(automatic)
     panel = [frame[column] for column in within] or [pd.Series(0, index=frame.index)]
-    apart = automatic.groupby([*panel, own]).transform("nunique") == 1
-    return own.where(apart.groupby(panel).transform("all"), automatic)
+    unique = automatic.groupby([*panel, labelled]).transform("nunique") == 1
+    return labelled.where(unique.groupby(panel).transform("all"), automatic)
 
 
 def value_names(frame: pd.DataFrame, column: str, labels: Sequence[Mapping] = ()) -> pd.Series:
-    """What the value of a column is called in each row: the first label that is about this column alone.
+    """The name of a column's value in each row: the first label that is about this column alone.
 
-    Without one it is the value itself, of a method that is a point of a grid the method's name.
+    Without a label it is the value itself; of a point of a grid, the method's name.
     """
-    about = [one for one in labels if set(one["where"]) == {column}]
+    column_labels = [label for label in labels if set(label["where"]) == {column}]
     values = method_of(frame[column]) if column == "method" else frame[column].astype("string")
-    return _own_names(frame, about).fillna(values)
+    return _label_names(frame, column_labels).fillna(values)
 
 
-def panel_titles(frame: pd.DataFrame, panel: str, labels: Sequence[Mapping] = ()) -> dict[object, str]:
-    """A title per value of the column `panel`, such as a group: the names its rows share and others have not.
+def panel_titles(frame: pd.DataFrame, panel: str, labels: Sequence[Mapping] = ()) -> dict[Any, str]:
+    """A title per value of the column `panel`, such as a group: names that tell it from the others.
 
-    labels: as in `run_labels`; one that fits all runs of a panel stands for the columns that it is about.
-    One panel has no title. The order is that of the rows.
+    labels: as in `run_labels`; one that fits all runs of a panel replaces the columns that it is about.
+    A single panel has no title. The order is that of the rows.
     """
     values = list(dict.fromkeys(frame[panel]))
     if len(values) == 1:
         return {values[0]: ""}
-    inside = differing(frame, within=[panel])
-    telling = [column for column in differing(frame) if column not in inside]
-    first = frame.drop_duplicates(panel).set_index(panel, drop=False)
-    names = [{}]
-    if telling:
-        shared = [one for one in labels if set(one["where"]) <= set(telling)]
-        names = [{value: _title(first.loc[value], telling, shared) for value in values}]
-        names.append(dict(_joined(first, telling)))
-    for titles in names:
+    mixed = differing(frame, within=[panel])
+    columns = [column for column in differing(frame) if column not in mixed]
+    rows = frame.drop_duplicates(panel).set_index(panel, drop=False)
+    candidates = [{}]
+    if columns:
+        panel_labels = [label for label in labels if set(label["where"]) <= set(columns)]
+        candidates = [{value: _title(rows.loc[value], columns, panel_labels) for value in values}]
+        candidates.append(dict(_joined(rows, columns)))
+    for titles in candidates:
         if len(set(titles.values())) == len(values):
             return titles
     return {value: str(value) for value in values}
@@ -161,8 +161,8 @@ def pair_labels(
 ) -> tuple[pd.Series, pd.Series]:
     """Short names for both ends of the pair in each row, from the columns in which any two ends differ.
 
-    Seeds have no part in the names: pairs that differ in nothing else are one line in a figure. Where nothing
-    else tells an end from the start, it is called `other seed`.
+    Seeds are not in the names: pairs that differ in nothing else are one line in a figure. An end that
+    differs from the start in its seed alone is called `other seed`.
     """
     first = frame[[*IDENTITY, *within]].astype(str)
     second = first.assign(
@@ -175,7 +175,7 @@ def pair_labels(
 
 
 def pair_names(frame: pd.DataFrame, within: Sequence[str] = (), labels: Sequence[Mapping] = ()) -> pd.Series:
-    """One short name for the pair in each row: both ends', or one where they are alike in all names."""
+    """A short name for the pair in each row: both ends, or one where they differ in their seed alone."""
     start, end = pair_labels(frame, within, labels)
     alike = pd.Series(True, index=frame.index)
     for column in NAMES:
@@ -185,51 +185,51 @@ def pair_names(frame: pd.DataFrame, within: Sequence[str] = (), labels: Sequence
 
 
 def groups_over_seeds(frame: pd.DataFrame) -> pd.Series:
-    """The first of the groups that differ from each row's own only in their seed: both have a pair in common.
+    """The first of the groups that differ from each row's group in their seed alone.
 
-    Not all pairs: with one of the seeds, a run may have diverged.
+    Such groups have a pair of runs in common. Not all pairs: with one of the seeds, a run may have diverged.
     """
-    pairs = [column for column in (*IDENTITY, *(f"to_{one}" for one in IDENTITY)) if column in frame]
-    pairs = [column for column in pairs if column not in ("seed", "to_seed")]
+    names = [name for name in IDENTITY if name != "seed"]
+    columns = [column for column in (*names, *(f"to_{name}" for name in names)) if column in frame]
     first_of_pair: dict[tuple, str] = {}
     firsts = {}
     for group, rows in frame.groupby("group", sort=False):
-        members = set(rows[pairs].astype(str).itertuples(index=False, name=None))
+        members = set(rows[columns].astype(str).itertuples(index=False, name=None))
         firsts[group] = next((first_of_pair[pair] for pair in members if pair in first_of_pair), group)
         first_of_pair.update(dict.fromkeys(members, firsts[group]))
     return frame["group"].map(firsts)
 
 
-def _own_names(frame: pd.DataFrame, labels: Sequence[Mapping]) -> pd.Series:
-    """The first label that fits each row, missing where none does. A `*` is no run, so none fits it."""
+def _label_names(frame: pd.DataFrame, labels: Sequence[Mapping]) -> pd.Series:
+    """The first label that fits each row, else missing; none fits a `*`, which stands for several runs."""
     names = pd.Series(pd.NA, index=frame.index, dtype="string")
-    for one in reversed(labels):
+    for label in reversed(labels):
         fits = pd.Series(True, index=frame.index)
-        for column, values in one["where"].items():
+        for column, values in label["where"].items():
             fits &= frame[column].astype(str).isin(texts(values)) if column in frame else False
-        names[fits] = one["label"]
+        names[fits] = label["label"]
     return names
 
 
-def _title(row: pd.Series, telling: Sequence[str], labels: Sequence[Mapping]) -> str:
-    """The values of the columns `telling`, or the first label that fits in place of those it is about."""
-    own = next((one for one in labels if _own_names(row.to_frame().T, [one]).notna().all()), None)
-    covered = set(own["where"]) if own else set()
-    rest = [_word(row[column], column) for column in telling if column not in covered]
-    return ", ".join([own["label"], *rest] if own else rest)
+def _title(row: pd.Series, columns: Sequence[str], labels: Sequence[Mapping]) -> str:
+    """The values of the columns; the first label that fits replaces those that it is about."""
+    label = next((label for label in labels if _label_names(row.to_frame().T, [label]).notna().all()), None)
+    covered = set(label["where"]) if label else set()
+    words = [_word(row[column], column) for column in columns if column not in covered]
+    return ", ".join([label["label"], *words] if label else words)
 
 
 def texts(value: object) -> list[str]:
-    """One value or a list of them, as the texts that cells hold."""
-    return [str(one) for one in value] if isinstance(value, (list, tuple)) else [str(value)]
+    """A value or a list of values, as the texts that cells hold."""
+    return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
 
 
 def _joined(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     words = [frame[column].map(lambda value, column=column: _word(value, column)) for column in columns]
-    label = words[0]
+    names = words[0]
     for word in words[1:]:
-        label = label + ", " + word
-    return label
+        names = names + ", " + word
+    return names
 
 
 def _word(value: object, column: str) -> str:

@@ -1,4 +1,4 @@
-"""What figures of layer-wise barriers share: which rows, in which panels, under which words."""
+"""Rows, panels and words that the figures of layer-wise barriers share."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,54 +7,54 @@ import pandas as pd
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import NAMES_OF_PAIR, groups_over_seeds, pair_names, panel_titles, value_word
 
-# Regimes whose rows stand at a layer's depth; the others are counted by how many layers are averaged.
+# Regimes drawn over the depth of a layer; the others are drawn over the number of averaged layers.
 AT_DEPTH = ("single", "direction", "shallow", "deep")
-THINNED = 44  # layers whose names all stand on an axis; of more, every second, third, ...
+MOST_NAMED = 44  # layers whose names all stand on an axis; of more, every second, third, ...
 
 
-def chosen(
+def measured_rows(
     layers: pd.DataFrame, measure: str, split: str, alignment: Sequence[str] | None, regimes: Sequence[str]
 ) -> pd.DataFrame:
-    """Rows of layers.csv with a regime of these, and those of the full average beside them.
+    """The rows of layers.csv with one of the regimes, and those of the full average beside them.
 
-    alignment: None: all with which these were measured. Raises FedscapeError for what was not measured.
+    alignment: None: all with which the regimes were measured. Raises FedscapeError for what was not measured.
     """
-    for column, wanted in (
+    for column, values in (
         ("measure", [measure]), ("split", [split]), ("alignment", alignment or []), ("regime", regimes)
     ):  # fmt: skip
-        there = layers[column].astype(str).unique().tolist()
-        for value in wanted:
-            if value not in there:
-                raise FedscapeError(f"no rows with {column} {value}; there are {', '.join(there) or 'none'}")
+        known = layers[column].astype(str).unique().tolist()
+        for value in values:
+            if value not in known:
+                raise FedscapeError(f"no rows with {column} {value}; there are {', '.join(known) or 'none'}")
     layers = layers[(layers["measure"] == measure) & (layers["split"] == split)]
-    # With some alignments there is the full average alone.
+    # Some alignments have the full average alone.
     measured = layers.loc[layers["regime"].isin(regimes), "alignment"].unique()
-    kept = [one for one in measured if alignment is None or one in alignment]
-    if not kept:
+    alignments = [name for name in measured if alignment is None or name in alignment]
+    if not alignments:
         raise FedscapeError(f"no rows of {', '.join(regimes)} with alignment {', '.join(alignment or [])}")
-    return layers[layers["alignment"].isin(kept) & layers["regime"].isin([*regimes, "full"])]
+    return layers[layers["alignment"].isin(alignments) & layers["regime"].isin([*regimes, "full"])]
 
 
-def panelled(layers: pd.DataFrame, labels: Sequence[Mapping]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The rows with their `panel`, and the panels' titles: of what their pairs of models share.
+def with_panels(layers: pd.DataFrame, labels: Sequence[Mapping]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The rows with their `panel`, and the panels' titles: what their pairs of models have in common.
 
-    Pairs are in one panel if they differ in their seeds or clients alone, and in the same group of the study.
+    Pairs of one group that differ in their seeds or clients alone share a panel.
     """
     layers = layers.reset_index(drop=True)
     group = groups_over_seeds(layers)
     keys = layers[[*NAMES_OF_PAIR, "alignment"]].astype(str)
     layers = layers.assign(group=group, panel=group.str.cat(keys, sep="|"))
-    titles = panel_titles(layers.assign(seed=0), "group", labels)
+    group_titles = panel_titles(layers.assign(seed=0), "group", labels)
     pairs = pair_names(layers, ["group"], labels)
     several = keys.groupby(group)[NAMES_OF_PAIR].nunique().gt(1).any(axis=None)
-    words = {}
+    titles = {}
     for panel, rows in layers.groupby("panel", sort=False):
         first = rows.iloc[0]
-        told = [titles[first["group"]]]
-        told += [pairs[rows.index[0]]] if several else []
-        told += [value_word(first["alignment"], "alignment")] if layers["alignment"].nunique() > 1 else []
-        words[panel] = ", ".join(filter(None, told))
-    return layers, words
+        words = [group_titles[first["group"]]]
+        words += [pairs[rows.index[0]]] if several else []
+        words += [value_word(first["alignment"], "alignment")] if layers["alignment"].nunique() > 1 else []
+        titles[panel] = ", ".join(filter(None, words))
+    return layers, titles
 
 
 def with_steps(rows: pd.DataFrame, regime: str, by_depth: bool) -> pd.DataFrame:
@@ -64,16 +64,14 @@ def with_steps(rows: pd.DataFrame, regime: str, by_depth: bool) -> pd.DataFrame:
 
 
 def step_names(rows: pd.DataFrame) -> dict[int, str]:
-    """What a step is called: its layer; the number of layers, where several orders have different ones there.
+    """A name per step: its layer, or the step's number where orders have different layers at it.
 
-    rows: as `with_steps` gives them.
+    rows: from `with_steps`.
     """
-    layers = rows.groupby("step")["layer"]
-    return {
-        int(step): str(names.iloc[0]) if names.nunique() == 1 else str(int(step)) for step, names in layers
-    }
+    layers = {int(step): rows.loc[rows["step"] == step, "layer"] for step in sorted(rows["step"].unique())}
+    return {step: str(names.iloc[0]) if names.nunique() == 1 else str(step) for step, names in layers.items()}
 
 
-def thinned(count: int, most: int = THINNED) -> slice:
-    """Which of so many places along an axis are named."""
+def thinned(count: int, most: int = MOST_NAMED) -> slice:
+    """The ticks of an axis with `count` of them that are named: at most `most`, evenly spaced."""
     return slice(None, None, -(-count // most))

@@ -15,8 +15,8 @@ from fedscape.figures.surface import HATCHING, NOT_FINITE, SURFACE_COLOURS
 
 RIM = 1.4  # points
 START, END = "h", "*"  # markers of a trajectory's ends; no run has these
-ROUND, FINAL, FIRST, LAST = 5.5, 11, 10, 14  # sizes in points: a round between, a final model alone, the ends
-OF_SEED = 0.5  # size of one seed's marker beside that of their mean
+ROUND, FINAL, FIRST, LAST = 5.5, 11, 10, 14  # sizes in points: an inner round, a single final model, the ends
+OF_SEED = 0.5  # size of a seed's marker, as a share of the mean's
 NAME_LETTER, NAME_HEIGHT, NAME_OFFSET = 0.075, 0.14, 0.1  # inches: of a name's letters; from its marker
 EMPTY = {"color": "none", "markerfacecolor": "white", "markeredgecolor": "black", "markeredgewidth": RIM}
 
@@ -26,21 +26,21 @@ def draw_models(
 ) -> None:
     """The models of each run: a line along its rounds, or one marker with the run's name beside it.
 
-    markers: columns run, seed, round, x, y, loss. marked: rounds of a line that get a marker. A run of
-    several seeds is the mean of each round over them, large, and each seed by itself, small. A mean is no
-    model: its fill is the mean of their losses.
+    markers: columns run, seed, round, x, y, loss. marked: rounds of a line that get a marker. A run with
+    several seeds is drawn as their mean by round, large, and as each seed, small. A mean is not a model: its
+    fill is the mean of the seeds' losses.
     """
     names = []
     for run, rows in markers.groupby("run", sort=False):
-        look = styles[run]
-        seeds = [one.sort_values("round") for _, one in rows.groupby("seed")]
+        look = styles[str(run)]
+        seeds = [seed_rows.sort_values("round") for _, seed_rows in rows.groupby("seed")]
         main = seeds[0] if len(seeds) == 1 else mean_of_seeds(rows)
-        for one in seeds if len(seeds) > 1 else ():
-            _draw_seed(axes, one, main, look, norm)
+        for seed_rows in seeds if len(seeds) > 1 else ():
+            _draw_seed(axes, seed_rows, main, look, norm)
         points, fills = main[["x", "y"]].to_numpy(), true_fills(main["loss"], norm)
         if len(main) == 1:
             draw_points(axes, points, fills, look.marker, FINAL, look.colour, zorder=5)
-            names.append((run, points[0], "black"))
+            names.append((str(run), points[0], "black"))
         elif len(main):
             axes.plot(
                 *points.T, color=look.colour, linestyle=look.line, path_effects=halo_line(1.6), zorder=3
@@ -56,7 +56,7 @@ def draw_models(
 
 
 def mean_of_seeds(rows: pd.DataFrame) -> pd.DataFrame:
-    """The mean of x, y and loss of the rounds that all seeds have; the loss is missing where one is."""
+    """The mean x, y and loss of the rounds that all seeds have; the loss is missing where a seed's is."""
     seeds = rows["seed"].nunique()
     rounds = rows.groupby("round")
     mean = rounds[["x", "y"]].mean()
@@ -65,7 +65,7 @@ def mean_of_seeds(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_seed(axes: Axes, rows: pd.DataFrame, mean: pd.DataFrame, look: Look, norm: LogNorm) -> None:
-    """One of several seeds: a thin line with a small end, or a small marker tied to the mean of them all."""
+    """One of several seeds: a thin line with a small end, or a small marker joined to the mean."""
     points, fills = rows[["x", "y"]].to_numpy(), true_fills(rows["loss"], norm)
     alone = len(rows) == 1
     line = np.concatenate([mean[["x", "y"]].to_numpy()[-1:], points]) if alone else points
@@ -80,9 +80,8 @@ def _draw_seed(axes: Axes, rows: pd.DataFrame, mean: pd.DataFrame, look: Look, n
 def legend_handles(
     markers: pd.DataFrame, surface: pd.DataFrame, styles: Mapping[str, Look], titles: Mapping[object, str]
 ) -> list[Artist]:
-    """The runs, what the markers mean, the hatching where there is any, and the runs that diverged."""
-    gone = markers["role"] == "diverged"
-    alive = markers[~gone]
+    """The runs, the meaning of the markers, the hatching where it is used, and the runs that diverged."""
+    alive = markers[markers["role"] != "diverged"]
     along = bool(alive.duplicated(["group", "run", "seed"]).any())
     handles: list[Artist] = [
         series_handle(run, styles[run], line=along) for run in dict.fromkeys(alive["run"])
@@ -97,7 +96,7 @@ def legend_handles(
 
 
 def common_handles(surface: pd.DataFrame, diverged: Sequence[str]) -> list[Artist]:
-    """What every figure of a surface explains: fills, hatching, runs that are not there."""
+    """The legend that all figures of surfaces share: fills, hatching, runs left out."""
     handles: list[Artist] = []
     losses = surface["loss"].astype(float)
     if len(losses):
@@ -115,14 +114,14 @@ def common_handles(surface: pd.DataFrame, diverged: Sequence[str]) -> list[Artis
 
 
 def diverged_names(markers: pd.DataFrame, titles: Mapping[object, str]) -> list[str]:
-    """The runs that diverged beside others, with their panel and seed where these tell which."""
-    gone = markers["role"] == "diverged"
-    alive = set(markers.loc[~gone, "group"])  # a panel without a run says so itself
+    """The runs that diverged in panels with other runs, with panel and seed where these tell runs apart."""
+    diverged = markers["role"] == "diverged"
+    alive = set(markers.loc[~diverged, "group"])  # a panel without a run says so itself
     names = []
-    for row in markers[gone & markers["group"].isin(alive)].itertuples():
-        kin = markers[(markers["group"] == row.group) & (markers["run"] == row.run)]
-        seed = f"seed {row.seed}" if kin["seed"].nunique() > 1 else ""
-        names.append(", ".join(word for word in (titles[row.group], row.run, seed) if word))
+    for row in markers[diverged & markers["group"].isin(alive)].to_dict("records"):
+        rows = markers[(markers["group"] == row["group"]) & (markers["run"] == row["run"])]
+        seed = f"seed {row['seed']}" if rows["seed"].nunique() > 1 else ""
+        names.append(", ".join(word for word in (titles[row["group"]], row["run"], seed) if word))
     return names
 
 
@@ -135,7 +134,7 @@ def draw_points(
     axes: Axes, points: np.ndarray, fills: list, marker: str, size: float, rim: str, zorder: float,
     rim_width: float = RIM,
 ) -> None:  # fmt: skip
-    """Markers of `size` points, filled with their true loss, in a rim of their run's colour, on white."""
+    """Markers of `size` points, filled with their true loss, with a rim of their run's colour, on white."""
     area = size**2
     axes.scatter(
         *points.T,
@@ -152,44 +151,47 @@ def draw_points(
 
 
 def name_points(axes: Axes, names: Sequence[tuple[str, np.ndarray, str]], taken: np.ndarray) -> None:
-    """Names beside their markers, each in the corner that is farthest from other markers and names.
+    """Names beside their markers, each at the corner that is farthest from other markers and names.
 
     names: name, point and colour. taken: [points, 2], the markers that a name should not hide.
     """
-    low, high = (np.array(one) for one in zip(axes.get_xlim(), axes.get_ylim(), strict=True))
+    low, high = (np.array(ends) for ends in zip(axes.get_xlim(), axes.get_ylim(), strict=True))
     box = axes.get_window_extent()
     inches = np.array([box.width, box.height]) / axes.figure.dpi / (high - low)  # per unit; before the layout
-    busy = [((point - low) * inches, np.zeros(2)) for point in taken]  # centres and half sizes
+    boxes = [((point - low) * inches, np.zeros(2)) for point in taken]  # centres and half sizes
     for name, point, colour in names:
-        place = (point - low) * inches
+        anchor = (point - low) * inches
         half = np.array([NAME_LETTER * len(name), NAME_HEIGHT]) / 2
-        others = [one for one in busy if not np.allclose(one[0], place)]
+        others = [(centre, size) for centre, size in boxes if not np.allclose(centre, anchor)]
 
-        def room(side: np.ndarray, place=place, half=half, others=others) -> float:
-            """Inches between a name on this side and what is there already, less what would stick out."""
-            centre = place + side * (NAME_OFFSET + half)
-            gaps = [np.linalg.norm(np.maximum(np.abs(o - centre) - half - size, 0)) for o, size in others]
+        def room(side: np.ndarray, anchor=anchor, half=half, others=others) -> float:
+            """Inches between a name on this side and other boxes, less a penalty outside the axes."""
+            centre = anchor + side * (NAME_OFFSET + half)
+            gaps = [
+                np.linalg.norm(np.maximum(np.abs(other - centre) - half - size, 0)) for other, size in others
+            ]
             outside = np.maximum(0, [half - centre, centre + half - (high - low) * inches]).sum()
             return min([*gaps, NAME_HEIGHT]) - 10 * outside
 
         side = max(np.array([[1, 1], [-1, 1], [1, -1], [-1, -1]]), key=room)
-        busy.append((place + side * (NAME_OFFSET + half), half))
+        boxes.append((anchor + side * (NAME_OFFSET + half), half))
         axes.annotate(
-            name, point, side * NAME_OFFSET * 72, textcoords="offset points", path_effects=HALO, zorder=7,
+            name, (point[0], point[1]), side * NAME_OFFSET * 72, textcoords="offset points",
+            path_effects=HALO, zorder=7,
             ha="left" if side[0] > 0 else "right", va="bottom" if side[1] > 0 else "top", color=colour,
         )  # fmt: skip
 
 
 def _arrow(axes: Axes, points: np.ndarray, colour: str) -> None:
-    """An arrow head halfway along the line, by length, that says where the run is going."""
+    """An arrow head halfway along the line, by length, in the direction of the run."""
     lengths = np.r_[0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))]
     if lengths[-1] == 0:
         return
-    tail, head = (
-        [np.interp(share * lengths[-1], lengths, coordinates) for coordinates in points.T]
-        for share in (0.45, 0.5)
-    )
-    arrow = axes.annotate(
-        "", head, tail, arrowprops={"arrowstyle": "-|>", "color": colour, "mutation_scale": 14}, zorder=4.5
-    )
-    arrow.arrow_patch.set_path_effects(halo_line(1.0))
+
+    def along(share: float) -> tuple[float, float]:
+        """The point at this share of the line's length."""
+        x, y = (float(np.interp(share * lengths[-1], lengths, coordinates)) for coordinates in points.T)
+        return x, y
+
+    head = {"arrowstyle": "-|>", "color": colour, "mutation_scale": 14, "path_effects": halo_line(1.0)}
+    axes.annotate("", along(0.5), along(0.45), arrowprops=head, zorder=4.5)

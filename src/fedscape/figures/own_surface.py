@@ -1,4 +1,4 @@
-"""The surface of one client's own loss as lines over that of all clients: whose, and at which losses."""
+"""The surface of one client's own loss, drawn as lines over the surface of all clients' loss."""
 
 from collections.abc import Sequence
 
@@ -8,23 +8,23 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.style import halo_line, log_steps
+from fedscape.figures.style import halo_line, log_steps, scale_ends
 from fedscape.tables.surfaces import SMALLEST_LOSS, lattice
 
-CLIENT_LINES = 14  # lines of the client's own loss over its whole range, at most
+CLIENT_LINES = 14  # most lines over the whole range of the client's own loss
 
 
 def chosen_surface(
     surface: pd.DataFrame, overall: pd.DataFrame, group: str, client: int | None
 ) -> pd.DataFrame | None:
-    """The rows of one client's own surface in a group; None where no client of the group has any.
+    """The rows of one client's own surface in a group; None where no client of the group has one.
 
-    client: its number, or None for the one whose own lowest point lies farthest from that of all clients
-    together (`overall`). A client without samples has a surface without losses and is not chosen.
+    client: its number, or None for the client whose own lowest point lies farthest from that of all clients
+    together (`overall`). A client without samples has a surface without losses and is passed over.
     """
     rows = surface[(surface["group"] == group) & surface["client"].notna()]
     rows = rows[np.isfinite(rows["loss"].astype(float))]
-    clients = {int(number): one for number, one in rows.groupby("client")}
+    clients = {int(number): rows[rows["client"] == number] for number in sorted(rows["client"].unique())}
     if client is not None and len(overall):
         if client not in clients:
             known = ", ".join(map(str, clients)) or "none: set client_losses for its plane"
@@ -34,24 +34,24 @@ def chosen_surface(
         client = max(clients, key=lambda number: np.linalg.norm(lowest_point(clients[number]) - middle))
     if client not in clients:
         return None
-    # All rows of it, also those without a finite loss: the lattice is a whole rectangle.
+    # Rows without a finite loss, too: the lattice is a whole rectangle.
     return surface[(surface["group"] == group) & (surface["client"] == client)]
 
 
 def lowest_point(surface: pd.DataFrame) -> np.ndarray:
     """x and y of the grid point with the lowest finite loss."""
     finite = surface[np.isfinite(surface["loss"])]
-    return finite.loc[finite["loss"].idxmin(), ["x", "y"]].to_numpy(float)
+    return finite[["x", "y"]].to_numpy(float)[finite["loss"].argmin()]
 
 
 def client_steps(surfaces: Sequence[pd.DataFrame], norm: LogNorm) -> np.ndarray:
     """The losses at which the clients' lines are drawn, the same in all panels."""
-    losses = np.concatenate([[], *(one["loss"] for one in surfaces)])
+    losses = np.concatenate([[], *(surface["loss"] for surface in surfaces)])
     losses = losses[np.isfinite(losses)]
     if not losses.size:
         return losses
     low = max(losses.min(), SMALLEST_LOSS)
-    return log_steps(low, max(norm.vmax, low), CLIENT_LINES)
+    return log_steps(low, max(scale_ends(norm)[1], low), CLIENT_LINES)
 
 
 def draw_own(axes: Axes, own: pd.DataFrame, steps: np.ndarray, colour: str) -> None:

@@ -8,6 +8,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 PER_ROW = 3
 ONE_SURFACE, SEVERAL_SURFACES = 4.8, 3.5  # width of a surface's panel in inches
@@ -15,6 +16,7 @@ LABEL_WIDTH, LABEL_HEIGHT = 0.8, 0.95  # inches that labels and title take from 
 TRUTH_HEIGHT = 1.7  # inches of the small panels
 BAR_WIDTH = 0.8  # inches for the colour bar with its words
 LEGEND_HANDLE, LEGEND_LETTER, LEGEND_ROW = 0.75, 0.056, 0.18  # inches, at the font size of legends
+LINE_GAP = 0.08  # inches above and below labels and titles of a surface, which are stacked closely
 TALLEST, FLATTEST = 1.5, 0.5  # height over width of a panel: thinner boxes get white margins
 
 
@@ -22,27 +24,27 @@ def panel_grid(
     titles: Sequence[str], size: tuple[float, float], horizontal: str, vertical: str, share: bool = True,
     per_row: int = PER_ROW,
 ) -> tuple[Figure, list[Axes]]:  # fmt: skip
-    """A figure with a panel per title, in rows of at most `per_row`, and the same labels of the axes.
+    """A figure with a panel per title, in rows of at most `per_row`; all panels have the same axis labels.
 
-    size: width and height of a panel in inches. share: whether the panels have the same limits too.
+    size: width and height of a panel in inches. share: whether the panels share their limits, too.
     """
     columns = min(len(titles), per_row)
     rows = -(-len(titles) // columns)
     figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
-    every = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
-    for place, axes in enumerate(every):
-        if place >= len(titles):
+    panels = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
+    for i, axes in enumerate(panels):
+        if i >= len(titles):
             axes.remove()
             continue
-        axes.set(title=titles[place], xlabel=horizontal, ylabel=vertical if place % columns == 0 else "")
+        axes.set(title=titles[i], xlabel=horizontal, ylabel=vertical if i % columns == 0 else "")
         # Shared limits hide the numbers of inner panels; below the last panel of a column there may be none.
         axes.tick_params(labelbottom=True)
-    return figure, list(every[: len(titles)])
+    return figure, list(panels[: len(titles)])
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> int:
-    """One legend for all panels, below them; returns how many rows it has."""
-    columns = legend_columns([handle.get_label() for handle in handles], figure.get_figwidth())
+    """One legend below all panels; returns its number of rows."""
+    columns = legend_columns([str(handle.get_label()) for handle in handles], figure.get_figwidth())
     figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
     return -(-len(handles) // columns)
 
@@ -51,28 +53,32 @@ def legend_columns(names: Sequence[str], width: float) -> int:
     """The most columns in which a legend of these names fits a width in inches, at least one."""
     widths = [LEGEND_HANDLE + LEGEND_LETTER * len(name) for name in names]
     for columns in range(len(names), 1, -1):
-        # A legend is filled column by column, as evenly as it goes.
+        # A legend is filled column by column, as evenly as possible.
         parts = np.array_split(widths, columns)
         if sum(part.max() for part in parts) <= width:
             return columns
     return 1
 
 
-def surface_grid(surfaces: Sequence[pd.DataFrame], truth: bool) -> tuple[Figure, list[tuple], SubplotSpec]:
-    """An empty figure; the cells of each surface's panel and of two below it; that of the colour bar.
+def surface_grid(
+    surfaces: Sequence[pd.DataFrame], truth: bool
+) -> tuple[Figure, list[tuple[SubplotSpec, tuple[SubplotSpec, SubplotSpec] | None]], SubplotSpec]:
+    """An empty figure, the cells of each surface's panel and of the two below it, and the colour bar's cell.
 
-    surfaces: rows of one surface each, columns x and y, none where nothing is drawn; the panels are as high
-    as the highest of them. truth: whether each has two small panels below.
+    surfaces: rows of one surface each, columns x and y, empty where nothing is drawn; all panels are as tall
+    as the tallest. truth: whether each has two small panels below.
     """
     columns = min(len(surfaces), PER_ROW)
     columns = 2 if len(surfaces) == 4 else columns  # two rows of two fill a page better than three and one
     rows = -(-len(surfaces) // columns)
     width = ONE_SURFACE if columns == 1 else SEVERAL_SURFACES
-    shapes = [np.ptp(one["y"]) / np.ptp(one["x"]) for one in surfaces if len(one)]
+    shapes = [np.ptp(surface["y"]) / np.ptp(surface["x"]) for surface in surfaces if len(surface)]
     shape = float(np.clip(max(shapes, default=1), FLATTEST, TALLEST))
     heights = [(width - LABEL_WIDTH) * shape + LABEL_HEIGHT, *([TRUTH_HEIGHT] if truth else [])]
-    figure = Figure(figsize=(columns * width + BAR_WIDTH, rows * sum(heights)), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.08)  # inches: labels and titles are stacked closely
+    figure = Figure(
+        figsize=(columns * width + BAR_WIDTH, rows * sum(heights)),
+        layout=ConstrainedLayoutEngine(h_pad=LINE_GAP),
+    )
     # Two columns a panel, one for each of the small panels below it.
     grid = figure.add_gridspec(
         rows * len(heights),

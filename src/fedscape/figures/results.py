@@ -1,4 +1,4 @@
-"""Final results of runs for figures: which runs count, what they are called, and their values by seed."""
+"""Final results of runs for figures: the runs that count, their names, and their values by seed."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,22 +9,22 @@ from fedscape.columns.identity import IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import texts, value_names
 from fedscape.tables.cases import DIVERGED
-from fedscape.tables.comparison import chosen
+from fedscape.tables.comparison import best_grid_points
 
-Values = dict[int, float | str]  # by seed; a word in place of what is not there
+Values = dict[int, float | str]  # by seed; a word where a number is missing
 
 
 def rows_of(
     frames: Mapping[str, pd.DataFrame], column: str, rows: Mapping | None, choose: str | None
 ) -> pd.DataFrame:
-    """The rows of the one table that have these values (column -> value or list), with `diverged` filled in.
+    """The rows of the one table with these values (column -> value or list), with `diverged` filled in.
 
-    Raises FedscapeError for a column that is not there, or has no finite value in these rows.
+    Raises FedscapeError for a column that is missing, or has no finite value in these rows.
     """
     ((name, table),) = frames.items()
-    for one in filter(None, (column, choose, *(rows or {}))):
-        if one not in table:
-            raise FedscapeError(f"{name} has no column {one}; it has {', '.join(table)}")
+    for key in filter(None, (column, choose, *(rows or {}))):
+        if key not in table:
+            raise FedscapeError(f"{name} has no column {key}; it has {', '.join(table.columns)}")
     for key, value in (rows or {}).items():
         table = table[table[key].astype(str).isin(texts(value))]
     if not table[column].astype(float).map(math.isfinite).any():
@@ -41,7 +41,7 @@ def along(runs: pd.DataFrame, name: str) -> tuple[pd.Series, bool]:
     if name in IDENTITY:
         return runs[name].astype("string"), False
     grids = runs["grid"] if "grid" in runs else pd.Series(pd.NA, index=runs.index)
-    points = [dict(one.split("=", 1) for one in text.split(";")) for text in grids.fillna("=").astype(str)]
+    points = [dict(part.split("=", 1) for part in text.split(";")) for text in grids.fillna("=").astype(str)]
     values = pd.Series([point.get(name) for point in points], index=runs.index, dtype="string")
     if values.isna().any():
         known = sorted({key for point in points for key in point if key})
@@ -55,30 +55,30 @@ def along(runs: pd.DataFrame, name: str) -> tuple[pd.Series, bool]:
 
 
 def names_of(runs: pd.DataFrame, labels: Sequence[Mapping]) -> dict[str, pd.Series]:
-    """What each run's data set, model, partition, start and method are called."""
+    """The names of each run's data set, model, partition, start and method in a figure."""
     return {key: value_names(runs, key, labels) for key in IDENTITY[2:-1]}
 
 
 def best_points(runs: pd.DataFrame, choose: str | None, within: Sequence[str] = ()) -> pd.DataFrame:
-    """The runs without the points of grids that others beat; all of them if there is nothing to choose by."""
-    return chosen(runs, choose, within) if choose else runs
+    """Of each grid the runs of its best point only; all runs where `choose` is None."""
+    return best_grid_points(runs, choose, within) if choose else runs
 
 
 def by_keys(runs: pd.DataFrame, column: str, keys: Sequence[str]) -> dict[tuple, Values]:
     """Values by seed for each combination of keys, in the order of the rows.
 
-    Raises FedscapeError where two runs of a seed are alike in all keys: their mean is rarely meant.
+    Raises FedscapeError where two runs of a seed agree in all keys: their mean is rarely meant.
     """
-    found: dict[tuple, Values] = {}
+    values_of: dict[tuple, Values] = {}
     for row in runs.to_dict("records"):
-        values = found.setdefault(tuple(row[key] for key in keys), {})
+        values = values_of.setdefault(tuple(row[key] for key in keys), {})
         if row["seed"] in values:
             raise FedscapeError(
                 f"several runs of one seed (method {row['method']}, partition {row['partition']}, init "
                 f"{row['init']}, dataset {row['dataset']}); narrow `where`, or name what tells them apart"
             )
-        diverged = str(row["diverged"]).lower() == "true"
-        value = DIVERGED if diverged else float(row[column])
-        if diverged or math.isfinite(value):
-            values[row["seed"]] = value
-    return found
+        if str(row["diverged"]).lower() == "true":
+            values[row["seed"]] = DIVERGED
+        elif math.isfinite(float(row[column])):
+            values[row["seed"]] = float(row[column])
+    return values_of

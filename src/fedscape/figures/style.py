@@ -1,24 +1,26 @@
 """The house style: one look for all figures, told apart without colour, the same bytes every time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axis import Axis
-from matplotlib.colors import to_hex
+from matplotlib.colors import Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import Normal, Stroke
+from matplotlib.patheffects import AbstractPathEffect, Normal, Stroke
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
+from matplotlib.typing import LineStyleType
 
 from fedscape.files import atomic
 
 DOTS_PER_INCH = 200
 
-RC = {
+RC: dict[str, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
@@ -46,7 +48,10 @@ RC = {
 # order in which neighbours differ in lightness too.
 COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LINES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)), (0, (6, 1, 1, 1, 1, 1)))
+LINES: tuple[LineStyleType, ...] = (
+    *("-", (0, (5, 1.5)), (0, (1, 1.2))),
+    *((0, (6, 1.5, 1, 1.5)), (0, (3, 1)), (0, (6, 1, 1, 1, 1, 1))),
+)
 
 # Round numbers within a decade, from fine to coarse, each evenly spread on a logarithmic axis.
 STEPS = ((1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), (1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3))
@@ -60,13 +65,13 @@ class Look:
 
     colour: str
     marker: str
-    line: object
+    line: LineStyleType
 
 
-def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look per series, in the order given.
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """A look per series, in their order.
 
-    The three cycles have the lengths 7, 7 and 6, so the first 42 combinations are all different.
+    The three cycles have the lengths 7, 7 and 6, so the first 42 combinations all differ.
     """
     return {
         name: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], LINES[i % len(LINES)])
@@ -74,39 +79,46 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     }
 
 
-def graded_looks(names: Sequence[str], apart: str) -> dict[str, Look]:
-    """A look per series of an ordered many: plain lines, from dark to light in the order given.
+def graded_looks(names: Iterable[str], apart: str) -> dict[str, Look]:
+    """A look per series of many that are ordered: plain lines, from dark to light in their order.
 
-    apart: how the name of a series ends that is none of the many: it is black and dashed.
+    apart: how names of series outside this order end; these are black and dashed.
     """
-    many = [name for name in dict.fromkeys(names) if not name.endswith(apart)]
-    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(many)))
-    graded = {name: Look(to_hex(colour), "", "-") for name, colour in zip(many, colours, strict=True)}
+    ordered = [name for name in dict.fromkeys(names) if not name.endswith(apart)]
+    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(ordered)))
+    graded = {name: Look(to_hex(colour), "", "-") for name, colour in zip(ordered, colours, strict=True)}
     return {name: graded.get(name, Look(COLOURS[2], "", LINES[1])) for name in dict.fromkeys(names)}
 
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Context to draw and save figures in, whatever the user's matplotlibrc; afterwards all is as it was."""
+    """A context for drawing and saving figures, independent of the user's matplotlibrc."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(RC)
+        matplotlib.rcParams.update(matplotlib.RcParams(RC))
         yield
 
 
-def halo_line(width: float) -> tuple:
+def halo_line(width: float) -> list[AbstractPathEffect]:
     """A white rim around a line of `width` points, so that it shows on dark and on light ground."""
-    return (Stroke(linewidth=width + 1.6, foreground="white"), Normal())
+    return [Stroke(linewidth=width + 1.6, foreground="white"), Normal()]
+
+
+def scale_ends(norm: Normalize) -> tuple[float, float]:
+    """The lowest and the highest value of a scale; raises ValueError for a scale without them."""
+    if norm.vmin is None or norm.vmax is None:
+        raise ValueError("a scale without ends")
+    return norm.vmin, norm.vmax
 
 
 def log_steps(low: float, high: float, most: int) -> np.ndarray:
-    """Round numbers between `low` and `high` (> 0), evenly spread over their decades, about `most` at most.
+    """Round numbers between `low` and `high` (> 0), evenly spread over their decades, roughly at most `most`.
 
-    The finest of STEPS that fit, else powers of ten, or every second, third, ... of these.
+    They are the finest of STEPS that fits, else powers of ten, or every second, third, ... of these.
     """
     decades = np.log10(high / low)
     powers = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    factors = next((one for one in STEPS if decades * len(one) <= most), (1,))
+    factors = next((numbers for numbers in STEPS if decades * len(numbers) <= most), (1,))
     stride = max(1, int(np.ceil(decades / most)))
     steps = np.outer(10.0 ** powers[powers % stride == 0], factors).ravel()
     return steps[(steps >= low) & (steps <= high)]
@@ -116,9 +128,9 @@ def plain_log_ticks(axis: Axis, most: int) -> None:
     """About `most` ticks on a logarithmic axis, as plain numbers (0.02, not 2 x 10^-2); set limits first."""
     low, high = sorted(axis.get_view_interval())
     steps = log_steps(low, high, most)
-    # Between two powers of ten there may be hardly a step, but such an axis is nearly linear.
-    axis.set_major_locator(FixedLocator(steps) if len(steps) > 1 else MaxNLocator(min(most, 4)))
-    axis.set_minor_locator(FixedLocator(log_steps(low, high, 12)))
+    # Between two powers of ten there may be one step or none, but such an axis is nearly linear.
+    axis.set_major_locator(FixedLocator(steps.tolist()) if len(steps) > 1 else MaxNLocator(min(most, 4)))
+    axis.set_minor_locator(FixedLocator(log_steps(low, high, 12).tolist()))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 

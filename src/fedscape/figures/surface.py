@@ -1,6 +1,6 @@
 """A loss surface in one pair of axes, and the colour scale that all panels of a figure share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from textwrap import fill
 
 import matplotlib
@@ -9,10 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.contour import ContourSet
 from matplotlib.patches import Rectangle
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.style import log_steps, plain_log_ticks
+from fedscape.figures.style import log_steps, plain_log_ticks, scale_ends
 from fedscape.tables.surfaces import SMALLEST_LOSS, lattice, loss_ceiling
 
 # Cividis (perceptually uniform, alike for colour-blind readers, monotone in grey) with some white in it, so
@@ -37,13 +38,13 @@ AXES = {
 }
 
 
-def global_surfaces(surface: pd.DataFrame, markers: pd.DataFrame) -> dict[object, pd.DataFrame]:
-    """The loss on all clients' data by group, in the markers' order; no rows where all diverged."""
+def global_surfaces(surface: pd.DataFrame, markers: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of all clients' loss by group, in the markers' order; no rows where all runs diverged."""
     rows = surface[surface["client"].isna()]
     surfaces = {group: rows[rows["group"] == group] for group in dict.fromkeys(markers["group"])}
     alive = set(markers.loc[markers["role"] != "diverged", "group"])
-    for group, one in surfaces.items():
-        if one.empty and group in alive:
+    for group, group_rows in surfaces.items():
+        if group_rows.empty and group in alive:
             raise FedscapeError(f"group {group} has markers, but no rows in surface")
     return surfaces
 
@@ -51,8 +52,8 @@ def global_surfaces(surface: pd.DataFrame, markers: pd.DataFrame) -> dict[object
 def loss_scale(surface: pd.DataFrame, markers: pd.DataFrame, highest: float | None) -> LogNorm:
     """One logarithmic colour scale for all surfaces and for the markers' true losses.
 
-    highest: loss at which the scale ends. None: the highest there is, but no more than `loss_ceiling`. Raises
-    FedscapeError where there are models, but no loss is finite.
+    highest: loss at which the scale ends; None: the highest loss, but at most `loss_ceiling`. Raises
+    FedscapeError where there are models, but no finite loss.
     """
     losses = np.concatenate([surface["loss"], markers["loss"]]).astype(float)
     if not losses.size:
@@ -75,10 +76,11 @@ def draw_surface(axes: Axes, surface: pd.DataFrame, norm: LogNorm) -> None:
     axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), aspect="equal")
     if not np.isfinite(loss).all():
         axes.add_patch(Rectangle((x[0], y[0]), np.ptp(x), np.ptp(y), zorder=0, **HATCHING))
-    shown = np.ma.clip(np.ma.masked_invalid(loss.T), norm.vmin, norm.vmax)  # matplotlib wants a row per y
-    bands = np.geomspace(norm.vmin, norm.vmax, BANDS + 1)
+    low, high = scale_ends(norm)
+    shown = np.ma.clip(np.ma.masked_invalid(loss.T), low, high)  # matplotlib wants a row per y
+    bands = np.geomspace(low, high, BANDS + 1)
     axes.contourf(x, y, shown, bands, norm=norm, cmap=SURFACE_COLOURS)
-    steps = log_steps(norm.vmin, norm.vmax, LINES)
+    steps = log_steps(low, high, LINES)
     contour_lines(axes, (x, y, shown), between(steps, bands), norm, width=0.35, alpha=0.4)
     lines = contour_lines(axes, (x, y, shown), steps, norm, width=0.65, alpha=0.85)
     if lines is not None:
@@ -91,26 +93,27 @@ def between(steps: np.ndarray, bands: np.ndarray) -> np.ndarray:
         return bands[2:-1:2]
     ends = steps[0] ** 2 / steps[1], steps[-1] ** 2 / steps[-2]
     parts = max(2, round(ALL_LINES / len(steps)))
-    places = np.arange(parts * (len(steps) + 1) + 1)
-    thin = np.exp(np.interp(places / parts, range(len(steps) + 2), np.log([ends[0], *steps, ends[1]])))
-    return thin[places % parts != 0]
+    indices = np.arange(parts * (len(steps) + 1) + 1)
+    thin = np.exp(np.interp(indices / parts, range(len(steps) + 2), np.log([ends[0], *steps, ends[1]])))
+    return thin[indices % parts != 0]
 
 
 def contour_lines(
     axes: Axes, field: tuple, steps: np.ndarray, norm: LogNorm, width: float, alpha: float
-) -> object | None:
+) -> ContourSet | None:
     """Lines of equal loss, white on dark ground and black on light; None where the field crosses no step."""
-    x, y, shown = field
-    steps = steps[(steps > shown.min()) & (steps < shown.max())] if shown.count() else steps[:0]
+    x, y, losses = field
+    steps = steps[(steps > losses.min()) & (steps < losses.max())] if losses.count() else steps[:0]
     if not steps.size:
         return None
     tones = ["white" if norm(step) < 0.5 else "black" for step in steps]
-    return axes.contour(x, y, shown, steps, colors=tones, linewidths=width, alpha=alpha)
+    return axes.contour(x, y, losses, steps, colors=tones, linewidths=width, alpha=alpha)
 
 
 def label_axes(axes: Axes, markers: pd.DataFrame) -> None:
-    """What spans the plane, in words, in lines that fit beside the surface, which is drawn already.
+    """Axis labels that say what spans the plane, in lines that fit beside the surface.
 
+    axes: with the surface drawn, since its limits decide the lengths of the lines.
     markers: of one group; columns axes, explained_x, curvature_x, ...
     """
     first = markers.iloc[0]
@@ -137,8 +140,8 @@ def label_axes(axes: Axes, markers: pd.DataFrame) -> None:
         )
 
 
-def say_diverged(axes: Axes, runs: Sequence[str]) -> None:
-    """A panel for a group of which no run is left, and their names."""
+def say_diverged(axes: Axes, runs: Iterable[str]) -> None:
+    """The panel of a group whose runs all diverged, with their names."""
     axes.set(xticks=[], yticks=[], facecolor="0.95", box_aspect=1)
     words = fill(", ".join(dict.fromkeys(runs)), 30, break_on_hyphens=False)
     axes.text(
@@ -148,7 +151,7 @@ def say_diverged(axes: Axes, runs: Sequence[str]) -> None:
 
 
 def colour_bar(axes: Axes, surface: pd.DataFrame, norm: LogNorm) -> None:
-    """The shared colour bar, and how the losses were come by. surface: the rows of all panels."""
+    """The shared colour bar, which says how the losses were measured. surface: the rows of all panels."""
     above = np.isfinite(surface["loss"]) & (surface["loss"] > norm.vmax)
     precision = ", bf16" if "bf16" in set(surface["precision"]) else ""
     samples = f"{int(surface['samples'].max()):,} training samples{precision}"
@@ -162,19 +165,19 @@ def colour_bar(axes: Axes, surface: pd.DataFrame, norm: LogNorm) -> None:
 
 
 def interpolation_note(surface: pd.DataFrame) -> str:
-    """A line that says which points were filled in and how well; none where all were evaluated."""
+    """A line that says which points were interpolated, and how well; empty where all were evaluated."""
     filled = surface["interpolated"].astype(str).str.lower().eq("true")
     if not filled.any():
         return ""
-    every = surface.assign(filled=filled)
-    size = int(max(every["i"].max(), every["j"].max()))
-    # The CSV says of each point whether it was filled, not how sparse the lattice is that was evaluated.
-    strides = (k for k in range(2, size + 1) if not _on_lattice(every, k)["filled"].any())
-    stride = next(strides, None)
+    points = surface.assign(filled=filled)
+    size = int(max(points["i"].max(), points["j"].max()))
+    # The CSV says of each point whether it was interpolated, not how coarse the evaluated lattice is.
+    strides = range(2, size + 1)
+    stride = next((step for step in strides if not _on_lattice(points, step)["filled"].any()), None)
     nth = "some points" if stride is None else f"every {stride}{ {2: 'nd', 3: 'rd'}.get(stride, 'th') } point"
     error = surface["interpolation_error"].max()
-    known = "" if pd.isna(error) else f" (up to {100 * error:.2g} % off where checked)"
-    return f"\n{nth} evaluated,\nrest bicubic{known}"
+    accuracy = "" if pd.isna(error) else f" (up to {100 * error:.2g} % off where checked)"
+    return f"\n{nth} evaluated,\nrest bicubic{accuracy}"
 
 
 def _on_lattice(surface: pd.DataFrame, stride: int) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""How true a plane is: the models' loss beside the loss where the plane shows them, and their residual.
+"""How true a plane is: the models' own loss beside the loss at their projections, and their residuals.
 
 Both losses are measured under the plane's batch-norm policy, so that they differ by the projection alone;
 where the policy itself changes the models' own loss, a line says so. The residual is the part of a model's
@@ -15,9 +15,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fedscape.figures.style import Look, plain_log_ticks
 
-SMALL = 7  # points: the words of the small panels
-OFF_PLANE = "off the plane (share of distance)"
-NOTE_LETTERS = 40  # in a line of the note above a small panel
+SMALL = 7  # points: font size in the small panels
+OFF_PLANE = "off the plane\n(share of distance)"
+NOTE_LETTERS = 40  # of a line of the note above a small panel
 MOST_NAMED_CLIENTS = 10  # numbers on an axis
 WORTH_A_NOTE = 0.01  # relative change of a model's loss by the batch-norm policy
 POLICIES = {
@@ -32,9 +32,9 @@ def compare_rounds(losses: Axes, residuals: Axes, markers: pd.DataFrame, styles:
 
     A point on the diagonal is shown at its true height; below it, the plane flatters.
     """
-    both = _both(markers)
-    if both.size:
-        ends = both.min() / 1.2, both.max() * 1.2
+    shown = _positive_losses(markers)
+    if shown.size:
+        ends = shown.min() / 1.2, shown.max() * 1.2
         losses.plot(ends, ends, color="0.5", linewidth=0.8)
         losses.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
         plain_log_ticks(losses.xaxis, most=4)
@@ -43,11 +43,11 @@ def compare_rounds(losses: Axes, residuals: Axes, markers: pd.DataFrame, styles:
     losses.text(0.03, 0.95, "shown too high", va="top", **words)
     losses.text(0.98, 0.05, "shown too low", ha="right", **words)
     for (run, _), rows in markers.groupby(["run", "seed"], sort=False):
-        look, rows = styles[run], rows.sort_values("round")
+        look, rows = styles[str(run)], rows.sort_values("round")
         losses.plot(rows["loss_under_policy"], rows["loss_at_projection"], linestyle="none", **_dots(look))
         residuals.plot(rows["round"], rows["residual"], color=look.colour, linestyle=look.line, linewidth=1.2)
     losses.set(xlabel="true loss", ylabel="loss at projection")
-    residuals.set(xlabel="round", ylabel=OFF_PLANE.replace(" (", "\n("), ylim=(0, 1.02))
+    residuals.set(xlabel="round", ylabel=OFF_PLANE, ylim=(0, 1.02))
     residuals.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     residuals.yaxis.set_major_formatter(PercentFormatter(1))
     _finish(losses, residuals, markers)
@@ -57,21 +57,19 @@ def compare_runs(losses: Axes, residuals: Axes, markers: pd.DataFrame, styles: M
     """For single models: a line per run, from true loss (filled) to the loss shown (hollow); its residual."""
     runs = list(dict.fromkeys(markers["run"]))  # seeds of a run share its line
     for row in markers.to_dict("records"):
-        look, place = styles[row["run"]], runs.index(row["run"])
+        look, height = styles[row["run"]], runs.index(row["run"])
         pair = [row["loss_under_policy"], row["loss_at_projection"]]
-        losses.plot(pair, [place, place], color="0.6", linewidth=1.2, zorder=1)
-        losses.plot(pair[0], place, **{**_dots(look), "markerfacecolor": look.colour})
-        losses.plot(pair[1], place, **_dots(look))
-        residuals.plot(row["residual"], place, **{**_dots(look), "markerfacecolor": look.colour})
-    if _both(markers).size:
+        losses.plot(pair, [height, height], color="0.6", linewidth=1.2, zorder=1)
+        losses.plot(pair[0], height, **{**_dots(look), "markerfacecolor": look.colour})
+        losses.plot(pair[1], height, **_dots(look))
+        residuals.plot(row["residual"], height, **{**_dots(look), "markerfacecolor": look.colour})
+    if _positive_losses(markers).size:
         losses.set_xscale("log")
         plain_log_ticks(losses.xaxis, most=4)
     losses.set(
         xlabel="loss: true (filled),\nat projection (hollow)", yticks=range(len(runs)), yticklabels=runs
     )
-    residuals.set(
-        xlabel=OFF_PLANE.replace(" (", "\n("), xlim=(-0.03, 1.03), yticks=range(len(runs)), yticklabels=[]
-    )
+    residuals.set(xlabel=OFF_PLANE, xlim=(-0.03, 1.03), yticks=range(len(runs)), yticklabels=[])
     residuals.xaxis.set_major_formatter(PercentFormatter(1))
     for axes in (losses, residuals):
         axes.set_ylim(len(runs) - 0.5, -0.5)  # the first run on top
@@ -79,44 +77,45 @@ def compare_runs(losses: Axes, residuals: Axes, markers: pd.DataFrame, styles: M
 
 
 def compare_clients(
-    losses: Axes, residuals: Axes, markers: pd.DataFrame, chosen: int | None, rim: str
+    losses: Axes, residuals: Axes, markers: pd.DataFrame, named_client: int | None, rim: str
 ) -> None:
     """For one round: start, clients by number, aggregate from left to right; true loss filled, shown hollow.
 
-    markers: columns role (start, client, aggregate), client. chosen: the client in the colour `rim`.
+    markers: columns role (start, client, aggregate), client. named_client: has the colour `rim`.
     """
     order = {"start": 0, "client": 1, "aggregate": 2}
-    rows = markers.assign(place=markers["role"].map(order)).sort_values(["place", "client"])
+    rows = markers.assign(order=markers["role"].map(order)).sort_values(["order", "client"])
     shapes = {"start": "^", "client": "o", "aggregate": "*"}
-    for place, row in enumerate(rows.to_dict("records")):
-        colour = rim if row["role"] == "client" and row["client"] == chosen else "black"
+    for position, row in enumerate(rows.to_dict("records")):
+        colour = rim if row["role"] == "client" and row["client"] == named_client else "black"
         dots = {"color": colour, "marker": shapes[row["role"]], "markersize": 4.5, "markeredgewidth": 0.9}
         pair = [row["loss_under_policy"], row["loss_at_projection"]]
-        losses.plot([place, place], pair, color="0.6", linewidth=1.0, zorder=1)
-        losses.plot(place, pair[0], **dots)
-        losses.plot(place, pair[1], **dots, markerfacecolor="none")
-        residuals.plot(place, row["residual"], **dots)
-    if _both(rows).size:
+        losses.plot([position, position], pair, color="0.6", linewidth=1.0, zorder=1)
+        losses.plot(position, pair[0], **dots)
+        losses.plot(position, pair[1], **dots, markerfacecolor="none")
+        residuals.plot(position, row["residual"], **dots)
+    if _positive_losses(rows).size:
         losses.set_yscale("log")
         plain_log_ticks(losses.yaxis, most=4)
-    clients = [(place, f"{client:.0f}") for place, client in enumerate(rows["client"]) if not pd.isna(client)]
+    clients = [(i, f"{client:.0f}") for i, client in enumerate(rows["client"]) if not pd.isna(client)]
     step = -(-len(clients) // MOST_NAMED_CLIENTS)
+    ticks = dict(clients[::step])
     for axes in (losses, residuals):
-        axes.set_xticks(*([list(one) for one in zip(*clients[::step], strict=True)] or [[], []]))
+        axes.set_xticks(list(ticks), list(ticks.values()))
         axes.set_xlabel("client (\N{BLACK UP-POINTING TRIANGLE} start, \N{BLACK STAR} average)")
     losses.set_ylabel("loss: true (filled),\nat projection (hollow)")
-    residuals.set(ylabel=OFF_PLANE.replace(" (", "\n("), ylim=(-0.03, 1.03))
+    residuals.set(ylabel=OFF_PLANE, ylim=(-0.03, 1.03))
     residuals.yaxis.set_major_formatter(PercentFormatter(1))
     _finish(losses, residuals, markers)
 
 
 def policy_note(markers: pd.DataFrame) -> str:
-    """By how much the batch-norm policy changes the models' own loss; empty where hardly or not at all."""
+    """How much the batch-norm policy changes the models' own loss; empty below WORTH_A_NOTE."""
     own, under = (markers[column].to_numpy(float) for column in ("loss", "loss_under_policy"))
-    known = np.isfinite(own) & np.isfinite(under) & (own > 0) & (under > 0)
-    if not known.any():
+    valid = np.isfinite(own) & np.isfinite(under) & (own > 0) & (under > 0)
+    if not valid.any():
         return ""
-    factor = np.exp(np.abs(np.log(under[known] / own[known])).max())
+    factor = np.exp(np.abs(np.log(under[valid] / own[valid])).max())
     if factor <= 1 + WORTH_A_NOTE:
         return ""
     policy = POLICIES.get(markers["batch_norm"].iloc[0], "batch norm")
@@ -124,10 +123,10 @@ def policy_note(markers: pd.DataFrame) -> str:
     return fill(f"{policy}: models' own loss changes by {amount}", NOTE_LETTERS)
 
 
-def _both(markers: pd.DataFrame) -> np.ndarray:
+def _positive_losses(markers: pd.DataFrame) -> np.ndarray:
     """The losses that a logarithmic axis can show."""
-    both = markers[["loss_under_policy", "loss_at_projection"]].to_numpy(dtype=float)
-    return both[np.isfinite(both) & (both > 0)]
+    losses = markers[["loss_under_policy", "loss_at_projection"]].to_numpy(dtype=float)
+    return losses[np.isfinite(losses) & (losses > 0)]
 
 
 def _dots(look: Look) -> dict:
@@ -135,10 +134,10 @@ def _dots(look: Look) -> dict:
 
 
 def _finish(losses: Axes, residuals: Axes, markers: pd.DataFrame) -> None:
-    """Small words, a grid, and what the batch-norm policy does."""
+    """A small font, a grid, and the note about the batch-norm policy."""
     losses.set_title(policy_note(markers), fontsize=SMALL - 0.5, loc="left")
     for axes in (losses, residuals):
         axes.grid(True)
         axes.tick_params(labelsize=SMALL)
-        axes.xaxis.label.set_size(SMALL)
-        axes.yaxis.label.set_size(SMALL)
+        axes.xaxis.label.set_fontsize(SMALL)
+        axes.yaxis.label.set_fontsize(SMALL)

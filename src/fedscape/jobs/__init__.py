@@ -1,1 +1,1 @@
-"""What every script does around its call: log, threads, random streams, resume folder, record of its end."""
+"""The frame of every script's call: log, threads, random streams, resume folder, record of its end."""

@@ -1,4 +1,4 @@
-"""What the script of every rule does before and after its one call: log, threads, settings, clear errors."""
+"""The frame of every script around its one call: log, threads, settings, clear errors."""
 
 import ctypes
 import errno
@@ -11,9 +11,9 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from threadpoolctl import threadpool_limits
 
@@ -25,7 +25,7 @@ from fedscape.settings.plain import Settings, from_plain
 from fedscape.study.encoding import decode
 
 GPUS = "CUDA_VISIBLE_DEVICES"  # what SLURM, or whoever shares a machine, grants
-ENDED = "ended"  # begins the last line of the log of a job that came to its end
+ENDED = "ended"  # the first word of the last line in the log of a job that has succeeded
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of mallopt(3)
 KEPT_BYTES = 1 << 30
 THREADS = 1
@@ -47,7 +47,7 @@ _ADVICE |= dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "move away
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a script needs beside the paths that it names itself."""
+    """All that a script needs beside the paths that it names itself."""
 
     settings: dict[str, Any]  # as the stage's home put them together
     names: Mapping[str, str]  # wildcards: what the job's paths call the parts of its study
@@ -59,7 +59,7 @@ class JobContext:
 
     def typed(self, cls: type[Settings]) -> Settings:
         """The settings that a dataclass has fields for."""
-        names = {field.name for field in fields(cls)}
+        names = get_type_hints(cls)
         return from_plain(cls, {key: value for key, value in self.settings.items() if key in names})
 
     @property
@@ -91,15 +91,16 @@ class JobContext:
         """The identifying columns of rows that belong to all runs: `*` where these differ."""
         first, *others = self.identities(runs)
         return {
-            key: value if all(one[key] == value for one in others) else "*" for key, value in first.items()
+            key: value if all(other[key] == value for other in others) else "*"
+            for key, value in first.items()
         }
 
 
 def keep_freed_memory() -> None:
     """Have the C library keep the memory that arrays free, up to 1 GiB, instead of giving it back.
 
-    Every batch frees and asks for the same megabytes; to give them back and have their pages cleared again
-    takes longer than to compute on them. Only glibc knows these settings; elsewhere this does nothing.
+    Every batch frees and asks for the same megabytes; returning them and having their pages cleared again
+    takes longer than computing on them. Only glibc knows these settings; elsewhere this does nothing.
     """
     with suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -120,16 +121,16 @@ def job(snakemake) -> Iterator[JobContext]:
         with _logged(snakemake, folder) as context:
             yield context
     except (FedscapeError, OSError) as error:
-        told = _told(error, folder)
-        if told is None:
+        user_error = _user_error(error, folder)
+        if user_error is None:
             raise
-        print(f"fedscape: {told}", file=sys.__stderr__)
+        print(f"fedscape: {user_error}", file=sys.__stderr__)
         sys.exit(1)
 
 
 @contextmanager
 def _logged(snakemake, folder: Path) -> Iterator[JobContext]:
-    """What `job` does within the log."""
+    """The part of `job` whose output goes into the log."""
     begin = time.monotonic()
     with Path(snakemake.log[0]).open("w", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
         with suppress(OSError):
@@ -137,7 +138,7 @@ def _logged(snakemake, folder: Path) -> Iterator[JobContext]:
         logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
         keep_freed_memory()
         names = snakemake.wildcards
-        _say_where(snakemake.threads)
+        _print_node(snakemake.threads)
         try:
             if names.get("study"):
                 keep_notes(Path("results", names.study, names.scale), snakemake.output)
@@ -155,29 +156,29 @@ def _logged(snakemake, folder: Path) -> Iterator[JobContext]:
                     resume_folder=snakemake.params.get("resume", ""),
                 )
             print(f"{ENDED} after {time.monotonic() - begin:.1f} s", file=log)
-        except SystemExit as reason:  # a job that was told to stop says how to go on
+        except SystemExit as reason:  # a job that was told to stop says how to resume
             print(reason, file=log)
             raise
         except Exception as error:
             with suppress(OSError):
-                if told := _told(error, folder):
-                    print(f"fedscape: {told}", file=log)
+                if user_error := _user_error(error, folder):
+                    print(f"fedscape: {user_error}", file=log)
                 else:
                     traceback.print_exc(file=log)
             raise
 
 
 def _check_inputs(inputs: Sequence[str]) -> None:
-    """Refuse what is no file: to read a pipe or a device may never end."""
+    """Refuse what is no ordinary file: reading a pipe or a device may never end."""
     for path in inputs:
         if not Path(path).is_file():
             raise FedscapeError(f"{path}: not an ordinary file; delete it to have it rebuilt")
 
 
-def _told(error: Exception, folder: Path) -> FedscapeError | None:
-    """The line that tells a user what to do about an error; None where nobody but us can do anything.
+def _user_error(error: Exception, folder: Path) -> FedscapeError | None:
+    """An error as one line that tells a user what to do about it; None for one that users cannot mend.
 
-    folder: where the job writes, for what a full disk does not say itself.
+    folder: where the job writes, named if the error itself names no path.
     """
     if isinstance(error, FedscapeError):
         return error
@@ -187,9 +188,9 @@ def _told(error: Exception, folder: Path) -> FedscapeError | None:
     number = errno.ENOSPC if " requested and " in str(error) else error.errno
     if number not in _ADVICE:
         return None
-    place = error.filename2 or error.filename or folder
+    path = error.filename2 or error.filename or folder
     return FedscapeError(
-        f"{place}: {os.strerror(number).lower()}; {_ADVICE[number]} and run again: what is done is kept"
+        f"{path}: {os.strerror(number).lower()}; {_ADVICE[number]} and run again: what is done is kept"
     )
 
 
@@ -198,12 +199,12 @@ def _identity(wildcards) -> dict:
     return {**identity, "seed": identity["seed"] if identity["seed"] == "*" else int(identity["seed"])}
 
 
-def _say_where(cores: int) -> None:
+def _print_node(cores: int) -> None:
     number = os.environ.get("SLURM_JOB_ID")
     if number:
         card = os.environ.get(GPUS)
-        place = f"{os.environ.get('SLURMD_NODENAME', 'unknown node')}, {cores} core{'s' * (cores > 1)}"
-        print(f"SLURM job {number} on {place}, {f'GPU {card}' if card else 'no GPU'}")
+        node = f"{os.environ.get('SLURMD_NODENAME', 'unknown node')}, {cores} core{'s' * (cores > 1)}"
+        print(f"SLURM job {number} on {node}, {f'GPU {card}' if card else 'no GPU'}")
 
 
 def _device() -> str:

@@ -1,4 +1,4 @@
-"""How whole files of a resume folder get to where a job's outputs are expected."""
+"""Hard links, or copies, of a resume folder's whole files in the places of a job's outputs."""
 
 import errno
 import os
@@ -11,9 +11,9 @@ NO_HARD_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EN
 
 
 def put_in_place(source: Path, target: Path) -> bool:
-    """Make `target` the file `source`, at once and with the present time (it may have waited for long).
+    """Make `target` the file `source`, atomically and with the present time, since it may be much older.
 
-    Whether it is a link.
+    Returns whether it is a hard link, not a copy.
     """
     os.utime(source)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -12,22 +12,22 @@ from pathlib import Path
 from fedscape.errors import FedscapeError
 
 LOCK = "lock"
-_TRIES, _PAUSE = 20, 0.05  # seconds between tries for the lock, before another process is believed in
+_TRIES, _PAUSE = 20, 0.05  # tries, and seconds between them, before another process is said to hold the lock
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
 
 def lock_folder(folder: Path) -> int:
     """Descriptor of the folder's lock file, locked; it unlocks when closed, also by the process's death.
 
-    The folder is made if it is not there. Raises FedscapeError where another process works in it, and where
-    it is none of ours: a link, or a folder that somebody else has filled.
+    The folder is created if it is missing. Raises FedscapeError where another process works in it, and where
+    it is no resume folder: a link, or a folder of other files.
     """
     while True:
         if folder.is_symlink():
             raise FedscapeError(f"{folder}: a symbolic link, where a resume folder is expected; remove it")
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / LOCK).exists() and any(folder.iterdir()):
-            # It would be emptied: never do that to a folder that somebody else has filled.
+            # It would be emptied, with files that are not this project's.
             raise FedscapeError(f"{folder}: not a resume folder; name one that is new or empty")
         try:
             lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -65,8 +65,8 @@ def lock_folder(folder: Path) -> int:
 def is_held(file: str | Path) -> bool | None:
     """Whether a process holds the lock on a file; None where this cannot be told.
 
-    It is asked for by trying to share the lock, and given back at once: who wants it at that moment tries
-    again (`lock_folder`).
+    Found out by sharing the lock for a moment; a process that wants it at that moment tries again
+    (`lock_folder`).
     """
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
@@ -84,7 +84,7 @@ def is_held(file: str | Path) -> bool | None:
 
 
 def _flock(lock: int) -> None:
-    """Lock a file, or raise BlockingIOError; somebody who only looks (`is_held`) is waited for."""
+    """Lock a file, or raise BlockingIOError; waits for a process that only looks (`is_held`)."""
     for _ in range(_TRIES):
         with suppress(BlockingIOError):
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,7 +93,7 @@ def _flock(lock: int) -> None:
 
 
 def _sign(lock: int) -> None:
-    """Say in the lock file who has it; a disk that is full keeps the line of the one before, or none."""
+    """Write into the lock file who holds it; on a full disk the line of the last holder stays, or none."""
     with suppress(OSError):
         line = f"{socket.gethostname()} {os.getpid()}\n".encode()
         os.pwrite(lock, line, 0)

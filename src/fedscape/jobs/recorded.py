@@ -1,10 +1,10 @@
-"""What Snakemake recorded of the job that made a file: `.snakemake/metadata` (record format 6).
+"""Snakemake's records of the jobs that made files: `.snakemake/metadata` (record format 6).
 
 One JSON file per output, whose name is the output's path in URL-safe base64, cut into folders where it is
 longer than a file's name may be. Snakemake's own reader takes a second to import.
 
 Snakemake writes a record when it hears that a job has ended, and takes an output without a record for up
-to date, whatever changes. On a cluster jobs may end when the Snakemake that sent them is gone. So each job
+to date, whatever changes. On a cluster jobs may end when the Snakemake that sent them has ended. So each job
 begins with records that match no settings (`void_records`): Snakemake replaces them, or runs the job again.
 """
 
@@ -34,7 +34,6 @@ class Record:
     spelled: tuple[str, ...]  # its params, each as Python spells it
     inputs: tuple[str, ...]
     checksums: dict[str, str]  # input -> `sha256:...`, of inputs that are not too large
-    made: float  # seconds since the epoch
 
     @property
     def is_void(self) -> bool:
@@ -44,27 +43,22 @@ class Record:
     @property
     def params(self) -> list[str]:
         """All strings of all lists among its params: `name=<json>`."""
-        return [text for one in self.spelled for text in _strings(one)]
+        return [text for param in self.spelled for text in _strings(param)]
 
 
 def record_of(path: str) -> Record | None:
-    """The record of an output, by its path as Snakemake has it; None if there is none that can be read."""
-    found = json_object(record_path(FOLDER, path))
-    version, rule, made = found.get("record_format_version"), found.get("rule"), found.get("endtime") or 0.0
-    spelled, inputs = found.get("params"), found.get("input") or []
-    checksums = found.get("input_checksums") or {}
-    whole = (
-        isinstance(version, int)
-        and version >= FORMAT
-        and isinstance(rule, str)
-        and isinstance(made, (int, float))
-        and all(
-            isinstance(one, list) and all(isinstance(text, str) for text in one) for one in (spelled, inputs)
-        )
-        and isinstance(checksums, dict)
-        and all(isinstance(one, str) for one in checksums.values())
-    )
-    return Record(rule, tuple(spelled), tuple(inputs), checksums, made) if whole else None
+    """The record of an output, by its path as Snakemake has it; None if there is no readable one."""
+    content = json_object(record_path(FOLDER, path))
+    version, rule = content.get("record_format_version"), content.get("rule")
+    spelled, inputs = _texts(content.get("params")), _texts(content.get("input") or [])
+    checksums = content.get("input_checksums") or {}
+    if not (isinstance(version, int) and version >= FORMAT and isinstance(rule, str)):
+        return None
+    if spelled is None or inputs is None:
+        return None
+    if not isinstance(checksums, dict) or _texts([*checksums.values()]) is None:
+        return None
+    return Record(rule, spelled, inputs, checksums)
 
 
 def void_records(rule: str, outputs: Sequence[str]) -> None:
@@ -75,7 +69,7 @@ def void_records(rule: str, outputs: Sequence[str]) -> None:
 
 
 def check_records() -> None:
-    """Refuse to answer where Snakemake has kept nothing, keeps it in a database, or for others alone."""
+    """Refuse to answer where Snakemake has no records, keeps them in a database, or unreadable."""
     try:
         first = next(FOLDER.iterdir(), None)
     except PermissionError:
@@ -88,17 +82,24 @@ def check_records() -> None:
         raise FedscapeError(f"{FOLDER}: Snakemake's records cannot be read; ask somebody who may read them")
 
 
+def _texts(values: object) -> tuple[str, ...] | None:
+    """A list of strings; None for anything else."""
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        return None
+    return tuple(values)
+
+
 def _strings(param: str) -> list[str]:
-    """The strings of one param; other than a list it is no setting."""
+    """The strings of a param that is a list; none of any other, which holds no settings."""
     try:
         value = ast.literal_eval(param)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return []
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
 def record_path(folder: Path, path: str) -> Path:
-    """Where Snakemake keeps in `folder` what it knows of an output."""
+    """The path in `folder` of Snakemake's record of an output."""
     name = urlsafe_b64encode(path.encode()).decode()
     *folders, last = [name[i : i + LONGEST] for i in range(0, len(name), LONGEST)]
-    return folder.joinpath(*(f"@{one}" for one in folders), last)
+    return folder.joinpath(*(f"@{part}" for part in folders), last)

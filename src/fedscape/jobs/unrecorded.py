@@ -3,7 +3,7 @@
 Between the end of a job and the moment at which Snakemake hears of it lie minutes on a cluster. If Snakemake
 or the job is killed then, the job runs again, and its outputs are deleted first. So a job that has a
 resume folder leaves it with the outputs in it (as links, which take no space) and this note, and
-`fedscape.command.settle` removes both when they are no longer needed.
+`fedscape.command.finished_folders` removes both when they are no longer needed.
 """
 
 import hashlib
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedscape.errors import FedscapeError, reason
-from fedscape.files import remove_rests, write_json
+from fedscape.files import remove_leftovers, write_json
 from fedscape.regular import read_regular
 
 NOTES = "unrecorded"  # folder of the notes, in that of the study and scale
 LONGEST_NOTE = 1 << 20  # bytes
 
-_notes: dict = {}  # of this process: `folder` and `outputs`, if it is a job of Snakemake's
+_notes: dict = {}  # `folder` and `outputs` of this process, if it is a job of Snakemake's
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def keep_notes(results: str | Path, outputs: Sequence[str]) -> None:
 
 
 def keeps_notes() -> bool:
-    """Whether somebody is there to remove a finished resume folder later."""
+    """Whether this process is a job of Snakemake's, whose finished resume folder is removed later."""
     return bool(_notes)
 
 
@@ -49,23 +49,23 @@ def write_note(folder: Path, temporary: bool) -> None:
     """Note that the job has ended, and that its resume folder, of which it has the lock, is still there."""
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     note = _notes["folder"] / f"{name}.json"
-    remove_rests(note)
+    remove_leftovers(note)
     write_json(note, {"folder": str(folder), "outputs": _notes["outputs"], "temporary": temporary})
 
 
 def read_note(path: Path) -> Ended | None:
-    """A note, None if it is gone; FedscapeError for any content that is none of ours."""
+    """A note, None if it is gone; FedscapeError for any other content."""
     try:
-        found = json.loads(read_regular(path, LONGEST_NOTE))
-        note = Ended(path, Path(found["folder"]), found["outputs"], found["temporary"])
+        content = json.loads(read_regular(path, LONGEST_NOTE))
+        note = Ended(path, Path(content["folder"]), content["outputs"], content["temporary"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FedscapeError(f"{path}: no note of a job that ended ({reason(error)}); delete it") from None
-    # What a note may name lies in the folder that it stands in. `remove` looks again where links lead.
+    # A note names only what is in the results that it belongs to. `remove` also follows links.
     results = path.parents[1]
-    paths = [found["folder"], *note.outputs] if isinstance(note.outputs, list) and note.outputs else [None]
-    if not all(isinstance(one, str) and _is_below(one, results) for one in paths):
+    paths = [content["folder"], *note.outputs] if isinstance(note.outputs, list) and note.outputs else [None]
+    if not all(isinstance(named, str) and _is_below(named, results) for named in paths):
         raise FedscapeError(f"{path}: it names something outside {results}, or nothing; delete it")
     return note
 

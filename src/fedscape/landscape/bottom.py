@@ -20,7 +20,7 @@ DEGREE = 4
 NARROWER = 4.0  # factor between one lattice and the next
 MOST_LATTICES = 6
 MOST_MOVES = 50  # of the first lattice, by its reach at most: beyond, the basin counts as open
-EXACT = 5e-5  # distance between the last two estimates, as a share of that from the start: four digits
+CLOSE = 5e-5  # distance between the last two estimates, as a share of that from the start: four digits
 STEPS = np.arange(-REACH, REACH + 1)
 POWERS = [(p, q) for p in range(DEGREE + 1) for q in range(DEGREE + 1 - p)]
 
@@ -42,14 +42,15 @@ def bottom(loss: Loss, step: float) -> Bottom | None:
     """
     middle, best = np.zeros(2), None
     for lattice in range(MOST_LATTICES):
-        found = _settled(loss, middle, step / NARROWER**lattice)
-        if found is None:
+        lowest = _settled(loss, middle, step / NARROWER**lattice)
+        if lowest is None:
             break
-        shift = float(np.linalg.norm(found - middle))
-        middle = found
+        shift = float(np.linalg.norm(lowest - middle))
+        middle = lowest
         if lattice and (best is None or shift < best.shift):
-            best = Bottom(*found.tolist(), loss(*found.tolist()), shift)
-        if best is not None and best.shift <= EXACT * np.hypot(best.x, best.y):
+            x, y = lowest.tolist()
+            best = Bottom(x, y, loss(x, y), shift)
+        if best is not None and best.shift <= CLOSE * np.hypot(best.x, best.y):
             break
     return best
 
@@ -57,13 +58,14 @@ def bottom(loss: Loss, step: float) -> Bottom | None:
 def _settled(loss: Loss, middle: np.ndarray, step: float) -> np.ndarray | None:
     """The polynomial's lowest point on the lattice whose lowest point is inside; None if there is none."""
     known: dict[tuple[int, int], float] = {}
-    place = np.zeros(2, dtype=int)  # of the lattice's middle, in steps from `middle`
+    offset = np.zeros(2, dtype=int)  # of the lattice's middle, in steps from `middle`
     for _ in range(MOST_MOVES):
         values = np.empty((len(STEPS), len(STEPS)))
         for i, j in np.ndindex(values.shape):
-            point = (int(place[0] + STEPS[i]), int(place[1] + STEPS[j]))
+            point = (int(offset[0] + STEPS[i]), int(offset[1] + STEPS[j]))
             if point not in known:
-                known[point] = loss(*(middle + step * np.array(point)).tolist())
+                x, y = (middle + step * np.array(point)).tolist()
+                known[point] = loss(x, y)
             values[i, j] = known[point]
         values = np.where(np.isfinite(values), values, np.inf)
         if not np.isfinite(values).any():
@@ -72,8 +74,8 @@ def _settled(loss: Loss, middle: np.ndarray, step: float) -> np.ndarray | None:
         lowest = min(np.ndindex(values.shape), key=lambda at: (values[at], np.abs(STEPS[list(at)]).max()))
         towards = STEPS[list(lowest)]
         if np.abs(towards).max() < REACH:
-            return middle + step * (place + _lowest_of_polynomial(values, towards))
-        place += towards
+            return middle + step * (offset + _lowest_of_polynomial(values, towards))
+        offset += towards
     return None
 
 
@@ -94,9 +96,9 @@ def _lowest_of_polynomial(values: np.ndarray, start: np.ndarray) -> np.ndarray:
         differentiated = coefficients
         for axis, order in enumerate(orders):
             differentiated = np.polynomial.polynomial.polyder(differentiated, order, axis=axis)
-        return float(np.polynomial.polynomial.polyval2d(*at, differentiated))
+        return float(np.polynomial.polynomial.polyval2d(at[0], at[1], differentiated))
 
-    found = minimize(
+    lowest = minimize(
         lambda at: derivative(at, 0, 0),
         start.astype(float),
         jac=lambda at: np.array([derivative(at, 1, 0), derivative(at, 0, 1)]),
@@ -106,4 +108,4 @@ def _lowest_of_polynomial(values: np.ndarray, start: np.ndarray) -> np.ndarray:
         method="trust-exact",
         options={"gtol": np.finfo(float).eps, "maxiter": 100},
     ).x
-    return found if np.abs(found).max() <= REACH else start.astype(float)
+    return lowest if np.abs(lowest).max() <= REACH else start.astype(float)

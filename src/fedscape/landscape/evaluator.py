@@ -1,6 +1,5 @@
 """What a surface's job evaluates: which network and samples, at which points of which plane, how."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +12,18 @@ from fedscape.columns.planes import POINT_MEASURES
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import evaluate, evaluate_groups
 from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
-from fedscape.landscape.grid import box_around, grid_axes
+from fedscape.landscape.grid import Box, box_around, grid_axes
 from fedscape.landscape.plane import Plane, open_plane
 from fedscape.landscape.points import Place
-from fedscape.plugins import Plugin
-from fedscape.settings.evaluation import BatchNorm, Precision
+from fedscape.settings.planes import SurfaceSettings
+
+
+@dataclass(frozen=True)
+class PlaneFiles:
+    """The files of a plane, as `make_plane` writes them."""
+
+    plane: str | Path
+    markers: str | Path
 
 
 @dataclass(frozen=True)
@@ -28,80 +34,58 @@ class SurfaceEvaluator:
     plane: Plane
     xs: np.ndarray
     ys: np.ndarray
-    coarse: int
-    client_losses: bool
-    batch_norm: BatchNorm
-    precision: Precision
+    settings: SurfaceSettings
     seed: int
 
     @property
     def sizes(self) -> list[int]:
         """Samples of each group: all of them, then each client's if `client_losses`."""
         owners = self.problem.owners
-        if not self.client_losses:
+        if not self.settings.client_losses:
             return [len(owners)]
         return [len(owners), *owners[owners >= 0].bincount(minlength=self.problem.clients).tolist()]
 
     def columns(self) -> list[list[Place]]:
         """The nodes, column by column: every `coarse`-th point along both axes."""
-        rows = self.ys[:: self.coarse].tolist()
-        return [[(x, y) for y in rows] for x in self.xs[:: self.coarse].tolist()]
+        coarse = self.settings.coarse
+        rows = self.ys[::coarse].tolist()
+        return [[(x, y) for y in rows] for x in self.xs[::coarse].tolist()]
 
     def measure(self, x: float, y: float) -> np.ndarray:
         """Measures [groups, measures] of one point, from one pass over the samples."""
-        problem = self.problem
-        buffers = self.plane.buffers_at(x, y, self.batch_norm)
-        tensors = problem.tensors(self.plane.at(x, y), buffers, self.batch_norm)
-        found = (
-            evaluate_groups(
-                problem.module, *tensors, problem.train, problem.owners, problem.clients, self.precision
+        problem, settings = self.problem, self.settings
+        buffers = self.plane.buffers_at(x, y, settings.batch_norm)
+        tensors = problem.tensors(self.plane.at(x, y), buffers, settings.batch_norm)
+        if settings.client_losses:
+            owners = problem.owners, problem.clients
+            evaluations = evaluate_groups(
+                problem.module, *tensors, problem.train, *owners, settings.precision
             )
-            if self.client_losses
-            else [evaluate(problem.module, *tensors, problem.train, self.precision)]
+        else:
+            evaluations = [evaluate(problem.module, *tensors, problem.train, settings.precision)]
+        return np.array(
+            [[getattr(evaluation, measure) for measure in POINT_MEASURES] for evaluation in evaluations]
         )
-        return np.array([[getattr(one, measure) for measure in POINT_MEASURES] for one in found])
 
 
 def open_evaluator(
-    *,
-    plane_file: str | Path,
-    markers_file: str | Path,
-    grid: int | Sequence[int],
-    margin: float,
-    coarse: int,
-    client_losses: bool,
-    precision: Precision,
-    model: str,
-    model_settings: dict,
-    dataset_folder: str | Path,
-    partition: str | Path,
-    samples: int | None,
-    seed: int,
-    batch_norm: BatchNorm,
-    device: str,
+    files: PlaneFiles, problem: ProblemSpec, settings: SurfaceSettings
 ) -> SurfaceEvaluator | None:
-    """What a surface over a plane evaluates; None where there is no plane, since all its runs diverged.
-
-    grid: points per side, or (along x, along y). margin: added around the markers' bounding box, as a share
-    of its larger side; a plane that has a box of its own takes none. coarse: every k-th point along both
-    axes is a node. client_losses: also the measures of each client of the partition on its own samples.
-    precision: of the forward passes. samples, seed: as in `make_plane`.
-    """
-    spec = ProblemSpec(Plugin(model, model_settings), dataset_folder, partition, samples, seed, device)
-    problem = open_problem(spec)
-    plane = open_plane(plane_file)
+    """What a surface over a plane evaluates; None where there is no plane, since all its runs diverged."""
+    opened = open_problem(problem)
+    plane = open_plane(files.plane)
     if plane is None:
         return None
-    check_layout(problem.module, plane.layout, plane_file)
-    box = plane.box
-    if box is None:
-        axes = {"x": NUMBER, "y": NUMBER}
-        marked = read_csv(markers_file, axes, needed=axes)[[*axes]].dropna()
-        if not np.isfinite(marked.to_numpy(float)).all():
-            raise FedscapeError(
-                f"{markers_file}: a place that is infinite; delete the file to have it rebuilt"
-            )
-        box = box_around(marked["x"].to_numpy(), marked["y"].to_numpy(), grid, margin)
-    xs, ys = grid_axes(box, grid)
-    plane = plane.to(problem.device)
-    return SurfaceEvaluator(problem, plane, xs, ys, coarse, client_losses, batch_norm, precision, seed)
+    check_layout(opened.module, plane.layout, files.plane)
+    box = plane.box or _marked_box(files.markers, settings)
+    xs, ys = grid_axes(box, settings.grid)
+    return SurfaceEvaluator(opened, plane.to(opened.device), xs, ys, settings, problem.seed)
+
+
+def _marked_box(markers: str | Path, settings: SurfaceSettings) -> Box:
+    """A box around the models that are marked on a plane, with a margin."""
+    axes = {"x": NUMBER, "y": NUMBER}
+    places = read_csv(markers, axes, needed=axes)[[*axes]].dropna().to_numpy(float)
+    if not np.isfinite(places).all():
+        raise FedscapeError(f"{markers}: a place that is infinite; delete the file to have it rebuilt")
+    return box_around(places[:, 0], places[:, 1], settings.grid, settings.margin)

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from fedscape.checkpoints.checkpoint import Checkpoint, Checkpoints
 from fedscape.checkpoints.layout import Layout, flatten
+from fedscape.errors import FedscapeError
 from fedscape.evaluation.problem import Problem
+from fedscape.moment import Moment
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,16 @@ class Material:
         """That of every model."""
         return self.problem.layout
 
-    def number(self, chosen: int | Literal["last"]) -> int:
+    def number(self, moment: Moment) -> int:
         """The number of a round of the first run; `last` is its last kept one."""
-        return self.checkpoints.trajectories[0].last if chosen == "last" else chosen
+        number = self.checkpoints.trajectories[0].last if moment == "last" else moment
+        if not isinstance(number, int):
+            raise FedscapeError(f"round {number} of a plane is a share; jobs take its number")
+        return number
 
-    def model(self, chosen: int | Literal["last"]) -> Mark:
+    def model(self, moment: Moment) -> Mark:
         """The global model after a round of the first run."""
-        return Mark(Checkpoint(0, self.number(chosen)))
+        return Mark(Checkpoint(0, self.number(moment)))
 
     def finals(self) -> list[Mark]:
         """The last kept round of every run."""

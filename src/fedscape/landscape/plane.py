@@ -5,6 +5,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -126,8 +127,10 @@ def open_plane(path: str | Path) -> Plane | None:
         for name, length in (("explained", 2), ("box", 4), ("curvature", 2)):
             if not (values[name] is None or _is_numbers(values[name], length)):
                 raise ValueError(f"{name}: {values[name]} is not {length} numbers")
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return Plane(layout=layout, **tensors, **values)
+        about: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return Plane(layout=layout, **tensors, **about)
 
 
 def _shapes(layout: Layout) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
@@ -146,5 +149,5 @@ def _is_numbers(value: object, length: int) -> bool:
     return (
         isinstance(value, list)
         and len(value) == length
-        and all(type(one) in (int, float) and math.isfinite(one) for one in value)
+        and all(type(number) in (int, float) and math.isfinite(number) for number in value)
     )

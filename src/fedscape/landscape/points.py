@@ -18,7 +18,7 @@ from fedscape.errors import reason
 from fedscape.files import atomic
 from fedscape.jobs.resume import ResumeFolder
 
-POINTS = "points.npz"
+POINTS_FILE = "points.npz"
 
 Place = tuple[float, float]
 Points = dict[Place, np.ndarray]
@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 
 def save_points(path: str | Path, points: Mapping[Place, np.ndarray], fingerprint: str) -> None:
     """Write points, atomically; the same points give the same bytes, in whatever order they were made."""
-    places = sorted(points)
+    nodes = sorted(points)
     with atomic(path) as temporary, temporary.open("wb") as file:  # a path, np.savez would rename
         np.savez(
             file,
             fingerprint=np.array(fingerprint),
-            places=np.array(places, dtype=np.float64).reshape(-1, 2),
-            measures=np.array([points[place] for place in places], dtype=np.float64),
+            places=np.array(nodes, dtype=np.float64).reshape(-1, 2),
+            measures=np.array([points[node] for node in nodes], dtype=np.float64),
         )
 
 
@@ -81,19 +81,19 @@ def complete(
     Every column is committed to the resume folder, so a kill loses one at most. A job that is told to stop
     commits the point at which it is, and ends.
     """
-    missing = [[place for place in column if place not in points] for column in columns]
+    missing = [[node for node in column if node not in points] for column in columns]
     total, waiting = sum(map(len, columns)), sum(map(len, missing))
     if waiting < total:
         log.info("%d of %d points are there already", total - waiting, total)
     with tqdm(total=total, initial=total - waiting, disable=None) as bar:
         for number, column in enumerate(missing, 1):
-            for place in column:
-                points[place] = measure(*place)
+            for node in column:
+                points[node] = measure(*node)
                 waiting -= 1
                 bar.update()
                 reason = resume.stop_requested()
-                if reason or place == column[-1]:
-                    save_points(resume.folder / POINTS, points, resume.fingerprint)
+                if reason or node == column[-1]:
+                    save_points(resume.folder / POINTS_FILE, points, resume.fingerprint)
                     resume.commit({"points": len(points)})
                 if reason and waiting:
                     resume.stop(reason, f"point {total - waiting} of {total}")

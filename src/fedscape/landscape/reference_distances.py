@@ -10,7 +10,7 @@ import numpy as np
 
 from fedscape.checkpoints.blocks import column_blocks
 from fedscape.checkpoints.readers import Trajectory
-from fedscape.columns.planes import DISTANCES
+from fedscape.columns.planes import REFERENCE_DISTANCES
 from fedscape.landscape.material import Mark
 
 ROUNDING = 1e-13
@@ -19,7 +19,7 @@ all differ by more."""
 
 
 def reference_distances(
-    marks: Sequence[Mark], trajectories: Sequence[Trajectory], seeds: Sequence[int]
+    marks: Sequence[Mark], trajectories: Sequence[Trajectory], seeds: Sequence[object]
 ) -> list[dict[str, float]]:
     """DISTANCES of each marked global model, and NaN for others. seeds: of the runs, in their order.
 
@@ -27,22 +27,22 @@ def reference_distances(
     nearest point of its path (straight between kept rounds), so that a run which is merely slower has none,
     and to its last model. A run's reference is the first run of its seed: another seed starts elsewhere.
     """
-    chosen = sorted({mark.checkpoint.run for mark in marks if mark.role == "global"})
-    references = {place: seeds.index(seeds[place]) for place in chosen}
+    marked = sorted({mark.checkpoint.run for mark in marks if mark.role == "global"})
+    references = {run: seeds.index(seeds[run]) for run in marked}
     legs = {
         reference: np.diag(_squared_distances(trajectories[reference], trajectories[reference]), k=1)
         for reference in set(references.values())
     }
-    found = {}
-    for place, reference in references.items():
-        by_round = _distances(trajectories[place], trajectories[reference], legs[reference])
-        found |= {(place, number): values for number, values in by_round.items()}
-    nowhere = (np.nan,) * len(DISTANCES)
-    values = [
-        found[mark.checkpoint.run, mark.checkpoint.round] if mark.role == "global" else nowhere
+    distances = {}
+    for run, reference in references.items():
+        by_round = _distances(trajectories[run], trajectories[reference], legs[reference])
+        distances |= {(run, number): values for number, values in by_round.items()}
+    nowhere = (np.nan,) * len(REFERENCE_DISTANCES)
+    rows = [
+        distances[mark.checkpoint.run, mark.checkpoint.round] if mark.role == "global" else nowhere
         for mark in marks
     ]
-    return [dict(zip(DISTANCES, one, strict=True)) for one in values]
+    return [dict(zip(REFERENCE_DISTANCES, row, strict=True)) for row in rows]
 
 
 def _distances(
@@ -51,10 +51,10 @@ def _distances(
     """By round. legs: squared lengths of the reference's path between its kept rounds."""
     between = _squared_distances(run, reference)
     to_path = np.sqrt(_to_path(between, legs))
-    places = {number: place for place, number in enumerate(reference.rounds)}
+    columns = {number: column for column, number in enumerate(reference.rounds)}
     return {
         number: (
-            float(np.sqrt(row[places[number]])) if number in places else np.nan,
+            float(np.sqrt(row[columns[number]])) if number in columns else np.nan,
             float(nearest),
             float(np.sqrt(row[-1])),
         )
@@ -62,13 +62,13 @@ def _distances(
     }
 
 
-def _squared_distances(one: Trajectory, other: Trajectory) -> np.ndarray:
+def _squared_distances(trajectory: Trajectory, other: Trajectory) -> np.ndarray:
     """Between all kept rounds of two runs: float64 [kept, other's kept]."""
-    shape = len(one.rounds), len(other.rounds)
+    shape = len(trajectory.rounds), len(other.rounds)
     products = np.zeros(shape)
     lengths, other_lengths = np.zeros(shape[0]), np.zeros(shape[1])
-    for start, stop in column_blocks(sum(shape), one.layout.parameter_count):
-        rows, columns = (run.columns(start, stop).astype(np.float64) for run in (one, other))
+    for start, stop in column_blocks(sum(shape), trajectory.layout.parameter_count):
+        rows, columns = (run.columns(start, stop).astype(np.float64) for run in (trajectory, other))
         # Measured from a model nearby, so that little is lost in the difference of large numbers.
         centre = columns[-1].copy()
         rows -= centre

@@ -36,7 +36,7 @@ def beside_undefined(losses: np.ndarray, coarse: int) -> np.ndarray:
     return maximum_filter(undefined, size=2 * coarse + 1, mode="constant").astype(bool)
 
 
-def checked(filled: np.ndarray, losses: np.ndarray, coarse: int, seed: int) -> np.ndarray:
+def check_points(filled: np.ndarray, losses: np.ndarray, coarse: int, seed: int) -> np.ndarray:
     """Which of the points `filled`, bool [nx, ny], are evaluated to check the fill; bool [nx, ny].
 
     losses: at the nodes, [mx, my, groups]. Half are those where a bilinear fill differs most from the bicubic
@@ -52,9 +52,9 @@ def checked(filled: np.ndarray, losses: np.ndarray, coarse: int, seed: int) -> n
     doubtful = candidates[np.argsort(-np.array(doubts), axis=1, kind="stable").T.ravel()]
     first = list(dict.fromkeys(doubtful))[: number // 2]
     drawn = stream(seed, "checks").permutation(np.setdiff1d(candidates, first))
-    chosen = np.zeros(filled.shape, dtype=bool)
-    chosen.flat[[*first, *drawn[: number - len(first)]]] = True
-    return chosen
+    checks = np.zeros(filled.shape, dtype=bool)
+    checks.flat[[*first, *drawn[: number - len(first)]]] = True
+    return checks
 
 
 def filled_losses(losses: np.ndarray, coarse: int) -> np.ndarray:
@@ -82,8 +82,8 @@ def _spline(values: np.ndarray, coarse: int, degree: int = DEGREE) -> np.ndarray
     if undefined.all():
         return np.full([(count - 1) * coarse + 1 for count in values.shape], np.nan)
     # A spline takes numbers only. No point is filled beside these, so that they count far off and little.
-    nearest = distance_transform_edt(undefined, return_distances=False, return_indices=True)
-    nodes = [np.arange(count) * coarse for count in values.shape]
+    nearest = np.asarray(distance_transform_edt(undefined, return_distances=False, return_indices=True))
+    x, y = (np.arange(count) * coarse for count in values.shape)
     degrees = [min(degree, count - 1) for count in values.shape]
-    spline = RectBivariateSpline(*nodes, values[tuple(nearest)], kx=degrees[0], ky=degrees[1], s=0)
-    return spline(*(np.arange(axis[-1] + 1) for axis in nodes))
+    spline = RectBivariateSpline(x, y, values[tuple(nearest)], kx=degrees[0], ky=degrees[1], s=0)
+    return spline(np.arange(x[-1] + 1), np.arange(y[-1] + 1))

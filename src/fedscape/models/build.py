@@ -16,10 +16,10 @@ def build_model(name: str, settings: dict, shape: tuple[int, ...], classes: int)
     where the network takes the other of the two; a plug-in for tokens says so by `INPUTS = "tokens"`.
     """
     plugin = load("models.networks", name)
-    taken, given = getattr(plugin, "INPUTS", "images"), "images" if len(shape) == IMAGE else "tokens"
-    if taken != given:
+    inputs, samples = getattr(plugin, "INPUTS", "images"), "images" if len(shape) == IMAGE else "tokens"
+    if inputs != samples:
         raise FedscapeError(
-            f"model {name} takes {taken}, and the samples are {given} of shape {tuple(shape)}"
+            f"model {name} takes {inputs}, and the samples are {samples} of shape {tuple(shape)}"
         )
     return plugin.build(plugin.Settings(**settings), tuple(shape), classes)
 

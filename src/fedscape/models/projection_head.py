@@ -4,7 +4,7 @@ from torch import nn
 
 
 def projection_head(features: int, outputs: int) -> nn.Module:
-    """Linear(d, d)-ReLU-Linear(d, outputs) for `features` = d; nothing at all where `outputs` is 0.
+    """Linear(d, d)-ReLU-Linear(d, outputs) for `features` = d; the identity where `outputs` is 0.
 
     As in the code of MOON's authors (Li, He & Song, Model-Contrastive Federated Learning, 2021).
     """

@@ -1,4 +1,4 @@
-"""Blocks with a way around them: what networks with such blocks have in common for the algorithms."""
+"""Residual blocks: the interface by which algorithms switch off or scale a block's branch."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -7,7 +7,7 @@ from torch.nn import functional
 class ResidualBlock(nn.Module):
     """relu(shortcut(x) + branch_scale * branch(x)); subclasses give `branch` and `shortcut`.
 
-    branch_scale: a plain number that whoever trains the block may set for one call. With 0 the branch is not
+    branch_scale: a plain number that training may set for one call. With 0 the branch is not
     computed (nor are its running statistics updated), with 1 nothing is multiplied. Stochastic depth sets 0
     or 1/p, so that the expected value is right and evaluation needs no change.
     """
@@ -15,11 +15,11 @@ class ResidualBlock(nn.Module):
     branch_scale: float = 1.0
 
     def branch(self, features: Tensor) -> Tensor:
-        """What the block adds, [n, C', H', W'] from features [n, C, H, W]."""
+        """The residual that the block adds, [n, C', H', W'] from features [n, C, H, W]."""
         raise NotImplementedError
 
     def shortcut(self, features: Tensor) -> Tensor:
-        """The way around the branch, of the branch's shape."""
+        """The features that pass around the branch, of its output's shape."""
         raise NotImplementedError
 
     def forward(self, features: Tensor) -> Tensor:

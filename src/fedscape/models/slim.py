@@ -17,19 +17,19 @@ from fedscape.models.residual import PaddedShortcut
 DIVISOR = 8
 """Kept channels are a multiple of this, as in the authors' code."""
 LARGEST_LOSS = 0.1
-"""Share of the channels asked for that rounding to a multiple may take away at most."""
+"""Largest share of the requested channels that rounding to a multiple may take away."""
 
 
 def slim_channels(channels: int, width: float) -> int:
-    """How many of `channels` a network of relative `width` keeps: the multiple of 8 next to the product.
+    """The number of `channels` that a network of relative `width` keeps: the nearest multiple of 8.
 
     At least 8, never below 0.9 of the product, never above `channels`; with width 1 all of them.
     """
     if width == 1:
         return channels
-    wanted = channels * width
-    kept = max(DIVISOR, int(wanted + DIVISOR / 2) // DIVISOR * DIVISOR)
-    if kept < (1 - LARGEST_LOSS) * wanted:
+    target = channels * width
+    kept = max(DIVISOR, int(target + DIVISOR / 2) // DIVISOR * DIVISOR)
+    if kept < (1 - LARGEST_LOSS) * target:
         kept += DIVISOR
     return min(kept, channels)
 
@@ -39,7 +39,7 @@ def slimmed(module: nn.Module, width: float, keep: Sequence[str] = ()) -> Iterat
     """While it holds, every layer of `module` has its first `slim_channels` outputs only.
 
     Inputs are as many channels as arrive. Batch norm uses the batch's statistics and leaves its running ones
-    alone, also in eval mode. With width 1 nothing changes at all. The layers read their parameters at the
+    alone, also in eval mode. With width 1 nothing changes. The layers read their parameters at the
     call, so it works under `torch.func.functional_call` and `vmap`.
 
     width: share of the channels, in (0, 1]. keep: names within `module` of layers that keep all outputs, such
@@ -59,8 +59,8 @@ def slimmed(module: nn.Module, width: float, keep: Sequence[str] = ()) -> Iterat
         for name, layer in layers.items():
             kind = next((kind for kind in FORWARDS if isinstance(layer, kind)), None)
             if kind is not None:
-                # Straight into the instance's dictionary: a module's own way to set attributes is slow, and
-                # methods slim in each step.
+                # Straight into the instance's dictionary: setting a module's attributes is slow, and methods
+                # slim in each step.
                 attributes = vars(layer)
                 changed.append((attributes, attributes.get("forward")))
                 attributes["forward"] = partial(FORWARDS[kind], layer, name, 1.0 if name in keep else width)
@@ -79,7 +79,7 @@ def _convolution(layer: nn.Conv2d, name: str, width: float, features: Tensor) ->
             f"layer {name}: a convolution in {layer.groups} groups cannot be slimmed; choose another model"
         )
     kept = slim_channels(layer.out_channels, width)
-    # The layer's own way to convolve, because it knows about padding modes.
+    # The layer's own method, because it knows about padding modes.
     return layer._conv_forward(features, layer.weight[:kept, : features.shape[1]], _first(layer.bias, kept))
 
 

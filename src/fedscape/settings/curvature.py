@@ -6,6 +6,11 @@ from typing import Literal
 
 from fedscape.moment import Moment
 
+Trace = Literal["none", "auto", "exact", "hutchinson", "hutch++", "xtrace"]
+"""How the trace is found: from per-sample gradients, by an estimator, or by whichever suits the network."""
+Definition = Literal["paper", "code"]
+"""Which H_N and H_D are meant: the paper's equations, or those of its authors' code."""
+
 
 @dataclass(frozen=True)
 class DensitySettings:
@@ -25,8 +30,8 @@ class CurvatureSettings:
     data: Sequence[Literal["global", "own"]] = ("global",)  # all clients' samples, or each client's own
     top: int = 1  # eigenvalues at the upper end
     bottom: int = 0  # and at the lower
-    trace: Literal["none", "auto", "exact", "hutchinson", "hutch++", "xtrace"] = "none"
+    trace: Trace = "none"  # `auto`: exact where that is possible and cheap
     layers: bool = False  # the trace of each layer's block, too
     probes: int = 30  # Hessian products of an estimated trace
     density: DensitySettings | None = None
-    hessian_agreement: Sequence[Literal["paper", "code"]] = ()  # definitions of H_N and H_D
+    hessian_agreement: Sequence[Definition] = ()  # definitions of H_N and H_D

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from fedscape.settings.evaluation import BatchNorm, Precision
 
+WHICH_POINTS = ("grid", "margin", "coarse", "parts")
+"""Settings of an entry that decide which points are evaluated, and not what their measures are."""
+
 
 @dataclass(frozen=True)
 class SurfaceSettings:

@@ -1,95 +1,112 @@
 """Analyses and figures of a study: which runs each one takes, in which groups."""
 
+from collections.abc import Mapping, Sequence
+
 from fedscape.errors import FedscapeError
 from fedscape.study import curvature
-from fedscape.study.catalog import constant, plugin_settings
+from fedscape.study.catalog import constant, plugin
 from fedscape.study.catalog import names as plugin_names
-from fedscape.study.connections import check_kind
+from fedscape.study.connections import check_connection_kind
 from fedscape.study.contracts import FIGURE_SOURCES
-from fedscape.study.grid import Run, grouped, matching, runs_of
+from fedscape.study.grid import Member, Run, grouped, matching, runs_of
 from fedscape.study.limits import MOST_JOBS, check_count
 from fedscape.study.selection import Names, check_choice, subset_of
-from fedscape.study.stages.every import SECTIONS
-from fedscape.study.stages.stage import Entry
-from fedscape.study.study import Analysis, Figure, Method
+from fedscape.study.stages.every import SECTION_OF_ENTRY, SECTIONS
+from fedscape.study.stages.stage import Section
+from fedscape.study.study import Analyses, Analysis, Entry, Figure, Method, Named, PartitionEntry
 from fedscape.study.types import unknown
 
 _VERBS = {"figure": "draw", "measure": "measure"}
 
 
 def build_analyses(
-    content: dict, runs: tuple[Run, ...], names: Names, methods: dict[str, Method], where: str
-) -> dict[str, dict[str, Analysis]]:
+    content: dict,
+    runs: tuple[Run, ...],
+    names: Names,
+    methods: Mapping[str, Method],
+    partitions: Mapping[str, PartitionEntry],
+    where: str,
+) -> Analyses:
     """Every entry of the sections that look at runs, by section and name.
 
     Raises FedscapeError if an entry takes no run, would put models of different shapes together, or
     asks for a round that a run does not have.
     """
-    found: dict[str, dict[str, Analysis]] = {}
+    analyses: dict[str, Named[Analysis]] = {}
     for section in SECTIONS.values():
-        entries = found[section.name] = {}
+        entries = analyses[section.name] = Named()
         for name, keys in content.get(section.name, {}).items():
-            place = f"{where}: {section.name}.{name}"
-            members = section.members(keys, runs, names, place)
-            groups = _groups(keys, members, content, place)
-            entry = Entry(keys, members, groups, methods, content["partitions"], place)
+            key = f"{where}: {section.name}.{name}"
+            members = section.members(keys, runs, names, key)
+            groups = _groups(keys, members, content, key)
+            entry = Entry(keys, members, groups, methods, partitions, key)
             entries[name] = Analysis(section.settings(entry), groups)
-        jobs = sum(len(one.groups) * one.settings.get("parts", 1) for one in entries.values())
-        check_count(jobs, MOST_JOBS, "jobs", f"{where}: {section.name}")
-    return found
+        check_count(_jobs(section, entries), MOST_JOBS, "jobs", f"{where}: {section.name}")
+    return analyses
+
+
+def _jobs(section: Section, entries: Mapping[str, Analysis]) -> int:
+    return sum(len(entry.groups) * section.parts(entry.settings) for entry in entries.values())
 
 
 def build_figures(
-    content: dict, analyses: dict, runs: tuple[Run, ...], names: Names, where: str
-) -> dict[str, Figure]:
+    content: dict, analyses: Analyses, runs: tuple[Run, ...], names: Names, where: str
+) -> Named[Figure]:
     """Every figure, with its one source and the groups that it draws."""
-    figures = {}
-    for name, entry in content.get("figures", {}).items():
-        place = f"{where}: figures.{name}"
-        sources = [key for key in FIGURE_SOURCES if key in entry]
-        if len(sources) != 1:
-            raise FedscapeError(
-                f"{place}: name one source, one of {', '.join(FIGURE_SOURCES)}; "
-                f"got {', '.join(sources) or 'none'}"
-            )
-        source = sources[0]
-        shared = ("kind", "title", "where", *FIGURE_SOURCES)
-        own = {key: value for key, value in entry.items() if key not in shared}
-        kind = plugin_settings("figure", entry["kind"], own, place, shared)
-        check_choice(kind, content, place)
-        allowed = constant("figure", entry["kind"], "SOURCES")
-        if source not in allowed:
-            origins = " or ".join(allowed)
-            raise FedscapeError(f"{place}: kind {entry['kind']} is drawn from {origins}, got {source}")
-        chosen = names.selected(entry.get("where", {}), f"{place}.where")
-        groups: tuple[str, ...] = ()
-        if source in ("plane", "connectivity", "curvature"):
-            known = analyses["planes" if source == "plane" else source]
-            if entry[source] not in known:
-                raise FedscapeError(f"{place}.{source}: {unknown('name', entry[source], known)}")
-            if source == "plane":
-                check_kinds("figure", entry["kind"], known[entry[source]].settings["plane"]["kind"], place)
-            elif source == "curvature":
-                curvature.check_density(known[entry[source]].settings, f"{place}.curvature")
-            else:
-                wanted = constant("figure", entry["kind"], "CONNECTION")
-                check_kind(known[entry[source]].settings, wanted, f"figure kind {entry['kind']}", place)
-            groups = tuple(
-                group for group, members in known[entry[source]].groups.items() if _any_match(members, chosen)
-            )
-        if source == "partitions":
-            drawn = dict.fromkeys(run.partition for run in runs)
-            for one in entry[source]:
-                if one not in drawn:
-                    raise FedscapeError(f"{place}.partitions: {unknown('partition', one, drawn)}")
-        of_analysis = source in ("plane", "connectivity", "curvature")
-        if (of_analysis and not groups) or not matching(runs, chosen):
-            raise FedscapeError(f"{place}.where: selects no run")
-        figures[name] = Figure(kind, entry.get("title", ""), source, entry[source], chosen, groups)
-    return figures
+    return Named(
+        (name, _figure(entry, content, analyses, runs, names, f"{where}: figures.{name}"))
+        for name, entry in content.get("figures", {}).items()
+    )
 
 
-def check_kinds(role: str, kind: str, plane: str, place: str) -> None:
+def _figure(
+    entry: dict, content: dict, analyses: Analyses, runs: tuple[Run, ...], names: Names, where: str
+) -> Figure:
+    sources = [key for key in FIGURE_SOURCES if key in entry]
+    if len(sources) != 1:
+        got = ", ".join(sources) or "none"
+        raise FedscapeError(f"{where}: name one source, one of {', '.join(FIGURE_SOURCES)}; got {got}")
+    source = sources[0]
+    shared = ("kind", "title", "where", *FIGURE_SOURCES)
+    own = {key: value for key, value in entry.items() if key not in shared}
+    kind = plugin("figure", entry["kind"], own, where, shared)
+    check_choice(kind.settings, content, where)
+    allowed = constant("figure", kind.kind, "SOURCES")
+    if source not in allowed:
+        raise FedscapeError(f"{where}: kind {kind.kind} is drawn from {' or '.join(allowed)}, got {source}")
+    selection = names.selected(entry.get("where", {}), f"{where}.where")
+    groups: tuple[str, ...] = ()
+    if source in SECTION_OF_ENTRY:
+        analysis = _drawn(source, entry[source], kind.kind, analyses, where)
+        groups = tuple(
+            group for group, members in analysis.groups.items() if matching(runs_of(members), selection)
+        )
+    if source == "partitions":
+        known = dict.fromkeys(run.partition for run in runs)
+        for partition in entry[source]:
+            if partition not in known:
+                raise FedscapeError(f"{where}.partitions: {unknown('partition', partition, known)}")
+    if (source in SECTION_OF_ENTRY and not groups) or not matching(runs, selection):
+        raise FedscapeError(f"{where}.where: selects no run")
+    return Figure(kind, entry.get("title", ""), source, entry[source], selection, groups)
+
+
+def _drawn(source: str, name: str, kind: str, analyses: Analyses, where: str) -> Analysis:
+    """The analysis that a figure of a kind is drawn from, which the kind must be able to draw."""
+    known = analyses[SECTION_OF_ENTRY[source]]
+    if name not in known:
+        raise FedscapeError(f"{where}.{source}: {unknown('name', name, known)}")
+    settings = known[name].settings
+    if source == "plane":
+        check_plane_kind("figure", kind, settings.plane.kind, where)
+    elif source == "curvature":
+        curvature.check_density(settings, f"{where}.curvature")
+    else:
+        check_connection_kind(settings, constant("figure", kind, "CONNECTION"), f"figure kind {kind}", where)
+    return known[name]
+
+
+def check_plane_kind(role: str, kind: str, plane: str, where: str) -> None:
     """Refuse a figure or a measure of trajectories on a plane of clients, and the other way round.
 
     role: "figure" or "measure". kind, plane: names of kinds.
@@ -98,33 +115,30 @@ def check_kinds(role: str, kind: str, plane: str, place: str) -> None:
     if clients not in (None, constant("plane", plane, "CLIENTS")):
         allowed = [kind for kind in plugin_names("plane") if constant("plane", kind, "CLIENTS") == clients]
         raise FedscapeError(
-            f"{place}.plane: kind {kind} does not {_VERBS[role]} planes of kind {plane}; "
+            f"{where}.plane: kind {kind} does not {_VERBS[role]} planes of kind {plane}; "
             f"allowed: {', '.join(allowed)}"
         )
 
 
-def _groups(entry: dict, members: list, content: dict, place: str) -> dict[str, tuple]:
+def _groups(keys: Mapping, members: Sequence[Member], content: dict, where: str) -> Named[tuple[Member, ...]]:
+    """The members of an entry by the groups of their runs, those of pairs by their first."""
     firsts = {member: member[0] if isinstance(member, tuple) else member for member in members}
-    groups = grouped(dict.fromkeys(firsts.values()), entry.get("each", []), entry.get("seeds") == "together")
-    name_of = {run: name for name, group in groups.items() for run in group}
-    gathered: dict[str, list] = {name: [] for name in groups}
+    groups = grouped(dict.fromkeys(firsts.values()), keys.get("each", []), keys.get("seeds") == "together")
+    group_of = {run: name for name, runs in groups.items() for run in runs}
+    gathered: dict[str, list[Member]] = {name: [] for name in groups}
     for member in members:
-        gathered[name_of[firsts[member]]].append(member)
-    for name, group in groups.items():
-        subset = subset_of(content, "images", group[0].dataset) or content.get("validation")
-        if subset and len({run.seed for run in group}) > 1:
+        gathered[group_of[firsts[member]]].append(member)
+    for name, runs in groups.items():
+        subset = subset_of(content, "images", runs[0].dataset) or content.get("validation")
+        if subset and len({run.seed for run in runs}) > 1:
             raise FedscapeError(
-                f"{place}: seeds: together needs the whole training set; with `images` or `validation` each "
+                f"{where}: seeds: together needs the whole training set; with `images` or `validation` each "
                 "seed draws its own"
             )
-        models = sorted({run.model for run in group})
+        models = sorted({run.model for run in runs})
         if len(models) > 1:
             raise FedscapeError(
-                f"{place}: group {name} holds models of different shape ({', '.join(models)}); "
+                f"{where}: group {name} holds models of different shape ({', '.join(models)}); "
                 "add `model` to `each`"
             )
-    return {name: tuple(found) for name, found in gathered.items()}
-
-
-def _any_match(members: tuple, where: dict) -> bool:
-    return bool(matching(runs_of(members), where))
+    return Named((name, tuple(of_group)) for name, of_group in gathered.items())

@@ -1,12 +1,14 @@
-"""From the content of a study file at a scale to a `Study`, with every value checked on the way."""
+"""A `Study` from the content of a study file at a scale, with every value checked on the way."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from fedscape.errors import FedscapeError
+from fedscape.plugins import Plugin
 from fedscape.settings.training import Augmentation
 from fedscape.study.analyses import build_analyses, build_figures
-from fedscape.study.catalog import constant, names, plugin_settings, settings_class
+from fedscape.study.catalog import constant, names, plugin, settings_class
 from fedscape.study.claims import build_claims
 from fedscape.study.grid import Run, crossed
 from fedscape.study.limits import (
@@ -21,52 +23,54 @@ from fedscape.study.limits import (
 from fedscape.study.methods import build_methods, grid_value, kept_moment
 from fedscape.study.selection import Names, subset_of
 from fedscape.study.stages.every import SECTIONS
-from fedscape.study.study import Init, Method, PartitionEntry, Study
+from fedscape.study.study import Analyses, Init, Method, Named, PartitionEntry, Study
 from fedscape.study.tables import build_tables
 from fedscape.study.types import required_fields, shown, unknown
 
+Part = TypeVar("Part")
 
-def build_study(name: str, scale: str, content: dict, known: dict[str, dict], where: str) -> Study:
+
+def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin], where: str) -> Study:
     """The study `name` at `scale`.
 
     content: the study file merged with its scale, already checked against the schema.
-    known: settings of all data sets. where: file and scale, for messages.
+    known: all data sets. where: file and scale, for messages.
     Raises FedscapeError for the first unknown name or impossible value.
     """
 
-    def built(section: str, build) -> dict:
-        return {
-            key: build(key, entry, f"{where}: {section}.{key}") for key, entry in content[section].items()
-        }
+    def built(section: str, build: Callable[[str, dict, str], Part]) -> Named[Part]:
+        return Named(
+            (key, build(key, entry, f"{where}: {section}.{key}")) for key, entry in content[section].items()
+        )
 
-    datasets = {one: _dataset(one, known, f"{where}: datasets") for one in content["datasets"]}
+    datasets = Named((key, _dataset(key, known, f"{where}: datasets")) for key in content["datasets"])
     models = built("models", _model)
     partitions = built("partitions", _partition)
-    methods: dict[str, Method] = {}
+    methods: Named[Method] = Named()
     for base, entry in content["methods"].items():
-        methods |= build_methods(base, entry, f"{where}: methods.{base}")
+        methods.update(build_methods(base, entry, f"{where}: methods.{base}"))
         check_count(len(methods), MOST_METHODS, "methods", f"{where}: methods")
-    inits = built("inits", lambda _, entry, place: _init(entry, methods, place))
+    inits = built("inits", lambda _, entry, key: _init(entry, methods, key))
     all_names = Names.of(content, methods)
-    entries = [all_names.selected(one, f"{where}: runs[{i}]") for i, one in enumerate(content["runs"])]
+    entries = [all_names.selected(entry, f"{where}: runs[{i}]") for i, entry in enumerate(content["runs"])]
     check_crossed(entries, all_names.every, where)
     runs = _with_sources(crossed(entries, all_names.every), inits, all_names, where)
-    for init in {run.init for run in runs}:
-        proxy = inits[init].start.get("dataset")
+    for init in dict.fromkeys(run.init for run in runs):
+        proxy = inits[init].start.settings.get("dataset")
         if proxy is not None:
             datasets[proxy] = _dataset(proxy, known, f"{where}: inits.{init}.dataset")
     check_selections(content, (*SECTIONS, "figures", "claims", "tables"), len(runs), all_names.every, where)
     _check_sizes(runs, datasets, partitions, content, where)
     for run in runs:
         _check_inputs(run, datasets, models, partitions, methods, where)
-    analyses = build_analyses(content, runs, all_names, methods, where)
+    analyses = build_analyses(content, runs, all_names, methods, partitions, where)
     _check_names([name, scale], runs, analyses, where)
     return Study(
         name=name,
         scale=scale,
         title=content["title"],
-        images={one: subset_of(content, "images", one) for one in content["datasets"]},
-        test_images={one: subset_of(content, "test_images", one) for one in content["datasets"]},
+        images=Named((key, subset_of(content, "images", key)) for key in content["datasets"]),
+        test_images=Named((key, subset_of(content, "test_images", key)) for key in content["datasets"]),
         validation=float(content.get("validation", 0)),
         datasets=datasets,
         models=models,
@@ -77,75 +81,74 @@ def build_study(name: str, scale: str, content: dict, known: dict[str, dict], wh
         analyses=analyses,
         figures=build_figures(content, analyses, runs, all_names, where),
         claims=build_claims(content, runs, analyses, all_names, where),
-        tables=build_tables(content, runs, analyses, all_names, where),
-        labels=[{**one, "where": all_names.written_out(one["where"])} for one in content.get("labels", [])],
+        tables=Named(build_tables(content, runs, analyses, all_names, where)),
+        labels=[
+            {**label, "where": all_names.written_out(label["where"])} for label in content.get("labels", [])
+        ],
         grids=_grids(methods, content),
     )
 
 
-def known_datasets(own: dict) -> dict[str, dict]:
-    """Settings of every data set by name: the kinds that need none, and the user's own entries."""
+def known_datasets(own: Mapping[str, dict]) -> Named[Plugin]:
+    """Every data set by name: the kinds that need no settings, and the user's own entries."""
     built_in = [kind for kind in names("dataset") if not required_fields(settings_class("dataset", kind))]
-    datasets = {kind: plugin_settings("dataset", kind, {}, kind) for kind in built_in}
+    datasets = Named((kind, plugin("dataset", kind, {}, kind)) for kind in built_in)
     for name, entry in own.items():
-        datasets[name] = plugin_settings(
+        datasets[name] = plugin(
             "dataset", entry["kind"], _without(entry, "kind"), f"config: datasets.{name}", ["kind"]
         )
     return datasets
 
 
-def _dataset(name: str, known: dict, where: str) -> dict:
+def _dataset(name: str, known: Mapping[str, Plugin], where: str) -> Plugin:
     if name not in known:
         raise FedscapeError(f"{where}: {unknown('data set', name, known)}")
     return known[name]
 
 
-def _model(name: str, entry: dict, where: str) -> dict:
-    return plugin_settings("model", entry.get("kind", name), _without(entry, "kind"), where, ["kind"])
+def _model(name: str, entry: dict, where: str) -> Plugin:
+    return plugin("model", entry.get("kind", name), _without(entry, "kind"), where, ["kind"])
 
 
 def _partition(name: str, entry: dict, where: str) -> PartitionEntry:
     shared = ("scheme", "clients", "seed")
-    scheme = plugin_settings("partition", entry["scheme"], _without(entry, *shared), where, shared)
+    scheme = plugin("partition", entry["scheme"], _without(entry, *shared), where, shared)
     if "clients" not in entry and not constant("partition", entry["scheme"], "OWN_CLIENTS"):
         raise FedscapeError(f"{where}: key 'clients' is missing")
     return PartitionEntry(scheme, entry.get("clients"), entry.get("seed"))
 
 
-def _init(entry: dict, methods: dict[str, Method], where: str) -> Init:
+def _init(entry: dict, methods: Mapping[str, Method], where: str) -> Init:
     shared = ("kind", "seed")
-    start = plugin_settings("initial", entry["kind"], _without(entry, *shared), where, shared)
-    if start["kind"] == "after-round":
-        if start["method"] not in methods:
-            raise FedscapeError(f"{where}.method: {unknown('method', start['method'], methods)}")
-        number = kept_moment(start["round"], start["method"], methods, f"{where}.round")
+    start = plugin("initial", entry["kind"], _without(entry, *shared), where, shared)
+    if start.kind == "after-round":
+        method, number = start.settings["method"], start.settings["round"]
+        if method not in methods:
+            raise FedscapeError(f"{where}.method: {unknown('method', method, methods)}")
+        kept = kept_moment(number, method, methods, f"{where}.round")
         # `last` stays: of a run that diverges it is the last finite round.
-        start["round"] = start["round"] if start["round"] == "last" else number
+        start = Plugin(start.kind, {**start.settings, "round": "last" if number == "last" else kept})
     return Init(start, entry.get("seed"))
 
 
 def _with_sources(
-    runs: tuple[Run, ...], inits: dict[str, Init], all_names: Names, where: str
+    runs: tuple[Run, ...], inits: Mapping[str, Init], all_names: Names, where: str
 ) -> tuple[Run, ...]:
-    """The runs, and those that their `after-round` starts continue; a circle of starts is refused."""
+    """The runs, and those that their `after-round` starts continue; a cycle of starts is refused."""
     complete: dict[Run, None] = {}
 
     def add(run: Run, chain: tuple[str, ...]) -> None:
-        start = inits[run.init].start
-        if start["kind"] == "after-round":
-            place = f"{where}: inits.{run.init}"
-            for key in ("init", "partition"):
-                all_names.selected({key: start[key]}, place)
-            if start["init"] in (*chain, run.init):
+        source = inits[run.init].source(run.dataset, run.model, run.seed)
+        if source:
+            key = f"{where}: inits.{run.init}"
+            all_names.selected({"init": source.init}, key)
+            all_names.selected({"partition": source.partition}, key)
+            if source.init in (*chain, run.init):
                 raise FedscapeError(
-                    f"{place}: starts go round in a circle: {' -> '.join([*chain, run.init, start['init']])}"
+                    f"{key}: starts form a cycle: {' -> '.join([*chain, run.init, source.init])}"
                 )
-            check_count(len(chain) + 1, LONGEST_CHAIN, "starts that continue one another", place)
-            seed = run.seed if inits[run.init].seed is None else inits[run.init].seed
-            add(
-                Run(run.dataset, run.model, start["partition"], start["init"], start["method"], seed),
-                (*chain, run.init),
-            )
+            check_count(len(chain) + 1, LONGEST_CHAIN, "starts that continue one another", key)
+            add(source, (*chain, run.init))
         complete[run] = None
         check_count(len(complete), MOST_RUNS, "runs", f"{where}: runs")
 
@@ -154,7 +157,7 @@ def _with_sources(
     return tuple(complete)
 
 
-def _grids(methods: dict[str, Method], content: dict) -> dict[str, str]:
+def _grids(methods: Mapping[str, Method], content: dict) -> dict[str, str]:
     """The values of each grid point, to read: `lr=0.1;mu=1.0`."""
     texts = {}
     for name, method in methods.items():
@@ -168,8 +171,13 @@ def _spelled(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _check_names(study: list[str], runs: tuple[Run, ...], analyses: dict[str, dict], where: str) -> None:
-    """Refuse names of which the longest names of files, those of SLURM's logs, could not be made."""
+def _check_names(
+    study: Sequence[str],
+    runs: Sequence[Run],
+    analyses: Analyses,
+    where: str,
+) -> None:
+    """Refuse names too long for the longest file names that are made of them, those of SLURM's logs."""
     for run in runs:
         check_name([*study, *run.path.split("/")], f"{where}: runs: {run.path}")
     for section, entries in analyses.items():
@@ -179,7 +187,11 @@ def _check_names(study: list[str], runs: tuple[Run, ...], analyses: dict[str, di
 
 
 def _check_sizes(
-    runs: tuple[Run, ...], datasets: dict, partitions: dict[str, PartitionEntry], content: dict, where: str
+    runs: Sequence[Run],
+    datasets: Mapping[str, Plugin],
+    partitions: Mapping[str, PartitionEntry],
+    content: dict,
+    where: str,
 ) -> None:
     """Refuse subsets larger than their set and more clients than samples, where the sizes are known."""
     for key in ("images", "test_images"):
@@ -187,16 +199,13 @@ def _check_sizes(
             if name not in content["datasets"]:
                 raise FedscapeError(f"{where}: {key}: {unknown('data set', name, content['datasets'])}")
     for dataset in content["datasets"]:
-        settings = datasets[dataset]
         for key, constant_name in (("images", "TRAIN_SAMPLES"), ("test_images", "TEST_SAMPLES")):
-            available = constant("dataset", settings["kind"], constant_name)
-            if isinstance(available, dict):
-                available = available[settings["part"]]
-            wanted = subset_of(content, key, dataset)
-            if available is not None and wanted is not None and wanted > available:
-                raise FedscapeError(f"{where}: {key}: {shown(wanted)}, but {dataset} has {available}")
+            available = _samples(datasets[dataset], constant_name)
+            subset = subset_of(content, key, dataset)
+            if available is not None and subset is not None and subset > available:
+                raise FedscapeError(f"{where}: {key}: {shown(subset)}, but {dataset} has {available}")
             if key == "images" and available is not None:
-                samples = (wanted or available) - round((wanted or available) * content.get("validation", 0))
+                samples = (subset or available) - round((subset or available) * content.get("validation", 0))
                 for name in dict.fromkeys(run.partition for run in runs if run.dataset == dataset):
                     clients = partitions[name].clients or 0
                     if clients > samples:
@@ -206,34 +215,38 @@ def _check_sizes(
                         )
 
 
+def _samples(dataset: Plugin, constant_name: str) -> int | None:
+    """How many samples a data set has; None where it must be prepared before anyone knows."""
+    samples = constant("dataset", dataset.kind, constant_name)
+    return samples[dataset.settings["part"]] if isinstance(samples, dict) else samples
+
+
 def _check_inputs(
     run: Run,
-    datasets: dict,
-    models: dict,
-    partitions: dict[str, PartitionEntry],
-    methods: dict[str, Method],
+    datasets: Mapping[str, Plugin],
+    models: Mapping[str, Plugin],
+    partitions: Mapping[str, PartitionEntry],
+    methods: Mapping[str, Method],
     where: str,
 ) -> None:
     """Refuse a run whose network, partition or method cannot take what its data set holds."""
-    inputs = _inputs("dataset", datasets[run.dataset]["kind"])
-    place, method = f"{where}: runs: {run.dataset}", methods[run.method]
-    if inputs != _inputs("model", models[run.model]["kind"]):
+    inputs = _inputs("dataset", datasets[run.dataset].kind)
+    key, method = f"{where}: runs: {run.dataset}", methods[run.method]
+    if inputs != _inputs("model", models[run.model].kind):
         raise FedscapeError(
-            f"{place}/{run.model}: {run.dataset} holds {inputs}, which {run.model} does not take"
+            f"{key}/{run.model}: {run.dataset} holds {inputs}, which {run.model} does not take"
         )
     if inputs == "images":
         return
-    if constant("partition", partitions[run.partition].scheme["kind"], "BY_LABEL"):
+    if constant("partition", partitions[run.partition].scheme.kind, "BY_LABEL"):
         raise FedscapeError(
-            f"{place}/{run.partition}: {run.partition} deals by label, of which a sequence has many; "
+            f"{key}/{run.partition}: {run.partition} deals by label, of which a sequence has many; "
             "use iid, quantity or natural"
         )
-    if constant("algorithm", method.algorithm["kind"], "INPUTS") == "images":
-        raise FedscapeError(
-            f"{place}/{run.method}: {method.algorithm['kind']} is for images, not for {inputs}"
-        )
-    if method.training["augmentation"] != asdict(Augmentation()):
-        raise FedscapeError(f"{place}/{run.method}: augmentation is for images, not for {inputs}")
+    if constant("algorithm", method.algorithm.kind, "INPUTS") == "images":
+        raise FedscapeError(f"{key}/{run.method}: {method.algorithm.kind} is for images, not for {inputs}")
+    if method.training.augmentation != Augmentation():
+        raise FedscapeError(f"{key}/{run.method}: augmentation is for images, not for {inputs}")
 
 
 def _inputs(role: str, kind: str) -> object:

@@ -9,11 +9,11 @@ from fedscape.study.claims import check_claims
 from fedscape.study.files import at_scale, check, read_schema, read_yaml
 from fedscape.study.selection import check_names
 from fedscape.study.stages.every import STAGES
-from fedscape.study.study import Study
+from fedscape.study.study import Named, Study, UnknownName
 from fedscape.study.tables import check_tables
 from fedscape.study.types import unknown
 
-CONFIG = "config/config.yaml or --config"  # where the user's settings come from
+SETTINGS_SOURCE = "config/config.yaml or --config"  # where the user's settings come from
 LONGEST = 32  # letters of a study's name, as of the names in it
 TAKEN = ("all", *STAGES, "data")  # names of rules, and of the folder that all studies share
 
@@ -24,10 +24,12 @@ class Campaign:
     def __init__(self, root: Path, config: dict):
         self._root = root
         self._schemas = root / "workflow" / "schemas"
-        check(config, read_schema(self._schemas / "config.schema.yaml"), CONFIG)
+        check(config, read_schema(self._schemas / "config.schema.yaml"), SETTINGS_SOURCE)
         self.study, self.scale = config["study"], config["scale"]
         self.datasets = known_datasets(config.get("datasets") or {})  # whether a study uses them or not
-        self._files = {path.stem: path for path in sorted((root / "config" / "studies").glob("[!.]*.yaml"))}
+        self._files = Named(
+            (path.stem, path) for path in sorted((root / "config" / "studies").glob("[!.]*.yaml"))
+        )
         self._contents: dict[str, dict] = {}
         self._studies: dict[tuple[str, str], Study] = {}
 
@@ -47,28 +49,28 @@ class Campaign:
         return [name for name, scale in self.every if scale == self.scale]
 
     def get(self, name: str, scale: str | None = None) -> Study:
-        """A study at a scale (the chosen one if None). Raises KeyError where there is none by these names."""
-        chosen = name, scale or self.scale
-        if chosen not in self._studies:
+        """A study at a scale (the chosen one if None). Raises UnknownName for a scale that is not there."""
+        scale = scale or self.scale
+        if (name, scale) not in self._studies:
             content = self._content(name)
-            if chosen[1] not in content["scales"]:
-                raise KeyError(chosen[1])
+            if scale not in content["scales"]:
+                raise UnknownName(scale)
             file = self._file(name)
-            where, merged = f"{file} (scale {chosen[1]})", at_scale(content, chosen[1], file)
+            where, merged = f"{file} (scale {scale})", at_scale(content, scale, file)
             check(merged, _of_scale(self._study_schema), where)
-            self._studies[chosen] = build_study(*chosen, merged, self.datasets, where)
-        return self._studies[chosen]
+            self._studies[name, scale] = build_study(name, scale, merged, self.datasets, where)
+        return self._studies[name, scale]
 
     def check_chosen(self) -> None:
         """Refuse a study, or a scale of it, that is not there."""
         if self.study not in self._files:
-            raise FedscapeError(f"{CONFIG}: study: {unknown('study', self.study, self._files)}")
+            raise FedscapeError(f"{SETTINGS_SOURCE}: study: {unknown('study', self.study, self._files)}")
         scales = self._content(self.study)["scales"]
         if self.scale not in scales:
-            raise FedscapeError(f"{CONFIG}: scale: {unknown('scale', self.scale, scales)}")
+            raise FedscapeError(f"{SETTINGS_SOURCE}: scale: {unknown('scale', self.scale, scales)}")
 
     def check_all(self) -> None:
-        """Look at everything: a slip in a study that nobody asked for today is better found today."""
+        """Check every study at every scale, so that a slip is found before its study is asked for."""
         for name in self._files:
             file = self._file(name)
             if (
@@ -112,7 +114,7 @@ def read_campaign(root: Path, config: dict) -> Campaign:
 
 
 def read_study(root: Path, config: dict) -> Study:
-    """The study and scale that the user's settings name, without a look at the others, which takes longer.
+    """The study and scale that the user's settings name, without reading the others, which takes longer.
 
     Raises FedscapeError as `read_campaign` does, for this study's file.
     """
@@ -127,9 +129,9 @@ def _of_scale(study_schema: dict) -> dict:
 
 
 def missing_file(study: Study, init: str) -> str | None:
-    """What to say of a start from a file that is not there; None where there is nothing to say."""
-    file = study.inits[init].start.get("file")
+    """The message about a start whose file is missing; None where none is missing."""
+    file = study.inits[init].start.settings.get("file")
     if file is None or is_regular(file):
         return None
-    place = f"config/studies/{study.name}.yaml: inits.{init}.file"
-    return printable(f"{place}: {file} not found (looked for it in {Path.cwd()})")
+    key = f"config/studies/{study.name}.yaml: inits.{init}.file"
+    return printable(f"{key}: {file} not found (looked for it in {Path.cwd()})")

@@ -1,86 +1,111 @@
 """What a number is measured on, in a claim or a cell of a table: runs, pairs of them, planes through them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from fedscape.columns.kinds import FILES
 from fedscape.errors import FedscapeError
-from fedscape.study.analyses import check_kinds
-from fedscape.study.catalog import constant, plugin_settings
-from fedscape.study.connections import check_kind, kind_of_file
+from fedscape.plugins import Plugin
+from fedscape.settings.claims import Case
+from fedscape.study.analyses import check_plane_kind
+from fedscape.study.catalog import constant, plugin
+from fedscape.study.connections import check_connection_kind
 from fedscape.study.curvature import check_measured
 from fedscape.study.grid import Run, runs_of
-from fedscape.study.study import Case, Study
+from fedscape.study.stages.every import SECTION_OF_ENTRY, SECTIONS
+from fedscape.study.stages.tables import MEASURED_ON, sources_of
+from fedscape.study.study import Analyses, Study
 from fedscape.study.types import unknown
 
-# What an entry calls the analysis that it is measured on, and the section of the study that holds it.
-SECTIONS = {"plane": "planes", "connectivity": "connectivity", "curvature": "curvature"}
-# Which of them the files lie under that a measure reads; tables of the whole study under none.
-_ENTRY = {
-    "markers": "plane",
-    "surface": "plane",
-    "barriers": "connectivity",
-    "layers": "connectivity",
-    "distances": "connectivity",
-    "curvature": "curvature",
-}
+
+@dataclass(frozen=True)
+class Members:
+    """What one number is measured on: the runs of a case, and those that it needs beside them."""
+
+    runs: tuple[Run, ...]  # those of this scale; none if it lacks any of them
+    groups: tuple[str, ...] = ()  # of the plane, connection or curvature that they belong to
+    needs: tuple[Run, ...] = ()  # runs that must not have diverged: these, and the first ones on each plane
+
+    @property
+    def case(self) -> Case:
+        """These members as a job takes them; their runs are of one seed."""
+        return Case(
+            seed=self.runs[0].seed,
+            runs=tuple(run.path for run in self.runs),
+            groups=self.groups,
+            needs=tuple(run.path for run in self.needs),
+        )
 
 
-def measured(
-    entry: Mapping[str, object], analyses: Mapping[str, Mapping], place: str
-) -> tuple[dict, str, str]:
+def measure_of(entry: Mapping[str, Any], analyses: Analyses, where: str) -> tuple[Plugin, str, str]:
     """The plug-in of an entry's `measure`, and the section and name of the analysis that it is taken on.
 
-    entry: `measure`, one key of SECTIONS if the measure needs it, and the plug-in's own settings.
+    entry: `measure`, a key of SECTION_OF_ENTRY if the measure needs it, and the plug-in's own settings.
     Raises FedscapeError for an unknown measure or setting, and for an analysis too few or too many.
     """
     kind = entry["measure"]
-    settings = {key: value for key, value in entry.items() if key not in ("measure", *SECTIONS)}
-    measure = plugin_settings("measure", kind, settings, place)
-    file = next((one for one in constant("measure", kind, "SOURCES") if one in _ENTRY), None)
-    source = _ENTRY.get(file)
-    for key in SECTIONS:
-        if (key == source) != (key in entry):
-            wrong = f"key '{key}' is missing" if key == source else f"takes no '{key}'"
-            raise FedscapeError(f"{place}: {wrong} (measure {kind})")
-    if source is None:
+    settings = {key: value for key, value in entry.items() if key not in ("measure", *SECTION_OF_ENTRY)}
+    measure = plugin("measure", kind, settings, where)
+    source = next((source for source in sources_of(measure) if source in MEASURED_ON), None)
+    analysis = FILES[source].entry if source else None
+    for key in SECTION_OF_ENTRY:
+        if (key == analysis) != (key in entry):
+            wrong = f"key '{key}' is missing" if key == analysis else f"takes no '{key}'"
+            raise FedscapeError(f"{where}: {wrong} (measure {kind})")
+    if source is None or analysis is None:
         return measure, "", ""
-    section, name = SECTIONS[source], entry[source]
-    if section == "planes" and name in analyses[section]:
-        check_kinds("measure", kind, analyses[section][name].settings["plane"]["kind"], place)
-    if section == "connectivity" and name in analyses[section]:
-        check_kind(analyses[section][name].settings, kind_of_file(file), f"measure {kind}", place)
-    if section == "curvature" and name in analyses[section]:
-        quantity = constant("measure", kind, "QUANTITY")
-        check_measured(quantity, measure, analyses[section][name].settings, f"{place}.curvature")
+    section, name = SECTION_OF_ENTRY[analysis], entry[analysis]
+    if name in analyses[section]:
+        _check_measurable(measure, source, section, analyses[section][name].settings, where)
     return measure, section, name
 
 
-def case_of(runs: tuple[Run, ...], section: str, name: str, analyses: Mapping[str, Mapping]) -> Case:
+def members_of(runs: tuple[Run, ...], section: str, name: str, analyses: Analyses) -> Members:
     """Those of the runs that are in the analysis `name`, with their groups; none if the scale lacks it.
 
     section: that of the analysis, or empty for what is measured on the runs themselves.
     """
     if not section:
-        return Case(runs, (), runs)
-    wanted = set(runs)
-    found, groups, needs = [], [], []
+        return Members(runs, (), runs)
+    case_runs = set(runs)
+    measured_runs, groups, needs = [], [], []
     entry = analyses[section].get(name)
     for group, members in entry.groups.items() if entry else ():
         # Of a pair, both ends.
-        here = runs_of(one for one in members if wanted.issuperset(runs_of([one])))
-        found += here
-        if here:
+        of_group = runs_of(member for member in members if case_runs.issuperset(runs_of([member])))
+        measured_runs += of_group
+        if of_group:
             groups.append(group)
-            needs += here
+            needs += of_group
             if section == "planes":
                 # The first run is a plane's centre, the first of a run's seed what distances are from.
-                first = {run.seed: run for run in reversed(members)}
-                needs += [members[0], *(first[run.seed] for run in here)]
-    return Case(tuple(found), tuple(groups), tuple(dict.fromkeys(needs)))
+                of_plane = runs_of(members)
+                first = {run.seed: run for run in reversed(of_plane)}
+                needs += [of_plane[0], *(first[run.seed] for run in of_group)]
+    return Members(tuple(measured_runs), tuple(groups), tuple(dict.fromkeys(needs)))
 
 
-def check_analysis(section: str, name: str, scales: Sequence[Study], place: str) -> None:
+def check_analysis(section: str, name: str, scales: Sequence[Study], where: str) -> None:
     """Refuse a name of an analysis that no scale of a study has."""
-    known = dict.fromkeys(one for study in scales for one in (study.analyses[section] if section else ()))
-    if section and name not in known:
-        key = next(key for key, one in SECTIONS.items() if one == section)
-        raise FedscapeError(f"{place}.{key}: {unknown('name', name, known)}")
+    if not section:
+        return
+    known = dict.fromkeys(entry for study in scales for entry in study.analyses[section])
+    if name not in known:
+        raise FedscapeError(f"{where}.{SECTIONS[section].entry}: {unknown('name', name, known)}")
+
+
+def _check_measurable(measure: Plugin, source: str, section: str, settings: Any, where: str) -> None:
+    """Refuse a measure on an analysis of another kind than those that it is for.
+
+    source: the CSV that the measure reads of it. settings: of the analysis, as its section has them.
+    """
+    if section == "planes":
+        check_plane_kind("measure", measure.kind, settings.plane.kind, where)
+    elif section == "connectivity":
+        stage, _ = MEASURED_ON[source]  # called as the kind is
+        check_connection_kind(settings, stage.name, f"measure {measure.kind}", where)
+    else:
+        quantity = constant("measure", measure.kind, "QUANTITY")
+        if isinstance(quantity, str):
+            check_measured(quantity, measure.settings, settings, f"{where}.curvature")

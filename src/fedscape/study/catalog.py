@@ -5,18 +5,16 @@ parse the Snakefile. So a plug-in's `Settings` class alone is compiled from the 
 """
 
 import ast
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from fedscape import fields
 from fedscape.errors import FedscapeError
-from fedscape.moment import Moment
-from fedscape.study.contract_check import check_plugin, literal
-from fedscape.study.contracts import CONTRACTS
+from fedscape.plugins import Plugin
+from fedscape.study.contract_check import check_plugin
+from fedscape.study.contracts import CONTRACTS, LENT_NAMES
+from fedscape.study.syntax import literal
 from fedscape.study.types import settings_from, unknown
 
 LIBRARY = Path(__file__).resolve().parent.parent
@@ -32,16 +30,6 @@ PACKAGES = {
     "plane": "landscape.planes",
     "figure": "figures.kinds",
     "measure": "tables.measures",
-}
-
-# What a `Settings` class may use, which is compiled by itself.
-_NAMES = {
-    "dataclass": dataclass,
-    "field": field,
-    "Literal": Literal,
-    "math": math,
-    "Moment": Moment,
-    **{name: value for name, value in vars(fields).items() if name[0].isupper()},
 }
 
 
@@ -63,20 +51,20 @@ def source(role: str, name: str) -> Path:
 def settings_class(role: str, name: str) -> type:
     """The plug-in's `Settings` dataclass, compiled by itself."""
     file = _checked(role, name)
-    module = ast.Module(body=[_settings_node(file)], type_ignores=[])
-    namespace = {**_NAMES, "__name__": f"{role} {name}"}
+    module = ast.Module(body=[node for node in [_settings_node(file)] if node], type_ignores=[])
+    namespace = {**LENT_NAMES, "__name__": f"{role} {name}"}
     try:
         exec(compile(module, str(file), "exec", dont_inherit=True), namespace)
     except (NameError, TypeError, ValueError) as error:
         raise FedscapeError(
             f"{file}: Settings: {error}; read by itself, the class may use Python's own names and "
-            f"{', '.join(_NAMES)}"
+            f"{', '.join(LENT_NAMES)}"
         ) from None
     return namespace["Settings"]
 
 
 @cache
-def constant(role: str, name: str, constant_name: str) -> object | None:
+def constant(role: str, name: str, constant_name: str) -> Any:
     """A constant of the role's contract that the plug-in's module has at top level, or None."""
     if constant_name not in CONTRACTS[role].constants:
         raise KeyError(f"{constant_name} is no constant of {CONTRACTS[role].called}")
@@ -87,24 +75,23 @@ def constant(role: str, name: str, constant_name: str) -> object | None:
     return None
 
 
-def plugin_settings(role: str, kind: str, values: dict, where: str, beside: Iterable[str] = ()) -> dict:
-    """`{"kind": kind, ...}` with the plug-in's own settings checked and its defaults filled in.
+def plugin(role: str, kind: str, values: dict, where: str, beside: Iterable[str] = ()) -> Plugin:
+    """A plug-in with its own settings checked and its defaults filled in.
 
     beside: keys that the entry may have beside these, for the message about one that it may not.
     """
     if kind not in names(role):
         raise FedscapeError(f"{where}: {unknown(role, kind, names(role))}")
-    return {"kind": kind, **settings_from(settings_class(role, kind), values, where, beside)}
+    return Plugin(kind, settings_from(settings_class(role, kind), values, where, beside))
 
 
-def check_training(role: str, plugin: Mapping[str, object], training: object, where: str) -> None:
+def check_training(role: str, rule: Plugin, training: object, where: str) -> None:
     """Ask a plug-in whose `Settings` have a method `check(training)` if it goes with the training settings.
 
-    plugin: as `plugin_settings` gives it. training: TrainingSettings. The method raises ValueError if not; it
-    is compiled with the class, so it sees only the names that `settings_class` lets the class see.
+    training: TrainingSettings. The method raises ValueError if not; it is compiled with the class, so it sees
+    only the names that `settings_class` lets the class see.
     """
-    values = {key: value for key, value in plugin.items() if key != "kind"}
-    settings = settings_class(role, plugin["kind"])(**values)
+    settings = settings_class(role, rule.kind)(**rule.settings)
     if hasattr(settings, "check"):
         try:
             settings.check(training)

@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
 
 from fedscape.errors import FedscapeError
-from fedscape.study.cases import case_of, check_analysis, measured
-from fedscape.study.catalog import constant
+from fedscape.settings.claims import Case, Claim, Expectation, Side
+from fedscape.study.cases import Members, check_analysis, measure_of, members_of
 from fedscape.study.grid import Run, matching
 from fedscape.study.selection import Names, check_choice, check_names
-from fedscape.study.study import Case, Claim, Side, Study
+from fedscape.study.stages.tables import sources_of
+from fedscape.study.study import Analyses, Study
 
 _OWN_KEYS = ("claim", "source", "where", "cases", "expect", "learned")
 
 
 def build_claims(
-    content: dict, runs: tuple[Run, ...], analyses: Mapping[str, Mapping], names: Names, where: str
+    content: dict, runs: tuple[Run, ...], analyses: Analyses, names: Names, where: str
 ) -> tuple[Claim, ...]:
     """Every claim, with the runs of this scale that it is measured on.
 
@@ -24,17 +24,18 @@ def build_claims(
     """
     claims = []
     for number, entry in enumerate(content.get("claims", [])):
-        place = f"{where}: claims[{number}]"
-        own = {key: value for key, value in entry.items() if key not in _OWN_KEYS}
-        measure, section, name = measured(own, analyses, place)
-        if "timing" in constant("measure", measure["kind"], "SOURCES"):
+        key = f"{where}: claims[{number}]"
+        own = {name: value for name, value in entry.items() if name not in _OWN_KEYS}
+        measure, section, name = measure_of(own, analyses, key)
+        if "timing" in sources_of(measure):
             raise FedscapeError(
-                f"{place}.measure: {measure['kind']} reads the clock, and a claim must not change with it; "
+                f"{key}.measure: {measure.kind} reads the clock, and a claim must not change with it; "
                 "a table may"
             )
-        check_choice(measure, content, place)
-        _check_expectation(entry["expect"], len(entry["cases"]), f"{place}.expect")
-        wanted = _wanted(entry.get("where", {}), entry["cases"], names, place)
+        check_choice(measure.settings, content, key)
+        _check_expectation(entry["expect"], len(entry["cases"]), f"{key}.expect")
+        wheres = _wheres(entry.get("where", {}), entry["cases"], names, key)
+        by_seed = [_cases(where, section, name, analyses, runs, names.every["seed"]) for where in wheres]
         claims.append(
             Claim(
                 text=entry["claim"],
@@ -42,8 +43,8 @@ def build_claims(
                 measure=measure,
                 section=section,
                 name=name,
-                sides=tuple(_side(one, section, name, analyses, runs, names.every["seed"]) for one in wanted),
-                expect=_one_spelling(entry["expect"]),
+                sides=_sides(wheres, by_seed),
+                expect=Expectation.of(entry["expect"]),
                 learned=entry.get("learned", False),
             )
         )
@@ -53,60 +54,63 @@ def build_claims(
 def check_claims(content: dict, scales: Sequence[Study], where: str) -> None:
     """Refuse a claim that names a plane, a connection or runs that no scale of the study has."""
     for number, entry in enumerate(content.get("claims", [])):
-        place = f"{where}: claims[{number}]"
+        key = f"{where}: claims[{number}]"
         section, name = scales[0].claims[number].section, scales[0].claims[number].name
-        check_analysis(section, name, scales, place)
-        check_names(entry.get("where", {}), scales, f"{place}.where")
+        check_analysis(section, name, scales, key)
+        check_names(entry.get("where", {}), scales, f"{key}.where")
         for i, case in enumerate(entry["cases"]):
-            check_names(case, scales, f"{place}.cases[{i}]")
-            if not any(study.claims[number].sides[i].cases for study in scales):
+            check_names(case, scales, f"{key}.cases[{i}]")
+            if not any(study.claims[number].sides[i].has_runs for study in scales):
                 within = f" of {name}" if section else ""
-                raise FedscapeError(f"{place}.cases[{i}]: no scale has all of these runs{within}")
+                raise FedscapeError(f"{key}.cases[{i}]: no scale has all of these runs{within}")
 
 
-def _wanted(shared: Mapping, cases: Sequence[Mapping], names: Names, place: str) -> list[dict[str, list]]:
-    """Each case with what all share; refuses a key in both, since either could be meant to hold."""
+def _wheres(shared: Mapping, cases: Sequence[Mapping], names: Names, where: str) -> list[dict[str, list]]:
+    """The selection of each case with what all share; a key in both is refused, as either could be meant."""
     for i, case in enumerate(cases):
         if twice := [key for key in case if key in shared]:
             raise FedscapeError(
-                f"{place}.cases[{i}].{twice[0]}: `where` names {twice[0]} too; keep one of them"
+                f"{where}.cases[{i}].{twice[0]}: `where` names {twice[0]} too; keep one of them"
             )
     return [names.written_out({**shared, **case}) for case in cases]
 
 
-def _side(
+def _cases(
     where: dict[str, list],
     section: str,
     name: str,
-    analyses: Mapping[str, Mapping],
+    analyses: Analyses,
     runs: tuple[Run, ...],
     seeds: Sequence[int],
-) -> Side:
+) -> dict[int, Case]:
+    """A case for each seed of which this scale has all the runs."""
     selected = matching(runs, where)
-    found = {seed: [run for run in selected if run.seed == seed] for seed in seeds}
-    cases = {seed: case_of(tuple(of_seed), section, name, analyses) for seed, of_seed in found.items()}
-    return Side(where, {seed: case for seed, case in cases.items() if _is_whole(case, where)})
+    of_seeds = {seed: tuple(run for run in selected if run.seed == seed) for seed in seeds}
+    members = {seed: members_of(of_seed, section, name, analyses) for seed, of_seed in of_seeds.items()}
+    return {seed: of_seed.case for seed, of_seed in members.items() if _is_whole(of_seed, where)}
 
 
-def _is_whole(case: Case, where: dict[str, list]) -> bool:
-    """Whether it has all that the lists name, crossed: the mean over a part of it is another number."""
+def _is_whole(members: Members, where: dict[str, list]) -> bool:
+    """Whether every combination that the lists name has a run: a mean over some of them is another number."""
     keys = [key for key in where if key != "seed"]
-    there = {tuple(getattr(run, key) for key in keys) for run in case.runs}
-    return bool(case.runs) and there.issuperset(product(*(where[key] for key in keys)))
+    combinations = {tuple(getattr(run, key) for key in keys) for run in members.runs}
+    return bool(members.runs) and combinations.issuperset(product(*(where[key] for key in keys)))
 
 
-def _one_spelling(expect: Any) -> Any:
-    """An expectation with whole numbers as floats, so that 1 and 1.0 are one setting."""
-    if isinstance(expect, Mapping):
-        return {key: _one_spelling(value) for key, value in expect.items()}
-    return float(expect) if isinstance(expect, int) else expect
+def _sides(wheres: Sequence[dict[str, list]], by_seed: Sequence[dict[int, Case]]) -> tuple[Side, ...]:
+    """The sides of a claim, with the cases of the seeds that all of them have."""
+    seeds = [seed for seed in by_seed[0] if all(seed in cases for cases in by_seed)]
+    return tuple(
+        Side(where, has_runs=bool(cases), cases=tuple(cases[seed] for seed in seeds))
+        for where, cases in zip(wheres, by_seed, strict=True)
+    )
 
 
-def _check_expectation(expect: Mapping, cases: int, place: str) -> None:
-    ((kind, wanted),) = expect.items()
+def _check_expectation(expect: Mapping, cases: int, where: str) -> None:
+    ((kind, expected),) = expect.items()
     if kind in ("order", "ratio", "difference") and cases < 2:
-        raise FedscapeError(f"{place}.{kind}: needs two cases or more, got {cases}")
+        raise FedscapeError(f"{where}.{kind}: needs two cases or more, got {cases}")
     if kind in ("agree", "gains") and cases % 2:
-        raise FedscapeError(f"{place}.{kind}: compares cases in pairs, got {cases}")
+        raise FedscapeError(f"{where}.{kind}: compares cases in pairs, got {cases}")
     if kind == "gains":
-        _check_expectation(wanted, cases // 2, f"{place}.gains")
+        _check_expectation(expected, cases // 2, f"{where}.gains")

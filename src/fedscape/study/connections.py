@@ -5,186 +5,214 @@ of two runs, of two clients of a round, or of two rounds of a run.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from itertools import combinations
 from math import comb
+from typing import Literal
 
 from fedscape.errors import FedscapeError
-from fedscape.study.grid import Run, matching, runs_of
+from fedscape.moment import Moment
+from fedscape.settings.connectivity import LayersSettings, PathSettings
+from fedscape.settings.plain import to_plain
+from fedscape.study.grid import Member, Run, matching, runs_of
 from fedscape.study.limits import MOST_PAIRS, check_count
-from fedscape.study.methods import kept_moment, moment
-from fedscape.study.selection import Names, chosen_runs
-from fedscape.study.study import Method
-from fedscape.study.types import unknown
-
-# Settings of each kind beside its runs, and their defaults; the schema explains them.
-DEFAULTS = {
-    "path": {"points": 21, "samples": None, "batch_norm": "recalibrate"},
-    "layers": {
-        "between": "runs",
-        "rounds": ["last"],
-        "clients": [0, 1],
-        "regimes": ["full", "single", "shallow", "deep"],
-        "groups": {},
-        "order_seed": 0,
-        "directions": 0,
-        "alignment": ["none"],
-        "samples": None,
-        "batch_norm": "recalibrate",
-    },
-}
-FILES = {"path": ("path", "barriers"), "layers": ("layers", "distances")}
-"""What the jobs of a kind write, without the ending."""
+from fedscape.study.methods import check_clients_kept, kept_moment, moment
+from fedscape.study.selection import Names, selected_runs
+from fedscape.study.study import Entry, Method, PartitionEntry
+from fedscape.study.types import filled, unknown
 
 
-def kind_of_file(file: str) -> str | None:
-    """The kind of connection that writes a file, or None for a file of another section."""
-    return next((kind for kind, files in FILES.items() if file in files), None)
+@dataclass(frozen=True)
+class PathEntry(PathSettings):
+    """What an entry of kind `path` evaluates, and on how much."""
+
+    samples: int | None = None  # of the training samples; None: all
+    kind: Literal["path"] = "path"
 
 
-def check_kind(entry: Mapping[str, object], wanted: str | None, what: str, place: str) -> None:
+@dataclass(frozen=True)
+class LayersEntry(LayersSettings):
+    """What an entry of kind `layers` averages, and on how much it is evaluated."""
+
+    samples: int | None = None  # of the training samples; None: all
+    rounds: Sequence[Moment] = ("last",)  # whose models are joined
+    clients: Sequence[int] = (0, 1)  # of which each pair is joined, where they are clients' models
+    kind: Literal["layers"] = "layers"
+
+
+Connection = PathEntry | LayersEntry
+
+
+@dataclass(frozen=True)
+class SelectedPair:
+    """Both ends of a pair of models."""
+
+    start: Run
+    end: Run
+    round: Moment  # of the start
+    to_round: Moment
+    client: int | None = None  # of the start; None for the global model
+    to_client: int | None = None
+
+
+def check_connection_kind(settings: Connection, kind: str | None, what: str, where: str) -> None:
     """Refuse a figure or a measure of one kind of connection on an entry of the other.
 
-    entry: an analysis's settings. what: for example `figure kind heatmap`.
+    what: for example `figure kind heatmap`.
     """
-    if wanted is not None and entry["kind"] != wanted:
+    if kind is not None and settings.kind != kind:
         raise FedscapeError(
-            f"{place}.connectivity: {what} is for connections of kind {wanted}, got {entry['kind']}"
+            f"{where}.connectivity: {what} is for connections of kind {kind}, got {settings.kind}"
         )
 
 
-def connected(entry: Mapping, runs: tuple[Run, ...], names: Names, place: str) -> list:
+def connected(keys: Mapping, runs: tuple[Run, ...], names: Names, where: str) -> Sequence[Member]:
     """The members of an entry: pairs of runs, or single runs whose clients or rounds are joined."""
-    if _between(entry) == "runs":
-        return _pairs(entry, runs, names, place)
-    return chosen_runs(entry, runs, names, place)
+    if _between(keys) == "runs":
+        return _pairs(keys, runs, names, where)
+    return selected_runs(keys, runs, names, where)
 
 
-def connection_settings(
-    entry: Mapping, members: Sequence, methods: Mapping[str, Method], partitions: Mapping, place: str
-) -> dict:
-    """The settings of an entry in the form that its jobs take, checked against its members.
+def connection_settings(entry: Entry) -> Connection:
+    """What an entry of `connectivity` measures.
 
     Raises FedscapeError for a key that the kind does not have, and for rounds or clients that are not kept.
     """
-    kind = entry["kind"]
-    ends = ("from", "to") if _between(entry) == "runs" else ("runs",)
-    known = ("kind", *ends, "each", "seeds", *DEFAULTS[kind])
-    for key in entry:
-        if key not in known:
-            raise FedscapeError(f"{place}: {unknown('key', key, known)} (kind {kind})")
-    if "clients" in entry and entry.get("between") != "clients":
-        raise FedscapeError(f"{place}: key 'clients' needs between: clients, got {_between(entry)}")
-    settings = {**DEFAULTS[kind], **{key: value for key, value in entry.items() if key in DEFAULTS[kind]}}
-    settings["kind"] = kind
-    if kind == "path":
-        if settings["points"] % 2 == 0:
-            raise FedscapeError(
-                f"{place}.points: got {settings['points']}, must be odd (the middle is one of them)"
-            )
-        return settings
-    each = comb(len(settings["clients"]), 2) if settings["between"] == "clients" else 1
-    check_count(len(members) * len(settings["rounds"]) * each, MOST_PAIRS, "pairs of models", place)
-    # The names of groups may hold dots, which keys of a job's settings may not.
-    settings["groups"] = [[name, modules] for name, modules in settings["groups"].items()]
-    for run in runs_of(members):
-        for value in settings["rounds"]:
-            _check_round(value, run, settings, methods, f"{place}.rounds")
-        if settings["between"] == "clients":
-            _check_clients(settings["clients"], run, partitions, f"{place}.clients")
-    return settings
+    if entry.keys["kind"] == "path":
+        _check_keys(entry, PathEntry)
+        return _path(entry)
+    _check_keys(entry, LayersEntry)
+    return _layers(entry)
 
 
-def pairs_of(settings: Mapping, members: Sequence, methods: Mapping[str, Method]) -> list[dict]:
-    """Both ends of each pair of models that a job of kind `layers` joins.
+def plain_connection(settings: Connection) -> dict:
+    """The settings of an entry as builtin types.
 
-    Keys: `from`, `to` (runs), `round`, `to_round` (`last`: which a run that diverges does
-    not have), `client`, `to_client` (None for the global model).
+    The layers' groups are pairs of name and modules: names may hold dots, which keys of a job's settings may
+    not.
     """
-    pairs = []
+    plain = to_plain(settings)
+    groups = {"groups": [[*group] for group in plain["groups"].items()]} if "groups" in plain else {}
+    return {**plain, **groups}
+
+
+def pairs_of(
+    settings: LayersEntry, members: Sequence[Member], methods: Mapping[str, Method]
+) -> list[SelectedPair]:
+    """The pairs of models that a job of kind `layers` joins."""
+    pairs: list[SelectedPair] = []
     for member in members:
-        one, other = member if isinstance(member, tuple) else (member, member)
-        ends = {"from": one, "to": other, "client": None, "to_client": None}
-        for (number, to_number), value in _moments(settings["rounds"], one, other, methods).items():
-            if settings["between"] == "rounds":
-                pairs.append({**ends, "round": number - 1, "to_round": number})
-            elif settings["between"] == "runs":
-                rounds = (value, value) if value == "last" else (number, to_number)
-                pairs.append({**ends, "round": rounds[0], "to_round": rounds[1]})
+        start, end = member if isinstance(member, tuple) else (member, member)
+        for (number, to_number), asked in _rounds(settings.rounds, start, end, methods).items():
+            if settings.between == "clients":
+                clients = combinations(settings.clients, 2)
+                pairs += [SelectedPair(start, end, number, to_number, *pair) for pair in clients]
+            elif settings.between == "rounds":
+                pairs.append(SelectedPair(start, end, number - 1, to_number))
+            elif asked == "last":  # which a run that diverges does not have
+                pairs.append(SelectedPair(start, end, asked, asked))
             else:
-                for client, to_client in combinations(settings["clients"], 2):
-                    clients = {"client": client, "to_client": to_client}
-                    pairs.append({**ends, **clients, "round": number, "to_round": number})
+                pairs.append(SelectedPair(start, end, number, to_number))
     return pairs
 
 
-def _moments(
-    values: Sequence, one: Run, other: Run, methods: Mapping[str, Method]
-) -> dict[tuple[int, int], object]:
-    """Rounds of both runs -> what asks for them; of a short run, several fractions may be one round."""
-    found: dict[tuple[int, int], object] = {}
-    for value in values:
-        rounds = tuple(
-            moment(value, methods[run.method].training["rounds"], "rounds") for run in (one, other)
+def _rounds(
+    asked: Sequence[Moment], start: Run, end: Run, methods: Mapping[str, Method]
+) -> dict[tuple[int, int], Moment]:
+    """Rounds of both runs -> what asks for them; of a short run, several shares may be one round."""
+    rounds: dict[tuple[int, int], Moment] = {}
+    for value in asked:
+        number = moment(value, methods[start.method].training.rounds, "rounds")
+        to_number = moment(value, methods[end.method].training.rounds, "rounds")
+        if value == "last" or (number, to_number) not in rounds:
+            rounds[number, to_number] = value
+    return rounds
+
+
+def _between(keys: Mapping) -> str:
+    return keys.get("between", "runs")
+
+
+def _check_keys(entry: Entry, kind: type[Connection]) -> None:
+    """Refuse keys that an entry of this kind does not have."""
+    between = _between(entry.keys)
+    ends = ("from", "to") if between == "runs" else ("runs",)
+    own = [field.name for field in fields(kind) if field.name != "kind"]
+    known = ("kind", *ends, "each", "seeds", *own)
+    for key in entry.keys:
+        if key not in known:
+            raise FedscapeError(f"{entry.where}: {unknown('key', key, known)} (kind {entry.keys['kind']})")
+    if "clients" in entry.keys and between != "clients":
+        raise FedscapeError(f"{entry.where}: key 'clients' needs between: clients, got {between}")
+
+
+def _path(entry: Entry) -> PathEntry:
+    settings = filled(PathEntry, entry.keys)
+    if settings.points % 2 == 0:
+        raise FedscapeError(
+            f"{entry.where}.points: got {settings.points}, must be odd (the middle is one of them)"
         )
-        if value == "last" or rounds not in found:
-            found[rounds] = value
-    return found
+    return settings
 
 
-def _between(entry: Mapping) -> str:
-    return entry.get("between", "runs")
+def _layers(entry: Entry) -> LayersEntry:
+    settings = filled(LayersEntry, entry.keys)
+    each = comb(len(settings.clients), 2) if settings.between == "clients" else 1
+    check_count(len(entry.members) * len(settings.rounds) * each, MOST_PAIRS, "pairs of models", entry.where)
+    for run in runs_of(entry.members):
+        for asked in settings.rounds:
+            _check_round(asked, run, settings, entry)
+        if settings.between == "clients":
+            _check_clients(settings.clients, run, entry.partitions, f"{entry.where}.clients")
+    return settings
 
 
-def _check_round(
-    value: object, run: Run, settings: Mapping, methods: Mapping[str, Method], place: str
+def _check_round(asked: Moment, run: Run, settings: LayersEntry, entry: Entry) -> None:
+    """Refuse a round of which a run does not keep the models that are joined."""
+    method, where = entry.methods[run.method], f"{entry.where}.rounds"
+    if settings.between == "clients":
+        number = moment(asked, method.training.rounds, where)
+        check_clients_kept(number, run.method, entry.methods, where)
+        return
+    number = kept_moment(asked, run.method, entry.methods, where)
+    if settings.between == "rounds" and (number == 0 or not method.keeps(number - 1)):
+        raise FedscapeError(
+            f"{where}: the round before round {number} is not among the keep_rounds of {run.method}"
+        )
+
+
+def _check_clients(
+    clients: Sequence[int], run: Run, partitions: Mapping[str, PartitionEntry], where: str
 ) -> None:
-    method = methods[run.method]
-    if settings["between"] == "clients":
-        number = moment(value, method.training["rounds"], place)
-    else:
-        number = kept_moment(value, run.method, methods, place)
-    if settings["between"] == "rounds" and (number == 0 or not method.keeps(number - 1)):
-        raise FedscapeError(
-            f"{place}: the round before round {number} is not among the keep_rounds of {run.method}"
-        )
-    if settings["between"] == "clients" and number not in method.client_rounds:
-        raise FedscapeError(
-            f"{place}: round {number} is not among the client_rounds of {run.method} "
-            f"({', '.join(map(str, method.client_rounds)) or 'none'})"
-        )
-
-
-def _check_clients(clients: Sequence[int], run: Run, partitions: Mapping, place: str) -> None:
-    count = partitions[run.partition].get("clients")
+    count = partitions[run.partition].clients
     if len(clients) < 2:
-        raise FedscapeError(f"{place}: got {clients}, needs two clients or more")
+        raise FedscapeError(f"{where}: got {clients}, needs two clients or more")
     if count is not None and max(clients) >= count:
         raise FedscapeError(
-            f"{place}: no client {max(clients)}, partition {run.partition} has clients 0 to {count - 1}"
+            f"{where}: no client {max(clients)}, partition {run.partition} has clients 0 to {count - 1}"
         )
 
 
-def _pairs(entry: Mapping, runs: tuple[Run, ...], names: Names, place: str) -> list[tuple[Run, Run]]:
+def _pairs(keys: Mapping, runs: tuple[Run, ...], names: Names, where: str) -> list[tuple[Run, Run]]:
     """Pairs of different runs that share data set, model, `each`, and the seed unless `seeds: together`."""
-    for end in ("from", "to"):
-        if end not in entry:
-            raise FedscapeError(f"{place}: key '{end}' is missing")
-    ends = [matching(runs, names.selected(entry[end], f"{place}.{end}")) for end in ("from", "to")]
-    together = entry.get("seeds") == "together"
-    shared = ["dataset", "model", *entry.get("each", []), *([] if together else ["seed"])]
+    for key in ("from", "to"):
+        if key not in keys:
+            raise FedscapeError(f"{where}: key '{key}' is missing")
+    starts, ends = (matching(runs, names.selected(keys[key], f"{where}.{key}")) for key in ("from", "to"))
+    together = keys.get("seeds") == "together"
+    shared = ["dataset", "model", *keys.get("each", []), *([] if together else ["seed"])]
 
     def common(run: Run) -> tuple:
         return tuple(getattr(run, key) for key in shared)
 
     partners: dict[tuple, list[Run]] = {}
-    for other in ends[1]:
-        partners.setdefault(common(other), []).append(other)
-    check_count(
-        sum(len(partners.get(common(one), ())) for one in ends[0]), MOST_PAIRS, "pairs of runs", place
-    )
-    pairs = [(one, other) for one in ends[0] for other in partners.get(common(one), ()) if one != other]
+    for end in ends:
+        partners.setdefault(common(end), []).append(end)
+    count = sum(len(partners.get(common(start), ())) for start in starts)
+    check_count(count, MOST_PAIRS, "pairs of runs", where)
+    pairs = [(start, end) for start in starts for end in partners.get(common(start), ()) if start != end]
     # Two runs that both ends name are one pair, not one for each way round.
     pairs = list({frozenset(pair): pair for pair in reversed(pairs)}.values())[::-1]
     if not pairs:
-        raise FedscapeError(f"{place}: no pair of runs of this scale matches `from` and `to`")
+        raise FedscapeError(f"{where}: no pair of runs of this scale matches `from` and `to`")
     return pairs

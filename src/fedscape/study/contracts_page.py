@@ -18,12 +18,21 @@ def contract_table(role: str) -> str:
     """What a plug-in of a role may hold, as Markdown; what it must hold is bold."""
     contract = CONTRACTS[role]
     rows = [
-        (f"{name}({one.parameters})", "", one.meaning, one.required)
-        for name, one in contract.functions.items()
+        (f"{name}({', '.join(function.parameters)})", "", function.meaning, function.required)
+        for name, function in contract.functions.items()
     ]
     rows += [
-        (_quoted(f"{name} = {one.example!r}"), f"`{_quoted(one.allowed)}`", one.meaning, one.required)
-        for name, one in contract.constants.items()
+        (f"Settings.{name}({', '.join(method.parameters)})", "", method.meaning, method.required)
+        for name, method in contract.settings_methods.items()
+    ]
+    rows += [
+        (
+            _quoted(f"{name} = {constant.example!r}"),
+            f"`{_quoted(constant.allowed)}`",
+            constant.meaning,
+            constant.required,
+        )
+        for name, constant in contract.constants.items()
     ]
     folder = f"src/fedscape/{PACKAGES[role].replace('.', '/')}/"
     return "\n".join(
@@ -40,7 +49,7 @@ def contract_table(role: str) -> str:
 
 def with_contracts(text: str) -> str:
     """A guide with the parts between its marks replaced."""
-    return MARKED.sub(lambda found: f"{found[1]}{contract_table(found[2])}\n{found[3]}", text)
+    return MARKED.sub(lambda part: f"{part[1]}{contract_table(part[2])}\n{part[3]}", text)
 
 
 def _quoted(code: str) -> str:

@@ -1,102 +1,99 @@
 """Curvature entries of a study: what is measured of which models, checked against what their runs keep."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from fedscape.errors import FedscapeError
-from fedscape.study.grid import Run
-from fedscape.study.methods import kept_moment, moment
-from fedscape.study.study import Method
+from fedscape.settings.curvature import CurvatureSettings
+from fedscape.study.grid import runs_of
+from fedscape.study.methods import check_clients_kept, kept_moment, moment
+from fedscape.study.study import Entry
+from fedscape.study.types import filled
 
-# Settings beside an entry's runs, and their defaults; the schema explains them.
-DEFAULTS = {
-    "rounds": ["last"],
-    "of": ["global"],
-    "data": ["global"],
-    "top": 1,
-    "bottom": 0,
-    "trace": "none",
-    "layers": False,
-    "probes": 30,
-    "density": None,
-    "hessian_agreement": [],
-    "samples": None,
-}
-DENSITY = {"steps": 40, "probes": 4, "width": 0.01}
 BY_LAYER = ("auto", "exact", "hutchinson")
 """Ways to a trace that tell the layers apart."""
 
 
-def curvature_settings(
-    entry: Mapping, runs: Iterable[Run], methods: Mapping[str, Method], place: str
-) -> dict:
-    """The settings of an entry in the form that its jobs take.
+@dataclass(frozen=True)
+class CurvatureEntry(CurvatureSettings):
+    """What an entry of `curvature` measures, and on how much."""
+
+    samples: int | None = None  # of each run's training samples; None: all
+
+
+def curvature_settings(entry: Entry) -> CurvatureEntry:
+    """What an entry of `curvature` measures.
 
     Raises FedscapeError where nothing is asked for, for settings that contradict each other, and for rounds
     whose models are not kept.
     """
-    settings = {**DEFAULTS, **{key: value for key, value in entry.items() if key in DEFAULTS}}
-    if settings["density"] is not None:
-        settings["density"] = {**DENSITY, **settings["density"]}
-    asked = ("top", "bottom", "density", "hessian_agreement")
-    if settings["trace"] == "none" and not any(settings[key] for key in asked):
-        raise FedscapeError(f"{place}: measures nothing; set one of trace, {', '.join(asked)}")
-    if settings["layers"] and settings["trace"] not in BY_LAYER:
+    settings = filled(CurvatureEntry, entry.keys)
+    quantities = ("top", "bottom", "density", "hessian_agreement")
+    asked = (settings.top, settings.bottom, settings.density is not None, settings.hessian_agreement)
+    if settings.trace == "none" and not any(asked):
+        raise FedscapeError(f"{entry.where}: measures nothing; set one of trace, {', '.join(quantities)}")
+    if settings.layers and settings.trace not in BY_LAYER:
         raise FedscapeError(
-            f"{place}.layers: needs trace {', '.join(BY_LAYER[:-1])} or {BY_LAYER[-1]}, "
-            f"got {settings['trace']}"
+            f"{entry.where}.layers: needs trace {', '.join(BY_LAYER[:-1])} or {BY_LAYER[-1]}, "
+            f"got {settings.trace}"
         )
-    clients = needs_clients(settings)
-    if "own" in settings["data"] and not clients:
+    if "own" in settings.data and not needs_clients(settings):
         raise FedscapeError(
-            f"{place}.data: own samples are clients'; add clients to `of`, or ask for hessian_agreement"
+            f"{entry.where}.data: own samples are clients'; add clients to `of`, or ask for hessian_agreement"
         )
-    for run in runs:
-        for value in settings["rounds"]:
-            if not clients or "global" in settings["of"]:
-                number = kept_moment(value, run.method, methods, f"{place}.rounds")
-            else:
-                number = moment(value, methods[run.method].training["rounds"], f"{place}.rounds")
-            kept = methods[run.method].client_rounds
-            if clients and number not in kept:
-                raise FedscapeError(
-                    f"{place}.rounds: round {number} is not among the client_rounds of {run.method} "
-                    f"({', '.join(map(str, kept)) or 'none'})"
-                )
+    _check_rounds(entry, settings)
     return settings
 
 
-def needs_clients(settings: Mapping) -> bool:
+def _check_rounds(entry: Entry, settings: CurvatureSettings) -> None:
+    """Refuse rounds whose models the runs do not keep."""
+    where = f"{entry.where}.rounds"
+    for run in runs_of(entry.members):
+        for asked in settings.rounds:
+            if not needs_clients(settings) or "global" in settings.of:
+                number = kept_moment(asked, run.method, entry.methods, where)
+            else:
+                number = moment(asked, entry.methods[run.method].training.rounds, where)
+            if needs_clients(settings):
+                check_clients_kept(number, run.method, entry.methods, where)
+
+
+def needs_clients(settings: CurvatureSettings) -> bool:
     """Whether an entry looks at clients' models."""
-    return "clients" in settings["of"] or bool(settings["hessian_agreement"])
+    return "clients" in settings.of or bool(settings.hessian_agreement)
 
 
-def check_density(settings: Mapping, place: str) -> None:
+def check_density(settings: CurvatureSettings, where: str) -> None:
     """Refuse a figure of a density that an entry does not measure."""
-    if settings["density"] is None:
-        raise FedscapeError(f"{place}: the entry measures no density; give it `density: {{}}`")
+    if settings.density is None:
+        raise FedscapeError(f"{where}: the entry measures no density; give it `density: {{}}`")
 
 
-def check_measured(quantity: str, measure: Mapping, settings: Mapping, place: str) -> None:
+def check_measured(
+    quantity: str, measure: Mapping[str, Any], settings: CurvatureSettings, where: str
+) -> None:
     """Refuse a measure of what an entry does not measure.
 
     quantity: `eigenvalue`, `trace` or `hessian_agreement`. measure: its plug-in's settings. settings: the
     entry's.
     """
-    wanted = {"data": measure["data"]}
     if quantity == "hessian_agreement":
-        wanted["hessian_agreement"] = measure["definition"]
+        own = ("hessian_agreement", measure["definition"], settings.hessian_agreement)
     else:
-        wanted["of"] = measure["of"]
-    for key, value in wanted.items():
-        if value not in settings[key]:
-            raise FedscapeError(f"{place}: {value} is not among the entry's {key} ({_listed(settings[key])})")
-    if quantity == "trace" and settings["trace"] == "none":
-        raise FedscapeError(f"{place}: the entry measures no trace")
-    if quantity == "trace" and measure["layer"] is not None and not settings["layers"]:
-        raise FedscapeError(f"{place}: the entry does not measure layers (layers: false)")
-    end = "top" if quantity == "eigenvalue" and measure["index"] > 0 else "bottom"
-    if quantity == "eigenvalue" and abs(measure["index"]) > settings[end]:
-        raise FedscapeError(f"{place}: index {measure['index']} of an entry with {end}: {settings[end]}")
+        own = ("of", measure["of"], settings.of)
+    for key, value, measured in (("data", measure["data"], settings.data), own):
+        if value not in measured:
+            raise FedscapeError(f"{where}: {value} is not among the entry's {key} ({_listed(measured)})")
+    if quantity == "trace" and settings.trace == "none":
+        raise FedscapeError(f"{where}: the entry measures no trace")
+    if quantity == "trace" and measure["layer"] is not None and not settings.layers:
+        raise FedscapeError(f"{where}: the entry does not measure layers (layers: false)")
+    if quantity == "eigenvalue":
+        index = measure["index"]
+        end, count = ("top", settings.top) if index > 0 else ("bottom", settings.bottom)
+        if abs(index) > count:
+            raise FedscapeError(f"{where}: index {index} of an entry with {end}: {count}")
 
 
 def _listed(values: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Whether importing a module does anything but define names, as far as its source says.
+"""Modules whose import does nothing but define names, as far as their source says.
 
 What is not known to be harmless counts as doing something: a call at top level, unless it is of `HARMLESS`.
 """
@@ -39,7 +39,7 @@ def _is_definition(node: ast.AST, names: Mapping[str, str]) -> bool:
             not node.keywords  # a metaclass is code, and so is `__init_subclass__` of a base of ours
             and all(_is_foreign(base, names) for base in node.bases)
             and _is_harmless(node.bases, names, node.decorator_list)
-            and all(_is_definition(one, names) for one in node.body)
+            and all(_is_definition(statement, names) for statement in node.body)
         )
     if isinstance(node, (ast.Assign, ast.AnnAssign)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -70,10 +70,13 @@ def _is_harmless(
     """Whether evaluating nodes, and decorating, calls nothing but `HARMLESS`."""
     decorators = list(decorators)
     called = [
-        node.func for one in (*nodes, *decorators) for node in _evaluated(one) if isinstance(node, ast.Call)
+        inner.func
+        for node in (*nodes, *decorators)
+        for inner in _evaluated(node)
+        if isinstance(inner, ast.Call)
     ]
-    applied = [one for one in decorators if not isinstance(one, ast.Call)]
-    return all(_full_name(one, names) in HARMLESS for one in (*called, *applied))
+    applied = [decorator for decorator in decorators if not isinstance(decorator, ast.Call)]
+    return all(_full_name(function, names) in HARMLESS for function in (*called, *applied))
 
 
 def _evaluated(node: ast.AST) -> Iterator[ast.AST]:
@@ -101,8 +104,8 @@ def _bound(statements: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
         elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
             yield node.name, ""
         else:
-            yield from ((one.id, "") for one in ast.walk(node) if _is_bound(one))
-
-
-def _is_bound(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            yield from (
+                (name.id, "")
+                for name in ast.walk(node)
+                if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+            )

@@ -1,4 +1,4 @@
-"""How settings travel from a study file to a job: one sorted list of `name=<json>` strings.
+"""Settings on their way from a study file to a job: one sorted list of `name=<json>` strings.
 
 Snakemake compares the values of a rule's params, not their names: swapped values, renamed keys and most
 types beyond the builtin ones go unnoticed. A string that carries its own name, in one canonical
@@ -6,7 +6,7 @@ spelling, closes these holes and makes the reason for a rerun readable.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 _JSON = json.JSONEncoder(sort_keys=True)  # `json.dumps` would make one for each value
 
@@ -31,7 +31,7 @@ def decode(strings: list[str]) -> dict:
     return settings
 
 
-def _flat(settings: Mapping[str, object], prefix: str):
+def _flat(settings: Mapping[str, object], prefix: str) -> Iterator[tuple[str, object]]:
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")

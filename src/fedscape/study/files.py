@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
@@ -14,6 +15,17 @@ from fedscape.study.types import shown, unknown
 from fedscape.study.yaml_loader import Loader
 
 LARGEST_FILE = 400_000  # bytes: ten times those of the largest study
+_SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+_TYPES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "object": "keys and values",
+    "array": "a list",
+    "boolean": "true or false",
+    "null": "null",
+}
+"""Types of JSON Schema, in plain words."""
 
 
 def read_yaml(path: Path) -> dict:
@@ -53,12 +65,12 @@ def read_schema(path: Path) -> dict:
 
 
 def check(content: dict, schema: dict, where: str) -> None:
-    """Raise FedscapeError, in one line, for the first place where `content` breaks `schema`."""
+    """Refuse, in one line, the first key of `content` that breaks `schema`."""
     errors = sorted(_Validator(schema).iter_errors(content), key=lambda error: [str(p) for p in error.path])
     if errors:
         error = errors[0]
-        place = ".".join(str(part) for part in error.absolute_path)
-        raise FedscapeError(f"{where}: {place}{': ' if place else ''}{_message(error)}")
+        key = ".".join(map(str, error.absolute_path))
+        raise FedscapeError(f"{where}: {key}{': ' if key else ''}{_message(error)}")
 
 
 def at_scale(content: dict, scale: str, file: Path) -> dict:
@@ -95,53 +107,53 @@ def merged(base: Mapping, change: Mapping) -> dict:
 
 
 def _message(error: ValidationError) -> str:
-    value = error.instance
-    if error.validator == "additionalProperties" and isinstance(error.validator_value, bool):
-        known = error.schema.get("properties", {})
+    """What is wrong with a value, and what its schema allows."""
+    value, rule, allowed = _broken(error)
+    if rule == "additionalProperties" and isinstance(allowed, bool):
+        known = _schema_of(error).get("properties", {})
         return unknown("key", next(key for key in value if key not in known), known)
-    if error.validator == "required":
-        return f"key '{next(key for key in error.validator_value if key not in value)}' is missing"
-    if error.validator in ("pattern", "propertyNames"):
+    if rule == "required":
+        return f"key '{next(key for key in allowed if key not in value)}' is missing"
+    if rule in ("pattern", "propertyNames"):
         return (
             f"name '{value}' may hold only a-z, 0-9, '.' and '-', starts with a letter or digit, and has at "
             "most 32 of them"
         )
-    if error.validator == "enum":
-        return unknown("value", value, error.validator_value)
-    if error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
-        sign = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}[
-            error.validator
-        ]
-        return f"{shown(value)}, must be {sign} {error.validator_value}"
-    if error.validator in ("minItems", "minLength", "minProperties"):
-        return f"{shown(value)}, needs {error.validator_value} or more"
-    if error.validator in ("maxItems", "maxProperties"):
-        return f"{shown(value)}, takes at most {error.validator_value}"
-    if error.validator == "maxLength":
-        return f"{shown(value)}, takes at most {error.validator_value} characters"
-    if error.validator == "uniqueItems":
+    if rule == "enum":
+        return unknown("value", value, allowed)
+    if rule in _SIGNS:
+        return f"{shown(value)}, must be {_SIGNS[rule]} {allowed}"
+    if rule in ("minItems", "minLength", "minProperties"):
+        return f"{shown(value)}, needs {allowed} or more"
+    if rule in ("maxItems", "maxProperties"):
+        return f"{shown(value)}, takes at most {allowed}"
+    if rule == "maxLength":
+        return f"{shown(value)}, takes at most {allowed} characters"
+    if rule == "uniqueItems":
         return f"{shown(value)}, holds something twice"
-    if error.validator == "type":
-        wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-        words = {
-            "integer": "a whole number",
-            "number": "a number",
-            "string": "text",
-            "object": "keys and values",
-            "array": "a list",
-            "boolean": "true or false",
-            "null": "null",
-        }
-        return f"{shown(value)}, expected {' or '.join(words.get(one, f'a {one}') for one in wanted)}"
-    if error.validator == "anyOf":
-        meaning = error.schema.get("description") or (error.parent and error.parent.schema.get("description"))
+    if rule == "type":
+        types = allowed if isinstance(allowed, list) else [allowed]
+        return f"{shown(value)}, expected {' or '.join(_TYPES.get(name, f'a {name}') for name in types)}"
+    if rule == "anyOf":
+        above = _schema_of(error.parent) if isinstance(error.parent, ValidationError) else {}
+        meaning = _schema_of(error).get("description") or above.get("description")
         return f"{shown(value)}, not one of the allowed forms" + (f": {meaning}" if meaning else "")
     return f"{shown(value)} is not allowed"
 
 
+def _broken(error: ValidationError) -> tuple[Any, str, Any]:
+    """A value, the rule of its schema that it breaks, and what the schema has behind the rule."""
+    return error.instance, str(error.validator), error.validator_value
+
+
+def _schema_of(error: ValidationError) -> Mapping:
+    """The schema that a value breaks; jsonschema also has `true` and `false` for such, which say nothing."""
+    return error.schema if isinstance(error.schema, Mapping) else {}
+
+
 def _all_different(_, wanted: bool, instance: object, __) -> Iterator[ValidationError]:
     """`uniqueItems`, in linear time for values of any type."""
-    spelled = [json.dumps(one, sort_keys=True) for one in instance] if isinstance(instance, list) else []
+    spelled = [json.dumps(item, sort_keys=True) for item in instance] if isinstance(instance, list) else []
     if wanted and len({*spelled}) < len(spelled):
         yield ValidationError("holds something twice")
 

@@ -1,12 +1,12 @@
 """The grid of runs: cross products, selections, groups."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import product
 
 from fedscape.columns.identity import IDENTITY
 
-KEYS = (*IDENTITY[2:],)
+RUN_KEYS = (*IDENTITY[2:],)
 
 
 @dataclass(frozen=True, order=True)
@@ -19,6 +19,12 @@ class Run:
     init: str
     method: str
     seed: int
+
+    @classmethod
+    def of(cls, wildcards: Mapping[str, str]) -> "Run":
+        """The run that the wildcards of its paths name; others may stand beside them."""
+        own = {field.name: wildcards[field.name] for field in fields(cls)}
+        return cls(**{**own, "seed": int(wildcards["seed"])})
 
     @property
     def path(self) -> str:
@@ -35,6 +41,10 @@ class Run:
         return {"study": study, "scale": scale, **asdict(self)}
 
 
+Member = Run | tuple[Run, Run]
+"""What an analysis looks at: a run, or a pair of them."""
+
+
 def as_list(value: object) -> list:
     """A list as it is, anything else as a list of one."""
     return value if isinstance(value, list) else [value]
@@ -45,25 +55,26 @@ def crossed(entries: Iterable[Mapping], every: Mapping[str, list]) -> tuple[Run,
     runs = (
         Run(*values)
         for entry in entries
-        for values in product(*(as_list(entry.get(key, every[key])) for key in KEYS))
+        for values in product(*(as_list(entry.get(key, every[key])) for key in RUN_KEYS))
     )
     return tuple(dict.fromkeys(runs))
 
 
 def matching(runs: Iterable[Run], where: Mapping[str, object]) -> list[Run]:
     """The runs of which each key of `where` names the value, in their order."""
-    chosen = list(runs)
+    selected = list(runs)
     for key, value in where.items():
-        wanted = {*as_list(value)}
-        chosen = [run for run in chosen if getattr(run, key) in wanted]
-    return chosen
+        values = {*as_list(value)}
+        selected = [run for run in selected if getattr(run, key) in values]
+    return selected
 
 
 def ordered(runs: Iterable[Run], where: Mapping[str, object]) -> list[Run]:
     """The runs that match, in the order in which the lists of `where` name their values."""
-    places = {key: {value: i for i, value in enumerate(as_list(where[key]))} for key in KEYS if key in where}
+    lists = {key: as_list(where[key]) for key in RUN_KEYS if key in where}
+    ranks = {key: {value: rank for rank, value in enumerate(values)} for key, values in lists.items()}
     return sorted(
-        matching(runs, where), key=lambda run: [place[getattr(run, key)] for key, place in places.items()]
+        matching(runs, where), key=lambda run: [rank[getattr(run, key)] for key, rank in ranks.items()]
     )
 
 
@@ -81,7 +92,7 @@ def grouped(runs: Iterable[Run], each: Iterable[str], together: bool) -> dict[st
     return {name: tuple(members) for name, members in groups.items()}
 
 
-def runs_of(members: Iterable[Run | tuple[Run, Run]]) -> list[Run]:
+def runs_of(members: Iterable[Member]) -> list[Run]:
     """The runs of a group of runs or of pairs, each once, in the order in which they are first named."""
     ends = (run for member in members for run in (member if isinstance(member, tuple) else (member,)))
     return list(dict.fromkeys(ends))

@@ -1,4 +1,4 @@
-"""Which files of ours Python runs for a script or a plug-in, read from their imports without importing any.
+"""The files of ours that Python runs for a script or a plug-in, read from their imports, none imported.
 
 A file that is imported for what it defines counts, with all that it imports. To import `a.b.c` Python runs
 the `__init__` of `a` and of `a.b` as well, and whatever these import. Of those in passing only what does
@@ -15,7 +15,7 @@ from fedscape.study.catalog import LIBRARY
 from fedscape.study.effects import does_nothing
 from fedscape.study.syntax import is_type_checking, statements_at_run_time, tree
 
-PATH = (LIBRARY.parent, LIBRARY.parents[1] / "workflow" / "scripts")
+IMPORT_PATH = (LIBRARY.parent, LIBRARY.parents[1] / "workflow" / "scripts")
 """Folders on a job's import path that are ours: the library's, and its script's own."""
 STARTUP = ("sitecustomize", "usercustomize")  # what Python imports by itself, if it is on the path
 INIT = "__init__.py"
@@ -27,8 +27,8 @@ def reached(files: Iterable[Path]) -> set[Path]:
     """`files`, and whatever of ours counts of what Python runs for them."""
     counted: set[Path] = set()
     passed: set[Path] = set()
-    waiting: list[Import] = [one for name in STARTUP for one in _module(name)]
-    for file in (Path(one).resolve() for one in files):
+    waiting: list[Import] = [imported for name in STARTUP for imported in _module(name)]
+    for file in (Path(file).resolve() for file in files):
         waiting += [(file, True), *_packages(_module_name(file))]
     while waiting:
         file, is_used = waiting.pop()
@@ -38,13 +38,13 @@ def reached(files: Iterable[Path]) -> set[Path]:
                 waiting += _imports(file)
         elif file not in passed:
             passed.add(file)
-            waiting += ((one, False) for one, _ in _imports_at_top(file))
+            waiting += ((imported, False) for imported, _ in _imports_at_top(file))
     return counted
 
 
 def label(file: Path) -> str:
     """The file's name below the folder of the import path that it lies in."""
-    folder = next((one for one in PATH if file.is_relative_to(one)), file.parent)
+    folder = next((folder for folder in IMPORT_PATH if file.is_relative_to(folder)), file.parent)
     return file.relative_to(folder).as_posix()
 
 
@@ -75,7 +75,10 @@ def _does_something(file: Path) -> bool:
 
 def _run(file: Path) -> list[ast.AST]:
     """The statements at a file's top level, without what only a type checker looks at."""
-    return [one for node in tree(file).body for one in (node.orelse if is_type_checking(node) else [node])]
+    nodes: list[ast.AST] = []
+    for node in tree(file).body:
+        nodes += node.orelse if is_type_checking(node) else [node]
+    return nodes
 
 
 def _imports_of(nodes: Iterable[ast.AST], file: Path) -> Iterator[Import]:
@@ -111,10 +114,10 @@ def _name(module: str, name: str) -> Iterator[Import]:
     """Where `from module import name` leads: a submodule, or a name, followed through re-exports."""
     waiting, seen = [(module, name)], set()
     while waiting:
-        module, name = one = waiting.pop()
-        if one in seen or not _is_ours(module):
+        module, name = waiting.pop()
+        if (module, name) in seen or not _is_ours(module):
             continue
-        seen.add(one)
+        seen.add((module, name))
         submodule = f"{module}.{name}"
         if _find(submodule):
             yield from _module(submodule)
@@ -161,7 +164,7 @@ def _module_name(file: Path) -> str:
 def _find(module: str) -> Path | None:
     """The file of a module of ours, or None for anybody else's."""
     if _is_ours(module):
-        for folder in PATH:
+        for folder in IMPORT_PATH:
             path = folder.joinpath(*module.split("."))
             for file in (path / INIT, path.with_name(f"{path.name}.py")):
                 if file.is_file():
@@ -176,4 +179,4 @@ def _is_ours(module: str) -> bool:
 @cache
 def _is_in_path(name: str) -> bool:
     """Whether a module or package at top level lies in one of our folders."""
-    return any((folder / name).is_dir() or (folder / f"{name}.py").is_file() for folder in PATH)
+    return any((folder / name).is_dir() or (folder / f"{name}.py").is_file() for folder in IMPORT_PATH)

@@ -1,4 +1,4 @@
-"""Where a study parts in two: jobs that train and measure, and those that only draw from the CSVs of these.
+"""The two parts of a study: jobs that train and measure, and jobs that only draw from the CSVs of those.
 
 An example keeps the CSVs of the first (`fedscape pack`), and the second are all that `fedscape redraw` runs.
 """
@@ -6,11 +6,12 @@ An example keeps the CSVs of the first (`fedscape pack`), and the second are all
 from collections.abc import Iterable
 
 from fedscape.study.jobs import Job, jobs_of
+from fedscape.study.stages.figures import FIGURE
+from fedscape.study.stages.tables import CLAIMS, COSTS, TABLE, TABLES
 from fedscape.study.study import Study
 
-DRAWING = ("tables", "claims", "table", "figure")
+DRAWING = tuple(stage.name for stage in (TABLES, CLAIMS, TABLE, FIGURE))
 """Rules whose jobs read CSVs and nothing else, and that no job of another rule reads from."""
-COSTS = "costs"  # reads the clock: its table cannot be drawn again, nor is it about one seed
 
 
 def drawing_jobs(study: Study) -> list[Job]:
@@ -26,19 +27,19 @@ def drawn_from(jobs: Iterable[Job]) -> list[str]:
 
 def costs_csv(study: Study) -> str:
     """The table of costs."""
-    return f"{study.folder}/tables/costs.csv"
+    return COSTS.file(study, {}, "costs")
 
 
 def measured_csvs(study: Study) -> dict[str, int]:
     """Each CSV of the jobs that train and measure, and the seed that it is about; of several, the highest."""
     seeds: dict[str, int] = {}
-    found = {}
+    csvs = {}
     for job in jobs_of(study):
-        if job.rule in (*DRAWING, COSTS):
+        if job.rule in (*DRAWING, COSTS.name):  # the table of costs reads the clock, and is about no one seed
             continue
         own = [int(job.wildcards["seed"])] if "seed" in job.wildcards else []
         seed = max([*own, *(seeds[path] for path in job.inputs if path in seeds)], default=None)
         if seed is not None:  # a data set has none
             seeds.update(dict.fromkeys(job.outputs, seed))
-            found.update((path, seed) for path in job.outputs if path.endswith(".csv"))
-    return found
+            csvs.update((path, seed) for path in job.outputs if path.endswith(".csv"))
+    return csvs

@@ -4,14 +4,17 @@ import re
 from collections.abc import Mapping
 from itertools import product
 from math import prod
+from typing import Literal
 
 from fedscape.errors import FedscapeError
-from fedscape.settings.plain import from_plain
+from fedscape.moment import Moment
+from fedscape.plugins import Plugin
+from fedscape.settings.plain import to_plain
 from fedscape.settings.training import TrainingSettings
-from fedscape.study.catalog import check_training, constant, names, plugin_settings, settings_class
+from fedscape.study.catalog import check_training, constant, names, plugin, settings_class
 from fedscape.study.limits import MOST_KEPT, MOST_POINTS, check_count
 from fedscape.study.study import Method
-from fedscape.study.types import settings_from, unknown
+from fedscape.study.types import checked, unknown
 
 _OWN_KEYS = (
     "algorithm",
@@ -51,12 +54,13 @@ def build_methods(name: str, entry: dict, where: str) -> dict[str, Method]:
 def grid_value(method: Method, key: str) -> object:
     """The value that a method has of a setting, by its name in a `grid`."""
     if key.startswith(_OF_SERVER):
-        return method.server[key.removeprefix(_OF_SERVER)]
-    return {**method.algorithm, **method.training}[key]
+        return method.server.settings[key.removeprefix(_OF_SERVER)]
+    own = method.algorithm.settings
+    return own[key] if key in own else to_plain(getattr(method.training, key))
 
 
-def moment(value: object, rounds: int, where: str) -> int:
-    """A round given as a number, a fraction of all rounds, or `last`."""
+def moment(value: Moment, rounds: int, where: str) -> int:
+    """The number of a round that is given as a number, a share of all rounds, or `last`."""
     if value == "last":
         return rounds
     if isinstance(value, float) and not 0 < value <= 1:
@@ -69,12 +73,22 @@ def moment(value: object, rounds: int, where: str) -> int:
     return number
 
 
-def kept_moment(value: object, method: str, methods: dict[str, Method], where: str) -> int:
+def kept_moment(value: Moment, method: str, methods: Mapping[str, Method], where: str) -> int:
     """As `moment`, of a round whose global model the method must keep."""
-    number = moment(value, methods[method].training["rounds"], where)
+    number = moment(value, methods[method].training.rounds, where)
     if not methods[method].keeps(number):
         raise FedscapeError(f"{where}: round {number} is not among the keep_rounds of {method}")
     return number
+
+
+def check_clients_kept(number: int, method: str, methods: Mapping[str, Method], where: str) -> None:
+    """Refuse a round whose clients' models the method does not keep."""
+    kept = methods[method].client_rounds
+    if number not in kept:
+        raise FedscapeError(
+            f"{where}: round {number} is not among the client_rounds of {method} "
+            f"({', '.join(map(str, kept)) or 'none'})"
+        )
 
 
 def _at_point(entry: Mapping, point: Mapping) -> dict:
@@ -85,7 +99,7 @@ def _at_point(entry: Mapping, point: Mapping) -> dict:
 
 
 def _server(entry: Mapping) -> dict:
-    """The server rule of a method's entry: `kind` and its settings."""
+    """The keys of a method's server rule: `kind`, and its settings."""
     server = entry.get("server", "average")
     return dict(server) if isinstance(server, Mapping) else {"kind": server}
 
@@ -104,47 +118,53 @@ def _method(name: str, entry: dict, where: str) -> Method:
         if key not in known:
             raise FedscapeError(f"{where}.axis: {unknown('key', key, known)}")
     training = _training(kind, {key: entry[key] for key in entry if key in common}, where)
-    if entry.get("client_paths") and not isinstance(training["local_epochs"], int):
+    if entry.get("client_paths") and not isinstance(training.local_epochs, int):
         raise FedscapeError(
-            f"{where}.client_paths: needs local_epochs that are a number, got {training['local_epochs']}"
+            f"{where}.client_paths: needs local_epochs that are a number, got "
+            f"{to_plain(training.local_epochs)}"
         )
-    server = _server(entry)
-    rounds, keep = training["rounds"], entry.get("keep_rounds", "all")
-
-    def chosen(key: str) -> list[int]:
-        return sorted({moment(value, rounds, f"{where}.{key}") for value in entry.get(key, [])})
-
-    client_rounds = [number for number in chosen("client_rounds") if number]
-    if keep != "all":
-        # A client's update is measured from the global model of the round before: that one is kept too.
-        kept = range(0, rounds + 1, keep["every"]) if isinstance(keep, dict) else chosen("keep_rounds")
-        check_count(len(kept), MOST_KEPT, "models (`all` keeps any number)", f"{where}.keep_rounds")
-        keep = sorted({0, *kept, *(number - 1 for number in client_rounds), rounds})
+    server = Plugin.of(_server(entry))
     own_values = {key: entry[key] for key in entry if key in own}
-    plugins = {
-        "algorithm": plugin_settings("algorithm", kind, own_values, where),
-        "server": plugin_settings("server", server.pop("kind"), server, f"{where}.server"),
-    }
-    for role, plugin in plugins.items():
-        check_training(role, plugin, from_plain(TrainingSettings, training), where)
-    if training["average_every"] != 1 and plugins["server"]["kind"] != "average":
-        raise FedscapeError(
-            f"{where}.server: average_every {training['average_every']} needs server average, "
-            f"got {plugins['server']['kind']}"
-        )
-    return Method(
+    keep_rounds, client_rounds = _kept_rounds(entry, training.rounds, where)
+    method = Method(
         training=training,
-        **plugins,
-        keep_rounds=keep,
+        algorithm=plugin("algorithm", kind, own_values, where),
+        server=plugin("server", server.kind, dict(server.settings), f"{where}.server"),
+        keep_rounds=keep_rounds,
         client_rounds=client_rounds,
         client_paths=entry.get("client_paths", False),
         order_seed=entry.get("order_seed"),
         base=name,
     )
+    check_training("algorithm", method.algorithm, training, where)
+    check_training("server", method.server, training, where)
+    if training.average_every != 1 and method.server.kind != "average":
+        raise FedscapeError(
+            f"{where}.server: average_every {training.average_every} needs server average, "
+            f"got {method.server.kind}"
+        )
+    return method
 
 
-def _training(kind: str, values: dict, where: str) -> dict:
+def _training(kind: str, values: dict, where: str) -> TrainingSettings:
     """The training settings; an algorithm may have aggregation weights of its own as the default."""
     weights = constant("algorithm", kind, "WEIGHTS")
     usual = {} if weights is None else {"weights": weights}
-    return settings_from(TrainingSettings, {**usual, **values}, where)
+    return checked(TrainingSettings, {**usual, **values}, where)
+
+
+def _kept_rounds(entry: Mapping, rounds: int, where: str) -> tuple[list[int] | Literal["all"], list[int]]:
+    """The rounds whose global models are kept, and those whose clients' are, ascending."""
+
+    def numbers(key: str) -> list[int]:
+        return sorted({moment(value, rounds, f"{where}.{key}") for value in entry.get(key, [])})
+
+    client_rounds = [number for number in numbers("client_rounds") if number]
+    keep = entry.get("keep_rounds", "all")
+    if keep == "all":
+        return "all", client_rounds
+    every = range(0, rounds + 1, keep["every"]) if isinstance(keep, dict) else ()
+    kept = every or numbers("keep_rounds")
+    check_count(len(kept), MOST_KEPT, "models (`all` keeps any number)", f"{where}.keep_rounds")
+    # A client's update is measured from the global model of the round before: that one is kept too.
+    return sorted({0, *kept, *(number - 1 for number in client_rounds), rounds}), client_rounds

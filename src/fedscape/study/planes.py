@@ -1,57 +1,100 @@
-"""What the planes of a study must fulfil, beyond the values of their settings."""
+"""Planes of a study: what an entry lays through its runs and evaluates, checked against what they keep."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 from fedscape.errors import FedscapeError
-from fedscape.study.catalog import constant
-from fedscape.study.grid import Run
-from fedscape.study.methods import kept_moment, moment
-from fedscape.study.study import Method
+from fedscape.moment import Moment
+from fedscape.plugins import Plugin
+from fedscape.settings.plain import to_plain
+from fedscape.settings.planes import SurfaceSettings
+from fedscape.study.catalog import constant, plugin
+from fedscape.study.grid import Run, runs_of
+from fedscape.study.methods import check_clients_kept, kept_moment, moment
+from fedscape.study.study import Entry, Method
+from fedscape.study.types import filled
+
+_OF_RUNS = ("kind", "runs", "each", "seeds")  # keys of an entry beside those of its kind and its surface
 
 
-def plane_settings(
-    settings: dict, groups: Mapping[str, tuple[Run, ...]], methods: Mapping[str, Method], place: str
-) -> dict:
-    """The settings of an entry of `planes` in the form that its jobs take, checked against its groups.
+@dataclass(frozen=True, kw_only=True)
+class PlaneEntry(SurfaceSettings):
+    """What an entry of `planes` lays through its runs, and how the surface on it is evaluated."""
+
+    plane: Plugin
+    samples: int | None = None  # of the training samples; None: all
+    parts: int = 1  # jobs that share the points of a surface
+
+
+def plane_settings(entry: Entry) -> PlaneEntry:
+    """What an entry of `planes` asks for.
 
     Raises FedscapeError for a group that the kind cannot take, a round that a run does not keep, and
     settings that exclude each other.
     """
-    kind = settings["plane"]["kind"]
-    grid = settings["grid"] if isinstance(settings["grid"], list) else [settings["grid"]] * 2
-    clients = constant("plane", kind, "CLIENTS")
-    client_losses = settings["client_losses"]
-    settings = {
-        **settings,
-        "grid": grid,
-        "margin": float(settings["margin"]),
-        "client_losses": bool(clients if client_losses is None else client_losses),
-    }
-    if any((points - 1) % settings["coarse"] for points in grid):
-        raise FedscapeError(
-            f"{place}.coarse: got {settings['coarse']}, must divide the steps of the grid "
-            f"({' and '.join(str(points - 1) for points in dict.fromkeys(grid))})"
-        )
-    if settings["parts"] > grid[0]:
-        raise FedscapeError(f"{place}.parts: got {settings['parts']}, more than the grid has columns")
-    if settings["batch_norm"] == "interpolate" and not constant("plane", kind, "THROUGH_MODELS"):
-        raise FedscapeError(
-            f"{place}.batch_norm: interpolate needs a plane laid through models; kind {kind} has none "
-            "to interpolate between, allowed: keep, recalibrate"
-        )
-    for group, runs in groups.items():
-        _check_group(kind, settings, group, runs, place)
-        for run in runs if "round" in settings["plane"] else ():
-            _check_round(settings["plane"]["round"], run, methods, bool(clients), f"{place}.round")
+    surface = [field.name for field in fields(PlaneEntry) if field.name != "plane"]
+    shared = (*_OF_RUNS, *surface)
+    own = {key: value for key, value in entry.keys.items() if key not in shared}
+    plane = plugin("plane", entry.keys["kind"], own, entry.where, shared)
+    settings = filled(PlaneEntry, {**_surface_keys(entry, plane.kind), "plane": plane})
+    _check_surface(settings, entry.where)
+    for group, members in entry.groups.items():
+        _check_group(settings, group, runs_of(members), entry.where)
+    for run in runs_of(entry.members) if "round" in plane.settings else ():
+        number = kept_moment(plane.settings["round"], run.method, entry.methods, f"{entry.where}.round")
+        if constant("plane", plane.kind, "CLIENTS"):
+            check_clients_kept(number, run.method, entry.methods, f"{entry.where}.round")
     return settings
 
 
-def plane_round(value: object, method: Method) -> object:
-    """The round of a plane's kind as its job takes it: a number, or `last`, which may be an earlier one."""
-    return value if value == "last" else moment(value, method.training["rounds"], "round")
+def plain_plane(settings: PlaneEntry) -> dict:
+    """The settings of an entry as builtin types."""
+    return {**to_plain(settings), "plane": settings.plane.keys}
 
 
-def _check_group(kind: str, settings: dict, group: str, runs: tuple[Run, ...], place: str) -> None:
+def plane_of(settings: PlaneEntry, method: Method) -> Plugin:
+    """The plane as its job takes it, its round as a number or `last`, which may be an earlier one.
+
+    method: of the first run.
+    """
+    plane = settings.plane
+    asked: Moment | None = plane.settings.get("round")
+    if asked is None or asked == "last":
+        return plane
+    return Plugin(plane.kind, {**plane.settings, "round": moment(asked, method.training.rounds, "round")})
+
+
+def _surface_keys(entry: Entry, kind: str) -> dict[str, object]:
+    """The keys of an entry in one spelling, with the defaults that its kind decides."""
+    keys = dict(entry.keys)
+    if "grid" in keys:
+        keys["grid"] = keys["grid"] if isinstance(keys["grid"], list) else [keys["grid"]] * 2
+    if "margin" in keys:
+        keys["margin"] = float(keys["margin"])
+    if keys.get("client_losses") is None:
+        keys["client_losses"] = bool(constant("plane", kind, "CLIENTS"))
+    return keys
+
+
+def _check_surface(settings: PlaneEntry, where: str) -> None:
+    """Refuse settings of a surface that exclude each other."""
+    grid, kind = settings.grid, settings.plane.kind
+    if any((points - 1) % settings.coarse for points in grid):
+        raise FedscapeError(
+            f"{where}.coarse: got {settings.coarse}, must divide the steps of the grid "
+            f"({' and '.join(str(points - 1) for points in dict.fromkeys(grid))})"
+        )
+    if settings.parts > grid[0]:
+        raise FedscapeError(f"{where}.parts: got {settings.parts}, more than the grid has columns")
+    if settings.batch_norm == "interpolate" and not constant("plane", kind, "THROUGH_MODELS"):
+        raise FedscapeError(
+            f"{where}.batch_norm: interpolate needs a plane laid through models; kind {kind} has none "
+            "to interpolate between, allowed: keep, recalibrate"
+        )
+
+
+def _check_group(settings: PlaneEntry, group: str, runs: Sequence[Run], where: str) -> None:
+    kind = settings.plane.kind
     fewest, most = (constant("plane", kind, key) for key in ("FEWEST_RUNS", "MOST_RUNS"))
     for limit, wrong, words in (
         (fewest, len(runs) < (fewest or 0), "at least"),
@@ -59,25 +102,15 @@ def _check_group(kind: str, settings: dict, group: str, runs: tuple[Run, ...], p
     ):
         if wrong:
             raise FedscapeError(
-                f"{place}: kind {kind} takes {words} {limit} run(s) a group, but group {group} has "
+                f"{where}: kind {kind} takes {words} {limit} run(s) a group, but group {group} has "
                 f"{len(runs)}; change `runs` or `each`"
             )
     for key, several, mend in (
         ("partition", sorted({run.partition for run in runs}), "add `partition` to `each`"),
         ("seed", sorted({run.seed for run in runs}), "leave out `seeds: together`"),
     ):
-        if settings["client_losses"] and len(several) > 1:
+        if settings.client_losses and len(several) > 1:
             raise FedscapeError(
-                f"{place}.client_losses: group {group} has several {key}s ({', '.join(map(str, several))}), "
+                f"{where}.client_losses: group {group} has several {key}s ({', '.join(map(str, several))}), "
                 f"so no one set of clients; {mend}"
             )
-
-
-def _check_round(value: object, run: Run, methods: Mapping[str, Method], clients: bool, place: str) -> None:
-    number = kept_moment(value, run.method, methods, place)
-    kept = methods[run.method].client_rounds
-    if clients and number not in kept:
-        raise FedscapeError(
-            f"{place}: round {number} is not among the client_rounds of {run.method} "
-            f"({', '.join(map(str, kept)) or 'none'})"
-        )

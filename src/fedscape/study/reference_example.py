@@ -10,7 +10,7 @@ import yaml
 from fedscape.study.files import read_yaml
 
 FOLDER = Path(__file__).resolve().parents[3] / "config" / "reference"
-STUDY, CONFIG = FOLDER / "example.yaml", FOLDER / "example-config.yaml"
+STUDY, EXAMPLE_SETTINGS = FOLDER / "example.yaml", FOLDER / "example-config.yaml"
 
 # Where an entry of a role stands, and the key that names its kind (else the entry's own name does).
 _SECTIONS = {
@@ -28,18 +28,20 @@ _SECTIONS = {
 def of_kind(role: str, kind: str) -> str:
     """The lines of the first entry of a kind, or nothing."""
     if role == "measure":
-        return next((text for found, text in _columns() if found == kind), "")
+        return next((text for measure, text in _columns() if measure == kind), "")
     section, key = _SECTIONS[role]
-    file = CONFIG if role == "dataset" else STUDY
+    file = EXAMPLE_SETTINGS if role == "dataset" else STUDY
     for name, entry in _content(file)[section].items():
-        found = entry.get(key, "average" if role == "server" else name)
-        if (found["kind"] if isinstance(found, Mapping) else found) == kind:
+        named = entry.get(key, "average" if role == "server" else name)
+        if (named["kind"] if isinstance(named, Mapping) else named) == kind:
             return f"{section}:\n{textwrap.indent(_texts(file, section)[name], '  ')}"
     return ""
 
 
 def of_section(section: str, most: int | None = None) -> str:
-    """The lines of a section of the study, or of the first entries of it."""
+    """The lines of a section of the study, or of the first entries of it; nothing if it has none."""
+    if section not in _sections(STUDY):
+        return ""
     texts = list(_texts(STUDY, section).values())[:most]
     return f"{section}:\n{textwrap.indent(chr(10).join(texts), '  ')}"
 
@@ -60,7 +62,7 @@ def _texts(file: Path, section: str) -> dict[str, str]:
     node = _sections(file)[section]
     if isinstance(node, yaml.MappingNode):
         return {key.value: _text(file, key, value) for key, value in node.value}
-    return {str(number): _item(file, one) for number, one in enumerate(node.value)}
+    return {str(number): _item(file, entry) for number, entry in enumerate(node.value)}
 
 
 def _item(file: Path, node: yaml.Node) -> str:

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from fedscape.files import write_text
+from fedscape.plugins import Plugin
+from fedscape.settings.claims import Expectation
 from fedscape.study.grid import Run
-from fedscape.study.study import Study
+from fedscape.study.stages.every import SECTIONS
+from fedscape.study.study import Analyses, Study
 
 HEADER = (
     "# The study as it was resolved when `snakemake` last had jobs to run here, and the code of that time.\n"
@@ -36,10 +40,10 @@ def resolved_text(study: Study, made_with: Mapping[str, object]) -> str:
 
 def resolved(study: Study) -> dict:
     """All settings of a study as builtin types; runs by their paths."""
-    content = {}
+    content: dict[str, Any] = {}
     for field in fields(study):
-        value = _plain(getattr(study, field.name))
-        content |= value if field.name == "analyses" else {field.name: value}
+        value = getattr(study, field.name)
+        content.update(_sections(value) if field.name == "analyses" else {field.name: _plain(value)})
     for section in ("claims", "tables", "figures"):
         entries = content[section]
         for entry in entries.values() if isinstance(entries, dict) else entries:
@@ -48,11 +52,23 @@ def resolved(study: Study) -> dict:
     return content
 
 
-def _plain(value: object) -> object:
+def _sections(analyses: Analyses) -> dict[str, dict]:
+    return {
+        section: {
+            name: {"settings": SECTIONS[section].plain(entry.settings), "groups": _plain(entry.groups)}
+            for name, entry in entries.items()
+        }
+        for section, entries in analyses.items()
+    }
+
+
+def _plain(value: object) -> Any:
     if isinstance(value, Run):
         return value.path
+    if isinstance(value, (Plugin, Expectation)):
+        return _plain(value.keys)
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value

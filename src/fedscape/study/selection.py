@@ -27,42 +27,47 @@ class Names:
         every |= {"dataset": content["datasets"], "method": list(methods), "seed": content.get("seeds", [0])}
         return cls(every, points)
 
-    def selected(self, where: Mapping[str, object], place: str) -> dict[str, list]:
-        """A selection with lists for single values and grids written out; an unknown name is refused."""
-        chosen = self.written_out(where)
-        for key, values in chosen.items():
-            known = {*self.every[key]}
+    def selected(self, selection: Mapping[str, object], key: str) -> dict[str, list]:
+        """A selection with lists for single values and grids written out; an unknown name is refused.
+
+        key: of the selection, for the message.
+        """
+        lists = self.written_out(selection)
+        for part, values in lists.items():
+            known = {*self.every[part]}
             for value in values:
                 if value not in known:
-                    raise FedscapeError(f"{place}.{key}: {unknown(key, value, self.every[key])}")
-        return chosen
+                    raise FedscapeError(f"{key}.{part}: {unknown(part, value, self.every[part])}")
+        return lists
 
-    def written_out(self, where: Mapping[str, object]) -> dict[str, list]:
+    def written_out(self, selection: Mapping[str, object]) -> dict[str, list]:
         """As `selected`, whether or not there are such names."""
-        chosen = {key: as_list(value) for key, value in where.items()}
-        if "method" in chosen:
-            points = (point for one in chosen["method"] for point in self.points.get(one, [one]))
-            chosen["method"] = list(dict.fromkeys(points))
-        return chosen
+        lists = {part: as_list(value) for part, value in selection.items()}
+        if "method" in lists:
+            points = (point for name in lists["method"] for point in self.points.get(name, [name]))
+            lists["method"] = list(dict.fromkeys(points))
+        return lists
 
 
-def chosen_runs(entry: Mapping, runs: tuple[Run, ...], names: Names, place: str) -> list[Run]:
+def selected_runs(entry: Mapping, runs: tuple[Run, ...], names: Names, where: str) -> list[Run]:
     """The runs that an analysis's `runs` selects, each once, in their order; without it all."""
-    choices = [names.selected(one, f"{place}.runs[{i}]") for i, one in enumerate(entry.get("runs", [{}]))]
-    chosen = dict.fromkeys(run for where in choices for run in ordered(runs, where))
-    if not chosen:
-        raise FedscapeError(f"{place}.runs: selects no run of this scale")
-    return list(chosen)
+    selections = [
+        names.selected(selection, f"{where}.runs[{i}]") for i, selection in enumerate(entry.get("runs", [{}]))
+    ]
+    selected = dict.fromkeys(run for selection in selections for run in ordered(runs, selection))
+    if not selected:
+        raise FedscapeError(f"{where}.runs: selects no run of this scale")
+    return list(selected)
 
 
-def check_choice(settings: Mapping, content: Mapping, place: str) -> None:
+def check_choice(settings: Mapping[str, object], content: Mapping, where: str) -> None:
     """Refuse to choose grid points by held-out samples where the study holds none out.
 
     settings: of a measure or a figure kind, which may have `choose`.
     """
     if settings.get("choose") and not content.get("validation"):
         raise FedscapeError(
-            f"{place}.choose: {settings['choose']} needs `validation`, the share of samples to hold out"
+            f"{where}.choose: {settings['choose']} needs `validation`, the share of samples to hold out"
         )
 
 
@@ -71,17 +76,17 @@ def subset_of(content: Mapping, key: str, dataset: str) -> int | None:
 
     key: `images` or `test_images`.
     """
-    wanted = content.get(key)
-    return wanted.get(dataset) if isinstance(wanted, Mapping) else wanted
+    samples = content.get(key)
+    return samples.get(dataset) if isinstance(samples, Mapping) else samples
 
 
-def check_names(where: Mapping[str, object], scales: Sequence[Study], place: str) -> None:
+def check_names(selection: Mapping[str, object], scales: Sequence[Study], where: str) -> None:
     """Refuse names in a selection, made for every scale of a study alike, that no run of any scale has."""
-    for key, value in where.items():
+    for key, value in selection.items():
         known = dict.fromkeys(name for study in scales for name in _names(study, key))
-        for one in as_list(value):
-            if one not in known:
-                raise FedscapeError(f"{place}.{key}: {unknown(key, one, known)}")
+        for name in as_list(value):
+            if name not in known:
+                raise FedscapeError(f"{where}.{key}: {unknown(key, name, known)}")
 
 
 def _names(study: Study, key: str) -> list:

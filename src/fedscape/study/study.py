@@ -1,17 +1,36 @@
 """A study at a scale: typed, checked, with its grid of runs. What the rules ask questions of."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
 
-from fedscape.study.grid import Run
+from fedscape.plugins import Plugin
+from fedscape.settings.claims import Claim
+from fedscape.settings.tables import PaperTable
+from fedscape.settings.training import TrainingSettings
+from fedscape.study.grid import Member, Run
+
+Settings = TypeVar("Settings")
+Value = TypeVar("Value")
+
+
+class UnknownName(KeyError):
+    """A name, of a part of a study or of a job, that a study does not hold: what a user may ask for."""
+
+
+class Named(dict[str, Value]):
+    """Parts of a study by their names."""
+
+    def __missing__(self, name: str) -> Value:
+        raise UnknownName(name)
 
 
 @dataclass(frozen=True)
 class PartitionEntry:
     """One way to deal samples to clients; `seed` pins the split for the runs of every seed."""
 
-    scheme: Mapping[str, object]  # the plug-in: kind and its own settings
+    scheme: Plugin
     clients: int | None
     seed: int | None
 
@@ -20,18 +39,32 @@ class PartitionEntry:
 class Init:
     """One start; `seed` pins it for the runs of every seed."""
 
-    start: Mapping[str, object]  # the plug-in: kind and its own settings
+    start: Plugin
     seed: int | None
+
+    def seed_of(self, seed: int) -> int:
+        """The seed of the start of a run with this seed."""
+        return seed if self.seed is None else self.seed
+
+    def source(self, dataset: str, model: str, seed: int) -> Run | None:
+        """The run that an `after-round` start of a run continues, or None for other kinds.
+
+        dataset, model, seed: of the run that starts.
+        """
+        if self.start.kind != "after-round":
+            return None
+        partition, init, method = (self.start.settings[key] for key in ("partition", "init", "method"))
+        return Run(dataset, model, partition, init, method, self.seed_of(seed))
 
 
 @dataclass(frozen=True)
 class Method:
     """One way to train."""
 
-    training: Mapping[str, object]  # fields of TrainingSettings
-    algorithm: Mapping[str, object]  # the plug-in: kind and its own settings
-    server: Mapping[str, object]  # the plug-in: kind and its own settings
-    keep_rounds: object  # "all", or the rounds, ascending
+    training: TrainingSettings
+    algorithm: Plugin
+    server: Plugin
+    keep_rounds: list[int] | Literal["all"]  # ascending
     client_rounds: list[int]
     client_paths: bool  # whether the clients' ways through these rounds are kept too
     order_seed: int | None
@@ -41,101 +74,54 @@ class Method:
         """Whether the global model after round `number` is kept."""
         if self.keep_rounds == "all":
             return True
-        place = bisect_left(self.keep_rounds, number)
-        return self.keep_rounds[place : place + 1] == [number]
+        position = bisect_left(self.keep_rounds, number)
+        return self.keep_rounds[position : position + 1] == [number]
 
 
 @dataclass(frozen=True)
-class Analysis:
-    """An entry of a section that looks at runs, such as `planes`: what to compute for which of them."""
+class Entry:
+    """An entry of a section that looks at runs, as the study file has it, and what it selects."""
 
-    settings: Mapping[str, object]
-    groups: Mapping[str, tuple]  # group name -> runs, or pairs of runs for connectivity
+    keys: Mapping[str, Any]
+    members: Sequence[Member]
+    groups: Mapping[str, tuple[Member, ...]]
+    methods: Mapping[str, Method]
+    partitions: Mapping[str, PartitionEntry]
+    where: str  # for messages
+
+
+@dataclass(frozen=True)
+class Analysis(Generic[Settings]):
+    """An entry of a section that looks at runs, checked: what to compute for which of them."""
+
+    settings: Settings
+    groups: Mapping[str, tuple[Member, ...]]
+
+
+Analyses = Mapping[str, Mapping[str, Analysis[Any]]]
+"""Of a study: section, which knows the type of the settings -> name -> entry."""
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Settings of an entry that says which runs it looks at, and nothing else."""
+
+    @classmethod
+    def of(cls, entry: Entry) -> "NoSettings":
+        """For `settings` of a section."""
+        return cls()
 
 
 @dataclass(frozen=True)
 class Figure:
     """One figure: a kind, where its numbers come from, and which runs it shows."""
 
-    kind: Mapping[str, object]  # the plug-in: kind and its own settings
+    kind: Plugin
     title: str
     source: str  # "plane" | "connectivity" | "curvature" | "table" | "partitions"
-    name: object  # name of the source; a list of names for partitions
+    name: str | list[str]  # of the source's entry; for partitions, names of them
     where: Mapping[str, object]
     groups: tuple[str, ...]  # groups of the source that it draws, where the source has groups
-
-
-@dataclass(frozen=True)
-class Case:
-    """What one number is measured on, of one seed."""
-
-    runs: tuple[Run, ...]  # those of this scale; none if it lacks any of them
-    groups: tuple[str, ...]  # groups of the plane, connection or curvature that they belong to
-    needs: tuple[Run, ...]  # runs that must not have diverged: these, and the first ones on each plane
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the things that a claim compares: a case of each seed that this scale has all its runs of."""
-
-    where: Mapping[str, list]  # as the study asks for them, names written out
-    cases: Mapping[int, Case]  # by seed
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One statement of the paper as a number: what is measured on which runs, and what is expected."""
-
-    text: str
-    source: str  # where the paper says so
-    measure: Mapping[str, object]  # the plug-in: kind and its own settings
-    section: str  # "planes", "connectivity" or "curvature" if measured on one of them, else empty
-    name: str  # the section's entry; empty if there is none
-    sides: tuple[Side, ...]
-    expect: Mapping[str, object]  # one of order, above, below, ratio, difference, gains, agree
-    learned: bool  # whether it says nothing of runs that learned nothing
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The seeds that all sides have, on which they are compared."""
-        first, *others = self.sides
-        return tuple(seed for seed in first.cases if all(seed in one.cases for one in others))
-
-    @property
-    def cases(self) -> list[Case]:
-        """All that is measured for it."""
-        return [side.cases[seed] for side in self.sides for seed in self.seeds]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table: what is measured."""
-
-    label: str
-    measure: Mapping[str, object] | None  # the plug-in: kind and its own settings; None: only published
-    section: str  # as in `Claim`
-    name: str  # the section's entry
-    percent: bool  # whether numbers are shown, and published, in percent
-    over: str | None  # label of the row whose values all rows are divided by
-    rank: str | None  # "highest" | "lowest": the place of each row in the column, the best of which is this
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of the paper: ours and its numbers, by row and column."""
-
-    title: str
-    source: str  # where the paper has it
-    rows: tuple[str, ...]  # labels
-    columns: tuple[Column, ...]
-    cells: tuple[tuple[tuple[Case, ...], ...], ...]  # [rows][columns]: a case per seed that this scale has
-    published: tuple[tuple[float | None, ...], ...]  # [rows][columns]
-    interval: str  # "student" | "bootstrap": how the interval over seeds is made
-
-    @property
-    def has_runs(self) -> bool:
-        """Whether any cell is measured at this scale."""
-        return any(cell for row in self.cells for cell in row)
 
 
 @dataclass(frozen=True)
@@ -148,16 +134,16 @@ class Study:
     images: Mapping[str, int | None]  # data set -> training samples that are used; None: all
     test_images: Mapping[str, int | None]  # likewise of the test samples
     validation: float
-    datasets: Mapping[str, Mapping[str, object]]  # name -> plug-in settings; proxies of starts included
-    models: Mapping[str, Mapping[str, object]]
+    datasets: Mapping[str, Plugin]  # proxies of starts included
+    models: Mapping[str, Plugin]
     partitions: Mapping[str, PartitionEntry]
     inits: Mapping[str, Init]
     methods: Mapping[str, Method]
     runs: tuple[Run, ...]
-    analyses: Mapping[str, Mapping[str, Analysis]]  # section -> name -> entry
+    analyses: Analyses
     figures: Mapping[str, Figure]
     claims: tuple[Claim, ...]
-    tables: Mapping[str, Table]
+    tables: Mapping[str, PaperTable]
     labels: list[dict]  # what figures call runs: `{label, where}`, the first that matches
     grids: Mapping[str, str]  # method that is a grid point -> its values, such as `lr=0.1;mu=1`
 
@@ -170,15 +156,3 @@ class Study:
     def seeds(self) -> list[int]:
         """The seeds of all runs, ascending."""
         return sorted({run.seed for run in self.runs})
-
-    def start_seed(self, init: str, seed: int) -> int:
-        """The seed of a start: the run's own, unless the entry pins one."""
-        pinned = self.inits[init].seed
-        return seed if pinned is None else pinned
-
-    def start_run(self, init: str, dataset: str, model: str, seed: int) -> Run | None:
-        """The run that an `after-round` start continues, or None for other kinds."""
-        start = self.inits[init].start
-        if start["kind"] != "after-round":
-            return None
-        return Run(dataset, model, start["partition"], start["init"], start["method"], seed)

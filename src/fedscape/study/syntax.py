@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import groupby
 from pathlib import Path
+from typing import TypeGuard
 
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold statements
+_Import = ast.Import | ast.ImportFrom
 _TOLD = ("__all__", "__version__")  # what a module says of itself: a new version is no new code
 
 
@@ -14,7 +16,7 @@ _TOLD = ("__all__", "__version__")  # what a module says of itself: a new versio
 def tree(file: Path) -> ast.Module:
     """The file's syntax tree without docstrings and what the module says of itself.
 
-    Comments and layout are not in a tree at all; imports stand one by one, in an order of ours.
+    A tree has no comments and no layout; imports stand one by one, in an order of ours.
     """
     module = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     module.body = [node for node in module.body if not _is_told(node)] or [ast.Pass()]
@@ -53,36 +55,54 @@ def statements_at_run_time(module: ast.Module) -> Iterator[ast.AST]:
         id(inner)
         for node in statements(module)
         if is_type_checking(node)
-        for one in node.body
-        for inner in ast.walk(one)
+        for statement in node.body
+        for inner in ast.walk(statement)
     }
     return (node for node in statements(module) if id(node) not in unseen)
 
 
-def is_type_checking(node: ast.AST) -> bool:
+def literal(node: ast.stmt, name: str) -> ast.expr | None:
+    """The value that a statement gives to `name` and nothing else, or None."""
+    if isinstance(node, ast.Assign) and [getattr(target, "id", None) for target in node.targets] == [name]:
+        return node.value
+    if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", None) == name:
+        return node.value
+    return None
+
+
+def is_type_checking(node: ast.AST) -> TypeGuard[ast.If]:
     """Whether a statement is `if TYPE_CHECKING:` or `if typing.TYPE_CHECKING:`, and no more."""
     test = node.test if isinstance(node, ast.If) else None
     return "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
 
 
-def _ordered(row: list[ast.AST]) -> list[ast.AST]:
+def _ordered(row: list[ast.stmt]) -> list[ast.stmt]:
     """Statements with each row of imports split up and sorted, as far as formatters may do it.
 
     Imports that bind one name twice stay as they are: there the last one counts.
     """
-    result = []
-    for is_import, group in groupby(row, lambda one: isinstance(one, (ast.Import, ast.ImportFrom))):
-        found = [single for one in group for single in (_singles(one) if is_import else [one])]
-        names = [one.names[0].asname or one.names[0].name for one in found] if is_import else []
-        result += sorted(found, key=spelled) if len(set(names)) == len(names) > 0 else found
+    result: list[ast.stmt] = []
+    for is_import, group in groupby(row, _is_import):
+        if not is_import:
+            result += group
+            continue
+        singles = [single for node in group if _is_import(node) for single in _singles(node)]
+        names = [single.names[0].asname or single.names[0].name for single in singles]
+        result += sorted(singles, key=spelled) if len(set(names)) == len(names) else singles
     return result
 
 
-def _singles(node: ast.Import | ast.ImportFrom) -> list[ast.AST]:
+def _is_import(node: ast.stmt) -> TypeGuard[_Import]:
+    return isinstance(node, (ast.Import, ast.ImportFrom))
+
+
+def _singles(node: _Import) -> list[_Import]:
     """One import for each name."""
     if isinstance(node, ast.Import):
         return [ast.Import([alias]) for alias in node.names]
-    return [ast.ImportFrom(node.module, [alias], node.level) for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [ast.ImportFrom(node.module, [alias], node.level) for alias in node.names]
+    raise TypeError(f"no import: {node}")
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -2,28 +2,28 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from fedscape.errors import FedscapeError
-from fedscape.study.cases import SECTIONS, case_of, check_analysis, measured
+from fedscape.settings.claims import Case
+from fedscape.settings.tables import PaperTable, TableColumn
+from fedscape.study.cases import check_analysis, measure_of, members_of
 from fedscape.study.catalog import constant
 from fedscape.study.grid import Run, matching
 from fedscape.study.selection import Names, check_choice, check_names
-from fedscape.study.study import Case, Column, Study, Table
+from fedscape.study.stages.every import SECTION_OF_ENTRY
+from fedscape.study.stages.tables import OF_EVERY_STUDY
+from fedscape.study.study import Analyses, Study
 from fedscape.study.types import unknown
 
-# Files of `tables/` that every study has: no table can have their names.
-OF_EVERY_STUDY = (
-    "runs", "rounds", "barriers", "layers", "distances", "curvature", "drift", "claims", "contrasts",
-    "claim-values", "costs",
-)  # fmt: skip
 _OWN_KEYS = ("title", "source", "where", "rows", "columns", "published", "interval")
 _COLUMN_KEYS = ("label", "where", "percent", "over", "rank")
-Labelled = list[tuple[str, Mapping[str, object]]]  # rows or columns: label, and the rest of the entry
+Labelled = list[tuple[str, Mapping[str, Any]]]  # rows or columns: label, and the rest of the entry
 
 
 def build_tables(
-    content: dict, runs: tuple[Run, ...], analyses: Mapping[str, Mapping], names: Names, where: str
-) -> dict[str, Table]:
+    content: dict, runs: tuple[Run, ...], analyses: Analyses, names: Names, where: str
+) -> dict[str, PaperTable]:
     """Every table by name, with the runs of this scale that its cells are measured on.
 
     Like a claim, a table outlives the scales: a cell may lack its runs. `check_tables` finds what no scale
@@ -32,36 +32,35 @@ def build_tables(
     """
     tables = {}
     for name, entry in content.get("tables", {}).items():
-        place = f"{where}: tables.{name}"
+        key = f"{where}: tables.{name}"
         if name.partition(".")[0] in OF_EVERY_STUDY:
-            raise FedscapeError(f"{place}: every study has a table of this name; choose another")
-        shared = names.written_out(entry.get("where", {}))
-        here = matching(runs, shared)
-        rows = _labelled(entry["rows"], here, f"{place}.rows")
-        columns = _labelled(entry["columns"], here, f"{place}.columns")
-        built = [
-            _column(entry, label, one, analyses, content, f"{place}.columns[{i}]")
-            for i, (label, one) in enumerate(columns)
-        ]
-        beside = [names.written_out(one.get("where", {})) for _, one in columns]
+            raise FedscapeError(f"{key}: every study has a table of this name; choose another")
+        of_table = matching(runs, names.written_out(entry.get("where", {})))
+        rows = _labelled(entry["rows"], of_table, f"{key}.rows")
+        entries = _labelled(entry["columns"], of_table, f"{key}.columns")
+        columns = tuple(
+            _column(entry, label, keys, analyses, content, f"{key}.columns[{i}]")
+            for i, (label, keys) in enumerate(entries)
+        )
+        wheres = [names.written_out(keys.get("where", {})) for _, keys in entries]
         cells = []
         for label, row in rows:
-            of_row = matching(here, names.written_out(row.get("where", {})))
+            of_row = matching(of_table, names.written_out(row.get("where", {})))
             cells.append(
                 tuple(
-                    _cell(of_row, where, column, analyses, names, f"{place} ({label}, {column.label})")
-                    for where, column in zip(beside, built, strict=True)
+                    _cell(of_row, where, column, analyses, names, f"{key} ({label}, {column.label})")
+                    for where, column in zip(wheres, columns, strict=True)
                 )
             )
         published = tuple(
-            _numbers(entry.get("published", {}).get(label), len(columns), f"{place}.published.{label}")
+            _numbers(entry.get("published", {}).get(label), len(columns), f"{key}.published.{label}")
             for label, _ in rows
         )
-        tables[name] = Table(
+        tables[name] = PaperTable(
             title=entry["title"],
             source=entry.get("source", ""),
             rows=tuple(label for label, _ in rows),
-            columns=tuple(built),
+            columns=columns,
             cells=tuple(cells),
             published=published,
             interval=entry.get("interval", "student"),
@@ -72,44 +71,46 @@ def build_tables(
 def check_tables(content: dict, scales: Sequence[Study], where: str) -> None:
     """Refuse tables that name what no scale has, and rows and measured columns that no scale has a run of."""
     for name, entry in content.get("tables", {}).items():
-        place = f"{where}: tables.{name}"
+        key = f"{where}: tables.{name}"
         tables = [study.tables[name] for study in scales]
-        check_names(entry.get("where", {}), scales, f"{place}.where")
-        for key in ("rows", "columns"):
-            for i, one in enumerate(entry[key] if isinstance(entry[key], list) else ()):
-                check_names(one.get("where", {}), scales, f"{place}.{key}[{i}].where")
+        check_names(entry.get("where", {}), scales, f"{key}.where")
+        for axis in ("rows", "columns"):
+            for i, line in enumerate(entry[axis] if isinstance(entry[axis], list) else ()):
+                check_names(line.get("where", {}), scales, f"{key}.{axis}[{i}].where")
         rows = dict.fromkeys(label for table in tables for label in table.rows)
-        for column in [one for table in tables for one in table.columns]:
-            check_analysis(column.section, column.name, scales, place)
+        columns = [column for table in tables for column in table.columns]
+        for column in columns:
+            check_analysis(column.section, column.name, scales, key)
             if column.over is not None and column.over not in rows:
-                raise FedscapeError(f"{place}.over: {unknown('row', column.over, rows)}")
+                raise FedscapeError(f"{key}.over: {unknown('row', column.over, rows)}")
         for label in entry.get("published", {}):
             if label not in rows:
-                raise FedscapeError(f"{place}.published: {unknown('row', label, rows)}")
-        reached = dict.fromkeys(found for table in tables for found in _reached(table))
-        wanted = [("row", label) for label in rows]
-        wanted += [("column", one.label) for table in tables for one in table.columns if one.measure]
-        for kind, label in wanted if any(kind == "column" for kind, _ in wanted) else ():
-            if (kind, label) not in reached:
-                raise FedscapeError(f"{place}: {kind} '{label}': no scale has a run of it")
+                raise FedscapeError(f"{key}.published: {unknown('row', label, rows)}")
+        measured_labels = [column.label for column in columns if column.measure]
+        reached = {line for table in tables for line in _reached(table)}
+        lines = [*(("row", label) for label in rows), *(("column", label) for label in measured_labels)]
+        for line in lines if measured_labels else ():
+            if line not in reached:
+                kind, label = line
+                raise FedscapeError(f"{key}: {kind} '{label}': no scale has a run of it")
 
 
-def _labelled(entry: str | list, runs: Sequence[Run], place: str) -> Labelled:
+def _labelled(entry: str | list, runs: Sequence[Run], where: str) -> Labelled:
     """Rows or columns: a list as it is, or one for each name that the runs have for a key."""
     if isinstance(entry, str):
         return [
             (str(name), {"where": {entry: name}}) for name in dict.fromkeys(getattr(r, entry) for r in runs)
         ]
-    labels = [one["label"] for one in entry]
+    labels = [keys["label"] for keys in entry]
     for label in labels:
         if labels.count(label) > 1:
-            raise FedscapeError(f"{place}: two are called '{label}'")
-    return [(one["label"], one) for one in entry]
+            raise FedscapeError(f"{where}: two are called '{label}'")
+    return [(keys["label"], keys) for keys in entry]
 
 
 def _column(
-    table: Mapping, label: str, entry: Mapping, analyses: Mapping[str, Mapping], content: Mapping, place: str
-) -> Column:
+    table: Mapping, label: str, entry: Mapping, analyses: Analyses, content: Mapping, where: str
+) -> TableColumn:
     """One column: what it says itself, and the table's measure where it names none."""
     own = {key: value for key, value in entry.items() if key not in _COLUMN_KEYS}
     shared = {key: value for key, value in table.items() if key not in (*_OWN_KEYS, *_COLUMN_KEYS)}
@@ -117,67 +118,70 @@ def _column(
         own = {**shared, **own}
     over, rank = (entry.get(key, table.get(key)) for key in ("over", "rank"))
     if over and rank:
-        raise FedscapeError(f"{place}: `over` and `rank` go one without the other")
+        raise FedscapeError(f"{where}: `over` and `rank` go one without the other")
     # A ratio has no unit, nor has a rank.
     percent = entry.get("percent", table.get("percent", False)) and over is None and rank is None
     if own.pop("measure", None) is None:
         if own:
-            raise FedscapeError(f"{place}: key '{next(iter(own))}' needs a `measure`")
-        return Column(label, None, "", "", percent, over, rank)
+            raise FedscapeError(f"{where}: key '{next(iter(own))}' needs a `measure`")
+        return TableColumn(label, None, "", "", percent, over, rank)
     named = entry.get("measure", table.get("measure"))
-    measure, section, name = measured({"measure": named, **own}, analyses, place)
-    check_choice(measure, content, place)
-    return Column(label, measure, section, name, percent, over, rank)
+    measure, section, name = measure_of({"measure": named, **own}, analyses, where)
+    check_choice(measure.settings, content, where)
+    return TableColumn(label, measure, section, name, percent, over, rank)
 
 
 def _cell(
     runs: Sequence[Run],
     where: Mapping[str, list],
-    column: Column,
-    analyses: Mapping[str, Mapping],
+    column: TableColumn,
+    analyses: Analyses,
     names: Names,
-    place: str,
+    key: str,
 ) -> tuple[Case, ...]:
     """A case for each seed of which this scale has runs.
 
-    runs: those that match the table and the row. where: of the column.
+    runs: those that match the table and the row. where: of the column. key: for messages.
     """
     if column.measure is None:
         return ()
     by_seed: dict[int, list[Run]] = {seed: [] for seed in names.every["seed"]}
     for run in matching(runs, where):
         by_seed.setdefault(run.seed, []).append(run)
-    found = []
+    several = constant("measure", column.measure.kind, "SEVERAL")
+    cases = []
     for of_seed in map(tuple, by_seed.values()):
-        case = case_of(of_seed, column.section, column.name, analyses)
-        if column.section in ("", SECTIONS["curvature"]) and not constant(
-            "measure", column.measure["kind"], "SEVERAL"
-        ):
-            _check_alone(case.runs, column, names, place)
-        if case.runs:
-            found.append(case)
-    return tuple(found)
+        members = members_of(of_seed, column.section, column.name, analyses)
+        if column.section in ("", SECTION_OF_ENTRY["curvature"]) and not several:
+            chooses = bool(column.measure.settings.get("choose"))
+            _check_alone(members.runs, chooses, names, key)
+        if members.runs:
+            cases.append(members.case)
+    return tuple(cases)
 
 
-def _check_alone(runs: Sequence[Run], column: Column, names: Names, place: str) -> None:
-    """Refuse several runs of one seed, but for points of one grid of which the measure chooses one."""
+def _check_alone(runs: Sequence[Run], chooses: bool, names: Names, where: str) -> None:
+    """Refuse several runs of one seed, but for points of one grid.
+
+    chooses: whether the measure chooses one of these points.
+    """
     grids = {point: base for base, points in names.points.items() for point in points}
-    single = {replace(run, method=grids[run.method]) if column.measure.get("choose") else run for run in runs}
+    single = {replace(run, method=grids[run.method]) if chooses else run for run in runs}
     if len(single) > 1:
         paths = " and ".join(run.path for run in runs[:2])
-        raise FedscapeError(f"{place}: several runs of one seed ({paths}); narrow `where`")
+        raise FedscapeError(f"{where}: several runs of one seed ({paths}); narrow `where`")
 
 
-def _numbers(values: Sequence | None, columns: int, place: str) -> tuple[float | None, ...]:
+def _numbers(values: Sequence | None, columns: int, where: str) -> tuple[float | None, ...]:
     """The published numbers of a row, one per column."""
     if values is None:
         return (None,) * columns
     if len(values) != columns:
-        raise FedscapeError(f"{place}: {len(values)} numbers for {columns} columns; null where there is none")
+        raise FedscapeError(f"{where}: {len(values)} numbers for {columns} columns; null where there is none")
     return tuple(values)
 
 
-def _reached(table: Table) -> Iterator[tuple[str, str]]:
+def _reached(table: PaperTable) -> Iterator[tuple[str, str]]:
     """The rows and columns of which this scale has any run."""
     for label, row in zip(table.rows, table.cells, strict=True):
         for column, cell in zip(table.columns, row, strict=True):

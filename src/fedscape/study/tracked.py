@@ -1,13 +1,12 @@
 """What a job is rerun for: strings that name its settings and the digest of its code."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 from fedscape.study.catalog import PACKAGES, source
 from fedscape.study.digest import code_digest
 from fedscape.study.encoding import encode
-from fedscape.study.grid import as_list
 
 
 def tracked(stage: str, settings: Mapping[str, object], scripts: Path) -> list[str]:
@@ -15,10 +14,24 @@ def tracked(stage: str, settings: Mapping[str, object], scripts: Path) -> list[s
 
     stage: whose script it runs. settings: as its home has them. scripts: the folder of all scripts.
     """
-    plugins = tuple(
-        (role, one["kind"]) for role in PACKAGES if role in settings for one in as_list(settings[role])
-    )
+    plugins = tuple(dict.fromkeys(plugins_in(settings)))
     return [f"code={_digest(stage, plugins, scripts)}", *encode(settings)]
+
+
+def plugins_in(settings: object) -> Iterator[tuple[str, str]]:
+    """Role and kind of each plug-in that settings hold: a map with a `kind`, under the role's name.
+
+    However deep they lie; but not within the settings of another plug-in, whose keys are its author's.
+    """
+    if isinstance(settings, Mapping):
+        for key, value in settings.items():
+            if key in PACKAGES and isinstance(value, Mapping) and "kind" in value:
+                yield key, value["kind"]
+            else:
+                yield from plugins_in(value)
+    elif isinstance(settings, (list, tuple)):
+        for value in settings:
+            yield from plugins_in(value)
 
 
 @cache

@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 
-from fedscape.study.types import MOST
+from fedscape.study.types import LARGEST_WHOLE
 
 _PLAIN = {
     int: "whole number",
@@ -46,35 +46,35 @@ def schema_words(schema: Mapping, definitions: Mapping) -> str:
     """The values that a part of a JSON schema takes. definitions: its `$defs`, by name."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        found = definitions[name]
-        return _NAMED.get(name) or found.get("description") or schema_words(found, definitions)
+        definition = definitions[name]
+        return _NAMED.get(name) or definition.get("description") or schema_words(definition, definitions)
     if "const" in schema:
-        return f"`{spelled(schema['const'])}`"
+        return f"`{as_yaml(schema['const'])}`"
     if "enum" in schema:
-        return _either(f"`{spelled(one)}`" for one in schema["enum"])
+        return _either(f"`{as_yaml(value)}`" for value in schema["enum"])
     if "anyOf" in schema:
-        return _either(dict.fromkeys(schema_words(one, definitions) for one in schema["anyOf"]))
+        return _either(dict.fromkeys(schema_words(option, definitions) for option in schema["anyOf"]))
     if "propertyNames" in schema:
         return "entries by name"
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     return _either(_of_kind(kind, schema, definitions) for kind in kinds)
 
 
-def spelled(value: object) -> str:
+def as_yaml(value: object) -> str:
     """A value as YAML has it; a class of settings with its defaults is a map without entries."""
     if dataclasses.is_dataclass(value):
         return "{}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(spelled, value))}]"
+        return f"[{', '.join(map(as_yaml, value))}]"
     return value if isinstance(value, str) and value else json.dumps(value)
 
 
 def _options(annotation: object) -> list[str]:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):
-        return [words for one in arguments for words in _options(one)]
+        return [words for argument in arguments for words in _options(argument)]
     if origin is typing.Literal:
-        return [f"`{spelled(one)}`" for one in arguments]
+        return [f"`{as_yaml(value)}`" for value in arguments]
     if origin in (list, tuple):
         return [_list_of(type_words(arguments[0]))]
     return ["keys of its own" if dataclasses.is_dataclass(annotation) else _PLAIN[annotation]]
@@ -98,7 +98,9 @@ def _limits(schema: Mapping) -> str:
     """What a number may be: ` from 3 to 501`, ` above 0`."""
     words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "and below"}
     limits = [
-        f" {words[key]} {spelled(schema[key])}" for key in words if key in schema and schema[key] < MOST
+        f" {words[key]} {as_yaml(schema[key])}"
+        for key in words
+        if key in schema and schema[key] < LARGEST_WHOLE
     ]
     return "".join(limits)
 

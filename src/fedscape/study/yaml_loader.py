@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import NoReturn
 
 import yaml
 
@@ -77,19 +78,20 @@ def _measure(node: yaml.Node, known: dict[int, tuple[int, int] | None]) -> tuple
     Looks at each node once. known: what is known of nodes by their identity; None while it is looked at.
     """
     if id(node) in known:
-        if known[id(node)] is None:
+        measured = known[id(node)]
+        if measured is None:
             _refuse(node, "an alias (*name) holds itself")
-        return known[id(node)]
+        return measured
     known[id(node)] = None
     inner = []
     if isinstance(node, yaml.MappingNode):
         _check_keys(node)
-        inner = [one for pair in node.value for one in pair]
+        inner = [key_or_value for pair in node.value for key_or_value in pair]
     elif isinstance(node, yaml.SequenceNode):
         inner = node.value
-    measured = [_measure(one, known) for one in inner]
-    size = 1 + sum(one for one, _ in measured)
-    depth = 1 + max((one for _, one in measured), default=0)
+    sizes = [_measure(value, known) for value in inner]
+    size = 1 + sum(size for size, _ in sizes)
+    depth = 1 + max((depth for _, depth in sizes), default=0)
     if size > MOST_VALUES:
         _refuse(node, f"more than {MOST_VALUES} values, with aliases (*name) written out")
     if depth > DEEPEST:
@@ -104,8 +106,8 @@ def _check_keys(node: yaml.MappingNode) -> None:
         if key.tag == _MERGE:  # `<<: *base` may stand beside keys of the base
             continue
         if key.tag != _TEXT or not isinstance(key, yaml.ScalarNode):
-            found = f"; put {key.value[:SHOWN]} in quotes" if isinstance(key, yaml.ScalarNode) else ""
-            _refuse(key, f"a key must be text{found}")
+            mend = f"; put {key.value[:SHOWN]} in quotes" if isinstance(key, yaml.ScalarNode) else ""
+            _refuse(key, f"a key must be text{mend}")
         if key.value in seen:
             _refuse(key, f"key '{key.value[:SHOWN]}' stands twice")
         seen.add(key.value)
@@ -120,5 +122,5 @@ def _quoted(node: yaml.Node) -> str:
     return f"'{node.value[:SHOWN]}'" if isinstance(node, yaml.ScalarNode) else "this"
 
 
-def _refuse(node: yaml.Node, problem: str) -> None:
+def _refuse(node: yaml.Node, problem: str) -> NoReturn:
     raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from fedscape.columns.identity import NAMES
 from fedscape.columns.kinds import FILES
-from fedscape.plugins import load
-from fedscape.tables.comparison import chosen
+from fedscape.plugins import Plugin
+from fedscape.settings.claims import Case, Claim
+from fedscape.settings.tables import TableColumn
+from fedscape.tables.comparison import best_grid_points
 from fedscape.tables.course import has_learned
 from fedscape.tables.read import joined, run_paths
 
@@ -26,67 +28,69 @@ class Measured:
     """The value of a measure, or a word that says why there is none."""
 
     value: float | str
-    standard_error: float = (
-        math.nan
-    )  # from the measurement itself; NaN where it is not known, or there is none
+    # from the measurement itself; NaN where it is not known, or there is none
+    standard_error: float = math.nan
 
 
-def read_frames(files: Mapping[str, Sequence[str | Path]]) -> dict[str, pd.DataFrame]:
-    """All rows by file, with their `run` spelled as its path, and of pairs `to_run`.
+def read_frames(csvs: Mapping[str, Sequence[str | Path]]) -> dict[str, pd.DataFrame]:
+    """All rows by source, with their `run` spelled as its path, and of pairs `to_run`.
 
-    files: CSVs by the name that measures have for them. Raises FedscapeError if one is not whole or lacks a
-    column.
+    csvs: files by the name that measures have for them; there may be none of a name. Raises FedscapeError if
+    one is not whole or lacks a column.
     """
-    return {name: _with_runs(joined(paths, name)) for name, paths in files.items()}
+    return {source: _with_runs(joined(paths, source)) for source, paths in csvs.items()}
 
 
 def measured(
-    frames: Mapping[str, pd.DataFrame], name: str, case: Mapping, measure: Mapping, learned: bool = False
+    frames: Mapping[str, pd.DataFrame], name: str, case: Case, measure: Plugin, learned: bool = False
 ) -> Measured:
     """The measure of one case.
 
-    frames: as `read_frames` gives them. name: of the plane, connection or curvature that it is taken on.
-    case: `{runs, groups, needs}`, runs by their paths. measure: `{kind, ...its settings}`; with `choose`, of
-    each grid only the best point is left. learned: whether the runs must have learned anything.
+    frames: as `read_frames` gives them, all that the measure reads. name: of the plane, connection or
+    curvature that it is taken on. measure: with a setting `choose`, of each grid only the best point is left.
+    learned: whether the runs must have learned anything.
     A run that diverged is measured nowhere: its last finite model compares with nothing.
     """
-    if not case["runs"]:
+    if not case.runs:
         return Measured(NOT_RUN)
     runs = frames["runs"]
-    if measure.get("choose"):
-        case = _with_best_points(runs, case, measure["choose"])
-    needed = runs[runs["run"].isin(case["needs"])]
-    if needed["diverged"].astype(bool).any():
+    if choose := measure.settings.get("choose"):
+        case = _with_best_points(runs, case, str(choose))
+    needed = runs[runs["run"].isin(case.needs)]
+    if bool(needed["diverged"].astype(bool).any()):
         return Measured(DIVERGED)
     if learned:
         rounds = frames["rounds"]
-        if not all(has_learned(rounds[rounds["run"] == run]) for run in case["runs"]):
+        if not all(has_learned(rounds[rounds["run"] == run]) for run in case.runs):
             return Measured(LEARNED_NOTHING)
-    plugin = load("tables.measures", measure["kind"])
-    settings = plugin.Settings(**{key: value for key, value in measure.items() if key != "kind"})
-    rows = _narrowed({file: frames[file] for file in plugin.SOURCES}, name, case)
-    found = plugin.value(rows, settings)
-    if not math.isfinite(found):
+    plugin, settings = measure.load("tables.measures")
+    rows = {source: _narrowed(frames[source], source, name, case) for source in plugin.SOURCES}
+    value = plugin.value(rows, settings)
+    if not math.isfinite(value):
         return Measured(NOT_MEASURED)
     return Measured(
-        found, plugin.standard_error(rows, settings) if hasattr(plugin, "standard_error") else math.nan
+        value, plugin.standard_error(rows, settings) if hasattr(plugin, "standard_error") else math.nan
     )
 
 
-def measure_words(claim: Mapping, measure: Mapping) -> str:
+def measure_words(what: Claim | TableColumn, measure: Plugin) -> str:
     """A measure with its settings and where it was taken, to read."""
     # None stands for no restriction.
-    settings = [f"{key} {value}" for key, value in measure.items() if key != "kind" and value is not None]
-    where = f" on {_ENTRY[claim['section']]} {claim['name']}" if claim["section"] else ""
-    return f"{measure['kind']}{where}" + (f" ({', '.join(settings)})" if settings else "")
+    settings = [f"{key} {value}" for key, value in measure.settings.items() if value is not None]
+    where = f" on {_ENTRY[what.section]} {what.name}" if what.section else ""
+    return f"{measure.kind}{where}" + (f" ({', '.join(settings)})" if settings else "")
 
 
-def _with_best_points(runs: pd.DataFrame, case: Mapping, column: str) -> dict:
+def _with_best_points(runs: pd.DataFrame, case: Case, column: str) -> Case:
     """The case without the points of grids that others beat; all seeds choose, whichever the case has."""
     names = pd.MultiIndex.from_frame(runs[NAMES].astype(str))
-    candidates = runs[names.isin(names[runs["run"].isin(case["runs"])])]
-    beaten = set(candidates["run"]) - set(chosen(candidates, column)["run"])
-    return {**case, **{key: [run for run in case[key] if run not in beaten] for key in ("runs", "needs")}}
+    candidates = runs[names.isin(names[runs["run"].isin(case.runs)])]
+    beaten = set(candidates["run"]) - set(best_grid_points(candidates, column)["run"])
+    return replace(
+        case,
+        runs=[run for run in case.runs if run not in beaten],
+        needs=[run for run in case.needs if run not in beaten],
+    )
 
 
 def _with_runs(frame: pd.DataFrame) -> pd.DataFrame:
@@ -95,15 +99,12 @@ def _with_runs(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(to_run=run_paths(frame, "to_")) if "to_seed" in frame else frame
 
 
-def _narrowed(frames: Mapping[str, pd.DataFrame], name: str, case: Mapping) -> dict[str, pd.DataFrame]:
+def _narrowed(frame: pd.DataFrame, source: str, name: str, case: Case) -> pd.DataFrame:
     """The rows of one case: of its runs, of pairs of them, of the surfaces of its groups."""
-    chosen = {}
-    for file, frame in frames.items():
-        if entry := FILES[file].entry:
-            frame = frame[(frame[entry] == name) & frame["group"].isin(case["groups"])]
-        if file != "surface":  # it belongs to all runs on its plane
-            frame = frame[frame["run"].isin(case["runs"])]
-        if "to_run" in frame:
-            frame = frame[frame["to_run"].isin(case["runs"])]
-        chosen[file] = frame
-    return chosen
+    if entry := FILES[source].entry:
+        frame = frame[(frame[entry] == name) & frame["group"].isin(case.groups)]
+    if source != "surface":  # it belongs to all runs on its plane
+        frame = frame[frame["run"].isin(case.runs)]
+    if "to_run" in frame:
+        frame = frame[frame["to_run"].isin(case.runs)]
+    return frame

@@ -8,8 +8,9 @@ import pandas as pd
 
 from fedscape.columns.column import File
 from fedscape.columns.csvs import write_csv
-from fedscape.columns.tables import CLAIM_VALUES, CLAIMS, CONTRASTS
+from fedscape.columns.tables import CLAIM_VALUES_CSV, CLAIMS_CSV, CONTRASTS_CSV
 from fedscape.files import write_text
+from fedscape.settings.claims import Claim, Expectation
 from fedscape.tables.cases import NOT_RUN, NOT_RUN_HERE, Measured, measure_words, measured, read_frames
 from fedscape.tables.contrasts import (
     MEASUREMENT,
@@ -64,7 +65,7 @@ class Tested:
 
     @property
     def row(self) -> dict:
-        """Its columns in claims.csv."""
+        """The claim's row of claims.csv."""
         own = "; ".join(filter(None, self.cases))
         return {
             "claim": self.claim,
@@ -81,18 +82,10 @@ class Tested:
 
 def make_claims(
     *,
-    claims: Sequence[dict],
-    measures: Sequence[dict],
+    claims: Sequence[Claim],
+    csvs: Mapping[str, Sequence[str | Path]],
     study: str,
     scale: str,
-    runs: str | Path,
-    rounds: Sequence[str | Path],
-    barriers: Sequence[str | Path],
-    layers: Sequence[str | Path],
-    distances: Sequence[str | Path],
-    markers: Sequence[str | Path],
-    surfaces: Sequence[str | Path],
-    curvatures: Sequence[str | Path],
     out_csv: str | Path,
     out_contrasts: str | Path,
     out_values: str | Path,
@@ -100,68 +93,67 @@ def make_claims(
 ) -> None:
     """Write claims.csv, a row per claim in the study's order; its contrasts and values; and a page to read.
 
-    claims: `{claim, source, section, name, expect, learned, sides: [{where, has_runs, cases}]}`, cases of the
-    seeds that all sides have, `[{seed, runs, groups, needs}]`, runs by their paths. measures: of each claim,
-    `{kind, ...its settings}`. runs: tables/runs.csv. rounds: tables/rounds.csv, if a measure reads it. The
-    others: CSVs of all groups that the claims name.
+    csvs: by the names that measures have for them: `runs` (tables/runs.csv) and whatever the claims' measures
+    read (`rounds`: tables/rounds.csv; the others: of all groups that the claims name).
     Raises FedscapeError if a file is not whole or lacks a column.
     """
-    files = {
-        "rounds": rounds, "barriers": barriers, "layers": layers, "distances": distances, "markers": markers,
-        "surface": surfaces, "curvature": curvatures,
-    }  # fmt: skip
-    frames = read_frames({"runs": [runs], **files})
+    frames = read_frames(csvs)
     tested, contrast_rows, value_rows = [], [], []
-    for number, (claim, measure) in enumerate(zip(claims, measures, strict=True), start=1):
-        place = {"study": study, "scale": scale, "number": number}
+    for number, claim in enumerate(claims, start=1):
+        keys = {"study": study, "scale": scale, "number": number}
         sides = [
             {
-                case["seed"]: measured(frames, claim["name"], case, measure, claim["learned"])
-                for case in side["cases"]
+                case.seed: measured(frames, claim.name, case, claim.measure, claim.learned)
+                for case in side.cases
             }
-            for side in claim["sides"]
+            for side in claim.sides
         ]
-        decision = decide(sides, claim["expect"], [side["has_runs"] for side in claim["sides"]])
-        tested.append(_tested(claim, measure, sides, decision))
-        contrast_rows += [place | _contrast_row(one) for one in decision.contrasts]
+        decision = decide(sides, claim.expect, [side.has_runs for side in claim.sides])
+        tested.append(_tested(claim, sides, decision))
+        contrast_rows += [keys | _contrast_row(contrast) for contrast in decision.contrasts]
         value_rows += [
-            place | {"case": i, "seed": seed} | _value_row(one)
+            keys | {"case": i, "seed": seed} | _value_row(value)
             for i, side in enumerate(sides, start=1)
-            for seed, one in side.items()
+            for seed, value in side.items()
         ]
     rows = [
-        {"study": study, "scale": scale, "number": number, **one.row}
-        for number, one in enumerate(tested, start=1)
+        {"study": study, "scale": scale, "number": number, **claim.row}
+        for number, claim in enumerate(tested, start=1)
     ]
-    _write(out_csv, rows, CLAIMS)
-    _write(out_contrasts, contrast_rows, CONTRASTS)
-    _write(out_values, value_rows, CLAIM_VALUES)
+    _write(out_csv, rows, CLAIMS_CSV)
+    _write(out_contrasts, contrast_rows, CONTRASTS_CSV)
+    _write(out_values, value_rows, CLAIM_VALUES_CSV)
     write_text(out_page, claims_page(tested, study, scale, VERDICTS))
 
 
-def decide(sides: Sequence[Mapping[int, Measured]], expect: Mapping, has_runs: Sequence[bool]) -> Decision:
+def decide(
+    sides: Sequence[Mapping[int, Measured]], expect: Expectation, has_runs: Sequence[bool]
+) -> Decision:
     """The verdict on values by seed, of each case, for the seeds that all have; never by a tie.
 
-    expect: as a study has it. has_runs: whether the scale has runs of each case at any seed. A claim that
-    compares several things holds if all of them are as expected. It does so within noise where the 95 %
-    interval of one includes its threshold, and fails within noise where the interval of each that fails does.
+    has_runs: whether the scale has runs of each case at any seed. A claim that compares several things holds
+    if all of them are as expected. It does so within noise where the 95 % interval of one includes its
+    threshold, and fails within noise where the interval of each that fails does.
     """
-    if not all(has_runs) or any(one.value == NOT_RUN for side in sides for one in side.values()):
+    values = [value for side in sides for value in side.values()]
+    if not all(has_runs) or any(value.value == NOT_RUN for value in values):
         return Decision(NOT_RUN_HERE)
     if not sides[0]:
         return Decision(NOT_MEASURABLE, note=NO_COMMON_SEED)
-    if any(isinstance(one.value, str) for side in sides for one in side.values()):
+    if any(isinstance(value.value, str) for value in values):
         return Decision(NOT_MEASURABLE)
     means = [_mean(side) for side in sides]
     if divides_by_nothing(expect, means):
         return Decision(NOT_MEASURABLE, note="a ratio to what is not above 0")
-    found = [estimated(one, sides) for one in contrasts(expect, means)]
-    if any(compares_nothing(one.contrast, sides) for one in found):
-        return Decision(NOT_MEASURABLE, found, "0 beside 0")
-    failing = [one for one in found if not one.passes]
+    estimates = [estimated(contrast, sides) for contrast in contrasts(expect, means)]
+    if any(compares_nothing(estimate.contrast, sides) for estimate in estimates):
+        return Decision(NOT_MEASURABLE, estimates, "0 beside 0")
+    failing = [estimate for estimate in estimates if not estimate.passes]
     if failing:
-        return Decision(FAILS if any(one.is_sure for one in failing) else FAILS_WITHIN_NOISE, found)
-    return Decision(HOLDS if all(one.is_sure for one in found) else HOLDS_WITHIN_NOISE, found)
+        is_sure = any(estimate.is_sure for estimate in failing)
+        return Decision(FAILS if is_sure else FAILS_WITHIN_NOISE, estimates)
+    is_sure = all(estimate.is_sure for estimate in estimates)
+    return Decision(HOLDS if is_sure else HOLDS_WITHIN_NOISE, estimates)
 
 
 def claims_page(tested: Sequence[Tested], study: str, scale: str, verdicts: Sequence[str]) -> str:
@@ -169,12 +161,12 @@ def claims_page(tested: Sequence[Tested], study: str, scale: str, verdicts: Sequ
 
     verdicts: all that there are, in the order in which to count them.
     """
-    found = [one.verdict for one in tested]
-    counted = ", ".join(f"{one}: {found.count(one)}" for one in verdicts if one in found)
+    own = [claim.verdict for claim in tested]
+    counted = ", ".join(f"{verdict}: {own.count(verdict)}" for verdict in verdicts if verdict in own)
     claims = "claims" if len(tested) > 1 else "claim"
     lines = [
-        [str(i), one.claim, one.source, one.verdict, str(len(one.seeds) or "")]
-        for i, one in enumerate(tested, start=1)
+        [str(i), claim.claim, claim.source, claim.verdict, str(len(claim.seeds) or "")]
+        for i, claim in enumerate(tested, start=1)
     ]
     return "\n\n".join(
         [
@@ -184,7 +176,7 @@ def claims_page(tested: Sequence[Tested], study: str, scale: str, verdicts: Sequ
             _METHOD,
             markdown_table(["", "claim", "source", "verdict", "seeds"], lines, texts=4),
             "## What was measured",
-            "\n".join(f"{i}. {_measured(one)}" for i, one in enumerate(tested, start=1)),
+            "\n".join(f"{i}. {_measured(claim)}" for i, claim in enumerate(tested, start=1)),
             "config/reference/measures.md says what each measure is.\n",
         ]
     )
@@ -194,22 +186,21 @@ def shared_and_own(wheres: Sequence[Mapping]) -> tuple[str, list[str]]:
     """What all selections share, and what each has beside it, to read."""
     shared = {key: value for key, value in wheres[0].items() if all(w.get(key) == value for w in wheres)}
     own = [{key: value for key, value in where.items() if key not in shared} for where in wheres]
-    return _words(shared), [_words(one) for one in own]
+    return _words(shared), [_words(where) for where in own]
 
 
-def _tested(
-    claim: Mapping, measure: Mapping, sides: Sequence[Mapping[int, Measured]], decision: Decision
-) -> Tested:
-    shared, own = shared_and_own([side["where"] for side in claim["sides"]])
+def _tested(claim: Claim, sides: Sequence[Mapping[int, Measured]], decision: Decision) -> Tested:
+    shared, own = shared_and_own([side.where for side in claim.sides])
+    has_runs = [side.has_runs for side in claim.sides]
     return Tested(
-        claim=claim["claim"],
-        source=claim["source"],
-        measure=measure_words(claim, measure),
+        claim=claim.text,
+        source=claim.source,
+        measure=measure_words(claim, claim.measure),
         shared=shared,
         cases=own,
-        values=[_value_words(side, one["has_runs"]) for side, one in zip(sides, claim["sides"], strict=True)],
-        seeds=list(sides[0]) if all(side["has_runs"] for side in claim["sides"]) else [],
-        expectation=expectation_words(claim["expect"], len(sides)),
+        values=[_value_words(*side) for side in zip(sides, has_runs, strict=True)],
+        seeds=claim.seeds if all(has_runs) else [],
+        expectation=expectation_words(claim.expect, len(sides)),
         contrasts=decision.contrasts,
         verdict=decision.verdict,
         note=decision.note,
@@ -220,25 +211,30 @@ def _value_words(side: Mapping[int, Measured], has_runs: bool) -> str:
     """The mean over seeds, or the first word that stands in place of a value."""
     if not side:
         return NO_COMMON_SEED if has_runs else NOT_RUN
-    word = next((one.value for one in side.values() if isinstance(one.value, str)), None)
-    return word or f"{_mean(side):.4g}"
+    words = [value.value for value in side.values() if isinstance(value.value, str)]
+    return words[0] if words else f"{_mean(side):.4g}"
 
 
 def _mean(side: Mapping[int, Measured]) -> float:
-    return sum(one.value for one in side.values()) / len(side)
+    """The mean over seeds, all of which have a number."""
+    return sum(float(value.value) for value in side.values()) / len(side)
 
 
-def _contrast_row(one: Estimated) -> dict:
+def _contrast_row(estimate: Estimated) -> dict:
     return {
-        "contrast": one.contrast.words, "mean": one.mean, "low": one.low, "high": one.high,
-        "interval": one.interval, "seeds": one.seeds,
-    }  # fmt: skip
+        "contrast": estimate.contrast.words,
+        "mean": estimate.mean,
+        "low": estimate.low,
+        "high": estimate.high,
+        "interval": estimate.interval,
+        "seeds": estimate.seeds,
+    }
 
 
-def _value_row(one: Measured) -> dict:
-    if isinstance(one.value, str):
-        return {"value": None, "standard_error": None, "note": one.value}
-    return {"value": one.value, "standard_error": one.standard_error, "note": ""}
+def _value_row(value: Measured) -> dict:
+    if isinstance(value.value, str):
+        return {"value": None, "standard_error": None, "note": value.value}
+    return {"value": value.value, "standard_error": value.standard_error, "note": ""}
 
 
 def _write(path: str | Path, rows: Sequence[dict], file: File) -> None:
@@ -251,19 +247,20 @@ def _words(where: Mapping) -> str:
     return ", ".join(f"{key} {'/'.join(map(str, values))}" for key, values in where.items())
 
 
-def _measured(one: Tested) -> str:
+def _measured(claim: Tested) -> str:
     """The values beside their cases, what was expected of them, and the contrasts that decide."""
-    pairs = zip(one.cases, one.values, strict=True)
+    pairs = zip(claim.cases, claim.values, strict=True)
     values = "; ".join(f"{case}: {value}" if case else value for case, value in pairs)
-    of = f", {one.shared}" if one.shared else ""
-    found = f"{escaped(one.measure + of)}: **{escaped(values)}**; expected: {escaped(one.expectation)}"
-    verdict = one.verdict + (f" ({one.note})" if one.note else "")
-    return "\n".join(
-        [f"{found}; {escaped(verdict)}", *(f"   - {escaped(_estimated(each))}" for each in one.contrasts)]
-    )
+    of = f", {claim.shared}" if claim.shared else ""
+    numbers = f"{escaped(claim.measure + of)}: **{escaped(values)}**; expected: {escaped(claim.expectation)}"
+    verdict = claim.verdict + (f" ({claim.note})" if claim.note else "")
+    estimates = [f"   - {escaped(_estimated(estimate))}" for estimate in claim.contrasts]
+    return "\n".join([f"{numbers}; {escaped(verdict)}", *estimates])
 
 
-def _estimated(one: Estimated) -> str:
-    interval = "" if one.low is None else f" [{one.low:.4g}, {one.high:.4g}], {_INTERVALS[one.interval]}"
-    seeds = "seeds" if one.seeds > 1 else "seed"
-    return f"{one.contrast.words}: {one.mean:.4g}{interval}, {one.seeds} {seeds}"
+def _estimated(estimate: Estimated) -> str:
+    interval = ""
+    if estimate.low is not None:
+        interval = f" [{estimate.low:.4g}, {estimate.high:.4g}], {_INTERVALS[estimate.interval]}"
+    seeds = "seeds" if estimate.seeds > 1 else "seed"
+    return f"{estimate.contrast.words}: {estimate.mean:.4g}{interval}, {estimate.seeds} {seeds}"

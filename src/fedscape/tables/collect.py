@@ -1,6 +1,6 @@
 """Tables of a whole study: the CSVs of its runs one below the other, and one row per run, also as a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +14,7 @@ from fedscape.tables.cases import DIVERGED
 from fedscape.tables.markdown import escaped, markdown_table
 from fedscape.tables.read import joined
 
-SHOWN = {
+SUMMARY_COLUMNS = {
     "rounds": "rounds",
     "train_loss": "train loss",
     "test_loss": "test loss",
@@ -26,47 +26,28 @@ SHOWN = {
 
 def make_tables(
     *,
-    rounds: Sequence[Path],
-    barriers: Sequence[Path],
-    layers: Sequence[Path],
-    distances: Sequence[Path],
-    curvatures: Sequence[Path],
-    drifts: Sequence[Path],
-    grids: Sequence[Sequence[str]],
-    runs_csv: Path,
-    rounds_csv: Path,
-    barriers_csv: Path,
-    layers_csv: Path,
-    distances_csv: Path,
-    curvature_csv: Path,
-    drift_csv: Path,
-    summary: Path,
+    csvs: Mapping[str, Sequence[Path]],
+    grids: Mapping[str, str],
+    out: Mapping[str, Path],
+    out_summary: Path,
 ) -> None:
     """Write the tables of a study.
 
-    rounds, barriers, ...: CSVs of its runs and groups; a list may be empty.
-    grids: pairs of a method that is a point of a grid and its values, such as `lr=0.1`.
-    runs_csv: one row per run, columns as `run_rows` gives them. summary: the same to read, in Markdown. The
-    other tables: all rows of their kind.
+    csvs: of its runs and groups, by kind (`rounds`, `barriers`, ...); there may be none of a kind.
+    grids: of each method that is a point of a grid its values, such as `lr=0.1`.
+    out: for each kind the table of all its rows; `runs`: one row per run, columns as `run_rows` gives them.
+    out_summary: these runs to read, in Markdown.
     Raises FedscapeError if a file is not whole or lacks a column.
     """
-    files = {
-        "rounds": rounds, "barriers": barriers, "layers": layers, "distances": distances,
-        "curvature": curvatures, "drift": drifts,
-    }  # fmt: skip
-    tables = {name: joined(paths, name) for name, paths in files.items()}
-    outputs = {
-        "rounds": rounds_csv, "barriers": barriers_csv, "layers": layers_csv, "distances": distances_csv,
-        "curvature": curvature_csv, "drift": drift_csv,
-    }  # fmt: skip
-    for name, table in tables.items():
-        write_csv(outputs[name], table, FILES[name].order)
+    tables = {kind: joined(paths, kind) for kind, paths in csvs.items()}
+    for kind, table in tables.items():
+        write_csv(out[kind], table, FILES[kind].order)
     runs = run_rows(tables["rounds"], grids)
-    write_csv(runs_csv, runs, sort_by=IDENTITY)
-    write_text(summary, summary_text(runs))
+    write_csv(out["runs"], runs, sort_by=IDENTITY)
+    write_text(out_summary, summary_text(runs))
 
 
-def run_rows(rounds: pd.DataFrame, grids: Sequence[Sequence[str]] = ()) -> pd.DataFrame:
+def run_rows(rounds: pd.DataFrame, grids: Mapping[str, str]) -> pd.DataFrame:
     """One row per run from one row per round.
 
     Columns: identity; rounds (the last one with a finite model); clients and samples (the most of a round:
@@ -77,7 +58,7 @@ def run_rows(rounds: pd.DataFrame, grids: Sequence[Sequence[str]] = ()) -> pd.Da
     """
     rows = [_run_row(run) for _, run in rounds.sort_values("round").groupby(IDENTITY, sort=True)]
     runs = pd.DataFrame(rows, columns=FILES["runs"].columns).astype({"best_round": "Int64"})
-    return runs.assign(grid=runs["method"].map(dict(grids)))
+    return runs.assign(grid=runs["method"].map(grids))
 
 
 def summary_text(runs: pd.DataFrame) -> str:
@@ -113,9 +94,9 @@ def _run_row(run: pd.DataFrame) -> dict:
     for column in ("validation_accuracy", "test_accuracy"):
         measured = run.dropna(subset=["test_accuracy", column])
         if len(measured):
-            best = measured.loc[measured[column].idxmax()]
-            chosen = {"best_test_accuracy": best["test_accuracy"], "best_round": best["round"]}
-            return {**row, **chosen, "chosen_on": column}
+            best = measured.iloc[int(measured[column].argmax())]
+            best_values = {"best_test_accuracy": best["test_accuracy"], "best_round": best["round"]}
+            return {**row, **best_values, "chosen_on": column}
     return row
 
 
@@ -126,20 +107,17 @@ def _runs_table(runs: pd.DataFrame, shared: list[str]) -> str:
     lines = []
     for row in runs.to_dict("records"):
         numbers = [
-            DIVERGED if row["diverged"] and name != "rounds" else _number(row[name], name) for name in SHOWN
+            DIVERGED if row["diverged"] and name != "rounds" else _number(row[name], name)
+            for name in SUMMARY_COLUMNS
         ]
         lines.append([*("" if pd.isna(row[name]) else str(row[name]) for name in names), *numbers])
-    return markdown_table([*names, *SHOWN.values()], lines, texts=len(names))
+    return markdown_table([*names, *SUMMARY_COLUMNS.values()], lines, texts=len(names))
 
 
-def _number(value: object, column: str) -> str:
+def _number(value: float | str | None, column: str) -> str:
     """Accuracies with four decimals, other fractions with four digits, whole numbers as they are."""
     if pd.isna(value):
         return ""
-    return (
-        f"{value:.4f}"
-        if column.endswith("accuracy")
-        else f"{value:.4g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if column.endswith("accuracy"):
+        return f"{value:.4f}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

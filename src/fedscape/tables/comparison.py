@@ -22,7 +22,7 @@ def method_of(methods: pd.Series) -> pd.Series:
     return methods.astype("string").str.replace(POINT, "", regex=True)
 
 
-def chosen(runs: pd.DataFrame, column: str, within: Sequence[str] = ()) -> pd.DataFrame:
+def best_grid_points(runs: pd.DataFrame, column: str, within: Sequence[str] = ()) -> pd.DataFrame:
     """The rows of runs that stay: all that are of no grid, and those of the best point of each.
 
     runs: a row per run, columns of IDENTITY, `diverged` and `column`, a loss (the lowest is best) or an
@@ -67,7 +67,7 @@ def with_methods(runs: pd.DataFrame) -> pd.DataFrame:
 def by_seed(runs: pd.DataFrame, column: str, keys: Sequence[str]) -> pd.DataFrame:
     """Mean of the column by keys (rows) and seed (columns); NaN if a run has no value."""
     values = runs.assign(value=runs[column].astype(float))
-    means = values.groupby([*keys, "seed"], sort=False)["value"].agg(lambda one: one.mean(skipna=False))
+    means = values.groupby([*keys, "seed"], sort=False)["value"].agg(lambda of_run: of_run.mean(skipna=False))
     return means.unstack("seed")
 
 
@@ -81,20 +81,20 @@ def ranks(values: np.ndarray, best: str) -> np.ndarray:
     return rankdata(-values if best == "highest" else values, axis=0)
 
 
-def agreement(one: np.ndarray, other: np.ndarray) -> float:
+def rank_agreement(left: np.ndarray, right: np.ndarray) -> float:
     """Kendall's tau-b between two values [n] of each item; NaN for fewer than two, or if all are equal."""
-    return float(kendalltau(one, other).statistic) if len(one) > 1 else float("nan")
+    return float(kendalltau(left, right).statistic) if len(left) > 1 else float("nan")
 
 
-def ordered_agreement(one: np.ndarray, other: np.ndarray, tie: float, fewest: int) -> float:
+def ordered_agreement(left: np.ndarray, right: np.ndarray, tie: float, fewest: int) -> float:
     """Kendall's tau of the pairs that both values [n] of the items order: (concordant - discordant) / all.
 
     Pairs whose values differ by at most `tie`, in the one or the other, are left out; with `tie` 0 that is
     Goodman and Kruskal's gamma (Measures of Association for Cross Classifications, 1954). NaN if fewer than
     `fewest` pairs are left, or a value is NaN.
     """
-    first, second = np.triu_indices(len(one), k=1)
-    steps = np.stack([values[first] - values[second] for values in (one, other)])
+    first, second = np.triu_indices(len(left), k=1)
+    steps = np.stack([values[first] - values[second] for values in (left, right)])
     signs = np.sign(steps[:, (np.abs(steps) > tie).all(axis=0)]).prod(axis=0)
     return float(signs.mean()) if len(signs) >= fewest and np.isfinite(steps).all() else float("nan")
 

@@ -14,11 +14,17 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import ndtri
 
+from fedscape.settings.claims import Expectation
 from fedscape.tables.cases import Measured
 from fedscape.tables.estimate import CONFIDENCE, STUDENT, student_half_width
 
 MEASUREMENT = "measurement"  # an interval from standard errors of the values, not from seeds
 FEWEST_SEEDS = 3  # for an interval over seeds
+_COMPARED = {  # in words, of two cases and of more
+    "ratio": ("second / first", "last / each other"),
+    "difference": ("second - first", "last - each other"),
+    "gains": ("second - first", "second - first, fourth - third, ..."),
+}
 
 
 @dataclass(frozen=True)
@@ -71,14 +77,32 @@ class Estimated:
         return distance if self.contrast.above else -distance
 
 
-def contrasts(expect: Mapping, means: Sequence[float]) -> list[Contrast]:
+def contrasts(expect: Expectation, means: Sequence[float]) -> list[Contrast]:
     """The contrasts that an expectation is made of; it is met if all of them lie where they must.
 
-    expect: one of order, above, below, ratio, difference, gains, agree, as a study has it. means: of each
-    case. A ratio to what is positive becomes a contrast, b / a < t where b - t a < 0, which has an interval
-    also where a is near zero.
+    means: of each case. A ratio to what is positive becomes a contrast, b / a < t where b - t a < 0, which
+    has an interval also where a is near zero.
     """
-    return _contrasts(expect, list(np.eye(len(means))), np.asarray(means))
+    terms: list[np.ndarray] = list(np.eye(len(means)))  # what is compared, each as weights of the cases
+    *others, last = terms
+    above = expect.must == "above"
+    if expect.compared == "ratio":
+        return [Contrast(tuple(last - expect.number * other), 0.0, above) for other in others]
+    if expect.compared == "difference":
+        terms = [last - other for other in others]
+    elif expect.compared == "gains":
+        terms = [after - before for before, after in _pairs(terms)]
+    if expect.must in ("above", "below"):
+        return [Contrast(tuple(term), expect.number, above) for term in terms]
+    if expect.must in ("increasing", "decreasing"):
+        return [Contrast(tuple(b - a), 0.0, expect.must == "increasing") for a, b in pairwise(terms)]
+    # Numbers of one sign agree where neither is less than this share of the other.
+    share = 1 - expect.number
+    return [
+        Contrast(tuple(b - share * a), 0.0, above=bool((a + b) @ np.asarray(means) > 0), touching=True)
+        for first, second in _pairs(terms)
+        for a, b in ((first, second), (second, first))
+    ]
 
 
 def estimated(contrast: Contrast, values: Sequence[Mapping[int, Measured]]) -> Estimated:
@@ -104,56 +128,31 @@ def estimated(contrast: Contrast, values: Sequence[Mapping[int, Measured]]) -> E
 def compares_nothing(contrast: Contrast, values: Sequence[Mapping[int, Measured]]) -> bool:
     """Whether it compares cases that are all 0 at every seed: nothing beside nothing."""
     compared = [case for case, weight in zip(values, contrast.weights, strict=True) if weight]
-    return len(compared) > 1 and not any(one.value for case in compared for one in case.values())
+    return len(compared) > 1 and not any(measured.value for case in compared for measured in case.values())
 
 
-def divides_by_nothing(expect: Mapping, means: Sequence[float]) -> bool:
+def divides_by_nothing(expect: Expectation, means: Sequence[float]) -> bool:
     """Whether it asks for a ratio to what is not positive: a share of a barrier that is none says nothing."""
-    return "ratio" in expect and min(means[:-1]) <= 0
+    return expect.compared == "ratio" and min(means[:-1]) <= 0
 
 
-def expectation_words(expect: Mapping, cases: int) -> str:
+def expectation_words(expect: Expectation, cases: int) -> str:
     """What is expected of this many cases, to read."""
-    ((kind, wanted),) = expect.items()
-    if kind == "order":
-        return wanted
-    if kind == "ratio":
-        of = "second / first" if cases == 2 else "last / each other"
-        return f"{of} {expectation_words(wanted, cases)}"
-    if kind == "difference":
-        of = "second - first" if cases == 2 else "last - each other"
-        return f"{of} {expectation_words(wanted, cases)}"
-    if kind == "gains":
-        of = "second - first" if cases == 2 else "second - first, fourth - third, ..."
-        return f"{of} {expectation_words(wanted, cases // 2)}"
-    if kind == "agree":
-        return f"pairs agree within {100 * wanted:.4g} %"
-    return f"{kind} {wanted:.4g}"
+    if expect.must in ("increasing", "decreasing"):
+        words = expect.must
+    elif expect.must == "agree":
+        words = f"pairs agree within {100 * expect.number:.4g} %"
+    else:
+        words = f"{expect.must} {expect.number:.4g}"
+    if expect.compared == "values":
+        return words
+    of_two, of_more = _COMPARED[expect.compared]
+    return f"{of_two if cases == 2 else of_more} {words}"
 
 
-def _contrasts(expect: Mapping, terms: Sequence[np.ndarray], means: np.ndarray) -> list[Contrast]:
-    """terms: what the expectation is about, each as weights of the cases."""
-    ((kind, wanted),) = expect.items()
-    if kind in ("above", "below"):
-        return [Contrast(tuple(term), wanted, kind == "above") for term in terms]
-    if kind == "order":
-        return [Contrast(tuple(b - a), 0.0, wanted == "increasing") for a, b in pairwise(terms)]
-    *others, last = terms
-    if kind == "difference":
-        return _contrasts(wanted, [last - one for one in others], means)
-    if kind == "ratio":
-        ((side, share),) = wanted.items()
-        return [Contrast(tuple(last - share * one), 0.0, side == "above") for one in others]
-    pairs = list(zip(terms[::2], terms[1::2], strict=True))
-    if kind == "gains":
-        return _contrasts(wanted, [b - a for a, b in pairs], means)
-    # Numbers of one sign agree where neither is less than this share of the other.
-    share = 1 - wanted
-    return [
-        Contrast(tuple(b - share * a), 0.0, above=(a + b) @ means > 0, touching=True)
-        for one, other in pairs
-        for a, b in ((one, other), (other, one))
-    ]
+def _pairs(terms: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The first and the second, the third and the fourth, ..."""
+    return list(zip(terms[::2], terms[1::2], strict=True))
 
 
 def _term(weight: float, name: str) -> str:

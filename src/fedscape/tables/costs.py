@@ -1,47 +1,52 @@
 """What the jobs of a study cost. Only tables that show a cost read a clock as well."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from fedscape.columns.csvs import write_csv
 from fedscape.columns.identity import IDENTITY
-from fedscape.columns.runs import COST, COSTS
+from fedscape.columns.runs import COST, COSTS_CSV
 from fedscape.errors import FedscapeError
 from fedscape.tables.read import joined
 
-STAGES = {  # the stage that writes a file
-    "plane.safetensors": "plane",
-    "surface.csv": "surface",
-    "path.csv": "path",
-    "layers.csv": "layers",
-    "curvature.csv": "curvature",
-}
-ORDER = [*COSTS.row_keys, *IDENTITY[2:-1]]  # of the rows; seeds as they come
+ORDER = [*COSTS_CSV.row_keys, *IDENTITY[2:-1]]  # of the rows; seeds as they come
+_START = "initial"  # the stage whose files lie by the names of a start, not by group
 WALL, MEMORY = "s", "max_rss"  # columns of a benchmark: seconds, MiB
 
 
 def make_costs(
-    *, study: str, scale: str, timings: Sequence[Path], made: Sequence[Path], benchmarks: Path, out: Path
+    *,
+    study: str,
+    scale: str,
+    timings: Sequence[Path],
+    outputs: Mapping[str, Sequence[Path]],
+    benchmarks: Path,
+    out: Path,
 ) -> None:
     """Write costs.csv, one row per long job.
 
     timings: timing.csv of each run, a row per round: seconds of training and aggregation, evaluation_seconds,
-    and peak_memory_mib (MiB, the highest so far: of the GPU, or of the process on a CPU). made: an output of
-    each other long job. benchmarks: folder of Snakemake's benchmark files; a job that has none (made before
-    they were kept) has empty cells.
+    and peak_memory_mib (MiB, the highest so far: of the GPU, or of the process on a CPU).
+    outputs: by stage, one of each other long job.
+    benchmarks: folder of Snakemake's benchmark files; a job that has none (made before they were kept) has
+    empty cells.
     out: identity; stage, name, group, part; `run_costs` of a run; job_seconds and job_peak_memory_mib of the
     job's process, the last one if it was started several times.
     Raises FedscapeError if a file is not whole or lacks a column.
     """
     runs = run_costs(joined(timings, "timing")).to_dict("records")
-    rows = [{**run, **_benchmark(benchmarks / "train" / f"{_run_name(run)}.tsv")} for run in runs]
-    for row in rows:
-        row["stage"] = "train"
-    for path in made:
-        rows += _job_rows(path, study, scale, benchmarks)
-    write_csv(out, pd.DataFrame(rows, columns=COSTS.columns), sort_by=ORDER)
+    rows = [
+        {**run, "stage": "train", **_benchmark(benchmarks / "train" / f"{_run_name(run)}.tsv")}
+        for run in runs
+    ]
+    everywhere = {**dict.fromkeys(IDENTITY, "*"), "study": study, "scale": scale}
+    for stage, paths in outputs.items():
+        rows_of = _start_rows if stage == _START else _group_rows
+        for path in paths:
+            rows += [everywhere | row for row in rows_of(path, stage, benchmarks)]
+    write_csv(out, pd.DataFrame(rows, columns=COSTS_CSV.columns), sort_by=ORDER)
 
 
 def run_costs(timing: pd.DataFrame) -> pd.DataFrame:
@@ -68,34 +73,32 @@ def _cost(run: pd.DataFrame) -> dict:
     }
 
 
-def _run_name(run: dict) -> str:
+def _run_name(run: Mapping) -> str:
     *names, seed = (run[column] for column in IDENTITY[2:])
     return "_".join([*names, f"seed{seed}"])
 
 
-def _job_rows(path: Path, study: str, scale: str, benchmarks: Path) -> list[dict]:
-    """The row of the job that made a file; of a surface that was split, a row per part as well."""
-    identity = {**dict.fromkeys(IDENTITY, "*"), "study": study, "scale": scale}
-    if path.name not in STAGES:  # initial/{dataset}/{model}/{init}/seed{seed}.safetensors
-        dataset, model, init, seed = *path.parts[-4:-1], path.stem
-        identity |= {"dataset": dataset, "model": model, "init": init, "seed": seed.removeprefix("seed")}
-        name = "_".join([dataset, model, init, seed])
-        return [{**identity, "stage": "initial", **_benchmark(benchmarks / "initial" / f"{name}.tsv")}]
+def _start_rows(path: Path, stage: str, benchmarks: Path) -> list[dict]:
+    """The row of a start, initial/{dataset}/{model}/{init}/seed{seed}.safetensors."""
+    dataset, model, init, seed = *path.parts[-4:-1], path.stem
+    names = {"dataset": dataset, "model": model, "init": init, "seed": seed.removeprefix("seed")}
+    benchmark = benchmarks / stage / f"{dataset}_{model}_{init}_{seed}.tsv"
+    return [{**names, "stage": stage, **_benchmark(benchmark)}]
+
+
+def _group_rows(path: Path, stage: str, benchmarks: Path) -> list[dict]:
+    """The row of the job that made a file of a group; where parts of it were jobs, a row for each as well."""
     name, group = path.parts[-3:-1]
-    stage = STAGES[path.name]
-    row = {**identity, "dataset": group.partition("_")[0], "name": name, "group": group}
+    names = {"dataset": group.partition("_")[0], "name": name, "group": group}
     seed = group.rpartition("_seed")[2]
     if seed.isdigit() and f"_seed{seed}" in group:
-        row["seed"] = seed
-    whole = {**row, "stage": stage, **_benchmark(benchmarks / stage / f"{name}_{group}.tsv")}
-    if stage != "surface":
-        return [whole]
-    parts = sorted((benchmarks / "surface_part").glob(f"{name}_{group}_*-of-*.tsv"))
-    beginning = len(f"{name}_{group}_")
-    return [
-        whole,
-        *({**row, "stage": "surface_part", "part": one.stem[beginning:], **_benchmark(one)} for one in parts),
-    ]
+        names["seed"] = seed
+    rows = [{**names, "stage": stage, **_benchmark(benchmarks / stage / f"{name}_{group}.tsv")}]
+    of_parts = f"{stage}_part"
+    for benchmark in sorted((benchmarks / of_parts).glob(f"{name}_{group}_*-of-*.tsv")):
+        part = benchmark.stem.removeprefix(f"{name}_{group}_")
+        rows.append({**names, "stage": of_parts, "part": part, **_benchmark(benchmark)})
+    return rows
 
 
 def _benchmark(path: Path) -> dict:

@@ -1,4 +1,4 @@
-"""Runs in the course of their rounds: a column over all, the last fifth or the end, and curvature at one."""
+"""Runs over their rounds: a column over all, the last fifth or the end, and curvature at one."""
 
 from collections.abc import Mapping
 
@@ -25,7 +25,7 @@ def has_learned(rounds: pd.DataFrame) -> bool:
     Of the training data, beside its start. Either will do: under drift a loss may stay where guessing has it
     while the answers get better.
     """
-    losses, accuracies = (course(rounds, f"train_{one}") for one in ("loss", "accuracy"))
+    losses, accuracies = (course(rounds, f"train_{measure}") for measure in ("loss", "accuracy"))
     return _last_over_first(losses) <= LOWER or _last_over_first(accuracies) >= HIGHER
 
 
@@ -41,21 +41,21 @@ def ends(frames: Mapping[str, pd.DataFrame], column: str, rounds: str) -> pd.Dat
     return runs.assign(**{column: runs["run"].map(means).astype(float)})
 
 
-def mean_curvature(rows: pd.DataFrame, wanted: Mapping[str, object], of: str, data: str, at: str) -> float:
+def mean_curvature(rows: pd.DataFrame, columns: Mapping[str, object], of: str, data: str, at: str) -> float:
     """Mean curvature of runs, of each at one round; NaN if there is no run, or one was not measured.
 
-    rows: of curvature.csv, with `run`. wanted: values of columns such as quantity and index. of: `global`,
+    rows: of curvature.csv, with `run`. columns: their values, such as quantity and index. of: `global`,
     `clients` (the mean over them) or `hessian_agreement` (of what compares them). data: `global` or
     `own`. at: the `last` or the `first` measured round.
     """
-    found = []
+    values = []
     for _, run in rows.groupby("run"):
         run = run[(run["of"] == _OF.get(of, "clients")) & (run["data"] == data)]
         run = run[run["round"] == (run["round"].max() if at == "last" else run["round"].min())]
-        for column, value in wanted.items():
+        for column, value in columns.items():
             run = run[run[column] == value]
-        found.append(float(run["value"].mean(skipna=False)))
-    return sum(found) / len(found) if found else float("nan")
+        values.append(float(run["value"].mean(skipna=False)))
+    return sum(values) / len(values) if values else float("nan")
 
 
 def _last_over_first(values: pd.Series) -> float:

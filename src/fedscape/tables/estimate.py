@@ -41,7 +41,9 @@ class Estimate:
     @property
     def half_width(self) -> float | None:
         """Of an interval that is symmetric about the mean; None for others."""
-        return self.high - self.mean if self.interval == STUDENT else None
+        if self.interval != STUDENT or self.mean is None or self.high is None:
+            return None
+        return self.high - self.mean
 
 
 def estimate(values: Mapping[int, float | str], interval: str = STUDENT, factor: float = 1) -> Estimate:
@@ -56,13 +58,14 @@ def estimate(values: Mapping[int, float | str], interval: str = STUDENT, factor:
     if not n:
         return Estimate(diverged=diverged, note=_why_none(values))
     mean = float(numbers.mean())
-    if n == 1:
-        return Estimate(mean, seeds=1, diverged=diverged)
     if interval == BOOTSTRAP:
-        low, high = mean_interval(numbers, CONFIDENCE)
+        ends = mean_interval(numbers, CONFIDENCE)
     else:
-        half_width = student_half_width(numbers)
-        low, high = mean - half_width, mean + half_width
+        half_width = student_half_width(numbers) if n > 1 else None
+        ends = None if half_width is None else (mean - half_width, mean + half_width)
+    if ends is None:
+        return Estimate(mean, seeds=n, diverged=diverged)
+    low, high = ends
     return Estimate(mean, low, high, interval, n, diverged)
 
 
@@ -78,34 +81,34 @@ def ranked(rows: Sequence[Mapping[int, float | str]], best: str) -> list[Estimat
     rows: of each, the values by seed as for `estimate`. Means and intervals are over the seeds with which all
     rows that have a number have one, so that each seed compares all of them.
     """
-    numbers = [{seed: one for seed, one in row.items() if not isinstance(one, str)} for row in rows]
+    numbers = [{seed: value for seed, value in row.items() if not isinstance(value, str)} for row in rows]
     having = [row for row in numbers if row]
     seeds = sorted(set.intersection(*map(set, having))) if having else []
     table = np.array([[row[seed] for seed in seeds] for row in having])
     places = iter(ranks(table.mean(axis=1), best) if seeds else ())
     ends = rank_intervals(table, best, CONFIDENCE) if seeds else None
     intervals = iter(ends if ends is not None else ())
-    found = []
+    estimates = []
     for row, own in zip(rows, numbers, strict=True):
         diverged = list(row.values()).count(DIVERGED)
         if not own or not seeds:
-            found.append(Estimate(diverged=diverged, note=NOT_MEASURED if own else _why_none(row)))
+            estimates.append(Estimate(diverged=diverged, note=NOT_MEASURED if own else _why_none(row)))
             continue
         low, high = map(float, next(intervals)) if ends is not None else (None, None)
         how = BOOTSTRAP if ends is not None else ""
-        found.append(Estimate(float(next(places)), low, high, how, len(seeds), diverged))
-    return found
+        estimates.append(Estimate(float(next(places)), low, high, how, len(seeds), diverged))
+    return estimates
 
 
-def mean_interval(values: Sequence[float], confidence: float) -> tuple[float, float] | None:
+def mean_interval(values: Sequence[float] | np.ndarray, confidence: float) -> tuple[float, float] | None:
     """Lower and upper end of the interval for the mean of values, one a seed; None for fewer than two."""
     if len(values) < 2:
         return None
-    found = bootstrap(
+    interval = bootstrap(
         (np.asarray(values, dtype=float),), np.mean, confidence_level=confidence, n_resamples=RESAMPLES,
         method="percentile", rng=stream(BOOTSTRAP_SEED, "bootstrap"),
     ).confidence_interval  # fmt: skip
-    return float(found.low), float(found.high)
+    return float(interval.low), float(interval.high)
 
 
 def rank_intervals(values: np.ndarray, best: str, confidence: float) -> np.ndarray | None:
@@ -118,9 +121,9 @@ def rank_intervals(values: np.ndarray, best: str, confidence: float) -> np.ndarr
     if seeds < 2:
         return None
     drawn = stream(BOOTSTRAP_SEED, "bootstrap").integers(seeds, size=(RESAMPLES, seeds))
-    found = ranks(values[:, drawn].mean(axis=2), best)  # [items, resamples]
+    drawn_ranks = ranks(values[:, drawn].mean(axis=2), best)  # [items, resamples]
     tail = 100 * (1 - confidence) / 2
-    return np.percentile(found, [tail, 100 - tail], axis=1).T
+    return np.percentile(drawn_ranks, [tail, 100 - tail], axis=1).T
 
 
 def _why_none(values: Mapping[int, float | str]) -> str:

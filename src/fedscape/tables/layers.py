@@ -46,6 +46,8 @@ def cells(rows: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
     if rows.empty:
         return pd.DataFrame(columns=[*keys, "mean", "min", "max"])
     groups = rows.groupby(list(keys))[column]
-    found = pd.DataFrame({one: groups.agg(one, skipna=False) for one in ("mean", "min", "max")})
+    table = pd.DataFrame(
+        {statistic: groups.agg(statistic, skipna=False) for statistic in ("mean", "min", "max")}
+    )
     counts = groups.size()
-    return found.where(counts == counts.max()).reset_index()
+    return table.where(counts == counts.max()).reset_index()

@@ -10,7 +10,7 @@ _HTML = str.maketrans({"&": "&amp;", "<": "&lt;"})
 
 def escaped(text: str) -> str:
     """Text of a study as it stands, in one line of Markdown: labels, titles and claims may hold anything."""
-    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return _MARKS.sub(r"\\\g<0>", line.translate(_HTML))
 
 

@@ -36,4 +36,4 @@ def run_paths(frame: pd.DataFrame, prefix: str = "") -> pd.Series:
     """
     names = [f"{prefix}{name}" if name in OTHER_END else name for name in IDENTITY[2:]]
     first, *others, seed = (frame[name].astype(str) for name in names)
-    return first.str.cat([*others, "seed" + seed], sep="/")
+    return first.str.cat(pd.concat([*others, "seed" + seed], axis=1), sep="/")

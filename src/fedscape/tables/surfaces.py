@@ -20,7 +20,7 @@ class Grid:
     @property
     def steps(self) -> tuple[float, float]:
         """Distance between two columns, and between two rows."""
-        return tuple(float(axis[-1] - axis[0]) / (len(axis) - 1) for axis in (self.x, self.y))
+        return _step(self.x), _step(self.y)
 
 
 def grids(surface: pd.DataFrame) -> dict[str, Grid]:
@@ -42,6 +42,10 @@ def loss_ceiling(markers: pd.DataFrame) -> float:
     """
     losses = markers["loss"].to_numpy(dtype=float)
     return CEILING * np.max(losses[np.isfinite(losses)], initial=1.0)
+
+
+def _step(axis: np.ndarray) -> float:
+    return float(axis[-1] - axis[0]) / (len(axis) - 1)
 
 
 def _grid(rows: pd.DataFrame) -> Grid:

@@ -1,13 +1,16 @@
 """One table of the paper: our numbers with an interval over seeds, its numbers beside, and a page to read."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from fedscape.columns.csvs import write_csv
-from fedscape.columns.tables import TABLE
+from fedscape.columns.tables import TABLE_CSV
 from fedscape.files import write_text
+from fedscape.settings.claims import Case
+from fedscape.settings.tables import PaperTable, TableColumn
 from fedscape.tables.cases import NOT_MEASURED, measure_words, measured, read_frames
 from fedscape.tables.estimate import BOOTSTRAP, STUDENT, Estimate, estimate, ranked
 from fedscape.tables.markdown import escaped, markdown_table
@@ -18,143 +21,112 @@ INTERVALS = {
     BOOTSTRAP: "[ends of its 95 % interval, by the percentile bootstrap over seeds]",
 }
 RATIO_DECIMALS = 2  # of a published number over another
+Values = Mapping[int, float | str]
+"""Of a cell by seed: numbers, or words in their place."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of ours and the paper's beside it; where a column is relative to a row, both are."""
+
+    ours: Estimate
+    published: float | None = None
 
 
 def make_table(
     *,
     name: str,
-    table: Mapping,
-    measures: Sequence[dict],
+    table: PaperTable,
+    csvs: Mapping[str, Sequence[str | Path]],
     study: str,
     scale: str,
-    runs: str | Path,
-    rounds: Sequence[str | Path],
-    timings: Sequence[str | Path],
-    barriers: Sequence[str | Path],
-    layers: Sequence[str | Path],
-    distances: Sequence[str | Path],
-    markers: Sequence[str | Path],
-    surfaces: Sequence[str | Path],
-    curvatures: Sequence[str | Path],
     out_csv: str | Path,
     out_page: str | Path,
 ) -> None:
     """Write one row per cell as CSV, and the table to read in Markdown.
 
-    table: `{title, source, rows, columns, cells, published, interval}`: labels of rows; columns `{label,
-    measured, section, name, percent, over, rank}`; cells [rows][columns], each `[{seed, runs, groups,
-    needs}]`, runs by their paths; published numbers or None [rows][columns]; interval: student | bootstrap.
-    measures: of the columns that are measured, `{kind, ...its settings}`. runs: tables/runs.csv. rounds:
-    tables/rounds.csv, and timings: timing.csv of every run, if a measure reads them. The others: CSVs of all
-    groups that the cells name. Raises FedscapeError if a file is not whole or lacks a column.
+    csvs: by the names that measures have for them: `runs` (tables/runs.csv) and whatever the columns'
+    measures read (`rounds`: tables/rounds.csv; `timing`: timing.csv of every run; the others: of all groups
+    that the cells name). Raises FedscapeError if a file is not whole or lacks a column.
     """
-    files = {
-        "rounds": rounds, "barriers": barriers, "layers": layers, "distances": distances, "markers": markers,
-        "surface": surfaces, "curvature": curvatures,
-    }  # fmt: skip
-    frames = read_frames({"runs": [runs], "timing": timings, **files})
-    waiting = iter(measures)
-    columns = [{**one, "measure": next(waiting) if one["measured"] else None} for one in table["columns"]]
+    frames = read_frames(csvs)
     values = [
-        [_values(frames, column, cell) for column, cell in zip(columns, row, strict=True)]
-        for row in table["cells"]
+        [_values(frames, column, cell) for column, cell in zip(table.columns, row, strict=True)]
+        for row in table.cells
     ]
-    ours, published = _per_row(table, columns, values)
+    cells = _cells(table, values)
     rows = [
         {
             "study": study,
             "scale": scale,
             "table": name,
-            "row": row,
-            "column": column["label"],
+            "row": label,
+            "column": column.label,
             "measure": column_words(column),
-            "unit": "%" if column["percent"] else "",
-            "mean": ours[i][j].mean,
-            "half_width": ours[i][j].half_width,
-            "low": ours[i][j].low,
-            "high": ours[i][j].high,
-            "interval": ours[i][j].interval,
-            "seeds": ours[i][j].seeds,
-            "diverged_seeds": ours[i][j].diverged,
-            "published": published[i][j],
-            "source": table["source"],
-            "note": ours[i][j].note,
+            "unit": "%" if column.percent else "",
+            "mean": cell.ours.mean,
+            "half_width": cell.ours.half_width,
+            "low": cell.ours.low,
+            "high": cell.ours.high,
+            "interval": cell.ours.interval,
+            "seeds": cell.ours.seeds,
+            "diverged_seeds": cell.ours.diverged,
+            "published": cell.published,
+            "source": table.source,
+            "note": cell.ours.note,
         }
-        for i, row in enumerate(table["rows"])
-        for j, column in enumerate(columns)
+        for label, row in zip(table.rows, cells, strict=True)
+        for column, cell in zip(table.columns, row, strict=True)
     ]
     frame = pd.DataFrame(rows).assign(number=range(1, len(rows) + 1))
-    write_csv(out_csv, frame[TABLE.columns], sort_by=["number"])
-    words = [column_words(column) for column in columns]
-    write_text(out_page, table_page(table, columns, words, ours, published, study, scale))
+    write_csv(out_csv, frame[TABLE_CSV.columns], sort_by=["number"])
+    write_text(out_page, table_page(table, cells, study, scale))
 
 
-def column_words(column: Mapping) -> str:
+def column_words(column: TableColumn) -> str:
     """What a column measures, to read; empty if it has published numbers only."""
-    if column["measure"] is None:
+    if column.measure is None:
         return ""
-    words = measure_words(column, column["measure"])
-    if column["rank"]:
-        return f"rank by {words}, 1: {column['rank']}"
-    return words + (f", over that of {column['over']}" if column["over"] else "")
+    words = measure_words(column, column.measure)
+    if column.rank:
+        return f"rank by {words}, 1: {column.rank}"
+    return words + (f", over that of {column.over}" if column.over else "")
 
 
-def table_page(
-    table: Mapping,
-    columns: Sequence[Mapping],
-    measures: Sequence[str],
-    ours: Sequence[Sequence[Estimate]],
-    published: Sequence[Sequence[float | None]],
-    study: str,
-    scale: str,
-) -> str:
-    """Markdown text.
-
-    table, columns: as `make_table` has them. measures: of each column, in words. ours: estimates,
-    published: numbers or None, both [rows][columns].
-    """
-    header, picked = [""], []
-    for j, column in enumerate(columns):
-        beside = any(row[j] is not None for row in published)
-        if column["measure"] is not None:
-            header.append(column["label"])
-            picked.append((j, False))
-        if beside:
-            header.append(PUBLISHED if column["measure"] is not None else f"{column['label']} ({PUBLISHED})")
-            picked.append((j, True))
-    lines = []
-    printed = [
-        published_words([row[j] for row in published], RATIO_DECIMALS if column["over"] else None)
-        for j, column in enumerate(columns)
-    ]
-    for i, label in enumerate(table["rows"]):
-        cells = [
-            printed[j][i] if beside else estimate_words(ours[i][j], columns[j]["percent"])
-            for j, beside in picked
-        ]
-        lines.append([label, *cells])
-    source = f"{table['source']}: " if table["source"] else ""
+def table_page(table: PaperTable, cells: Sequence[Sequence[Cell]], study: str, scale: str) -> str:
+    """Markdown text. cells: [rows][columns]."""
+    heads, printed = [], []  # of the columns of the page: ours, the paper's, or both side by side
+    for j, column in enumerate(table.columns):
+        ours, published = [row[j].ours for row in cells], [row[j].published for row in cells]
+        if column.measure is not None:
+            heads.append(column.label)
+            printed.append([estimate_words(estimate, column.percent) for estimate in ours])
+        if any(number is not None for number in published):
+            heads.append(PUBLISHED if column.measure is not None else f"{column.label} ({PUBLISHED})")
+            printed.append(published_words(published, RATIO_DECIMALS if column.over else None))
+    lines = [[label, *(texts[i] for texts in printed)] for i, label in enumerate(table.rows)]
+    source = f"{table.source}: " if table.source else ""
     parts = [
-        f"# {escaped(source + table['title'])}",
+        f"# {escaped(source + table.title)}",
         f"study {study}, scale {scale}",
-        markdown_table(header, lines, texts=1),
-        _seed_words([one for row in ours for one in row]),
-        _measure_words(columns, measures),
+        markdown_table(["", *heads], lines, texts=1),
+        _seed_words([cell.ours for row in cells for cell in row]),
+        _measure_words(table.columns),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def estimate_words(one: Estimate, percent: bool) -> str:
+def estimate_words(estimate: Estimate, percent: bool) -> str:
     """`52.9 ± 0.4` or `52.9 [52.4, 53.2]`, and what is left out of it; or the word why there is none."""
-    if one.mean is None:
-        return one.note
-    text = f"{one.mean:.1f}" if percent else f"{one.mean:.4g}"
-    if one.half_width is not None:
-        text += f" ± {one.half_width:.1f}" if percent else f" ± {one.half_width:.2g}"
-    elif one.low is not None:
-        ends = [f"{end:.1f}" if percent else f"{end:.4g}" for end in (one.low, one.high)]
+    if estimate.mean is None:
+        return estimate.note
+    text = f"{estimate.mean:.1f}" if percent else f"{estimate.mean:.4g}"
+    if estimate.half_width is not None:
+        text += f" ± {estimate.half_width:.1f}" if percent else f" ± {estimate.half_width:.2g}"
+    elif estimate.low is not None:
+        ends = [f"{end:.1f}" if percent else f"{end:.4g}" for end in (estimate.low, estimate.high)]
         text += f" [{', '.join(ends)}]"
-    return text + (f" ({one.diverged} diverged)" if one.diverged else "")
+    return text + (f" ({estimate.diverged} diverged)" if estimate.diverged else "")
 
 
 def published_words(numbers: Sequence[float | None], decimals: int | None = None) -> list[str]:
@@ -165,55 +137,61 @@ def published_words(numbers: Sequence[float | None], decimals: int | None = None
     return ["" if number is None else f"{number:.{decimals}f}" for number in numbers]
 
 
-def _values(frames: Mapping[str, pd.DataFrame], column: Mapping, cell: Sequence[Mapping]) -> dict:
+def _values(frames: Mapping[str, pd.DataFrame], column: TableColumn, cell: Sequence[Case]) -> Values:
     """By seed, the measure or a word that says why there is none."""
-    return {case["seed"]: measured(frames, column["name"], case, column["measure"]).value for case in cell}
+    if column.measure is None:
+        return {}
+    return {case.seed: measured(frames, column.name, case, column.measure).value for case in cell}
 
 
-def _per_row(table: Mapping, columns: Sequence[Mapping], values: list[list[dict]]) -> tuple[list, list]:
-    """Estimates and published numbers [rows][columns]; where a column asks for ratios, seed by seed."""
-    ours, published = [], []
-    ranks = {
-        j: ranked([row[j] for row in values], column["rank"])
-        for j, column in enumerate(columns)
-        if column["rank"] and column["measure"]
-    }
-    for row, numbers in zip(values, table["published"], strict=True):
-        ours.append([])
-        published.append([])
-        for j, column in enumerate(columns):
-            base = table["rows"].index(column["over"]) if column["over"] in table["rows"] else None
-            cell, number = row[j], numbers[j]
-            if column["over"]:
-                of = {} if base is None else values[base][j]
-                cell = {seed: _ratio(value, of.get(seed, NOT_MEASURED)) for seed, value in cell.items()}
-                number = _ratio(number, None if base is None else table["published"][base][j] or None)
-            if column["measure"] is None:
-                ours[-1].append(Estimate(note=""))
-            elif column["rank"]:
-                ours[-1].append(ranks[j][len(ours) - 1])
-            else:
-                ours[-1].append(estimate(cell, table["interval"], 100 if column["percent"] else 1))
-            published[-1].append(number)
-    return ours, published
+def _cells(table: PaperTable, values: Sequence[Sequence[Values]]) -> list[list[Cell]]:
+    """Estimates and published numbers [rows][columns], of values [rows][columns]."""
+    columns = [
+        _column_cells(table, column, [row[j] for row in values], [row[j] for row in table.published])
+        for j, column in enumerate(table.columns)
+    ]
+    return [[cells[i] for cells in columns] for i in range(len(table.rows))]
 
 
-def _ratio(value: float | str | None, base: float | str | None) -> float | str | None:
-    """value / base; the word, or None, where either has one in its place; a ratio to nothing is none."""
-    for one in (value, base):
-        if one is None or isinstance(one, str):
-            return one
+def _column_cells(
+    table: PaperTable, column: TableColumn, values: Sequence[Values], published: Sequence[float | None]
+) -> list[Cell]:
+    """The cells of a column; where it asks for ratios, seed by seed."""
+    if column.over:
+        base = table.rows.index(column.over) if column.over in table.rows else None
+        below = {} if base is None else values[base]
+        values = [
+            {seed: _ratio(value, below.get(seed, NOT_MEASURED)) for seed, value in row.items()}
+            for row in values
+        ]
+        number = None if base is None else published[base]
+        published = [value / number if value is not None and number else None for value in published]
+    if column.measure is None:
+        ours = [Estimate(note="")] * len(values)
+    elif column.rank:
+        ours = ranked(values, column.rank)
+    else:
+        ours = [estimate(row, table.interval, 100 if column.percent else 1) for row in values]
+    return [Cell(*cell) for cell in zip(ours, published, strict=True)]
+
+
+def _ratio(value: float | str, base: float | str) -> float | str:
+    """value / base; the word where either has one in its place; a ratio to nothing is none."""
+    if isinstance(value, str):
+        return value
+    if isinstance(base, str):
+        return base
     return value / base if base else NOT_MEASURED
 
 
 def _seed_words(cells: Sequence[Estimate]) -> str:
-    seeds = sorted({one.seeds for one in cells if one.seeds})
+    seeds = sorted({cell.seeds for cell in cells if cell.seeds})
     if not seeds:
         return ""
     if seeds[-1] == 1:
         return "Ours: one seed; how far it varies from seed to seed is not known."
     of = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
-    ways = {one.interval for one in cells if one.interval}
+    ways = {cell.interval for cell in cells if cell.interval}
     words = [text for way, text in INTERVALS.items() if way in ways]
     alone = "; no interval: one seed" if seeds[0] == 1 else ""
     few = (
@@ -224,12 +202,13 @@ def _seed_words(cells: Sequence[Estimate]) -> str:
     return f"Ours: mean over {of} seeds {'; '.join(words)}{alone}.{few}"
 
 
-def _measure_words(columns: Sequence[Mapping], measures: Sequence[str]) -> str:
+def _measure_words(columns: Sequence[TableColumn]) -> str:
     """Which columns are measured by what, and which are not."""
     by_measure: dict[str, list[str]] = {}
-    for column, words in zip(columns, measures, strict=True):
-        words += ", in percent" if words and column["percent"] else ""
-        by_measure.setdefault(words, []).append(column["label"])
+    for column in columns:
+        words = column_words(column)
+        words += ", in percent" if words and column.percent else ""
+        by_measure.setdefault(words, []).append(column.label)
     if len(by_measure) == 1 and "" not in by_measure:
         return f"Measured: {escaped(next(iter(by_measure)))}."
     lines = [

@@ -62,6 +62,15 @@ def test_models_come_back(tmp_path, layout):
         assert buffers[name].dtype == torch.int64
 
 
+def test_a_round_is_named_by_its_number_a_share_of_the_last_or_last(tmp_path, layout):
+    path = tmp_path / "trajectory.safetensors"
+    trajectory_writer(path, layout, [0, 5, 10, 15, 20]).close()
+    trajectory = Trajectory.open(path)
+    shares = {0.3: 5, 0.5: 10, 1.0: 20}
+    for moment, number in {0: 0, 5: 5, 25: 25, "last": 20, **shares}.items():
+        assert trajectory.number(moment) == number
+
+
 def test_columns_are_a_slice_of_all_rounds(tmp_path, layout):
     values = write(tmp_path / "t", layout, 3)
     assert np.array_equal(Trajectory.open(tmp_path / "t").columns(4, 9), values["parameters"][:, 4:9].numpy())
@@ -78,11 +87,11 @@ def test_a_resumed_writer_keeps_rows_of_the_same_file_only(tmp_path, layout):
     path = tmp_path / "t"
     values = write(path, layout, 2)
     writer = trajectory_writer(path, layout, ROUNDS)
-    assert not writer.made_anew
+    assert not writer.is_new
     writer.close()
     assert torch.equal(Trajectory.open(path).parameters(2), values["parameters"][1])
     writer = trajectory_writer(path, layout, [0, 1])
-    assert writer.made_anew
+    assert writer.is_new
     writer.close()
     assert Trajectory.open(path).parameters(0).count_nonzero() == 0
 

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from fedscape.columns import page
+from fedscape.columns import readme
 from fedscape.columns.column import File, Whole, described
 from fedscape.columns.connectivity import TO_RUN, other_end
 from fedscape.columns.identity import IDENTITY
 from fedscape.columns.kinds import COLUMNS, FILES
-from fedscape.columns.page import meanings
 from fedscape.columns.planes import ABOUT_PLANE
+from fedscape.columns.readme import families, meanings
 from fedscape.connectivity.barriers import Barrier
 from fedscape.connectivity.path import RISE_SE
 from fedscape.data.partition import make_partition
@@ -23,13 +23,15 @@ from fedscape.drift.drift import Movement
 from fedscape.evaluation.evaluate import Evaluation
 from fedscape.federated.records import rounds_row, timing_row
 from fedscape.landscape.bottom import Bottom
+from fedscape.plugins import Plugin
+from fedscape.settings.samples import UsedSamples
 from fedscape.study.imports import reached
 from fedscape.study.syntax import spelled, tree
 from fedscape.tables.collect import run_rows
 from fedscape.tables.costs import make_costs
 
 ROOT = Path(__file__).resolve().parents[3]
-FAMILIES = {file.stem for file in page.FOLDER.glob("*.py")} & set(page.ORDER)
+FAMILIES = {family.__module__.rpartition(".")[2] for family in families()}
 # Whose columns a stage's code depends on, beside those that all share.
 OWN = {
     "train": set(), "partition": set(), "initial": set(), "plane": {"planes"}, "surface": {"planes"},
@@ -39,7 +41,7 @@ OWN = {
 
 
 def costs_columns(folder):
-    make_costs(study="s", scale="smoke", timings=[], made=[], benchmarks=folder, out=folder / "costs.csv")
+    make_costs(study="s", scale="smoke", timings=[], outputs={}, benchmarks=folder, out=folder / "costs.csv")
     return pd.read_csv(folder / "costs.csv").columns
 
 
@@ -48,9 +50,8 @@ def partition_columns(folder):
     raw = Raw(("a", "b"), images, np.arange(2), images, np.arange(2))
     write_dataset(folder / "data", "d", "d", raw)
     make_partition(
-        dataset_folder=folder / "data", scheme="iid", clients=1, settings={}, seed=0, partition_seed=0,
-        images=None, test_images=None, validation=0.0, identity={"partition": "p"},
-        npz=folder / "p.npz", csv=folder / "p.csv",
+        dataset=folder / "data", scheme=Plugin("iid"), clients=1, partition_seed=0,
+        samples=UsedSamples(seed=0), identity={"partition": "p"}, npz=folder / "p.npz", csv=folder / "p.csv",
     )  # fmt: skip
     return pd.read_csv(folder / "p.csv").columns
 
@@ -62,7 +63,7 @@ def names(dataclass):
 # What stages call what they compute, where they do not take it from `columns`.
 COMPUTED = {
     "rounds": lambda _: rounds_row({}, 0),
-    "runs": lambda _: run_rows(pd.DataFrame(columns=FILES["rounds"].columns)).columns,
+    "runs": lambda _: run_rows(pd.DataFrame(columns=FILES["rounds"].columns), {}).columns,
     "timing": lambda _: timing_row({}, 0, 0.0, 0.0, torch.device("cpu")),
     "costs": costs_columns,
     "path": lambda _: ["split", "t", *names(Evaluation), *RISE_SE.values(), "batch_norm"],
@@ -87,21 +88,30 @@ def test_the_bottom_of_a_basin_has_a_column_for_all_that_is_said_of_it():
 
 
 def test_every_column_has_a_type_and_is_explained():
-    explained = {name for rows in meanings().values() for names in rows for name in names}
-    assert explained == {*COLUMNS} == {name for file in FILES.values() for name in file.types}
+    for family in families():
+        explained = [name for names in meanings(family) for name in names]
+        assert explained == list(described(family)), family
+    assert {*COLUMNS} == {name for file in FILES.values() for name in file.types}
 
 
 def test_a_name_has_one_type_in_all_families():
-    families = {family for file in FILES.values() for family in file.families}
-    for name, column in COLUMNS.items():
-        assert {described(family).get(name, column) for family in families} == {column}, name
+    known = described(*families())
+    for family in families():
+        assert described(family).items() <= known.items(), family
+
+
+def test_every_file_about_groups_says_whose_entry_asked_for_it():
+    """A measure on it would else be one of all entries together."""
+    for name, file in FILES.items():
+        expected = file.names[file.names.index("group") - 1] if "group" in file.names else None
+        assert file.entry == expected, name
 
 
 @pytest.mark.parametrize("stage", OWN)
 def test_a_stage_that_computes_depends_on_its_own_columns_alone(stage):
     """A column of a table, or of another stage, computes nothing again."""
     files = reached([ROOT / "workflow" / "scripts" / f"{stage}.py"])
-    found = {file.stem for file in files if file.parent == page.FOLDER} & FAMILIES - {"shared"}
+    found = {file.stem for file in files if file.parent == readme.FOLDER} & FAMILIES - {"shared"}
     assert found == OWN[stage]
 
 
@@ -109,16 +119,16 @@ def test_a_stage_that_computes_depends_on_its_own_columns_alone(stage):
 def test_runs_depend_on_no_description_of_a_column(stage):
     """A unit, or a section more, trains nothing again."""
     files = reached([ROOT / "workflow" / "scripts" / f"{stage}.py"])
-    assert {file.stem for file in files if file.parent == page.FOLDER} <= {"cells", "csvs", "identity"}
+    assert {file.stem for file in files if file.parent == readme.FOLDER} <= {"cells", "csvs", "identity"}
 
 
-@pytest.mark.parametrize("family", page.ORDER)
+@pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_another_wording_is_no_other_code(tmp_path, family):
-    text = (page.FOLDER / f"{family}.py").read_text()
+    text = (readme.FOLDER / f"{family}.py").read_text()
     other = tmp_path / f"{family}.py"
     other.write_text(text.replace(" of ", " of the said "))
     assert other.read_text() != text
-    assert spelled(tree(other)) == spelled(tree(page.FOLDER / f"{family}.py"))
+    assert spelled(tree(other)) == spelled(tree(readme.FOLDER / f"{family}.py"))
 
 
 class Example:

@@ -3,7 +3,7 @@
 import pytest
 from broken_input import USER, Repository, refusal
 
-from fedscape.command.place import settings
+from fedscape.command.repository import check_settings_files, read_settings
 
 FOLDER = {"kind": "image-folder", "folder": "mine"}
 PLAYS = {"kind": "tinyshakespeare"}
@@ -74,13 +74,26 @@ def test_a_setting_of_a_command_is_named(tmp_path, monkeypatch, change, message)
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.yaml").write_text("scale: smoke\n")
     monkeypatch.chdir(tmp_path)
-    assert message in refusal(settings, None, [change])
+    assert message in refusal(read_settings, None, [change])
 
 
 def test_a_file_of_settings_of_a_command_is_named(tmp_path, monkeypatch):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.yaml").write_text("scale: smoke\nscale: paper\n")
     monkeypatch.chdir(tmp_path)
-    assert refusal(settings, None, []) == "config/config.yaml:2: key 'scale' stands twice"
+    assert refusal(read_settings, None, []) == "config/config.yaml:2: key 'scale' stands twice"
     (tmp_path / "config" / "config.yaml").write_text("scale: smoke\n")
-    assert refusal(settings, None, [], ["mine.yaml"]) == "mine.yaml: no such file"
+    assert refusal(read_settings, None, [], ["mine.yaml"]) == "mine.yaml: no such file"
+
+
+def test_settings_files_are_plain_yaml(tmp_path, monkeypatch):
+    (tmp_path / "config").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert refusal(check_settings_files, []) == "config/config.yaml: no such file"
+    (tmp_path / "mine.json").write_text("{")  # which Snakemake reads without a way to run code
+    (tmp_path / "mine.yaml").write_text("scale: smoke\n")
+    check_settings_files(["mine.yaml", "mine.json"])
+    (tmp_path / "mine.yaml").write_text("__use_yte__: true\n")
+    assert "mine.yaml: key '__use_yte__': templates run code" in refusal(check_settings_files, ["mine.yaml"])
+    (tmp_path / "config" / "config.yaml").write_text("scale: [\n")
+    assert refusal(check_settings_files, ["mine.json"]).startswith("config/config.yaml:2: ")

@@ -2,13 +2,25 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from command_files import ROOT, RUN, job_of, repository, tiny
 
 from fedscape.cli import main
-from fedscape.command.prices import COLUMNS, CPU, HELD, read_prices
-from fedscape.command.work import NUMBER, Workload, input_shape, model_label, work_of
+from fedscape.command import work
+from fedscape.command.data_sizes import input_shape
+from fedscape.command.prices import CPU, HELD, PRICE_COLUMNS, read_prices
+from fedscape.command.work import (
+    DIAGONAL,
+    MEMORY,
+    PRODUCTS,
+    STEPS_PER_PRODUCT,
+    WEIGHT_BYTES,
+    Workload,
+    model_label,
+    work_of,
+)
 from fedscape.study.campaign import read_study
 from fedscape.study.files import read_yaml
 from fedscape.study.jobs import Job, jobs_of, levels
@@ -31,13 +43,13 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(root)
     with (root / "config" / "costs.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        writer.writerow(PRICE_COLUMNS)
         writer.writerows([*row, "2026-11-22", "a machine", "by hand"] for row in PRICES)
     return root
 
 
 def test_a_run_is_counted_by_rounds_epochs_and_samples(here):
-    work = work_of(tiny(here), job_of(here, "train", partition="iid"))
+    work = work_of(tiny(here), "train", job_of(here, "train", partition="iid").names)
     assert (work.model, work.shape, work.method) == ("convnet", "1x8x8", "fedavg")
     assert work.steps == 20 * 2 * 899
     assert work.evaluations == (20 + 2) * (899 + 299)
@@ -46,9 +58,51 @@ def test_a_run_is_counted_by_rounds_epochs_and_samples(here):
 
 def test_a_surface_is_counted_by_points_and_its_parts_share_them(here):
     study = tiny(here)
-    parts = [work_of(study, job) for job in jobs_of(study) if job.rule == "surface_part"]
+    parts = [work_of(study, job.rule, job.names) for job in jobs_of(study) if job.rule == "surface_part"]
     assert sum(work.evaluations for work in parts) == 25 * 899
-    assert work_of(study, job_of(here, "surface")).evaluations == 0
+    assert work_of(study, "surface", job_of(here, "surface").names).evaluations == 0
+
+
+CURVATURE = """
+curvature:
+  all: {{rounds: [1, 2], samples: 100, {entry}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("entry", "products"),
+    [
+        ("top: 2", 2 * PRODUCTS * 100),
+        ("top: 0, bottom: 1, trace: hutchinson, probes: 7", (PRODUCTS + 7) * 100),
+        # Half of four clients take part in a round, and have a quarter of 899 samples each.
+        ("top: 1, of: [global, clients]", 3 * PRODUCTS * 100),
+        ("top: 1, samples: 500, of: [clients], data: [own]", 2 * PRODUCTS * 899 / 4),
+        ("top: 1, of: [clients], data: [own, global]", 2 * PRODUCTS * 2 * 100),
+        ("top: 1, hessian_agreement: [paper]", PRODUCTS * 100 + 2 * DIAGONAL * 100),
+    ],
+)
+def test_curvature_is_counted_by_the_models_that_are_looked_at(here, entry, products):
+    file = here / "config" / "studies" / "tiny.yaml"
+    text = file.read_text().replace("keep_rounds: {every: 5}", "participation: 0.5, client_rounds: [1, 2]")
+    entry = CURVATURE.format(entry=entry).replace(
+        "samples: 100, top: 1, samples: 500", "samples: 500, top: 1"
+    )
+    file.write_text(text.replace("drift: {moves: {}}", f"drift: {{moves: {{}}}}{entry}"))
+    study = tiny(here)
+    job = next(job for job in jobs_of(study) if job.rule == "curvature")
+    runs = 2  # iid and dir0.1 share a group
+    assert work_of(study, job.rule, job.names).steps == runs * 2 * STEPS_PER_PRODUCT * products
+
+
+def test_a_stage_that_is_not_counted_is_not_known(here, monkeypatch, capsys):
+    monkeypatch.setattr(
+        work, "_COUNTS", {name: count for name, count in work._COUNTS.items() if name != "drift"}
+    )
+    assert main(["cost", "tiny", "--config", "scale=smoke"]) == 0
+    text = capsys.readouterr().out
+    assert "Left out (+): what drift computes, which command/work.py does not count." in text
+    (line,) = [line.split() for line in text.splitlines() if line.startswith("drift")]
+    assert line[2] == line[4] == line[5] == "unknown"
 
 
 def test_hours_are_work_times_price(here):
@@ -57,18 +111,21 @@ def test_hours_are_work_times_price(here):
     assert prices.seconds("train", work, CPU) == pytest.approx(5 + 10 + 2)
     moon = Workload("convnet", "1x8x8", "moon", steps=1000, evaluations=2000)
     assert prices.seconds("train", moon, CPU) == pytest.approx(5 + 20 + 2)
-    assert prices.bytes(work, NUMBER) == 3 * 100 * 4
+    assert prices.bytes(work, WEIGHT_BYTES) == 3 * 100 * 4
     assert prices.seconds("train", Workload("resnet20", "1x8x8", steps=1), CPU) is None
     assert prices.seconds("train", work, "a GPU") is None and prices.devices() == []
 
 
 def test_memory_is_that_of_the_largest_job(here, capsys):
     prices = read_prices()
-    work = Workload("convnet", "1x8x8")
-    assert prices.memory("train", work, NUMBER) == prices.memory("pretrain", work, NUMBER) == 2e9
-    assert prices.memory("plane", work, NUMBER) == 1e9 + HELD * 100 * NUMBER
-    assert prices.memory("curvature", work, NUMBER) is None
-    assert prices.memory("train", Workload("resnet20", "1x8x8"), NUMBER) is None
+    training, evaluation, products = (Workload("convnet", "1x8x8", memory=kind) for kind in MEMORY)
+    assert prices.memory(training, WEIGHT_BYTES) == 2e9
+    assert prices.memory(evaluation, WEIGHT_BYTES) == 1e9 + HELD * 100 * WEIGHT_BYTES
+    assert prices.memory(products, WEIGHT_BYTES) is None
+    assert prices.memory(replace(training, model="resnet20"), WEIGHT_BYTES) is None
+    study = tiny(here)
+    kinds = {job.rule: work_of(study, job.rule, job.names).memory for job in jobs_of(study)}
+    assert (kinds["train"], kinds["plane"], kinds["drift"]) == ("train-memory", "evaluation-memory", "")
     assert main(["cost", "tiny", "--config", "scale=smoke"]) == 0
     shown = {line.split()[0]: line.split()[-2] for line in capsys.readouterr().out.splitlines() if line}
     assert (shown["train"], shown["plane"], shown["drift"], shown["all"]) == ("2.0", "1.0", "-", "2.0")
@@ -82,7 +139,7 @@ def test_the_memory_of_a_run_is_known_before_its_data_set_is_prepared(here):
         ROOT, {**read_yaml(ROOT / "config/config.yaml"), "study": "fedalign", "scale": "paper"}
     )
     job = next(job for job in jobs_of(study) if job.wildcards.get("method") == "gradaug-224")
-    work = work_of(study, job)
+    work = work_of(study, job.rule, job.names)
     assert "imagenet-200" in work.unknown and work.shape == "3x224x224" and work.model.startswith("resnet")
 
 
@@ -154,10 +211,10 @@ def test_levels_count_the_longest_chain_of_jobs_in_a_queue():
     [
         ("kind,value\n", "its columns must be kind, name"),
         (
-            f"{','.join(COLUMNS)}\nstep,convnet,1x8x8,cpu,fast,,,\n",
+            f"{','.join(PRICE_COLUMNS)}\nstep,convnet,1x8x8,cpu,fast,,,\n",
             "config/costs.csv:2: value 'fast' is no number",
         ),
-        (f"{','.join(COLUMNS)}\nstop,convnet,1x8x8,cpu,1,,,\n", "config/costs.csv:2: kind 'stop'"),
+        (f"{','.join(PRICE_COLUMNS)}\nstop,convnet,1x8x8,cpu,1,,,\n", "config/costs.csv:2: kind 'stop'"),
     ],
 )
 def test_a_table_that_is_none_is_named(here, capsys, text, message):

@@ -20,7 +20,7 @@ from fedscape.study.tracked import tracked
 
 def strings(study, job) -> list[str]:
     """What the rules would pass to a job today."""
-    return tracked(job.rule, STAGES[job.rule].settings(study, job.wildcards), SCRIPTS)
+    return tracked(job.rule, STAGES[job.rule].settings(study, job.names), SCRIPTS)
 
 
 @pytest.fixture

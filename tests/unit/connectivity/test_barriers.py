@@ -4,6 +4,7 @@ import bowl
 import normed
 import numpy as np
 import pytest
+from stage_values import problem_of, runs_of
 
 from fedscape.checkpoints.readers import Trajectory
 from fedscape.checkpoints.writer import shorten
@@ -12,13 +13,21 @@ from fedscape.connectivity.barriers import barrier
 from fedscape.connectivity.path import evaluate_paths, path_positions, rise_errors
 from fedscape.evaluation.evaluate import evaluate as plain
 from fedscape.evaluation.problem import open_problem
+from fedscape.jobs.resume import Resume
+from fedscape.settings.connectivity import PathSettings
 
 
 def evaluate(tmp_path, arguments, pairs, points=11, batch_norm="recalibrate"):
-    out = {"out_path": tmp_path / "path.csv", "out_barriers": tmp_path / "barriers.csv"}
-    names = {"connectivity": "c", "group": "g", "resume": tmp_path / "resume", "fingerprint": "f"}
-    evaluate_paths(pairs=pairs, points=points, batch_norm=batch_norm, **names, **arguments, **out)
-    return read_csv(out["out_path"]), read_csv(out["out_barriers"])
+    outputs = {"out_path": tmp_path / "path.csv", "out_barriers": tmp_path / "barriers.csv"}
+    evaluate_paths(
+        runs=runs_of(arguments, connectivity="c", group="g"),
+        pairs=pairs,
+        problem=problem_of(arguments),
+        settings=PathSettings(points, batch_norm),
+        resume=Resume(tmp_path / "resume", "f"),
+        **outputs,
+    )
+    return tuple(read_csv(path) for path in outputs.values())
 
 
 def test_barrier_of_a_bump_on_a_slope():
@@ -163,8 +172,7 @@ def test_pairs_with_a_diverged_run_are_left_out(tmp_path):
 def test_statistics_along_a_path_by_policy(tmp_path):
     """Interpolated ones are exact at both ends; those that are kept belong to the first end alone."""
     given = normed.world(tmp_path, 2)
-    given = {key: value for key, value in given.items() if key not in ("clients", "batch_norm")}
-    problem = open_problem("normed", {}, tmp_path / "data", tmp_path / "partition.npz", None, 0, "cpu")
+    problem = open_problem(problem_of(given))
     ends = [Trajectory.open(path).state(normed.ROUNDS - 1) for path in given["trajectories"]]
     start, end = (parameters | buffers for parameters, buffers in ends)
     middle = {name: (tensor + end[name]) / 2 for name, tensor in start.items()}

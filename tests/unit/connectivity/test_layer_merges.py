@@ -13,7 +13,8 @@ from fedscape.connectivity.chain import Segment
 from fedscape.connectivity.layer_groups import layers_of
 from fedscape.connectivity.layer_merges import Mixture, evaluate_mixtures
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import EvaluationSet, evaluate, recalibrated
+from fedscape.evaluation.batch_norm import recalibrated
+from fedscape.evaluation.evaluate import EvaluationSet, evaluate
 
 RESNET = {"blocks": [1, 1], "width": 4}
 NETWORKS = {

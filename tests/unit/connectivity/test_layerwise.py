@@ -235,14 +235,15 @@ def test_unknown_regimes_are_refused():
         table(module, first, second, regimes=["full", "top"])
 
 
-def test_a_table_in_ten_lines_from_two_state_dicts():
+@pytest.mark.parametrize("batch_norm", ["keep", "recalibrate"])
+def test_a_table_in_ten_lines_from_two_state_dicts(batch_norm):
     """Tensors, a `Dataset`, or the stages' own sets: the same numbers as from the stages' tensors."""
     module, first, second = pair(named("resnet", blocks=[1], width=4))
     data = networks.images()
     inputs = torch.cat([inputs for inputs, _ in data.batches()])
     expected = pd.DataFrame(
         layerwise_barriers(
-            module, first, second, {"test": data}, regimes=["full", "single"], batch_norm="keep"
+            module, first, second, {"train": data}, regimes=["full", "single"], batch_norm=batch_norm
         )
     )
     for given in ((inputs, data.labels.int()), TensorDataset(inputs, data.labels), data):
@@ -250,9 +251,9 @@ def test_a_table_in_ten_lines_from_two_state_dicts():
             module,
             first[0] | first[1],
             second[0] | second[1],
-            {"test": given},
+            {"train": given},
             regimes=["full", "single"],
-            batch_norm="keep",
+            batch_norm=batch_norm,
         )
         pd.testing.assert_frame_equal(found, expected, rtol=1e-5)
 

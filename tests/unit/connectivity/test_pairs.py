@@ -5,20 +5,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from stage_values import problem_of, runs_of
 from torch import nn
 
 from fedscape.checkpoints.readers import ClientModels, Trajectory
 from fedscape.checkpoints.writer import shorten
 from fedscape.columns.csvs import read_csv
 from fedscape.connectivity import pairs as stage
+from fedscape.connectivity.endpoints import ModelPair, RunModel
 from fedscape.connectivity.layerwise import layerwise_barriers
 from fedscape.connectivity.pairs import evaluate_pairs
 from fedscape.connectivity.repair import repair, repaired
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import evaluate
 from fedscape.evaluation.problem import open_problem
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.models.build import random_model
+from fedscape.settings.connectivity import LayersSettings
 
 ENDS = [np.array([np.zeros(bowl.SIZE), bowl.MINIMUM + shift]) for shift in (0.7, -0.4)]
 KEYS = ["connectivity", "group", "between", "round", "to_round", "client", "to_client", "alignment"]
@@ -30,33 +33,33 @@ DISTANCE_COLUMNS = [
     *("layer", "depth", "parameters", "l2", "cosine", "l2_from_start", "cosine_from_start"),
     *("l2_to_start", "cosine_to_start", "units_moved"),
 ]
-PAIR = {"from": 0, "to": 1, "round": "last", "to_round": "last", "client": None, "to_client": None}
 
 
-def measured(tmp_path, arguments, pairs, **changes):
-    out = {"out_layers": tmp_path / "layers.csv", "out_distances": tmp_path / "distances.csv"}
-    usual = {
-        "clients": [],
-        "between": "runs",
-        "regimes": ["full", "single"],
-        "groups": {},
-        "order_seed": 0,
-        "directions": 0,
-        "alignments": ["none"],
-        "batch_norm": "recalibrate",
-        "connectivity": "c",
-        "group": "g",
-        "resume": tmp_path / "resume",
-        "fingerprint": "f",
-    }
-    evaluate_pairs(pairs=pairs, **arguments, **{**usual, **changes}, **out)
+def measured(tmp_path, arguments, pairs, clients=(), **settings):
+    outputs = {"out_layers": tmp_path / "layers.csv", "out_distances": tmp_path / "distances.csv"}
+    evaluate_pairs(
+        runs=runs_of(arguments, clients, connectivity="c", group="g"),
+        pairs=pairs,
+        problem=problem_of(arguments),
+        settings=LayersSettings(**{"regimes": ["full", "single"], **settings}),
+        resume=Resume(tmp_path / "resume", "f"),
+        **outputs,
+    )
     assert not (tmp_path / "resume").exists()
-    return read_csv(out["out_layers"]), read_csv(out["out_distances"])
+    return tuple(read_csv(path) for path in outputs.values())
 
 
 def opened(arguments):
-    names = ("model", "model_settings", "dataset_folder", "partition", "samples", "seed")
-    return open_problem(*(arguments[name] for name in names), torch.device("cpu"))
+    return open_problem(problem_of(arguments))
+
+
+def pair(run=0, to_run=1, **models):
+    """The last models of two runs, or others of them: `round`, `client` of both, or `to_round`, `to_client`."""
+    first = {key: value for key, value in models.items() if not key.startswith("to_")}
+    second = first | {
+        key.removeprefix("to_"): value for key, value in models.items() if key.startswith("to_")
+    }
+    return ModelPair(RunModel(run, **first), RunModel(to_run, **second))
 
 
 def networks(tmp_path, model, settings, count=2):
@@ -72,7 +75,7 @@ def networks(tmp_path, model, settings, count=2):
 def test_the_barrier_in_the_middle_of_a_quadratic(tmp_path):
     """L(mean) - mean of L = -(d^T A d) / 8; a network of one layer has one barrier, whichever regime."""
     arguments = bowl.world(tmp_path, ENDS)
-    layers, distances = measured(tmp_path, arguments, [PAIR])
+    layers, distances = measured(tmp_path, arguments, [pair()])
     d = ENDS[0][-1] - ENDS[1][-1]
     expected = bowl.quadratic((ENDS[0][-1] + ENDS[1][-1]) / 2) - sum(bowl.quadratic(e[-1]) for e in ENDS) / 2
     loss = layers[layers["measure"] == "loss"]
@@ -86,7 +89,7 @@ def test_the_barrier_in_the_middle_of_a_quadratic(tmp_path):
 
 def test_columns_name_both_ends(tmp_path):
     arguments = bowl.world(tmp_path, ENDS)
-    layers, distances = measured(tmp_path, arguments, [PAIR, {**PAIR, "round": 0, "to_round": 0}])
+    layers, distances = measured(tmp_path, arguments, [pair(), pair(round=0)])
     identity = [*bowl.identity(), "to_partition", "to_init", "to_method", "to_seed", *KEYS]
     assert list(layers) == [*identity, *LAYER_COLUMNS]
     assert list(distances) == [*identity, *DISTANCE_COLUMNS]
@@ -102,12 +105,12 @@ def test_clients_of_a_round(tmp_path, caplog):
     path = tmp_path / "run" / "clients.safetensors"
     file = ClientModels.open(path)
     (number,) = file.rounds
-    pair = {"from": 0, "to": 0, "round": number, "to_round": number, "client": 0, "to_client": 2}
-    layers, _ = measured(tmp_path, arguments, [pair], clients=[path], between="clients", regimes=["full"])
+    both = pair(0, 0, round=number, client=0, to_client=2)
+    layers, _ = measured(tmp_path, arguments, [both], clients=[path], between="clients", regimes=["full"])
     row = layers[(layers["measure"] == "loss") & (layers["split"] == "train")].iloc[0]
     assert (row["client"], row["to_client"], row["between"]) == (0, 2, "clients")
     assert row["value"] == pytest.approx(bowl.quadratic((models[0, 0] + models[0, 2]) / 2), rel=1e-4)
-    several = [pair, {**pair, "to_client": 7}]
+    several = [both, pair(0, 0, round=number, client=0, to_client=7)]
     layers, _ = measured(tmp_path, arguments, several, clients=[path], between="clients", regimes=["full"])
     assert set(layers["to_client"]) == {2} and "client 7 did not take part in round 1" in caplog.text
 
@@ -116,7 +119,7 @@ def test_rows_are_those_of_the_library(tmp_path):
     """The stage adds names, and a matched model; the numbers are `layerwise_barriers`'."""
     arguments = networks(tmp_path, "convnet", {})
     regimes = ["full", "single", "shallow"]
-    layers, _ = measured(tmp_path, arguments, [PAIR], regimes=regimes, directions=1)
+    layers, _ = measured(tmp_path, arguments, [pair()], regimes=regimes, directions=1)
     problem = opened(arguments)
     ends = [Trajectory.open(path).state(1) for path in arguments["trajectories"]]
     data = {"train": problem.train, "test": problem.test}
@@ -143,7 +146,7 @@ def by_hand(arguments):
 def test_matched_units_and_repaired_activations(tmp_path):
     arguments = networks(tmp_path, "convnet", {})
     alignments = ["none", "repair", "weights", "weights-repair"]
-    layers, distances = measured(tmp_path, arguments, [PAIR], alignments=alignments)
+    layers, distances = measured(tmp_path, arguments, [pair()], alignment=alignments)
     assert set(layers["alignment"]) == set(alignments)
     assert set(layers[layers["alignment"].isin(["repair", "weights-repair"])]["regime"]) == {"full"}
     ends = layers[(layers["measure"] == "loss") & (layers["split"] == "train") & (layers["regime"] == "full")]
@@ -158,22 +161,22 @@ def test_matched_units_and_repaired_activations(tmp_path):
 def test_groups_of_layers(tmp_path):
     arguments = networks(tmp_path, "cnn", {})
     groups = {"body": ["conv1", "conv2"], "head": ["hidden1", "hidden2", "classifier"]}
-    layers, _ = measured(tmp_path, arguments, [PAIR], groups=groups)
+    layers, _ = measured(tmp_path, arguments, [pair()], groups=groups)
     assert set(layers["layer"].dropna()) == {"body", "head"}
     with pytest.raises(FedscapeError, match="hidden2"):
-        measured(tmp_path, arguments, [PAIR], groups={"body": ["conv1", "conv2"]})
+        measured(tmp_path, arguments, [pair()], groups={"body": ["conv1", "conv2"]})
 
 
 def test_a_pair_is_left_out_where_a_run_diverged_before(tmp_path, caplog):
     arguments = bowl.world(tmp_path, ENDS)
     shorten(arguments["trajectories"][1], [0])
-    rounds = [{**PAIR, "round": number, "to_round": number} for number in (0, 1)]
-    layers, _ = measured(tmp_path, arguments, [*rounds, PAIR])
+    rounds = [pair(round=number) for number in (0, 1)]
+    layers, _ = measured(tmp_path, arguments, [*rounds, pair()])
     # The last finite round of a run that diverged is not its last one: it is measured where it is asked for.
     assert set(zip(layers["round"], layers["to_round"], strict=True)) == {(0, 0)}
     assert not layers.duplicated([*KEYS, "split", "measure", "regime", "depth", "rest"]).any()
     assert "diverged before round 1" in caplog.text and "diverged before round last" in caplog.text
-    nothing, _ = measured(tmp_path, arguments, [PAIR])
+    nothing, _ = measured(tmp_path, arguments, [pair()])
     assert nothing.empty and list(nothing)[-len(LAYER_COLUMNS) :] == LAYER_COLUMNS
 
 
@@ -188,10 +191,10 @@ def test_clients_are_evaluated_with_their_own_buffers(tmp_path):
     others = np.zeros((2, sum(one.numel() for one in module.buffers() if one.is_floating_point())))
     path = tmp_path / "run0" / "trajectory.safetensors"
     bowl.write_models(path, module, rows, clients=rows[None], buffers=others + 1)
-    pair = {**PAIR, "to": 0, "round": 1, "to_round": 1, "client": 0, "to_client": 1}
+    both = pair(0, 0, round=1, client=0, to_client=1)
     clients = [path.with_name("clients.safetensors")]
     options = {"between": "clients", "regimes": ["full"], "batch_norm": "interpolate"}
-    layers, _ = measured(tmp_path, arguments, [pair], clients=clients, **options)
+    layers, _ = measured(tmp_path, arguments, [both], clients=clients, **options)
     row = layers[(layers["measure"] == "loss") & (layers["split"] == "train")].iloc[0]
     problem = opened(arguments)
     parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
@@ -214,7 +217,7 @@ def test_what_a_diverged_run_has_not_reached_is_left_out(tmp_path, caplog, betwe
     shorten(path, [0, 1])
     shorten(clients, [1])
     own = {"client": 0, "to_client": 1} if between == "clients" else {"round": 0}
-    pairs = [{**PAIR, "to": 0, "round": n, "to_round": n, **own} for n in (1, 2)]
+    pairs = [pair(0, 0, **{"round": number, "to_round": number, **own}) for number in (1, 2)]
     files = [clients] if between == "clients" else []
     layers, _ = measured(tmp_path, arguments, pairs, clients=files, between=between, regimes=["full"])
     assert set(layers["to_round"]) == {1} and "diverged before round 2" in caplog.text
@@ -223,7 +226,7 @@ def test_what_a_diverged_run_has_not_reached_is_left_out(tmp_path, caplog, betwe
 def test_a_job_killed_before_its_commit_measures_that_pair_again(tmp_path, monkeypatch):
     """Its rows are on disk already; they must not count twice."""
     arguments = networks(tmp_path, "cnn", {}, count=3)
-    pairs = [{**PAIR, "from": a, "to": b} for a, b in ((0, 1), (0, 2))]
+    pairs = [pair(*runs) for runs in ((0, 1), (0, 2))]
     whole = measured(tmp_path, arguments, pairs)
 
     def dies(self, *progress, **files):
@@ -240,7 +243,7 @@ def test_a_job_killed_before_its_commit_measures_that_pair_again(tmp_path, monke
 
 def test_a_killed_job_goes_on_with_the_next_pair(tmp_path, monkeypatch):
     arguments = networks(tmp_path, "cnn", {}, count=3)
-    pairs = [{**PAIR, "from": a, "to": b} for a, b in ((0, 1), (0, 2), (1, 2))]
+    pairs = [pair(*runs) for runs in ((0, 1), (0, 2), (1, 2))]
     whole = measured(tmp_path, arguments, pairs)
     calls = []
 
@@ -263,4 +266,4 @@ def test_what_cannot_be_done_is_said_before_anything_is_computed(tmp_path, monke
     monkeypatch.setattr(stage, "layerwise_barriers", None)
     arguments = networks(tmp_path, "resnet20", {"norm": "batch"})
     with pytest.raises(FedscapeError, match="ResNet has batch norm; recalibrate"):
-        measured(tmp_path, arguments, [PAIR], alignments=["none", "repair"])
+        measured(tmp_path, arguments, [pair()], alignment=["none", "repair"])

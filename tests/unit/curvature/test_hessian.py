@@ -8,52 +8,43 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse.linalg import ArpackNoConvergence
+from stage_values import problem_of, runs_of
 
 from fedscape.checkpoints.layout import layout_of
 from fedscape.checkpoints.readers import ClientModels, Trajectory
 from fedscape.checkpoints.writer import shorten
 from fedscape.columns.csvs import read_csv
 from fedscape.columns.kinds import FILES
-from fedscape.curvature import curvature as stage
+from fedscape.curvature import hessians as stage
 from fedscape.curvature import measure
-from fedscape.curvature.curvature import chosen_rounds, evaluate_hessians
 from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.hessian_agreement import agreement
+from fedscape.curvature.hessians import evaluate_hessians
 from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.eigenvalues import HessianProduct
 from fedscape.evaluation.evaluate import EvaluationSet
+from fedscape.jobs.resume import Resume
 from fedscape.models.build import random_model
+from fedscape.settings.curvature import CurvatureSettings, DensitySettings
 
 NAMES = ["curvature", "group", "round", "of", "client", "data"]
 ROUNDS, CLIENTS = 3, 3
-USUAL = {
-    "clients": [],
-    "partitions": [],
-    "rounds": ["last"],
-    "of": ["global"],
-    "on": ["global"],
-    "top": 2,
-    "bottom": 0,
-    "trace": "none",
-    "layers": False,
-    "probes": 30,
-    "density": None,
-    "agreements": [],
-    "curvature": "h",
-    "group": "g",
-    "fingerprint": "f",
-}
 
 
-def evaluate(tmp_path, arguments, **changes):
+def evaluate(tmp_path, arguments, clients=(), partitions=(), fingerprint="f", **settings):
     """The rows of both CSVs."""
-    files = {f"out_{name}": tmp_path / f"{name}.csv" for name in ("curvature", "density")}
-    arguments = {**arguments, **USUAL, "resume": tmp_path / "resume", **changes}
-    evaluate_hessians(**arguments, **files)
+    outputs = {f"out_{name}": tmp_path / f"{name}.csv" for name in ("curvature", "density")}
+    evaluate_hessians(
+        runs=runs_of(arguments, clients, partitions, curvature="h", group="g"),
+        problem=problem_of(arguments),
+        settings=CurvatureSettings(**{"top": 2, **settings}),
+        resume=Resume(tmp_path / "resume", fingerprint),
+        **outputs,
+    )
     assert not (tmp_path / "resume").exists()
-    return tuple(read_csv(path) for path in files.values())
+    return tuple(read_csv(path) for path in outputs.values())
 
 
 def quadratics(count=2):
@@ -103,7 +94,7 @@ def test_eigenvalues_of_a_quadratic_are_the_same_everywhere(tmp_path):
 def test_the_trace_of_a_quadratic_and_the_density(tmp_path, trace):
     """Its net is none of known layers, so `auto` estimates; six dimensions are fewer than the sketch's."""
     arguments = bowl.world(tmp_path, quadratics(1))
-    options = {"top": 0, "trace": trace, "density": {"steps": 6, "probes": 3, "width": 0.01}}
+    options = {"top": 0, "trace": trace, "density": DensitySettings(steps=6, probes=3, width=0.01)}
     found, density = evaluate(tmp_path, arguments, **options)
     (row,) = found.to_dict("records")
     assert (row["quantity"], row["index"], row["samples"]) == ("trace", 0, 40)
@@ -128,7 +119,7 @@ def test_every_model_is_measured_on_the_samples_that_its_row_names(tmp_path):
     arguments, files = networks(tmp_path, count=2)
     options = {
         "of": ["global", "clients"],
-        "on": ["global", "own"],
+        "data": ["global", "own"],
         "top": 1,
         "trace": "exact",
         "layers": True,
@@ -166,7 +157,7 @@ def test_every_model_is_measured_on_the_samples_that_its_row_names(tmp_path):
 
 def test_agreement_in_all_four_choices(tmp_path):
     arguments, files = networks(tmp_path, count=2)
-    options = {"top": 0, "on": ["global", "own"], "agreements": ["paper", "code"], "rounds": [1, 2]}
+    options = {"top": 0, "data": ["global", "own"], "hessian_agreement": ["paper", "code"], "rounds": [1, 2]}
     found, _ = evaluate(tmp_path, arguments, **files, **options)
     assert len(found) == 2 * 2 * 2 * 2 * 2, "runs, rounds, samples, definitions, H_N and H_D"
     assert set(found["of"]) == {"clients"} and set(found["client"]) == {-1}
@@ -192,7 +183,7 @@ def test_agreement_in_all_four_choices(tmp_path):
 
 def test_so_many_samples_of_each_client(tmp_path):
     arguments, files = networks(tmp_path)
-    options = {"of": ["clients"], "on": ["global", "own"], "top": 1, "samples": 10}
+    options = {"of": ["clients"], "data": ["global", "own"], "top": 1}
     found, _ = evaluate(tmp_path, {**arguments, "samples": 10}, **files, **{**options, "rounds": [1]})
     assert set(found["samples"]) == {10} and len(found) == 2 * CLIENTS
     assert found[found["data"] == "own"]["value"].nunique() == CLIENTS
@@ -218,7 +209,7 @@ def test_auto_is_exact_for_few_classes_only(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("options", "what"),
-    [({"trace": "exact"}, "trace: exact"), ({"agreements": ["code"]}, "hessian_agreement")],
+    [({"trace": "exact"}, "trace: exact"), ({"hessian_agreement": ["code"]}, "hessian_agreement")],
 )
 def test_what_cannot_be_exact_is_said_before_anything_is_computed(tmp_path, monkeypatch, options, what):
     monkeypatch.setattr(stage, "model_rows", None)
@@ -258,13 +249,13 @@ def test_clients_of_a_run_that_ended_early_are_left_out(tmp_path, caplog):
 
 EVERYTHING = {
     "of": ["global", "clients"],
-    "on": ["global", "own"],
+    "data": ["global", "own"],
     "rounds": [1, 2],
     "top": 1,
     "trace": "exact",
     "layers": True,
-    "density": {"steps": 3, "probes": 2, "width": 0.1},
-    "agreements": ["paper", "code"],
+    "density": DensitySettings(steps=3, probes=2, width=0.1),
+    "hessian_agreement": ["paper", "code"],
 }
 
 
@@ -326,9 +317,8 @@ def test_models_of_another_kind_are_refused(tmp_path):
         evaluate(tmp_path, {**arguments, "model_settings": {"blocks": [1], "width": 3}})
 
 
-def test_rounds_by_number_share_and_name():
-    kept = [0, 5, 10, 15, 20]
-    assert chosen_rounds(kept, [0, "last"]) == [0, 20]
-    assert chosen_rounds(kept, [0.3, 0.5, 1.0]) == [5, 10, 20]
-    assert chosen_rounds(kept, ["last", 20, 5]) == [5, 20]
-    assert chosen_rounds(kept, [10, 25]) == [10], "a run that ended early has no round 25"
+def test_rounds_by_number_share_and_name(tmp_path):
+    arguments = bowl.world(tmp_path, quadratics(1))
+    for moments, numbers in (([0, "last"], [0, 3]), ([0.3, 0.5, 1.0], [1, 3]), ([2, 25], [2])):
+        rows, _ = evaluate(tmp_path, arguments, rounds=moments, top=1)
+        assert rows["round"].tolist() == numbers, "a run that ended early has no round 25"

@@ -15,6 +15,7 @@ from proto_examples import example
 
 from fedscape.data.datasets import image_folder
 from fedscape.data.prepare import prepare_dataset
+from fedscape.plugins import Plugin
 
 COMMENT = {"x": [[["<BOS>", "a", "<EOS>"]]], "y": [{"target_tokens": [["a", "<EOS>"]]}]}
 DRAWING = {"x": [[0.5] * 784], "y": [1]}
@@ -23,7 +24,7 @@ SAMPLE = {"femnist": DRAWING, "leaf-text": WINDOW, "reddit": COMMENT}
 
 
 def refused(tmp_path, kind, **settings) -> str:
-    said = refusal(prepare_dataset, "mine", kind, settings, tmp_path, tmp_path / "out")
+    said = refusal(prepare_dataset, "mine", Plugin(kind, settings), tmp_path, tmp_path / "out")
     assert not (tmp_path / "out" / "dataset.json").exists()
     return said
 
@@ -64,7 +65,7 @@ def test_users_without_samples_are_told(tmp_path, caplog):
     users = {name: {"x": [], "y": []} for name in ("b", "c", "d", "e\n")}
     write_leaf(tmp_path / "leaf", "train", "a", leaf_file({"a": WINDOW, **users}))
     write_leaf(tmp_path / "leaf", "test", "a", leaf_file({"a": WINDOW}))
-    prepare_dataset("mine", "leaf-text", {"folder": "leaf"}, tmp_path, tmp_path / "out")
+    prepare_dataset("mine", Plugin("leaf-text", {"folder": "leaf"}), tmp_path, tmp_path / "out")
     where = f"mine: {tmp_path}/leaf/train/a.json"
     assert caplog.messages == [f"{where}: 4 users without samples are left out: b, c, d, ..."]
     assert json.loads((tmp_path / "out" / "dataset.json").read_text())["natural_clients"] == 1
@@ -207,7 +208,7 @@ def test_a_data_set_that_the_disk_cannot_hold_is_refused_before_it_is_written(tm
 def test_a_loop_of_folders_ends(tmp_path, images):
     (images / "dog" / "again").symlink_to(images, target_is_directory=True)
     prepare_dataset(
-        "mine", "image-folder", {"folder": "pets", "test_fraction": 0.3}, tmp_path, tmp_path / "out"
+        "mine", Plugin("image-folder", {"folder": "pets", "test_fraction": 0.3}), tmp_path, tmp_path / "out"
     )
     assert json.loads((tmp_path / "out" / "dataset.json").read_text())["train"] == 6
 
@@ -223,7 +224,7 @@ def test_a_class_that_is_no_text_is_named(tmp_path, images):
 def test_a_folder_that_is_none_is_named(tmp_path, images, folder):
     if not folder:
         with pytest.raises(ValueError, match="folder must name a folder of class folders"):
-            prepare_dataset("mine", "image-folder", {"folder": folder}, tmp_path, tmp_path / "out")
+            prepare_dataset("mine", Plugin("image-folder", {"folder": folder}), tmp_path, tmp_path / "out")
         return
     assert "not found; place it there" in refused(tmp_path, "image-folder", folder=folder)
 

@@ -14,6 +14,7 @@ import pytest
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
+from fedscape.plugins import Plugin
 
 
 def md5(content: bytes) -> str:
@@ -67,7 +68,7 @@ def cifar(tmp_path, monkeypatch):
 
 
 def test_cifar_is_read(tmp_path, cifar):
-    prepare_dataset("cifar10", "cifar10", {}, tmp_path, tmp_path / "out")
+    prepare_dataset("cifar10", Plugin("cifar10"), tmp_path, tmp_path / "out")
     opened = open_dataset(tmp_path / "out")
     assert opened.shape == (3, 32, 32)
     assert opened.classes[3] == "class 3"
@@ -85,7 +86,7 @@ def test_cifar100_is_read_with_its_fine_classes(tmp_path, monkeypatch):
     from torchvision.datasets import CIFAR100
 
     folder = small_cifar(CIFAR100, tmp_path, monkeypatch, {"train": 30}, {"test": 10}, "fine_labels")
-    prepare_dataset("cifar100", "cifar100", {}, tmp_path, tmp_path / "out")
+    prepare_dataset("cifar100", Plugin("cifar100"), tmp_path, tmp_path / "out")
     opened = open_dataset(tmp_path / "out")
     with (folder / "train").open("rb") as file:
         images = pickle.load(file)["data"].reshape(-1, 3, 32, 32)
@@ -100,7 +101,7 @@ def test_truncated_cifar_file_is_named_with_both_md5s(tmp_path, cifar, file):
     content = (cifar / file).read_bytes()
     (cifar / file).write_bytes(content[:-7])
     with pytest.raises(FedscapeError) as error:
-        prepare_dataset("cifar10", "cifar10", {}, tmp_path, tmp_path / "out")
+        prepare_dataset("cifar10", Plugin("cifar10"), tmp_path, tmp_path / "out")
     message = one_line(error)
     assert str(cifar / file) in message
     assert f"wanted {md5(content)}" in message
@@ -111,7 +112,7 @@ def test_truncated_cifar_file_is_named_with_both_md5s(tmp_path, cifar, file):
 def test_missing_cifar_file_tells_what_to_do(tmp_path, cifar):
     (cifar / "data_batch_2").unlink()
     with pytest.raises(FedscapeError) as error:
-        prepare_dataset("cifar10", "cifar10", {}, tmp_path, tmp_path / "out")
+        prepare_dataset("cifar10", Plugin("cifar10"), tmp_path, tmp_path / "out")
     message = one_line(error)
     assert str(cifar / "data_batch_2") in message
     assert "no network in tests" in message
@@ -126,7 +127,7 @@ def test_missing_cifar_is_downloaded_where_the_machine_may(tmp_path, cifar, monk
         "torchvision.datasets.cifar.download_and_extract_archive",
         lambda *arguments, **options: (cifar / "test_batch").write_bytes(kept),
     )
-    prepare_dataset("cifar10", "cifar10", {}, tmp_path, tmp_path / "out")
+    prepare_dataset("cifar10", Plugin("cifar10"), tmp_path, tmp_path / "out")
     assert len(open_dataset(tmp_path / "out").test_inputs) == 10
 
 
@@ -136,7 +137,7 @@ def test_archive_left_by_a_broken_download_is_named(tmp_path, cifar):
     with pytest.raises(
         FedscapeError, match=r"cifar-10-python.tar.gz is truncated or wrong: md5 wanted c58f3010"
     ):
-        prepare_dataset("cifar10", "cifar10", {}, tmp_path, tmp_path / "out")
+        prepare_dataset("cifar10", Plugin("cifar10"), tmp_path, tmp_path / "out")
 
 
 # MNIST and Fashion-MNIST, in the IDX format with a few images
@@ -178,7 +179,7 @@ def test_mnist_is_read_gzipped_or_plain(tmp_path, mnist, unpacked):
         for path in list(folder.glob("*.gz")):
             path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
             path.unlink()
-    prepare_dataset("small", kind, {}, tmp_path, tmp_path / "out")
+    prepare_dataset("small", Plugin(kind), tmp_path, tmp_path / "out")
     opened = open_dataset(tmp_path / "out")
     assert opened.shape == (1, 28, 28)
     assert len(opened.classes) == 10
@@ -192,7 +193,7 @@ def test_wrong_mnist_file_is_named_with_both_md5s(tmp_path, mnist):
     other = idx(np.zeros(30, dtype=np.uint8))
     path.write_bytes(gzip.compress(other))
     with pytest.raises(FedscapeError) as error:
-        prepare_dataset("small", kind, {}, tmp_path, tmp_path / "out")
+        prepare_dataset("small", Plugin(kind), tmp_path, tmp_path / "out")
     message = one_line(error)
     assert str(path) in message
     assert f"found {md5(other)}" in message
@@ -215,7 +216,7 @@ def test_an_mnist_file_is_not_unpacked_beyond_its_size(tmp_path, mnist, packed):
     with pytest.raises(
         FedscapeError, match=r"t10k-labels-idx1-ubyte has 10008 bytes, this has more"
     ) as error:
-        prepare_dataset("small", kind, {}, tmp_path, tmp_path / "out")
+        prepare_dataset("small", Plugin(kind), tmp_path, tmp_path / "out")
     assert tracemalloc.get_traced_memory()[1] < 2**26
     tracemalloc.stop()
     assert str(path) in one_line(error)
@@ -226,7 +227,7 @@ def test_truncated_mnist_file_is_named(tmp_path, mnist):
     path = folder / "t10k-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(FedscapeError, match=r"t10k-images-idx3-ubyte.gz is truncated") as error:
-        prepare_dataset("small", kind, {}, tmp_path, tmp_path / "out")
+        prepare_dataset("small", Plugin(kind), tmp_path, tmp_path / "out")
     one_line(error)
 
 
@@ -234,7 +235,7 @@ def test_missing_mnist_file_tells_what_to_do(tmp_path, mnist):
     kind, folder, _ = mnist
     (folder / "train-images-idx3-ubyte.gz").unlink()
     with pytest.raises(FedscapeError) as error:
-        prepare_dataset("small", kind, {}, tmp_path, tmp_path / "out")
+        prepare_dataset("small", Plugin(kind), tmp_path, tmp_path / "out")
     message = one_line(error)
     assert f"{folder / 'train-images-idx3-ubyte'} not found" in message
     assert "no network in tests" in message

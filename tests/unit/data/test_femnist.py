@@ -11,6 +11,7 @@ from fedscape.data.datasets import femnist
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
+from fedscape.plugins import Plugin
 
 
 def drawings(count: int, seed: int) -> np.ndarray:
@@ -39,7 +40,7 @@ def folder(tmp_path):
 
 
 def opened(tmp_path):
-    prepare_dataset("writers", "femnist", {}, tmp_path, tmp_path / "out")
+    prepare_dataset("writers", Plugin("femnist"), tmp_path, tmp_path / "out")
     return open_dataset(tmp_path / "out")
 
 

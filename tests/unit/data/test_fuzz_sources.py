@@ -16,6 +16,7 @@ from proto_examples import example
 from stack_overflow_files import write_sqlite
 
 from fedscape.data.prepare import prepare_dataset
+from fedscape.plugins import Plugin
 
 # The folder is made once; what is written into it is overwritten by the next example.
 fuzzed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -35,7 +36,7 @@ def raw(tmp_path_factory):
 
 def prepare(raw, kind, **arguments):
     (raw / "out" / "dataset.json").unlink(missing_ok=True)
-    return prepare_dataset("mine", kind, arguments, raw, raw / "out")
+    return prepare_dataset("mine", Plugin(kind, arguments), raw, raw / "out")
 
 
 SAMPLES = {

@@ -7,6 +7,7 @@ from fedscape.data.datasets import imagenet_32
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.storage import BLOCK, open_dataset
 from fedscape.errors import FedscapeError
+from fedscape.plugins import Plugin
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def files(tmp_path):
 
 
 def prepared(tmp_path):
-    prepare_dataset("imagenet-32", "imagenet-32", {}, tmp_path, tmp_path / "out")
+    prepare_dataset("imagenet-32", Plugin("imagenet-32"), tmp_path, tmp_path / "out")
     return open_dataset(tmp_path / "out")
 
 

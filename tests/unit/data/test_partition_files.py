@@ -7,6 +7,8 @@ import pytest
 from fedscape.data.partition import make_partition, open_partition
 from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 from fedscape.errors import FedscapeError
+from fedscape.plugins import Plugin
+from fedscape.settings.samples import UsedSamples
 
 IDENTITY = {
     "study": "pilot",
@@ -35,22 +37,22 @@ def make(tmp_path):
     dataset = toy(tmp_path / "data")
 
     def make(name="one", **changes):
+        used = {"seed": 3, "images": 150, "test_images": 30, "validation": 0.1}
+        scheme = Plugin(changes.pop("scheme", "dirichlet"), changes.pop("settings", {"alpha": 0.5}))
+        samples = UsedSamples(**{key: changes.pop(key, value) for key, value in used.items()})
         values = {
-            "dataset_folder": dataset,
-            "scheme": "dirichlet",
+            "dataset": dataset,
+            "scheme": scheme,
             "clients": 4,
-            "settings": {"alpha": 0.5},
-            "seed": 3,
             "partition_seed": 3,
-            "images": 150,
-            "test_images": 30,
-            "validation": 0.1,
+            "samples": samples,
             "identity": IDENTITY,
             "npz": tmp_path / f"{name}.npz",
             "csv": tmp_path / f"{name}.csv",
         }
-        make_partition(**(values | changes))
-        return open_partition(tmp_path / f"{name}.npz", open_dataset(values["dataset_folder"]))
+        values |= changes
+        make_partition(**values)
+        return open_partition(tmp_path / f"{name}.npz", open_dataset(values["dataset"]))
 
     return make
 
@@ -124,9 +126,7 @@ def test_class_counts(make, tmp_path):
 
 def test_natural_clients_follow_their_images(tmp_path, make):
     natural = np.arange(200) // 50
-    partition = make(
-        dataset_folder=toy(tmp_path / "natural", natural), scheme="natural", clients=None, settings={}
-    )
+    partition = make(dataset=toy(tmp_path / "natural", natural), scheme="natural", clients=None, settings={})
     assert len(partition.clients) == 4
     for number, indices in enumerate(partition.clients):
         assert (indices // 50 == number).all()

@@ -14,6 +14,8 @@ from fedscape.data.partition import make_partition, open_partition
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
+from fedscape.plugins import Plugin
+from fedscape.settings.samples import UsedSamples
 
 PLAY = """ROMEO:
 But, soft! what light
@@ -41,7 +43,7 @@ AWKWARD = "\n ,\"';#$\t\\0é日"
 
 def prepared(tmp_path, kind, **settings):
     out = tmp_path / f"out-{len(list(tmp_path.iterdir()))}"
-    prepare_dataset("words", kind, settings, tmp_path, out)
+    prepare_dataset("words", Plugin(kind, settings), tmp_path, out)
     return open_dataset(out)
 
 
@@ -125,7 +127,9 @@ def test_a_byte_order_mark_is_no_character(tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "play.txt").write_bytes(content)
         settings = {"file": "play.txt", "length": 3}
-        prepare_dataset("words", "tinyshakespeare", settings, tmp_path / folder, tmp_path / folder / "out")
+        prepare_dataset(
+            "words", Plugin("tinyshakespeare", settings), tmp_path / folder, tmp_path / folder / "out"
+        )
     one, other = (open_dataset(tmp_path / folder / "out") for folder in ("plain", "marked"))
     assert one.classes == other.classes and "\ufeff" not in other.classes
     assert np.array_equal(one.train_inputs, other.train_inputs)
@@ -135,7 +139,7 @@ def test_same_text_same_bytes(tmp_path):
     plays(tmp_path, length=3)
     for folder in ("one", "two"):
         settings = {"file": "play.txt", "length": 3}
-        prepare_dataset("words", "tinyshakespeare", settings, tmp_path, tmp_path / folder)
+        prepare_dataset("words", Plugin("tinyshakespeare", settings), tmp_path, tmp_path / folder)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
     recorded = json.loads((tmp_path / "one/dataset.json").read_text())
@@ -321,9 +325,8 @@ def awkward(tmp_path):
 
 def partitioned(tmp_path, folder, scheme, clients=None, **settings):
     make_partition(
-        dataset_folder=folder, scheme=scheme, clients=clients, settings=settings, seed=0, partition_seed=0,
-        images=None, test_images=None, validation=0.0, identity={"partition": "p"},
-        npz=tmp_path / "p.npz", csv=tmp_path / "p.csv",
+        dataset=folder, scheme=Plugin(scheme, settings), clients=clients, partition_seed=0,
+        samples=UsedSamples(seed=0), identity={"partition": "p"}, npz=tmp_path / "p.npz", csv=tmp_path / "p.csv",
     )  # fmt: skip
     return open_partition(tmp_path / "p.npz", open_dataset(folder)), read_csv(tmp_path / "p.csv")
 

@@ -18,11 +18,13 @@ from fedscape.data.datasets import reddit, stack_overflow
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
+from fedscape.plugins import Plugin
+from fedscape.settings.samples import UsedSamples
 
 
 def prepared(tmp_path, kind, **settings):
     out = tmp_path / f"out-{len(list(tmp_path.iterdir()))}"
-    prepare_dataset("talk", kind, settings, tmp_path, out)
+    prepare_dataset("talk", Plugin(kind, settings), tmp_path, out)
     return open_dataset(out)
 
 
@@ -322,9 +324,8 @@ def test_words_of_clients_in_a_partition(tmp_path, posts, monkeypatch, together)
     clients, classes = 3, len(opened.classes)
     monkeypatch.setattr(partition, "MOST_ROWS", clients * classes - together)
     partition.make_partition(
-        dataset_folder=next(tmp_path.glob("out*")), scheme="natural", clients=None, settings={}, seed=0,
-        partition_seed=0, images=None, test_images=None, validation=0.0, identity={"partition": "p"},
-        npz=tmp_path / "p.npz", csv=tmp_path / "p.csv",
+        dataset=next(tmp_path.glob("out*")), scheme=Plugin("natural"), clients=None, partition_seed=0,
+        samples=UsedSamples(seed=0), identity={"partition": "p"}, npz=tmp_path / "p.npz", csv=tmp_path / "p.csv",
     )  # fmt: skip
     table = read_csv(tmp_path / "p.csv")
     for client in range(clients):

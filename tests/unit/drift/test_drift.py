@@ -3,6 +3,7 @@
 import bowl
 import numpy as np
 
+from fedscape.checkpoints.run_files import RunFiles
 from fedscape.columns.csvs import read_csv
 from fedscape.drift.drift import evaluate_drift
 
@@ -13,10 +14,10 @@ def test_distances_of_two_runs(tmp_path):
     bowl.write_models(paths[0], bowl.Bowl(), rows)
     bowl.write_models(paths[1], bowl.Bowl(), rows[::-1])
     evaluate_drift(
-        runs=[bowl.identity(partition=name) for name in ("p0", "p1")],
-        trajectories=paths,
-        drift="d",
-        group="g",
+        runs=[
+            RunFiles({**bowl.identity(partition=name), "drift": "d", "group": "g"}, path)
+            for name, path in zip(("p0", "p1"), paths, strict=True)
+        ],
         out=tmp_path / "drift.csv",
     )
     found = read_csv(tmp_path / "drift.csv")

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from fedscape.checkpoints.layout import buffers_of, flatten, layout_of, parameters_of
 from fedscape.data.storage import open_dataset
+from fedscape.evaluation.batch_norm import recalibrated
 from fedscape.evaluation.evaluate import (
     CPU_BATCH,
     GPU_BATCH,
@@ -19,11 +20,11 @@ from fedscape.evaluation.evaluate import (
     evaluate,
     evaluate_groups,
     normalise,
-    recalibrated,
 )
-from fedscape.evaluation.problem import chosen_samples, open_problem
+from fedscape.evaluation.problem import ProblemSpec, chosen_samples, open_problem
 from fedscape.jobs.streams import stream
 from fedscape.models.build import random_model
+from fedscape.plugins import Plugin
 
 SHAPE = (2, 8, 8)
 
@@ -195,10 +196,9 @@ def test_recalibration_takes_the_same_batches_on_every_device():
 
 def test_policy_none_without_running_statistics(tmp_path):
     arguments = bowl.world(tmp_path, [np.zeros((2, bowl.SIZE))])
-    names = ("dataset_folder", "partition", "samples", "seed", "device")
-    place = {name: arguments[name] for name in names}
-    with_norm = open_problem("resnet20", {}, **place)
-    without = open_problem("resnet20", {"norm": "group"}, **place)
+    files = arguments["dataset_folder"], arguments["partition"]
+    with_norm = open_problem(ProblemSpec(Plugin("resnet20"), *files))
+    without = open_problem(ProblemSpec(Plugin("resnet20", {"norm": "group"}), *files))
     assert [with_norm.policy(one) for one in ("keep", "recalibrate")] == ["keep", "recalibrate"]
     assert without.policy("recalibrate") == "none"
     parameters, floats, counters = flatten(with_norm.module.state_dict(), with_norm.layout)

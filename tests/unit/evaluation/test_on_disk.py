@@ -20,14 +20,17 @@ from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.data.partition import make_partition
 from fedscape.data.storage import open_dataset
 from fedscape.evaluation import on_disk
+from fedscape.evaluation.batch_norm import recalibrated
 from fedscape.evaluation.eigenvalues import HessianProduct, state_of
-from fedscape.evaluation.evaluate import EvaluationSet, evaluate, recalibrated
+from fedscape.evaluation.evaluate import EvaluationSet, evaluate
 from fedscape.evaluation.on_disk import OnDisk, copied_or_left
-from fedscape.evaluation.problem import open_problem
+from fedscape.evaluation.problem import ProblemSpec, open_problem
+from fedscape.federated.aggregation_weights import input_variances
 from fedscape.federated.batches import BatchSource
-from fedscape.federated.samples import RunSamples
-from fedscape.federated.weighting import input_variances
+from fedscape.federated.run_samples import RunSamples
 from fedscape.models.build import random_model
+from fedscape.plugins import Plugin
+from fedscape.settings.samples import UsedSamples
 from fedscape.settings.training import TrainingSettings
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
@@ -76,7 +79,9 @@ def test_analyses_have_the_same_bits_from_the_disk(tmp_path, monkeypatch):
     found = []
     for limit in (on_disk.MOST_COPIED, 0):
         monkeypatch.setattr(on_disk, "MOST_COPIED", limit)
-        problem = open_problem("resnet20", {}, tmp_path / "data", tmp_path / "partition.npz", 30, 0, CPU)
+        problem = open_problem(
+            ProblemSpec(Plugin("resnet20"), tmp_path / "data", tmp_path / "partition.npz", samples=30)
+        )
         assert isinstance(problem.train.inputs, torch.Tensor if limit else OnDisk)
         parameters, buffers = dict(problem.module.named_parameters()), dict(problem.module.named_buffers())
         fresh = recalibrated(problem.module, parameters, buffers, problem.train)
@@ -97,7 +102,10 @@ def large(tmp_path_factory) -> Path:
     stand_in(folder / "data", SHAPE, 5, TRAIN, TEST)
     names = {"dataset": "data", "partition": "iid", "seed": 0, "study": "s", "scale": "paper"}
     files = {"npz": folder / "partition.npz", "csv": folder / "partition.csv"}
-    make_partition(folder / "data", "iid", CLIENTS, {}, 0, 0, None, None, 0, names, **files)
+    make_partition(
+        dataset=folder / "data", scheme=Plugin("iid"), clients=CLIENTS, partition_seed=0,
+        samples=UsedSamples(seed=0), identity=names, **files,
+    )  # fmt: skip
     write_weights(
         folder / "initial.safetensors", random_model("resnet", MODEL, SHAPE, 5, seed=0).state_dict()
     )
@@ -165,15 +173,17 @@ def weights(folder: Path) -> None:
     training = TrainingSettings(rounds=1, weights="inverse-input-variance")
     with watched():
         samples = RunSamples.open(folder / "data", folder / "partition.npz", CPU)
-        feed = BatchSource(samples.splits["train"], training, batch_statistics=False)
-        feed.normalisation(np.arange(TRAIN))
+        source = BatchSource(samples.splits["train"], training, batch_statistics=False)
+        source.normalisation(np.arange(TRAIN))
         input_variances(samples.splits["train"], [np.arange(TRAIN)])
 
 
 def analysis(folder: Path) -> None:
     """A model evaluated on all samples, and a Hessian product of which nothing is kept."""
     with watched():
-        problem = open_problem("resnet", MODEL, folder / "data", folder / "partition.npz", None, 0, CPU)
+        problem = open_problem(
+            ProblemSpec(Plugin("resnet", MODEL), folder / "data", folder / "partition.npz")
+        )
         parameters, buffers = dict(problem.module.named_parameters()), dict(problem.module.named_buffers())
         evaluate(problem.module, parameters, buffers, problem.train)
         some = EvaluationSet.from_dataset(open_dataset(folder / "data"), "train", np.arange(64, 192), CPU)

@@ -28,7 +28,7 @@ DATA = "docs/examples/tiny-smoke/data"
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def clone(tmp_path, monkeypatch):
     """A clone at a commit, with a study of two seeds."""
     root = repository(tmp_path / "clone")
     study = root / "config/studies/tiny.yaml"
@@ -39,7 +39,7 @@ def here(tmp_path, monkeypatch):
 
 
 def make(folder, *seeds):
-    """Leave what the jobs about these seeds leave that train and measure."""
+    """Write the files that training and measuring these seeds would leave."""
     study = tiny(folder)
     for path, seed in measured_csvs(study).items():
         if seed in seeds:
@@ -47,11 +47,11 @@ def make(folder, *seeds):
             (folder / path).write_text(f"{path}\n\n")
     for run in study.runs:
         if run.seed in seeds:
-            place = folder / study.folder / "runs" / run.path
-            (place / "run.json").write_text(json.dumps({**COMMIT, **VERSIONS}))
+            target = folder / study.folder / "runs" / run.path
+            (target / "run.json").write_text(json.dumps({**COMMIT, **VERSIONS}))
             names = [study.name, study.scale, run.dataset, run.model, run.partition, run.init, run.method]
             row = [*names, run.seed, 1, 2.0, 0.5, 100.0]
-            write_csv(place / "timing.csv", pd.DataFrame([row], columns=FILES["timing"].columns), ["round"])
+            write_csv(target / "timing.csv", pd.DataFrame([row], columns=FILES["timing"].columns), ["round"])
 
 
 def packed(*arguments):
@@ -69,8 +69,8 @@ def refused(capsys, arguments):
     return lines[0].removeprefix("fedscape: ")
 
 
-def test_a_study_parts_into_what_is_measured_and_what_is_drawn(here):
-    study = tiny(here)
+def test_a_study_parts_into_what_is_measured_and_what_is_drawn(clone):
+    study = tiny(clone)
     measured, drawing = measured_csvs(study), drawing_jobs(study)
     assert set(drawn_from(drawing)) <= set(measured)
     everything = {path for job in jobs_of(study) for path in job.outputs if path.endswith(".csv")}
@@ -89,35 +89,35 @@ def test_every_figure_table_and_claim_is_drawn_from_csvs_that_are_kept(name):
     assert read and read <= {*measured_csvs(study), f"{study.folder}/tables/costs.csv"}
 
 
-def test_a_pack_holds_the_csvs_as_they_were_and_the_same_bytes_twice(here, capsys):
-    make(here, 0, 1)
+def test_a_pack_holds_the_csvs_as_they_were_and_the_same_bytes_twice(clone, capsys):
+    make(clone, 0, 1)
     assert packed() == 0
-    wanted = measured_csvs(tiny(here))
-    assert f"{len(wanted)} of {len(wanted)} CSVs" in capsys.readouterr().out
-    first = kept(here / DATA)
-    for path in wanted:
+    expected = measured_csvs(tiny(clone))
+    assert f"{len(expected)} of {len(expected)} CSVs" in capsys.readouterr().out
+    first = kept(clone / DATA)
+    for path in expected:
         name = path.removeprefix("results/tiny/smoke/")
-        assert gzip.decompress(first[Path(f"{name}.gz")]) == (here / path).read_bytes()
+        assert gzip.decompress(first[Path(f"{name}.gz")]) == (clone / path).read_bytes()
     assert packed() == 0
-    assert kept(here / DATA) == first
+    assert kept(clone / DATA) == first
 
 
-def test_seeds_that_are_packed_one_by_one_are_as_those_packed_at_once(here, tmp_path, capsys):
-    make(here, 0)
+def test_seeds_that_are_packed_one_by_one_are_as_those_packed_at_once(clone, tmp_path, capsys):
+    make(clone, 0)
     assert packed() == 0
     assert capsys.readouterr().out.endswith(", of seed 1\n")
     assert packed("--missing") == 0
     named = capsys.readouterr().out.splitlines()
-    assert named == [path for path, seed in measured_csvs(tiny(here)).items() if seed == 1]
-    shutil.rmtree(here / "results")  # another machine
-    make(here, 1)
+    assert named == [path for path, seed in measured_csvs(tiny(clone)).items() if seed == 1]
+    shutil.rmtree(clone / "results")  # another machine
+    make(clone, 1)
     assert packed() == 0
     assert "not there yet" not in capsys.readouterr().out
-    make(here, 0)
+    make(clone, 0)
     assert packed("--to", str(tmp_path)) == 0
-    assert kept(here / DATA) == kept(tmp_path / "tiny-smoke" / "data")
-    costs = gzip.decompress((here / DATA / "tables" / "costs.csv.gz").read_bytes())
-    assert costs.count(b",train,") == len(tiny(here).runs)
+    assert kept(clone / DATA) == kept(tmp_path / "tiny-smoke" / "data")
+    costs = gzip.decompress((clone / DATA / "tables" / "costs.csv.gz").read_bytes())
+    assert costs.count(b",train,") == len(tiny(clone).runs)
 
 
 @pytest.mark.parametrize(
@@ -128,50 +128,50 @@ def test_seeds_that_are_packed_one_by_one_are_as_those_packed_at_once(here, tmp_
         ({"commit": "b" * 40}, "and this clone is at aaaa"),
     ],
 )
-def test_runs_of_no_one_commit_are_refused(here, capsys, change, message):
-    make(here, 0, 1)
-    run = next((here / "results").rglob("run.json"))
+def test_runs_without_one_commit_are_refused(clone, capsys, change, message):
+    make(clone, 0, 1)
+    run = next((clone / "results").rglob("run.json"))
     run.write_text(json.dumps({**COMMIT, **VERSIONS, **change}))
     assert message in refused(capsys, ["pack", "tiny", "--config", "scale=smoke"])
-    assert not (here / DATA).exists()
+    assert not (clone / DATA).exists()
 
 
-def test_a_clone_with_changes_does_not_pack(here, capsys, monkeypatch):
-    make(here, 0, 1)
+def test_a_clone_with_changes_does_not_pack(clone, capsys, monkeypatch):
+    make(clone, 0, 1)
     monkeypatch.setattr(pack, "commit", lambda: {**COMMIT, "dirty": True})
     assert "differs from its commit" in refused(capsys, ["pack", "tiny", "--config", "scale=smoke"])
 
 
-def test_csvs_of_another_commit_are_not_mixed_in(here, capsys, monkeypatch):
-    make(here, 0, 1)
+def test_csvs_of_another_commit_are_not_mixed_in(clone, capsys, monkeypatch):
+    make(clone, 0, 1)
     assert packed() == 0
-    for run in (here / "results").rglob("run.json"):
+    for run in (clone / "results").rglob("run.json"):
         run.write_text(json.dumps({**VERSIONS, "commit": "c" * 40, "dirty": False}))
     monkeypatch.setattr(pack, "commit", lambda: {"commit": "c" * 40, "dirty": False})
     message = refused(capsys, ["pack", "tiny", "--config", "scale=smoke"])
     assert message.endswith("remove its folder `data` to replace it")
 
 
-def test_more_than_an_example_takes_is_refused(here, capsys, monkeypatch):
-    make(here, 0, 1)
+def test_more_than_an_example_takes_is_refused(clone, capsys, monkeypatch):
+    make(clone, 0, 1)
     monkeypatch.setattr(store, "LIMIT", 1_000)
     assert "an example takes at most 1,000" in refused(capsys, ["pack", "tiny", "--config", "scale=smoke"])
-    assert not (here / DATA).exists()
+    assert not (clone / DATA).exists()
 
 
-def test_a_csv_that_is_missing_ends_before_anything_is_drawn(here, capsys):
-    make(here, 0, 1)
+def test_a_csv_that_is_missing_ends_before_anything_is_drawn(clone, capsys):
+    make(clone, 0, 1)
     assert packed() == 0
-    lost = next((here / DATA).rglob("rounds.csv.gz"))
+    lost = next((clone / DATA).rglob("rounds.csv.gz"))
     lost.unlink()
     message = refused(capsys, ["redraw", "docs/examples/tiny-smoke"])
-    assert lost.relative_to(here).as_posix() in message and "is drawn from it (1 of " in message
+    assert lost.relative_to(clone).as_posix() in message and "is drawn from it (1 of " in message
 
 
-def test_csvs_are_not_drawn_under_other_settings(here, capsys):
-    make(here, 0, 1)
+def test_csvs_are_not_drawn_under_other_settings(clone, capsys):
+    make(clone, 0, 1)
     assert packed() == 0
-    study = here / "config/studies/tiny.yaml"
+    study = clone / "config/studies/tiny.yaml"
     before = study.read_text()
     study.write_text(before.replace("lr: 0.1,", "lr: 0.2,"))
     message = refused(capsys, ["redraw", "docs/examples/tiny-smoke"])
@@ -180,7 +180,7 @@ def test_csvs_are_not_drawn_under_other_settings(here, capsys):
     study.write_text(
         before.replace("test_accuracy}", "test_accuracy, title: New}").replace("drift: {moves: {}}", "")
     )
-    store.Example(here / "docs/examples/tiny-smoke").check_settings(tiny(here))
+    store.Example(clone / "docs/examples/tiny-smoke").check_settings(tiny(clone))
 
 
 @pytest.mark.parametrize(
@@ -192,19 +192,19 @@ def test_csvs_are_not_drawn_under_other_settings(here, capsys):
     ],
     ids=["no gzip", "cut off", "too large"],  # the same in every process that collects tests
 )
-def test_a_damaged_csv_is_named(here, capsys, content, message):
-    make(here, 0, 1)
+def test_a_damaged_csv_is_named(clone, capsys, content, message):
+    make(clone, 0, 1)
     assert packed() == 0
-    damaged = next((here / DATA).rglob("drift.csv.gz"))
+    damaged = next((clone / DATA).rglob("drift.csv.gz"))
     damaged.write_bytes(content)
     line = refused(capsys, ["redraw", "docs/examples/tiny-smoke"])
-    assert damaged.relative_to(here).as_posix() in line and message in line
+    assert damaged.relative_to(clone).as_posix() in line and message in line
 
 
 @pytest.mark.parametrize("text", ["", "made_with: {}", "made_with: {commit: 1}", "a: [", "made_with: *a"])
-def test_settings_that_are_none_are_named(here, capsys, text):
-    (here / DATA).mkdir(parents=True)
-    (here / DATA / "config.yaml").write_text(text)
+def test_settings_that_are_none_are_named(clone, capsys, text):
+    (clone / DATA).mkdir(parents=True)
+    (clone / DATA / "config.yaml").write_text(text)
     assert f"{DATA}/config.yaml" in refused(capsys, ["redraw"])
 
 
@@ -217,7 +217,7 @@ def test_settings_that_are_none_are_named(here, capsys, text):
         (["pack", "tiny", "--config", "scale=smoke"], "no run of tiny at scale smoke is there"),
     ],
 )
-def test_what_is_not_there_is_named(here, capsys, arguments, message):
+def test_what_is_not_there_is_named(clone, capsys, arguments, message):
     assert message in refused(capsys, arguments)
 
 

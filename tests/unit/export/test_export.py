@@ -39,7 +39,7 @@ def marker(x: float, y: float, role="global", number=0, **changes) -> dict:
 
 
 def markers_frame() -> pd.DataFrame:
-    """Two trajectories of three rounds, one single model, a client, and a run that diverged."""
+    """Two trajectories of three rounds, a single model, a client, and a run that diverged."""
     nowhere = dict.fromkeys(("x", "y", "residual", "loss", "loss_at_projection"))
     rows = [
         *(marker(n / 2, 0.0, number=n) for n in range(3)),
@@ -61,24 +61,24 @@ def export(folder: Path, surface: pd.DataFrame, markers: pd.DataFrame) -> tuple[
 
 
 def array(file: ElementTree.Element, name: str) -> np.ndarray:
-    (found,) = (element for element in file.iter("DataArray") if element.get("Name") == name)
-    kind = {"Int64": int, "Float64": float}[found.get("type")]
-    values = np.array([kind(word) for word in (found.text or "").split()], dtype=kind)
-    components = found.get("NumberOfComponents")
+    (element,) = (entry for entry in file.iter("DataArray") if entry.get("Name") == name)
+    kind = {"Int64": int, "Float64": float}[element.get("type")]
+    values = np.array([kind(word) for word in (element.text or "").split()], dtype=kind)
+    components = element.get("NumberOfComponents")
     return values if components is None else values.reshape(-1, int(components))
 
 
 def words(file: ElementTree.Element, name: str) -> list[str]:
-    (found,) = (element for element in file.iter("Array") if element.get("Name") == name)
-    text = bytes(int(word) for word in (found.text or "").split()).decode()
-    assert text.count("\0") == int(found.get("NumberOfTuples"))
+    (element,) = (entry for entry in file.iter("Array") if entry.get("Name") == name)
+    text = bytes(int(word) for word in (element.text or "").split()).decode()
+    assert text.count("\0") == int(element.get("NumberOfTuples"))
     return text.split("\0")[:-1]
 
 
 def cells(file: ElementTree.Element, kind: str) -> list[list[int]]:
-    (found,) = file.iter(kind)
-    ends = array(found, "offsets")
-    return [part.tolist() for part in np.split(array(found, "connectivity"), ends)[:-1]]
+    (element,) = file.iter(kind)
+    ends = array(element, "offsets")
+    return [part.tolist() for part in np.split(array(element, "connectivity"), ends)[:-1]]
 
 
 def test_surface_points_run_along_x_first_and_their_height_is_the_log_loss(tmp_path):
@@ -89,7 +89,7 @@ def test_surface_points_run_along_x_first_and_their_height_is_the_log_loss(tmp_p
     expected = [(i / 2, -j / 4) for j in range(NY) for i in range(NX)]
     points = array(file, "points")
     np.testing.assert_array_equal(points[:, :2], expected)
-    losses = [bowl(*place) for place in expected]
+    losses = [bowl(x, y) for x, y in expected]
     np.testing.assert_allclose(points[:, 2], np.log10(losses), atol=1e-8)
     np.testing.assert_allclose(array(file, "loss"), losses, rtol=1e-8)
     np.testing.assert_allclose(array(file, "log10_loss"), np.log10(losses), atol=1e-8)
@@ -129,11 +129,11 @@ def test_heights_end_at_ten_times_the_worst_model_and_arrays_do_not(tmp_path, hi
     worst = markers["loss"].max()
     markers.loc[0, "loss_at_projection"] = high
     file, lines = export(tmp_path, surface_frame(lambda x, y: high if x == y == 0 else bowl(x, y)), markers)
-    for one, name in ((file, "loss"), (lines, "loss_at_projection")):
-        values, heights = array(one, name), array(one, "points")[:, 2]
-        (place,) = np.flatnonzero(np.isclose(heights, np.log10(10 * worst), atol=1e-8))
-        np.testing.assert_equal(values[place], high if np.isfinite(high) else np.nan)
-        assert np.isfinite(np.delete(values, place)).all() and np.isfinite(heights).all()
+    for element, name in ((file, "loss"), (lines, "loss_at_projection")):
+        values, heights = array(element, name), array(element, "points")[:, 2]
+        (point,) = np.flatnonzero(np.isclose(heights, np.log10(10 * worst), atol=1e-8))
+        np.testing.assert_equal(values[point], high if np.isfinite(high) else np.nan)
+        assert np.isfinite(np.delete(values, point)).all() and np.isfinite(heights).all()
 
 
 def test_a_loss_of_zero_has_a_height(tmp_path):

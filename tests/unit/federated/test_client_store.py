@@ -11,7 +11,7 @@ import torch
 from engine_helpers import TRAINING, federation, images_and_labels, network, play
 
 from fedscape.federated.algorithms import scaffold
-from fedscape.federated.clients import ClientStore
+from fedscape.federated.client_store import ClientStore
 from fedscape.federated.lanes import Lanes
 
 ENTRIES = {"a": (torch.float32, 3), "count": (torch.int64, 1), "b": (torch.float32, 2)}

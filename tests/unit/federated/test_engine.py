@@ -33,7 +33,7 @@ from fedscape.federated.participation import participants
 from fedscape.federated.rounds import Diverged
 from fedscape.federated.rule import Batch, Rule
 from fedscape.federated.state import ModelState
-from fedscape.federated.train import kept_client_rounds, kept_rounds
+from fedscape.settings.runs import KeptModels
 
 
 @pytest.mark.parametrize(
@@ -179,14 +179,14 @@ def test_the_loss_is_pure_in_its_parameters():
     lanes, rule = Lanes(network(), data, TRAINING, lanes=1), Rule(fedavg, fedavg.Settings())
     batch = Batch(normalise(data.inputs, data.mean, data.std), data.labels, {})
     context, client = context_of(lanes, rule), newcomer(lanes, rule)
-    found = lanes.one(rule, batch, client, context)
+    found = lanes.sequential(rule, batch, client, context)
 
     def loss(vector):
         parameters = parameters_of(vector, lanes.layout)
         return fedavg.loss(Network(lanes.module), parameters, batch, client, context)
 
     vector = context.start.parameters
-    torch.testing.assert_close(lanes.one.gradient, grad(loss)(vector), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(lanes.sequential.gradient, grad(loss)(vector), rtol=1e-5, atol=1e-7)
     assert loss(vector).item() == pytest.approx(found.item(), rel=1e-6)
     assert loss(torch.zeros_like(vector)).item() == pytest.approx(np.log(len(CLASSES)))
 
@@ -247,17 +247,17 @@ def test_batches_of_one_are_left_out_with_batch_norm_only(tmp_path):
     ],
 )
 def test_a_client_that_could_not_train_is_refused(model, changes, samples, message):
-    feed = BatchSource.of(network(model), images_and_labels(), replace(TRAINING, **changes))
+    source = BatchSource.of(network(model), images_and_labels(), replace(TRAINING, **changes))
     with pytest.raises(FedscapeError, match=message):
-        feed.check(2, samples)
+        source.check(2, samples)
 
 
 def test_kept_rounds():
-    assert kept_rounds("all", 3) == [0, 1, 2, 3]
-    assert kept_rounds({"every": 3}, 7) == [0, 3, 6, 7]
-    assert kept_rounds([2, 5], 7) == [0, 2, 5, 7]
+    assert KeptModels("all").global_rounds(3) == [0, 1, 2, 3]
+    assert KeptModels({"every": 3}).global_rounds(7) == [0, 3, 6, 7]
+    assert KeptModels([2, 5]).global_rounds(7) == [0, 2, 5, 7]
     with pytest.raises(FedscapeError, match="keep_rounds: no round 8; allowed are 0 to 7"):
-        kept_rounds([8], 7)
-    assert kept_client_rounds([5, 1], 7) == [1, 5]
+        KeptModels([8]).global_rounds(7)
+    assert KeptModels("all", [5, 1]).rounds_of_clients(7) == [1, 5]
     with pytest.raises(FedscapeError, match="client_rounds: no round 0; allowed are 1 to 7"):
-        kept_client_rounds([0, 3], 7)
+        KeptModels("all", [0, 3]).rounds_of_clients(7)

@@ -15,9 +15,10 @@ from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import EvaluationSet, normalise
 from fedscape.federated.initial import make_initial
-from fedscape.jobs.resume import ResumeFolder
+from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.jobs.streams import stream
 from fedscape.models.build import classifier_names, random_model
+from fedscape.plugins import Plugin
 
 MODEL = "resnet20"
 PRETRAINED = {"dataset": "proxy", "epochs": 3, "batch_size": 8, "lr": 0.05, "weight_decay": 1e-3}
@@ -26,16 +27,12 @@ PRETRAINED = {"dataset": "proxy", "epochs": 3, "batch_size": 8, "lr": 0.05, "wei
 def make(folder, kind: str, settings: dict | None = None, model: str = MODEL, name: str = "made", **inputs):
     """The start as a dictionary of tensors."""
     make_initial(
-        kind=kind,
-        settings=settings or {},
+        start=Plugin(kind, settings or {}),
+        model=Plugin(model),
         dataset=folder / "data",
-        model=model,
-        model_settings={},
         seed=3,
-        device="cpu",
-        fingerprint="test",
+        resume=Resume(folder / f"{name}.resume", "test"),
         out=folder / f"{name}.safetensors",
-        resume=folder / f"{name}.resume",
         **inputs,
     )
     return read_weights(folder / f"{name}.safetensors")

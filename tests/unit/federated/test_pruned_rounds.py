@@ -82,7 +82,7 @@ def test_by_round_a_client_is_plain_pytorch_with_a_mask(tmp_path):
     lanes, positions = engine(pruning(), optimiser_state="keep"), np.arange(13)
     played = play(federation(tmp_path, lanes, [positions]), rounds=6)
     counts = counts_at(range(1, 7), 1, 4, 1)
-    plain = PlainClient(network("linear"), lanes.feed.data, lanes.training)
+    plain = PlainClient(network("linear"), lanes.source.data, lanes.training)
     kept = [np.ones(WEIGHTS + 3, bool)]
 
     def multiply():
@@ -106,7 +106,7 @@ def test_by_step_a_client_is_plain_pytorch_with_masks(tmp_path, begin, end, freq
     lanes, positions = engine(settings, optimiser_state="keep"), np.arange(13)
     played = play(federation(tmp_path, lanes, [positions]), rounds=6)
     counts = counts_at(range(1, 37), begin, end, frequency)
-    plain = PlainClient(network("linear"), lanes.feed.data, lanes.training)
+    plain = PlainClient(network("linear"), lanes.source.data, lanes.training)
     time, kept = 0, np.ones(WEIGHTS + 3, bool)
 
     def after_step():

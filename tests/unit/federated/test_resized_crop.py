@@ -21,6 +21,7 @@ from fedscape.federated.colour import ORDERS
 from fedscape.federated.resized_crop import boxes
 from fedscape.federated.rule import Rule
 from fedscape.jobs.streams import stream
+from fedscape.plugins import Plugin
 from fedscape.settings.training import Augmentation, ResizedCrop
 
 SAMPLES = 24
@@ -132,7 +133,7 @@ def photos(tmp_path):
             pixels = draw.integers(0, 256, (height, width, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
     settings = {"folder": "photos", "size": 28, "shorter_side": 32, "test_fraction": 0.34}
-    prepare_dataset("photos", "image-folder", settings, tmp_path, tmp_path / "out")
+    prepare_dataset("photos", Plugin("image-folder", settings), tmp_path, tmp_path / "out")
     return open_dataset(tmp_path / "out"), sorted((tmp_path / "photos").rglob("*.png"))
 
 
@@ -163,11 +164,11 @@ def test_training_sees_parts_of_the_whole_stored_images(photos):
     positions = np.array([5, 0, 3])
     for augmentation in (AUTHORS, Augmentation()):
         training = replace(TRAINING, batch_size=3, augmentation=augmentation)
-        feed = BatchSource(samples, training, batch_statistics=False)
+        source = BatchSource(samples, training, batch_statistics=False)
         work, twin = (
             ClientProgress(
                 client_task(training, "fedavg", positions, 0, 0, round_number=1, client=0),
-                feed,
+                source,
                 Rule(fedavg, fedavg.Settings()),
             )
             for _ in range(2)
@@ -190,9 +191,9 @@ def test_training_sees_parts_of_the_whole_stored_images(photos):
 def test_a_resized_crop_needs_no_border():
     training = replace(TRAINING, batch_size=4, augmentation=AUTHORS)
     data = images_and_labels(8, shape=(3, 8, 8))
-    feed = BatchSource.of(network("linear", shape=(3, 8, 8)), data, training)
+    source = BatchSource.of(network("linear", shape=(3, 8, 8)), data, training)
     task = client_task(training, "fedavg", np.arange(8), 0, 0, round_number=1, client=0)
-    assert batch(ClientProgress(task, feed, Rule(fedavg, fedavg.Settings()))).inputs.shape == (4, 3, 8, 8)
+    assert batch(ClientProgress(task, source, Rule(fedavg, fedavg.Settings()))).inputs.shape == (4, 3, 8, 8)
 
 
 @pytest.mark.parametrize("shorter_side", [27, 29, 5000])
@@ -212,4 +213,4 @@ def test_an_image_that_would_become_too_large_is_named(tmp_path):
             Image.new("RGB", (3000, 1)).save(tmp_path / "photos" / name / f"{i}.png")
     settings = {"folder": "photos", "size": 224, "shorter_side": 256, "test_fraction": 0.5}
     with pytest.raises(FedscapeError, match=r"cat/\d\.png: would become 768000 x 256 pixels by shorter_side"):
-        prepare_dataset("photos", "image-folder", settings, tmp_path, tmp_path / "out")
+        prepare_dataset("photos", Plugin("image-folder", settings), tmp_path, tmp_path / "out")

@@ -19,10 +19,10 @@ from engine_helpers import (
 from torch.nn.functional import cross_entropy
 
 from fedscape.evaluation.evaluate import normalise
+from fedscape.federated.aggregation_weights import input_variances
 from fedscape.federated.lanes import Lanes
 from fedscape.federated.rounds import is_averaged_after
 from fedscape.federated.state import ModelState
-from fedscape.federated.weighting import input_variances
 from fedscape.jobs.streams import stream
 from fedscape.settings.training import Augmentation, Epochs, Schedule
 
@@ -58,7 +58,7 @@ def test_an_optimiser_that_is_kept_is_one_long_one(tmp_path, changes):
         folder = tmp_path / state
         folder.mkdir()
         played = play(federation(folder, lanes, [positions]), rounds=4)
-        plain = PlainClient(network("linear"), lanes.feed.data, lanes.training)
+        plain = PlainClient(network("linear"), lanes.source.data, lanes.training)
         for number in range(1, 5):
             if state == "reset":
                 plain.renew_optimiser()
@@ -81,7 +81,7 @@ def test_a_schedule_runs_through_all_rounds(tmp_path):
     lanes = engine(schedule=Schedule(kind="cosine"), optimiser_state="keep", **MOMENTUM)
     positions = np.arange(13)
     played = play(federation(tmp_path, lanes, [positions]), rounds=4)
-    plain = PlainClient(network("linear"), lanes.feed.data, lanes.training)
+    plain = PlainClient(network("linear"), lanes.source.data, lanes.training)
     steps = 2 * 3
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(plain.optimiser, T_max=4 * steps)
     sums = []
@@ -114,7 +114,7 @@ def test_between_averages_clients_go_on_as_if_alone(tmp_path, every, state, chan
     lanes = engine(lanes, average_every=every, optimiser_state=state, **changes)
     clients = owned(*SIZES)
     played = play(federation(tmp_path, lanes, clients), rounds=4)
-    plain = [PlainClient(network("linear"), lanes.feed.data, lanes.training) for _ in clients]
+    plain = [PlainClient(network("linear"), lanes.source.data, lanes.training) for _ in clients]
     average = ModelState.of(network("linear"))
     for number in range(1, 5):
         for client, (one, positions) in enumerate(zip(plain, clients, strict=True)):
@@ -135,7 +135,7 @@ def test_between_averages_clients_keep_their_batch_norm(tmp_path):
     clients = owned(10, 5)
     played = play(federation(tmp_path, lanes, clients), rounds=2)
     for client, positions in enumerate(clients):
-        plain = PlainClient(network("resnet20"), lanes.feed.data, lanes.training)
+        plain = PlainClient(network("resnet20"), lanes.source.data, lanes.training)
         for number in (1, 2):
             plain.train(positions, number, client)
         found = played.models[1][client]
@@ -160,10 +160,10 @@ def test_uniform_weights_are_a_plain_mean(tmp_path):
 def test_clients_whose_images_vary_less_count_for_more(tmp_path, normalise_by):
     lanes = engine(weights="inverse-input-variance", augmentation=Augmentation(normalise=normalise_by))
     clients = owned(*SIZES)
-    images = lanes.feed.data.inputs
+    images = lanes.source.data.inputs
     images[clients[1]] //= 4
-    deviations = torch.stack([lanes.feed.normalisation(positions)[1] for positions in clients])
-    variances = input_variances(lanes.feed.data, clients, deviations)
+    deviations = torch.stack([lanes.source.normalisation(positions)[1] for positions in clients])
+    variances = input_variances(lanes.source.data, clients, deviations)
     pixels = [images[positions].numpy() / 255 for positions in clients]
     scales = [0.3] * 3 if normalise_by == "dataset" else [one.std() for one in pixels]
     expected = [(one / scale).var(axis=0, ddof=1).mean() for one, scale in zip(pixels, scales, strict=True)]
@@ -177,7 +177,7 @@ def test_clients_whose_images_vary_less_count_for_more(tmp_path, normalise_by):
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_clients_whose_gradients_vary_less_count_for_more(tmp_path, lanes):
     lanes = engine(lanes, weights="inverse-update-variance", momentum=0.9, clip=0.1)
-    clients, data = owned(*SIZES), lanes.feed.data
+    clients, data = owned(*SIZES), lanes.source.data
     weights = []
     for client, positions in enumerate(clients):
         module, gradients = network("linear"), []
@@ -206,7 +206,7 @@ def test_clients_draw_how_long_they_train(tmp_path):
     for number in range(1, 5):
         for client, positions in enumerate(clients):
             epochs = int(stream(0, "epochs", number, client).integers(1, 3, endpoint=True))
-            plain = PlainClient(network("linear"), lanes.feed.data, replace(TRAINING, local_epochs=epochs))
+            plain = PlainClient(network("linear"), lanes.source.data, replace(TRAINING, local_epochs=epochs))
             plain.module.load_state_dict(played.states[number - 1].model.named(lanes.layout))
             loss = plain.train(positions, number, client)
             result = played.results[number - 1][client]

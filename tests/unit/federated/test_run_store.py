@@ -18,8 +18,8 @@ from fedscape.checkpoints.layout import layout_of
 from fedscape.checkpoints.readers import Trajectory
 from fedscape.federated.algorithms import scaffold
 from fedscape.federated.rounds import GlobalState
+from fedscape.federated.run_store import STATE_SLOTS, RunStore
 from fedscape.federated.state import ModelState
-from fedscape.federated.store import STATE_SLOTS, RunStore
 from fedscape.jobs.resume import Resume, ResumeFolder
 
 ENTRIES = {"rule.control": (torch.float32, 195)}

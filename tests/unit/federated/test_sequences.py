@@ -19,12 +19,14 @@ from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.eigenvalues import HessianProduct
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate, evaluate_groups
+from fedscape.federated.aggregation_weights import input_variances
 from fedscape.federated.algorithms import fedalign, gradaug, mixup, moon
 from fedscape.federated.lane_count import lane_count
 from fedscape.federated.lanes import Lanes
-from fedscape.federated.weighting import input_variances
 from fedscape.jobs.streams import stream
 from fedscape.models.build import random_model
+from fedscape.plugins import Plugin
+from fedscape.settings.samples import UsedSamples
 from fedscape.settings.training import Augmentation, TrainingSettings
 
 LENGTH, CLASSES = 7, 6
@@ -214,9 +216,8 @@ def prepared(tmp_path):
     )
     write_dataset(tmp_path / "data", "chains", "chains", raw)
     make_partition(
-        dataset_folder=tmp_path / "data", scheme="natural", clients=None, settings={}, seed=0, partition_seed=0,
-        images=None, test_images=None, validation=0.2, identity=small_run.IDENTITY,
-        npz=tmp_path / "partition.npz", csv=tmp_path / "partition.csv",
+        dataset=tmp_path / "data", scheme=Plugin("natural"), clients=None, partition_seed=0,
+        samples=UsedSamples(seed=0, validation=0.2), identity=small_run.IDENTITY, npz=tmp_path / "partition.npz", csv=tmp_path / "partition.csv",
     )  # fmt: skip
     write_weights(tmp_path / "initial.safetensors", network().state_dict())
     return tmp_path

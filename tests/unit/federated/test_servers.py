@@ -8,7 +8,8 @@ import torch
 from fedscape.checkpoints.state_dicts import read_weights, write_weights
 from fedscape.errors import FedscapeError
 from fedscape.federated.servers import adagrad, adam, average, momentum, yogi
-from fedscape.study.catalog import names, plugin_settings
+from fedscape.plugins import Plugin
+from fedscape.study.catalog import names, plugin
 
 ROUNDS, SIZE = 6, 40
 RULES = {
@@ -180,8 +181,8 @@ def test_settings_stand_by_themselves(rule):
     """As the study layer reads them, from the file's syntax tree."""
     module, settings = RULES[rule]
     kind = rule.split()[0]
-    checked = plugin_settings("server", kind, settings, "methods.x.server")
-    assert checked == {"kind": kind, **vars(module.Settings(**settings))}
+    checked = plugin("server", kind, settings, "methods.x.server")
+    assert checked == Plugin(kind, vars(module.Settings(**settings)))
 
 
 @pytest.mark.parametrize(
@@ -202,5 +203,5 @@ def test_settings_stand_by_themselves(rule):
 )
 def test_impossible_settings_are_refused_in_one_line(kind, values, message):
     with pytest.raises(FedscapeError, match=message) as refused:
-        plugin_settings("server", kind, values, "study.yaml: methods.x.server")
+        plugin("server", kind, values, "study.yaml: methods.x.server")
     assert "\n" not in str(refused.value) and str(refused.value).startswith("study.yaml: methods.x.server")

@@ -12,7 +12,9 @@ from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import normalise
 from fedscape.federated.initial import make_initial
 from fedscape.federated.initials import torchvision as plugin
+from fedscape.jobs.resume import Resume
 from fedscape.models.build import random_model
+from fedscape.plugins import Plugin
 
 CLASSES = tuple("abcdefg")
 RESNET18 = {"blocks": [2, 2, 2, 2], "width": 64, "stem": "imagenet"}
@@ -49,16 +51,12 @@ def start(folder, file, model: str = "resnet", settings: dict | None = None, sha
         write_noise(folder / "data", classes=CLASSES, shape=shape)
     settings = RESNET18 if settings is None else settings
     make_initial(
-        kind="torchvision",
-        settings={"file": str(file)},
+        start=Plugin("torchvision", {"file": str(file)}),
+        model=Plugin(model, settings),
         dataset=folder / "data",
-        model=model,
-        model_settings=settings,
         seed=3,
-        device="cpu",
-        fingerprint="test",
+        resume=Resume(folder / "made.resume", "test"),
         out=folder / "made.safetensors",
-        resume=folder / "made.resume",
     )
     network = random_model(model, settings, shape, len(CLASSES), seed=9).eval()
     tensors = read_weights(folder / "made.safetensors")

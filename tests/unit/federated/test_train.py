@@ -35,7 +35,7 @@ from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate
 from fedscape.federated import train
 from fedscape.federated.algorithms import fedavg
-from fedscape.federated.samples import RunSamples
+from fedscape.federated.run_samples import RunSamples
 from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.models.build import random_model
 

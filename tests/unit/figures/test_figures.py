@@ -1,4 +1,4 @@
-"""Figures from synthetic CSVs: what is drawn, in which place, and that the same files give the same bytes."""
+"""Figures from synthetic CSVs: what is drawn and where, and that the same files give the same bytes."""
 
 import numpy as np
 import pandas as pd
@@ -283,9 +283,9 @@ class TestPartitions:
         written = [
             {
                 text.get_text()
-                for text in partitions.draw({"partitions": one}, partitions.Settings()).axes[0].texts
+                for text in partitions.draw({"partitions": frame}, partitions.Settings()).axes[0].texts
             }
-            for one in (few, many)
+            for frame in (few, many)
         ]
         assert written == [{"1", "2", "3", "4", "6"}, set()]
         none = partitions.draw({"partitions": few}, partitions.Settings(numbers=False))

@@ -170,7 +170,7 @@ class TestContour:
 
     @pytest.mark.parametrize("kind", ["random", "eigenvectors"])
     def test_planes_around_one_model_have_no_truth_panels(self, kind):
-        one = pd.DataFrame(
+        single = pd.DataFrame(
             [
                 {
                     **MARKER,
@@ -183,7 +183,7 @@ class TestContour:
                 }
             ]
         )
-        assert len(self.draw(markers=one).axes) == 2
+        assert len(self.draw(markers=single).axes) == 2
 
     def test_a_run_that_diverged_is_named_and_not_drawn(self):
         markers = pd.concat([markers_frame(["iid"]), diverged_row(partition="dir0.1")])
@@ -261,8 +261,8 @@ class TestContour:
         }
         assert len(names) == 3
         assert all(
-            box.x0 <= one.x0 and one.x1 <= box.x1 and box.y0 <= one.y0 and one.y1 <= box.y1
-            for one in names.values()
+            box.x0 <= name.x0 and name.x1 <= box.x1 and box.y0 <= name.y0 and name.y1 <= box.y1
+            for name in names.values()
         )
         assert not names["dir1.0"].overlaps(names["dir0.5"])
 

@@ -61,7 +61,7 @@ class TestHeatmap:
         frame = layers_frame(ranks, regimes=["full", "random"])
         other = frame.assign(seed=1, to_seed=1, group="all_seed1")
         rows = other["depth"] >= 0
-        other.loc[rows, "layer"] = [NAMES[(NAMES.index(one) + 1) % 4] for one in other.loc[rows, "layer"]]
+        other.loc[rows, "layer"] = [NAMES[(NAMES.index(name) + 1) % 4] for name in other.loc[rows, "layer"]]
         figure = self.draw(pd.concat([frame.assign(group="all_seed0"), other]), regimes=["random"])
         assert texts(figure.axes[0].get_yticklabels()) == ["1", "2", "3", "4"]
 
@@ -74,8 +74,8 @@ class TestHeatmap:
 
     def test_the_rest_is_from_one_end_or_the_mean_of_both_and_the_full_average_has_none(self):
         frame = layers_frame(bowl, rounds=[0])
-        one, other = self.grids(self.draw(frame, rest="both"))
-        assert one.ravel().tolist() == [0, 0, 0, 0] and other.ravel().tolist() == [-1, -1, -1, 0]
+        first, second = self.grids(self.draw(frame, rest="both"))
+        assert first.ravel().tolist() == [0, 0, 0, 0] and second.ravel().tolist() == [-1, -1, -1, 0]
         assert self.grids(self.draw(frame))[0].ravel().tolist() == [-0.5, -0.5, -0.5, 0]
         titles = [axes.get_title().replace("\n", " ") for axes in self.draw(frame, rest="both").axes[:2]]
         assert titles == ["shallow cumulation, rest: first model", "shallow cumulation, rest: second model"]
@@ -192,8 +192,8 @@ class TestColours:
         ],
     )
     def test_colours_end_at_the_highest(self, values, limits, beyond):
-        norm, _, found = barrier_colours([np.array([values], float)], 2.0)
-        assert (norm.vmin, norm.vmax) == limits and found == beyond
+        norm, _, exceeded = barrier_colours([np.array([values], float)], 2.0)
+        assert (norm.vmin, norm.vmax) == limits and exceeded == beyond
 
     def test_no_barrier_at_all_is_white(self):
         norm, colours, _ = barrier_colours([np.zeros((2, 2))], None)
@@ -234,9 +234,9 @@ class TestProfile:
         with pytest.raises(ValueError, match="outside-in cannot stand beside"):
             profile.Settings(regimes=["outside-in", "single"])
 
-    @pytest.mark.parametrize(("wanted", "shown"), [("last", 20), (10, 10), (0.4, 10), (0.1, 0), (1.0, 20)])
-    def test_a_round_is_a_number_a_share_or_the_last(self, wanted, shown):
-        (axes,) = self.draw(layers_frame(ranks), round=wanted).axes
+    @pytest.mark.parametrize(("moment", "shown"), [("last", 20), (10, 10), (0.4, 10), (0.1, 0), (1.0, 20)])
+    def test_a_round_is_a_number_a_share_or_the_last(self, moment, shown):
+        (axes,) = self.draw(layers_frame(ranks), round=moment).axes
         assert axes.get_title() == f"round {shown}"
         assert self.lines(axes)[0].get_ydata()[0] == shown
 
@@ -315,14 +315,14 @@ class TestCurvesOfPairs:
         assert label == "barrier of the error (percentage points) on training samples"
 
     def test_distances_by_layer(self):
-        frame = distances_frame(lambda place, number: 0.5 - place / 10 - number / 100)
+        frame = distances_frame(lambda depth, number: 0.5 - depth / 10 - number / 100)
         figure = self.draw(frame, "distances", measure="cosine", rows={"depth": [3, -1]}, lines="layer")
         assert texts(figure.legends[0].get_texts()) == ["head", "all layers"]
         head, whole = figure.axes[0].lines
         assert np.allclose(head.get_ydata(), [0.2, 0.1]) and np.allclose(whole.get_ydata(), [0.6, 0.5])
 
     def test_many_layers_go_from_dark_to_light_beside_all_of_them(self):
-        frame = distances_frame(lambda place, number: 0.5, [f"layer{i}" for i in range(12)])
+        frame = distances_frame(lambda depth, number: 0.5, [f"layer{i}" for i in range(12)])
         figure = self.draw(frame, "distances", measure="l2", rows=None, lines="layer")
         colours = [np.array(to_rgb(line.get_color())) for line in figure.axes[0].lines]
         lightness = [0.299 * red + 0.587 * green + 0.114 * blue for red, green, blue in colours[1:]]

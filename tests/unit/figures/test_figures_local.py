@@ -24,8 +24,8 @@ def lines_of(axes, colour):
 class TestChosen:
     def choose(self, frames, client=None):
         surface = frames["surface"]
-        chosen = chosen_surface(surface, surface[surface["client"].isna()], "all", client)
-        return None if chosen is None else set(chosen["client"])
+        rows = chosen_surface(surface, surface[surface["client"].isna()], "all", client)
+        return None if rows is None else set(rows["client"])
 
     def test_the_client_whose_lowest_point_is_farthest_from_that_of_all(self):
         assert self.choose(round_frames(clients=4)) == {3}
@@ -72,15 +72,15 @@ def test_all_markers_are_filled_with_their_true_loss_on_all_data():
     norm = axes.collections[0].norm
     points = [c for c in axes.collections if isinstance(c, PathCollection)][1::2]
     for group in points:
-        for place, fill in zip(group.get_offsets(), group.get_facecolor(), strict=True):
-            assert np.allclose(fill, SURFACE_COLOURS(norm(0.4 + place[0] ** 2 + 2 * place[1] ** 2)))
+        for (x, y), fill in zip(group.get_offsets(), group.get_facecolor(), strict=True):
+            assert np.allclose(fill, SURFACE_COLOURS(norm(0.4 + x**2 + 2 * y**2)))
     assert sum(len(group.get_offsets()) for group in points) == 4 + 2  # not the points of paths
 
 
 def test_the_clients_lines_are_lines_of_its_own_loss():
     """Those of a bowl of known centre: at the line of loss L, the squared distance is L - 0.05."""
     axes = draw(client=2).axes[0]
-    own = next(c for c in axes.collections if to_rgba(local.CHOSEN) in [tuple(one) for one in c.get_edgecolor()]
+    own = next(c for c in axes.collections if to_rgba(local.NAMED) in [tuple(colour) for colour in c.get_edgecolor()]
                and hasattr(c, "levels"))  # fmt: skip
     centre = np.array([-1.5, 0])
     for level, path in zip(own.levels, own.get_paths(), strict=True):
@@ -88,17 +88,13 @@ def test_the_clients_lines_are_lines_of_its_own_loss():
             reached = ((path.vertices - centre) ** 2).sum(axis=1) + 0.05
             # Linear interpolation between points half a unit apart misses a parabola by up to 0.0625 a direction.
             assert np.abs(reached - level).max() < 0.13
-    (cross,) = [line for line in lines_of(axes, local.CHOSEN) if line.get_marker() == "x"]
+    (cross,) = [line for line in lines_of(axes, local.NAMED) if line.get_marker() == "x"]
     assert np.allclose(cross.get_xydata(), [centre])
     assert "client 2" in {text.get_text() for text in axes.texts}
 
 
 def test_panels_are_on_one_scale_with_the_same_lines_and_named():
-    names = {
-        "iid": {"partition": "iid", "group": "x_iid"},
-        "dir0.1": {"partition": "dir0.1", "group": "x_dir0.1"},
-    }
-    frames = [round_frames(**one) for one in names.values()]
+    frames = [round_frames(partition=name, group=f"x_{name}") for name in ("iid", "dir0.1")]
     both = {key: pd.concat([frame[key] for frame in frames]) for key in ("surface", "markers")}
     both["surface"].loc[both["surface"]["group"] == "x_iid", "loss"] *= 3
     figure = draw(both, [{"label": "IID", "where": {"partition": "iid"}}])

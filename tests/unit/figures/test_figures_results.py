@@ -147,14 +147,16 @@ class TestRanking:
 
     def test_names_stand_beside_both_ends_with_their_means(self):
         texts = [
-            one.get_text()
-            for one in draw(ranking, self.frame(), LABELS, choose="validation_accuracy").axes[0].texts
+            text.get_text()
+            for text in draw(ranking, self.frame(), LABELS, choose="validation_accuracy").axes[0].texts
         ]
         assert texts == ["a  90.5", "b  80.5", "Tuned  70.5", "70.5  b", "60.5  Tuned", "50.5  a"]
 
     def test_of_a_loss_the_lowest_is_best(self):
         frame = (
-            self.frame().query("method != 'tuned.g1'").assign(test_loss=lambda one: 1 - one["test_accuracy"])
+            self.frame()
+            .query("method != 'tuned.g1'")
+            .assign(test_loss=lambda runs: 1 - runs["test_accuracy"])
         )
         lines = [line.get_ydata() for line in draw(ranking, frame, column="test_loss").axes[0].lines]
         assert list(lines[0]) == [1, 2]
@@ -169,7 +171,7 @@ class TestRanking:
     def test_a_method_that_diverged_stands_below_with_the_word(self):
         frame = self.frame()
         frame.loc[(frame["method"] == "a") & (frame["init"] == "random"), "diverged"] = True
-        texts = [one.get_text() for one in draw(ranking, frame, choose="validation_accuracy").axes[0].texts]
+        texts = [text.get_text() for text in draw(ranking, frame, choose="validation_accuracy").axes[0].texts]
         assert texts[:3] == ["b  80.5", "tuned  70.5", "a  diverged"]
 
     def test_grid_points_without_a_choice_are_refused(self):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fedscape.errors import FedscapeError
-from fedscape.jobs import links, resume
+from fedscape.jobs import links, resume, stops
 from fedscape.jobs.resume import Resume, ResumeFolder, counts_to
 
 
@@ -158,15 +158,15 @@ def test_a_stop_signal_is_noticed_and_handlers_are_restored(tmp_path, number):
 
 def test_the_time_limit_leaves_room_for_another_step(tmp_path, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(resume.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(stops.time, "monotonic", lambda: clock[0])
     with ResumeFolder(Resume(tmp_path / "resume", "a")) as folder:
         for step in (10, 100, 20):  # seconds that the steps take; the longest counts
             clock[0] += step
             folder.commit({"row": 1})
-        needed = resume.EXIT_SECONDS + resume.GAP_FACTOR * 100
-        monkeypatch.setenv(resume.END_TIME_VARIABLE, str(int(time.time() + needed + 30)))
+        needed = stops.EXIT_SECONDS + stops.GAP_FACTOR * 100
+        monkeypatch.setenv(stops.END_TIME_VARIABLE, str(int(time.time() + needed + 30)))
         assert folder.stop_requested() is None
-        monkeypatch.setenv(resume.END_TIME_VARIABLE, str(int(time.time() + needed - 30)))
+        monkeypatch.setenv(stops.END_TIME_VARIABLE, str(int(time.time() + needed - 30)))
         assert folder.stop_requested() == "the time limit"
 
 

@@ -22,6 +22,7 @@ from fedscape.data.sources.cifar import ArrayUnpickler
 from fedscape.data.storage import open_dataset
 from fedscape.files import atomic, write_text
 from fedscape.landscape.points import saved_points
+from fedscape.plugins import Plugin
 from fedscape.study.files import read_yaml
 
 
@@ -218,6 +219,6 @@ def test_an_archive_writes_nothing_outside_its_folder(tmp_path, monkeypatch, how
             add({"above": "../outside/precious", "absolute": f"{outside}/precious"}[how])
     monkeypatch.setattr("torchvision.datasets.utils.check_integrity", lambda *_: True)
     monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: False)
-    said = refusal(prepare_dataset, "cifar10", "cifar10", {}, root, tmp_path / "out")
+    said = refusal(prepare_dataset, "cifar10", Plugin("cifar10"), root, tmp_path / "out")
     assert "data_batch_1 not found and the download failed (" in said or "truncated or wrong" in said
     assert (outside / "precious").read_text() == "mine" and len(list(outside.iterdir())) == 1

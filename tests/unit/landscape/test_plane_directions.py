@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from fedscape.checkpoints.checkpoint import Checkpoints
 from fedscape.checkpoints.layout import layout_of, parameters_of
+from fedscape.checkpoints.run_files import RunFiles
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import normalise
 from fedscape.landscape.material import Material
@@ -28,7 +29,7 @@ def around(tmp_path, network, seed=0, **settings):
     vector = nn.utils.parameters_to_vector(network.parameters()).detach().numpy()
     bowl.write_models(path, network, vector[None])
     problem = SimpleNamespace(layout=layout_of(network))
-    material = Material(problem, Checkpoints.open(network, [path]), seed)
+    material = Material(problem, Checkpoints.open(network, [RunFiles({}, path)]), seed)
     plane = random.plane(material, random.Settings(**settings))
     draw = torch.Generator().manual_seed(0)
     images, labels = torch.randn(30, 2, 4, 4, generator=draw), torch.arange(30) % 3

@@ -1,21 +1,25 @@
 """Each kind of plane: a quadratic in closed form, and the identity that defines the kind."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import bowl
 import normed
 import numpy as np
 import pytest
 import torch
+from plane_arguments import plane_arguments
 from test_planes import plane_of, subspace_gap, walk
 
 from fedscape.checkpoints.checkpoint import Checkpoint, Checkpoints
 from fedscape.checkpoints.layout import parameters_of
 from fedscape.checkpoints.writer import shorten
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import evaluate, recalibrated
-from fedscape.evaluation.problem import chosen_samples, open_problem, sample_owners
+from fedscape.evaluation.batch_norm import recalibrated
+from fedscape.evaluation.evaluate import evaluate
+from fedscape.evaluation.problem import ProblemSpec, chosen_samples, open_problem, sample_owners
 from fedscape.landscape.material import Mark, Material
+from fedscape.plugins import Plugin
 
 KINDS = {
     "trajectory": ({"centre": "mean"}, 3),
@@ -96,7 +100,7 @@ def test_the_surface_on_a_rotated_bowl(tmp_path, kind):
     plane, _, _ = bowls(tmp_path, kind)
     centre, directions = plane.centre.double().numpy(), plane.directions.double().numpy()
     data, partition = tmp_path / "data", tmp_path / "partition.npz"
-    problem = open_problem("bowl", {}, data, partition, None, 0, torch.device("cpu"))
+    problem = open_problem(ProblemSpec(Plugin("bowl"), data, partition))
     for x, y in ((0.0, 0.0), (0.3, -0.7), (-0.5, 0.2)):
         tensors = problem.tensors(plane.at(x, y), plane.buffers_at(x, y, "keep"), "keep")
         found = evaluate(problem.module, *tensors, problem.train).loss
@@ -139,10 +143,9 @@ def test_clients_plane_against_svd_around_the_aggregate(tmp_path):
 
 def opened(given, model="normed"):
     """What the kinds of planes see of the runs in `given`."""
-    problem = open_problem(
-        model, {}, given["dataset_folder"], given["partition"], given["samples"], 0, torch.device("cpu")
-    )
-    return Material(problem, Checkpoints.open(problem.module, given["trajectories"], given["clients"]), 0)
+    arguments = plane_arguments(Path(), given | {"model": model})
+    problem = open_problem(arguments["problem"])
+    return Material(problem, Checkpoints.open(problem.module, arguments["runs"]), 0)
 
 
 def loss_of(material, vector, buffers, rows=slice(None)):

@@ -6,10 +6,12 @@ import bowl
 import numpy as np
 import pytest
 import torch
+from plane_arguments import plane_arguments
 
 from fedscape.checkpoints import blocks
 from fedscape.checkpoints.checkpoint import Checkpoints
 from fedscape.checkpoints.layout import Layout, layout_of
+from fedscape.checkpoints.run_files import RunFiles
 from fedscape.checkpoints.writer import shorten
 from fedscape.columns.csvs import read_csv
 from fedscape.columns.planes import MARKER_MEASURES
@@ -32,11 +34,8 @@ def subspace_gap(directions, oracle):
 
 def plane_of(folder, given, kind="trajectory", settings=None):
     """The plane and the markers of the runs in `given`."""
-    names = {"kind": kind, "settings": settings or {}, "plane": "p", "group": "g"}
-    names |= {"resume": folder / "resume", "fingerprint": "f"}
-    out = {"out_plane": folder / "plane.safetensors", "out_markers": folder / "markers.csv"}
-    make_plane(**({"clients": [], "batch_norm": "keep"} | given), **names, **out)
-    return open_plane(out["out_plane"]), read_csv(out["out_markers"])
+    make_plane(**plane_arguments(folder, given, kind, settings))
+    return open_plane(folder / "plane.safetensors"), read_csv(folder / "markers.csv")
 
 
 def make(tmp_path, runs, kind="trajectory", settings=None, **changes):
@@ -161,7 +160,7 @@ def test_finals_average_float_buffers_and_keep_counters(tmp_path):
         paths.append(tmp_path / str(number) / "trajectory.safetensors")
         bowl.write_models(paths[-1], network, walk(number, 2, size=4))
     problem = SimpleNamespace(layout=layout_of(network))
-    material = Material(problem, Checkpoints.open(network, paths), seed=0)
+    material = Material(problem, Checkpoints.open(network, [RunFiles({}, path) for path in paths]), seed=0)
     buffers = finals.plane(material, finals.Settings()).buffers
     assert buffers["1.running_mean"].item() == 3 and buffers["1.num_batches_tracked"].item() == 5
     buffers = trajectory.plane(material, trajectory.Settings()).buffers

@@ -9,7 +9,7 @@ import pytest
 from fedscape.checkpoints.checkpoint import Checkpoint
 from fedscape.landscape import reference_distances as distances
 from fedscape.landscape.material import Mark
-from fedscape.landscape.reference_distances import DISTANCES, reference_distances
+from fedscape.landscape.reference_distances import REFERENCE_DISTANCES, reference_distances
 
 
 class Run:
@@ -28,7 +28,7 @@ def found(runs, run, seeds=None):
     """DISTANCES of every round of a run: [rounds, 3]."""
     marks = [Mark(Checkpoint(run, number)) for number in runs[run].rounds]
     rows = reference_distances(marks, runs, seeds or [0] * len(runs))
-    return np.array([[row[name] for name in DISTANCES] for row in rows])
+    return np.array([[row[name] for name in REFERENCE_DISTANCES] for row in rows])
 
 
 def test_distances_against_a_densely_sampled_path(monkeypatch):

@@ -3,11 +3,15 @@
 import bowl
 import numpy as np
 import pytest
+from plane_arguments import plane_arguments
+from stage_values import problem_of, runs_of
 
 from fedscape.connectivity import path as paths
-from fedscape.jobs.resume import ResumeFolder
-from fedscape.landscape import make_plane as planes
+from fedscape.jobs.resume import Resume, ResumeFolder
+from fedscape.landscape.make_plane import make_plane
+from fedscape.landscape.markers import PlaneLosses
 from fedscape.landscape.planes import trajectory
+from fedscape.settings.connectivity import PathSettings
 
 OUTPUTS = {"path": ("path.csv", "barriers.csv"), "plane": ("plane.safetensors", "markers.csv")}
 
@@ -15,14 +19,18 @@ OUTPUTS = {"path": ("path.csv", "barriers.csv"), "plane": ("plane.safetensors", 
 def run(stage, folder, arguments):
     """The stage's outputs by name; its resume folder is gone."""
     folder.mkdir(exist_ok=True)
-    common = {"group": "g", "resume": folder / "resume", "fingerprint": "f", "batch_norm": "keep"}
-    out = {f"out_{name.partition('.')[0]}": folder / name for name in OUTPUTS[stage]}
     if stage == "path":
-        own = {"pairs": [(0, 1), (0, 2), (1, 2)], "points": 5, "connectivity": "c"}
-        paths.evaluate_paths(**arguments, **common, **own, **out)
+        out = {f"out_{name.partition('.')[0]}": folder / name for name in OUTPUTS[stage]}
+        paths.evaluate_paths(
+            runs=runs_of(arguments, connectivity="c", group="g"),
+            pairs=[(0, 1), (0, 2), (1, 2)],
+            problem=problem_of(arguments),
+            settings=PathSettings(5, "keep"),
+            resume=Resume(folder / "resume", "f"),
+            **out,
+        )
     else:
-        own = {"kind": "trajectory", "settings": {}, "clients": [], "plane": "p"}
-        planes.make_plane(**{**own, **arguments}, **common, **out)
+        make_plane(**plane_arguments(folder, arguments, arguments.get("kind", "trajectory")))
     assert not (folder / "resume").exists()
     return {name: (folder / name).read_bytes() for name in OUTPUTS[stage]}
 
@@ -67,10 +75,10 @@ def test_no_path_is_walked_twice(tmp_path, arguments, monkeypatch):
         killed_at(patch, (1, False))
         with pytest.raises(KeyboardInterrupt):
             run("path", tmp_path / "killed", arguments)
-    walked, original = [], paths._curve
-    monkeypatch.setattr(paths, "_curve", lambda *given: walked.append(given) or original(*given))
+    walked, original = [], paths.rise_errors
+    monkeypatch.setattr(paths, "rise_errors", lambda *given: walked.append(given) or original(*given))
     run("path", tmp_path / "killed", arguments)
-    assert len(walked) == 1
+    assert len(walked) == 2, "the train and the test samples of one path"
 
 
 def test_neither_a_plane_is_laid_nor_a_marker_measured_twice(tmp_path, arguments, monkeypatch):
@@ -78,11 +86,13 @@ def test_neither_a_plane_is_laid_nor_a_marker_measured_twice(tmp_path, arguments
         killed_at(patch, (5, False))  # the plane, and five markers
         with pytest.raises(KeyboardInterrupt):
             run("plane", tmp_path / "killed", arguments)
-    measured, original = [], planes.measured
+    measured, original = [], PlaneLosses.of_marker
     monkeypatch.setattr(trajectory, "plane", None)
-    monkeypatch.setattr(planes, "measured", lambda *given: measured.append(given[-1]) or original(*given))
+    monkeypatch.setattr(
+        PlaneLosses, "of_marker", lambda self, mark: measured.append(mark) or original(self, mark)
+    )
     run("plane", tmp_path / "killed", arguments)
-    assert [len(marks) for marks in measured] == [3 * 4 - 5]
+    assert len(measured) == 3 * 4 - 5
 
 
 def test_no_point_of_the_search_for_a_rounds_bottom_is_evaluated_twice(tmp_path, monkeypatch):
@@ -93,8 +103,8 @@ def test_no_point_of_the_search_for_a_rounds_bottom_is_evaluated_twice(tmp_path,
     (trajectory_file,) = given["trajectories"]
     bowl.write_models(trajectory_file, bowl.Bowl(), rows, clients, clients[:, :, None])
     given |= {"kind": "clients", "clients": [trajectory_file.with_name("clients.safetensors")]}
-    evaluated, original = [], planes.loss_at
-    monkeypatch.setattr(planes, "loss_at", lambda *at: evaluated.append(at[-2:]) or original(*at))
+    evaluated, original = [], PlaneLosses.at
+    monkeypatch.setattr(PlaneLosses, "at", lambda self, *at: evaluated.append(at) or original(self, *at))
     whole = run("plane", tmp_path / "whole", given)
     points = [*evaluated]
     assert len({*points}) == len(points) > 50

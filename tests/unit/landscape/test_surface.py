@@ -8,11 +8,13 @@ from surface_helpers import CLIENT_SIZES, Linear, bowl_plane, lay, linear_plane,
 
 from fedscape.checkpoints.layout import buffers_of, parameters_of
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import EvaluationSet, evaluate, recalibrated
-from fedscape.evaluation.problem import open_problem
+from fedscape.evaluation.batch_norm import recalibrated
+from fedscape.evaluation.evaluate import EvaluationSet, evaluate
+from fedscape.evaluation.problem import ProblemSpec, open_problem
 from fedscape.landscape.grid import box_around, grid_axes
 from fedscape.landscape.plane import save_plane
 from fedscape.models.build import build_model
+from fedscape.plugins import Plugin
 
 
 def test_surface_of_a_rotated_bowl_on_a_grid_that_is_not_square(tmp_path):
@@ -49,7 +51,7 @@ def test_losses_of_clients_equal_separate_passes(tmp_path):
     found = surface(tmp_path, model="linear", client_losses=True)
     assert found["client"].isna().sum() == 15 and found["client"].isna()[:15].all(), "all samples first"
     assert list(found["client"][15:]) == [0] * 15 + [1] * 15 + [2] * 15
-    data = open_problem("linear", {}, tmp_path / "data", tmp_path / "partition.npz", None, 0, "cpu").train
+    data = open_problem(ProblemSpec(Plugin("linear"), tmp_path / "data", tmp_path / "partition.npz")).train
     for row in found.itertuples():
         part = slice(None) if np.isnan(row.client) else torch.from_numpy(parts[int(row.client)])
         own = EvaluationSet(data.inputs[part], data.labels[part], data.mean, data.std)
@@ -97,7 +99,7 @@ def test_each_batch_norm_policy_at_every_point(tmp_path):
     network = build_model("resnet20", {}, (1, 4, 4), 2)
     changes = {"model": "resnet20", "grid": 2, "margin": 0.0}
     plane = lay(tmp_path, network, spread=0.02)
-    problem = open_problem("resnet20", {}, tmp_path / "data", tmp_path / "partition.npz", None, 0, "cpu")
+    problem = open_problem(ProblemSpec(Plugin("resnet20"), tmp_path / "data", tmp_path / "partition.npz"))
     for policy in ("keep", "interpolate", "recalibrate"):
         found = surface(tmp_path, **changes, batch_norm=policy, fingerprint=policy)
         assert set(found["batch_norm"]) == {policy}
@@ -119,7 +121,7 @@ def test_half_precision_is_recorded(tmp_path):
     plane, _ = linear_plane(tmp_path)
     found = surface(tmp_path, model="linear", precision="bf16")
     assert set(found["precision"]) == {"bf16"}
-    data = open_problem("linear", {}, tmp_path / "data", tmp_path / "partition.npz", None, 0, "cpu").train
+    data = open_problem(ProblemSpec(Plugin("linear"), tmp_path / "data", tmp_path / "partition.npz")).train
     row = found.iloc[4]
     parameters = parameters_of(plane.at(row["x"], row["y"]), plane.layout)
     half, full = (

@@ -10,7 +10,7 @@ from surface_helpers import bowl_plane, common, counted_points, fresh, landscape
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.landscape.evaluator import SurfaceEvaluator
 from fedscape.landscape.plane import save_plane
-from fedscape.landscape.points import POINTS, save_points, saved_points
+from fedscape.landscape.points import POINTS_FILE, save_points, saved_points
 from fedscape.landscape.surface import evaluate_part
 
 
@@ -23,7 +23,7 @@ def counted(monkeypatch):
 def part(tmp_path, number, parts, **changes):
     out = tmp_path / f"parts/{number}-of-{parts}.npz"
     arguments = common(tmp_path, resume_folder=tmp_path / f"parts/resume{number}", **changes)
-    evaluate_part(**arguments, part=number, parts=parts, kept=tmp_path / POINTS, out=out)
+    evaluate_part(**arguments, part=number, parts=parts, kept=tmp_path / POINTS_FILE, out=out)
     return out
 
 
@@ -102,7 +102,7 @@ def test_a_refinement_killed_at_any_write_gives_the_same_bytes(tmp_path, monkeyp
     landscape(monkeypatch, lambda x, y: (np.nan if x > 2.5 else 1 + x**2 + y**2, 0.5))
     whole = fresh(tmp_path, **asked)
     surface(tmp_path, grid=(3, 3))
-    points = (tmp_path / POINTS).read_bytes()
+    points = (tmp_path / POINTS_FILE).read_bytes()
     (tmp_path / "surface.csv").unlink()
     real = {name: getattr(os, name) for name in ("fsync", "link", "utime")}
     renames = {name: getattr(Path, name) for name in ("replace", "rename")}
@@ -133,7 +133,7 @@ def test_a_refinement_killed_at_any_write_gives_the_same_bytes(tmp_path, monkeyp
         surface(tmp_path, **asked)
         assert (tmp_path / "surface.csv").read_bytes() == whole, f"killed at write {event}"
         (tmp_path / "surface.csv").unlink()
-        (tmp_path / POINTS).write_bytes(points)
+        (tmp_path / POINTS_FILE).write_bytes(points)
     assert 20 < event < 190, "there are so many writes, and then it came to the end"
 
 
@@ -154,13 +154,13 @@ def damage(path, how):
 def test_a_damaged_file_of_points_is_made_again(tmp_path, counted, caplog, how):
     bowl_plane(tmp_path)
     surface(tmp_path)
-    whole, points = (tmp_path / "surface.csv").read_bytes(), (tmp_path / POINTS).read_bytes()
-    damage(tmp_path / POINTS, how)
+    whole, points = (tmp_path / "surface.csv").read_bytes(), (tmp_path / POINTS_FILE).read_bytes()
+    damage(tmp_path / POINTS_FILE, how)
     surface(tmp_path)
     assert len(counted) == 30, "all points twice"
-    assert "not a whole file of points" in caplog.text and POINTS in caplog.text
+    assert "not a whole file of points" in caplog.text and POINTS_FILE in caplog.text
     assert (tmp_path / "surface.csv").read_bytes() == whole
-    assert (tmp_path / POINTS).read_bytes() == points
+    assert (tmp_path / POINTS_FILE).read_bytes() == points
 
 
 def test_points_of_other_settings_are_not_taken(tmp_path, counted, caplog):
@@ -249,9 +249,9 @@ def test_parts_without_a_plane_or_a_column_are_empty(tmp_path):
 
 
 def test_a_file_of_pickled_objects_is_not_loaded_and_no_advice_to_do_so_repeated(tmp_path, caplog):
-    np.savez(tmp_path / POINTS, fingerprint=np.array(["a", None], dtype=object))
-    assert saved_points(tmp_path / POINTS, "a", 1) == {}
-    (tmp_path / POINTS).write_bytes(b"\x80\x04N.")
-    assert saved_points(tmp_path / POINTS, "a", 1) == {}
+    np.savez(tmp_path / POINTS_FILE, fingerprint=np.array(["a", None], dtype=object))
+    assert saved_points(tmp_path / POINTS_FILE, "a", 1) == {}
+    (tmp_path / POINTS_FILE).write_bytes(b"\x80\x04N.")
+    assert saved_points(tmp_path / POINTS_FILE, "a", 1) == {}
     assert len(caplog.messages) == 2
     assert not any("load it" in message or "pickle.load" in message for message in caplog.messages)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fedscape.command.prices import COLUMNS
+from fedscape.command.prices import PRICE_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[3]
 ELSEWHERE = {"flower_simulation"}  # runs in Flower's own environment, where engine.py starts it
@@ -45,7 +45,7 @@ def values_of_tables(output: str) -> list[str]:
 
 def values_of_costs(output: str) -> list[str]:
     """The values in rows of config/costs.csv."""
-    return [row[COLUMNS.index("value")] for row in csv.reader(output.splitlines())]
+    return [row[PRICE_COLUMNS.index("value")] for row in csv.reader(output.splitlines())]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

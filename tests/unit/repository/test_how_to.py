@@ -1,13 +1,17 @@
 """The how-to pages in docs/ do what they say."""
 
 import re
+from pathlib import Path
 
+import pandas as pd
 import pytest
+import small_run
 import torch
 from edited_study import ROOT
 from torch import nn
 
 PAGE = (ROOT / "docs" / "layerwise-barriers.md").read_text()
+TEN_LINES, MATCHED, OF_RUNS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
 class MyNetwork(nn.Module):
@@ -35,9 +39,8 @@ def test_layerwise_barriers_of_two_models_in_ten_lines(models, capsys):
     images, labels = torch.randn(20, 3, 8, 8), torch.randint(0, 5, (20,))
     dataset = torch.utils.data.TensorDataset(images, labels)
     names = {"MyNetwork": MyNetwork, "train_set": dataset, "test_set": (images[:9], labels[:9])}
-    first, second = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(first.strip().splitlines()) <= 10
-    exec(first, names)
+    assert len(TEN_LINES.strip().splitlines()) <= 10
+    exec(TEN_LINES, names)
     printed = capsys.readouterr().out
     for word in ("full", "single", "shallow", "deep", "conv", "head", "from", "to"):
         assert word in printed
@@ -50,5 +53,20 @@ def test_layerwise_barriers_of_two_models_in_ten_lines(models, capsys):
         losses.append(nn.functional.cross_entropy(network(images[:9]), labels[:9]).item())
     full = table[(table["regime"] == "full") & (table["measure"] == "loss") & (table["split"] == "test")]
     assert full["barrier"].item() == pytest.approx(losses[2] - (losses[0] + losses[1]) / 2, rel=1e-4)
-    exec(second, names)
+    exec(MATCHED, names)
     assert "units moved" in capsys.readouterr().out
+
+
+def test_layerwise_barriers_of_two_runs(tmp_path, monkeypatch):
+    """The stage called with values: five rounds of two methods, on data where the page has its own."""
+    monkeypatch.chdir(tmp_path)
+    small_run.prepare(tmp_path, "cnn")
+    for name in ("fedavg", "fedprox"):
+        small_run.run_once(tmp_path, "cnn", out=name, algorithm=name, rounds=5)
+    Path("results/data").mkdir(parents=True)
+    Path("data").rename("results/data/digits")
+    exec(OF_RUNS, {})
+    layers = pd.read_csv("layers.csv")
+    assert set(layers["method"]) == {"fedavg"} and set(layers["to_method"]) == {"fedprox"}
+    assert set(layers["regime"]) == {"full", "shallow"} and set(layers["round"]) == {5}
+    assert len(pd.read_csv("distances.csv")) and not Path("resume").exists()

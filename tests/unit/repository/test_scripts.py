@@ -3,6 +3,7 @@
 `tests/workflow/test_studies.py` makes them all.
 """
 
+import ast
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fedscape.study.files import read_yaml
 from fedscape.study.jobs import jobs_of
 
 ROOT = Path(__file__).resolve().parents[3]
+MOST_ARGUMENTS = 9
 RULE = re.compile(r"^rule (\w+)(?: .*)?:$(.*?)(?=^(?:use )?rule |\Z)", re.MULTILINE | re.DOTALL)
 SCRIPT = re.compile(r'script:\s+"\.\./workflow/scripts/(\w+)\.py"')
 
@@ -28,3 +30,29 @@ def test_every_script_runs_at_scale_smoke():
     scripts = scripts_by_rule()
     run = {scripts[job.rule] for study in studies for job in jobs_of(study) if job.rule in scripts}
     assert run == {path.stem for path in (ROOT / "workflow" / "scripts").glob("*.py")}
+
+
+def test_a_script_is_one_call_of_at_most_nine_arguments():
+    for script in (ROOT / "workflow" / "scripts").glob("*.py"):
+        blocks = [node for node in ast.parse(script.read_text()).body if isinstance(node, ast.With)]
+        assert len(blocks) == 1, script.name
+        *_, last = blocks[0].body
+        assert isinstance(last, ast.Expr) and isinstance(last.value, ast.Call), script.name
+        calls = [node for node in blocks[0].body if isinstance(node, ast.Expr)]
+        assert len(calls) == 1, script.name
+        given = [*last.value.args, *last.value.keywords]
+        assert len(given) <= MOST_ARGUMENTS, script.name
+        # A dict that is spread hides how many there are.
+        assert not any(isinstance(node, ast.Starred) for node in last.value.args), script.name
+        assert all(keyword.arg for keyword in last.value.keywords), script.name
+
+
+def test_no_public_function_takes_more_than_nine_arguments():
+    for file in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                taken = node.args
+                names = [argument.arg for argument in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs)]
+                names += [argument.arg for argument in (taken.vararg, taken.kwarg) if argument]
+                own = [name for name in names if name not in ("self", "cls")]
+                assert len(own) <= MOST_ARGUMENTS, f"{file.name}:{node.lineno}: {node.name}"

@@ -1,14 +1,23 @@
 """Claims in a study file: which runs, pairs and groups they are about, and slips."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 import yaml
 from edited_study import ROOT, reader
 
+from fedscape.columns.kinds import FILES
 from fedscape.errors import FedscapeError
+from fedscape.settings.claims import Claim
 from fedscape.study.campaign import read_campaign
 from fedscape.study.catalog import constant, names
+from fedscape.study.contracts import MEASURE_SOURCES
 from fedscape.study.encoding import decode, encode
-from fedscape.study.stages.every import STAGES
+from fedscape.study.stages.every import SECTION_OF_ENTRY, STAGES
+from fedscape.study.stages.stage import RESULTS
+from fedscape.study.stages.tables import MEASURED_ON
+from fedscape.study.tracked import plugins_in
 
 STUDY = """
 title: A study
@@ -51,19 +60,28 @@ def campaign(tmp_path):
     return reader(tmp_path, STUDY)
 
 
+def partition_of(path):
+    return path.split("/")[2]
+
+
+def seed_of(path):
+    return int(path.rpartition("/seed")[2])
+
+
 def test_cases_are_the_runs_pairs_and_groups_that_match(campaign):
     losses, barriers, farther = campaign().get("pilot", "paper").claims
-    assert [[(run.partition, run.method) for run in one.cases[0].runs] for one in losses.sides] == [
-        [(partition, f"fedavg.g{i}") for i in (1, 2)] for partition in ("iid", "dir1.0", "dir0.1")
+    assert [side.cases[0].runs for side in losses.sides] == [
+        tuple(f"digits/convnet/{partition}/random/fedavg.g{i}/seed0" for i in (1, 2))
+        for partition in ("iid", "dir1.0", "dir0.1")
     ]
     (ends,) = barriers.cases
-    assert {run.partition for run in ends.runs} == {"iid", "dir0.1"} and len(ends.runs) == 4
+    assert {partition_of(run) for run in ends.runs} == {"iid", "dir0.1"} and len(ends.runs) == 4
     assert len(ends.groups) == 2 and (barriers.section, barriers.name) == ("connectivity", "ends")
     (one,) = farther.cases
-    assert [run.path for run in one.runs] == ["digits/convnet/dir0.1/random/fedavg.g1/seed0"]
+    assert one.runs == ("digits/convnet/dir0.1/random/fedavg.g1/seed0",)
     assert one.groups == ("digits_all_seed0",)
     # Distances are from the plane's first run: it must not have diverged either.
-    assert {run.partition for run in one.needs} == {"iid", "dir0.1"}
+    assert {partition_of(run) for run in one.needs} == {"iid", "dir0.1"}
 
 
 def test_the_first_run_of_each_seed_must_not_have_diverged_either(campaign):
@@ -76,13 +94,13 @@ def test_the_first_run_of_each_seed_must_not_have_diverged_either(campaign):
         .get("pilot", "paper")
         .claims
     )
-    assert farther.seeds == (0, 1)
-    for seed, one in farther.sides[0].cases.items():
+    assert farther.seeds == [0, 1]
+    for case in farther.sides[0].cases:
         # The plane's centre, and of this seed the run that distances are from.
-        assert {(run.partition, run.seed) for run in one.needs} == {
+        assert {(partition_of(run), seed_of(run)) for run in case.needs} == {
             ("iid", 0),
-            ("iid", seed),
-            ("dir0.1", seed),
+            ("iid", case.seed),
+            ("dir0.1", case.seed),
         }
 
 
@@ -124,31 +142,37 @@ def test_both_ends_of_pairs_count_as_runs_of_a_list(campaign):
 
 def test_what_a_scale_lacks_is_no_slip(campaign):
     losses, barriers, farther = campaign().get("pilot").claims
-    assert [[len(case.runs) for case in one.cases.values()] for one in losses.sides] == [[2], [2], []]
-    assert [one.cases for one in (*barriers.sides, *farther.sides)] == [{}, {}]
+    assert [side.has_runs for side in losses.sides] == [True, True, False]
+    assert [side.has_runs for side in (*barriers.sides, *farther.sides)] == [False, False]
+    assert not any(claim.cases for claim in (losses, barriers, farther))
 
 
 def test_sides_are_compared_on_the_seeds_that_all_of_them_have(campaign):
     seeds = ("datasets: [digits]\n", "datasets: [digits]\nseeds: [0, 1, 2]\n")
     some = ("runs: [{}]\n", "runs: [{partition: [iid, dir0.1]}, {partition: dir1.0, seed: [1, 2]}]\n")
     losses, barriers, farther = campaign(seeds, some).get("pilot", "paper").claims
-    assert [list(one.cases) for one in losses.sides] == [[0, 1, 2], [1, 2], [0, 1, 2]]
-    assert losses.seeds == (1, 2) and len(losses.cases) == 6
-    assert {run.seed for run in barriers.sides[0].cases[2].runs} == {2}
+    assert [[case.seed for case in side.cases] for side in losses.sides] == [[1, 2]] * 3
+    assert losses.seeds == [1, 2] and len(losses.cases) == 6
+    assert {seed_of(run) for run in barriers.sides[0].cases[2].runs} == {2}
     assert {group[-5:] for group in barriers.sides[0].cases[2].groups} == {"seed2"}
-    assert farther.seeds == (0, 1, 2)
+    assert farther.seeds == [0, 1, 2]
+
+
+def plain(claims):
+    return json.dumps([asdict(claim) for claim in claims], sort_keys=True)
 
 
 def test_settings_survive_the_journey_to_the_job_and_name_every_measure(campaign):
     study = campaign().get("pilot", "paper")
     settings = decode(encode(STAGES["claims"].settings(study, {})))
-    assert [one["kind"] for one in settings["measure"]] == ["final", "barrier", "deviation"]
-    (side,) = settings["claims"][2]["sides"]
-    assert side["where"] == {"partition": ["dir0.1"]} and side["has_runs"]
-    assert [(one["seed"], one["groups"]) for one in side["cases"]] == [(0, ["digits_all_seed0"])]
+    assert [kind for _, kind in plugins_in(settings)] == ["final", "barrier", "deviation"]
+    claims = [Claim.of(values) for values in settings["claims"]]
+    (side,) = claims[2].sides
+    assert side.where == {"partition": ["dir0.1"]} and side.has_runs
+    assert [(case.seed, case.groups) for case in side.cases] == [(0, ["digits_all_seed0"])]
+    assert plain(claims) == plain(study.claims)
 
 
-FILES = {"runs", "rounds", "timing", "barriers", "layers", "distances", "markers", "surface", "curvature"}
 REFUSED = {
     "unknown measure": (("measure: final", "measure: finals"), "claims[0]: unknown measure 'finals'; did you mean 'final'?"),
     "unknown setting": (("measure: final\n", "measure: final\n    colum: test_loss\n"), "claims[0]: unknown key 'colum'; did you mean 'column'?"),
@@ -197,7 +221,15 @@ def test_a_slip_is_refused_in_one_line(campaign, slip):
 
 def test_every_measure_says_what_it_reads():
     for kind in names("measure"):
-        assert set(constant("measure", kind, "SOURCES")) <= FILES
+        assert set(constant("measure", kind, "SOURCES")) <= {*MEASURE_SOURCES}
+
+
+def test_what_measures_read_lies_with_the_analysis_that_entries_name():
+    assert {*MEASURE_SOURCES} == {"runs", "rounds", "timing", *MEASURED_ON}
+    assert {FILES[source].entry for source in MEASURED_ON} == {*SECTION_OF_ENTRY}
+    for source, (stage, output) in MEASURED_ON.items():
+        section = SECTION_OF_ENTRY[FILES[source].entry]
+        assert stage.outputs[output].startswith(f"{RESULTS}/{section}/")
 
 
 def test_eigenvalues_are_measured_on_the_runs_and_groups_of_a_curvature(campaign):
@@ -208,7 +240,7 @@ def test_eigenvalues_are_measured_on_the_runs_and_groups_of_a_curvature(campaign
     sharp, *_ = campaign(*edits).get("pilot", "paper").claims
     assert (sharp.section, sharp.name) == ("curvature", "sharp")
     one, _ = sharp.cases
-    assert [run.method for run in one.runs] == ["fedavg.g1", "fedavg.g2"]
+    assert [run.split("/")[4] for run in one.runs] == ["fedavg.g1", "fedavg.g2"]
     assert one.groups == ("digits_fedavg.g1_seed0", "digits_fedavg.g2_seed0") and one.needs == one.runs
 
 

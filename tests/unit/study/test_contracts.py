@@ -31,6 +31,12 @@ def value(frames, settings): pass
 """
 
 
+ALGORITHM = """
+class Settings: pass
+def loss(network, parameters, batch, client, context): pass
+"""
+
+
 def checked(role: str, text: str) -> None:
     check_plugin(role, Path("mine.py"), ast.parse(text))
 
@@ -49,7 +55,7 @@ def test_functions_have_the_parameters_that_the_contract_says(role, name):
     for function, declared in CONTRACTS[role].functions.items():
         if hasattr(module, function):
             taken = inspect.signature(getattr(module, function)).parameters
-            assert ", ".join(taken) == declared.parameters, function
+            assert tuple(taken) == declared.parameters, function
 
 
 @pytest.mark.parametrize(
@@ -65,7 +71,7 @@ def test_functions_have_the_parameters_that_the_contract_says(role, name):
         ("plane", PLANE + "MOST_RUNS = 1 + some()", "MOST_RUNS needs a plain value on a line of its own"),
         ("plane", PLANE + "FEWEST_RUNS, MOST_RUNS = 1, 2", "FEWEST_RUNS needs a plain value on a line of its own"),
         ("plane", PLANE + "if True:\n  MOST_RUNS = 1", "MOST_RUNS needs a plain value"),
-        ("plane", PLANE + "AXES = 'random'", "mine.py: AXES is given a value twice"),
+        ("plane", PLANE + "AXES = 'random'", "mine.py:7: AXES is given a value twice"),
         ("plane", PLANE + "MOST_RUNS = 1\nMOST_RUNS += 1", "MOST_RUNS needs a plain value"),
         ("plane", PLANE + "from elsewhere import MOST_RUNS", "MOST_RUNS needs a plain value"),
         ("plane", PLANE.replace("AXES = \"pca\"\n", ""), "mine.py: a plane kind needs a constant AXES, such as AXES = 'pca'"),
@@ -78,6 +84,28 @@ def test_functions_have_the_parameters_that_the_contract_says(role, name):
         ("measure", MEASURE.replace("runs", "run"), "SOURCES: got .*'run'.*expected a tuple of 'runs', 'rounds'"),
         ("measure", MEASURE.replace('("runs",)', "'runs'"), "SOURCES: got 'runs', expected a tuple of"),
         ("measure", MEASURE + "CLIENTS = 1", "CLIENTS: got 1, expected bool"),
+        ("measure", MEASURE.replace('("runs",)', "()"), r"SOURCES: got \(\), expected a tuple of 'runs'"),
+        ("plane", PLANE + "MOST_RUNS = 0", "mine.py:7: MOST_RUNS: got 0, expected int"),
+        ("plane", PLANE + "Fewest_runs = 2", "mine.py:7: unknown constant of a plane kind 'Fewest_runs'; did you mean 'FEWEST_RUNS'"),
+        ("plane", PLANE + "fewest_runs = 2\nprint(fewest_runs)", "did you mean 'FEWEST_RUNS'"),
+        ("plane", PLANE + "for FEWEST_RUN in (1, 2): pass", "mine.py:7: .*did you mean 'FEWEST_RUNS'"),
+        ("plane", PLANE + "with open('x') as FEWEST_RUN: pass", "did you mean 'FEWEST_RUNS'"),
+        ("plane", PLANE + "print(FEWEST_RUN := 2)", "did you mean 'FEWEST_RUNS'"),
+        ("plane", PLANE.replace("def marks(material, settings): pass", "marks = 3"),
+         r"mine.py:5: marks is called as marks\(material, settings\), got 3"),
+        ("algorithm", ALGORITHM + "from fedscape.federated.algorithms.fedprox import adjust_gradient as adjust_grads",
+         "mine.py:4: unknown function of an algorithm 'adjust_grads'; did you mean 'adjust_gradient'"),
+        ("plane", PLANE.replace("class Settings: pass", "class Settings:\n  round: Moment = 'last'"),
+         r"mine.py:5: Settings uses Moment, which the file does not import \(add `from fedscape.moment import Moment`\)"),
+        ("plane", PLANE.replace("class Settings: pass", "@dataclass\nclass Settings: pass"),
+         r"mine.py:4: Settings uses dataclass, .*`from dataclasses import dataclass`"),
+        ("plane", PLANE.replace("class Settings: pass", "class Settings:\n  x: float = math.pi"), "add `import math`"),
+        ("plane", PLANE.replace("class Settings: pass", "class Settings:\n  def check(self, training): pass"),
+         "mine.py:5: unknown method of Settings of a plane kind 'check'"),
+        ("algorithm", ALGORITHM.replace("class Settings: pass", "class Settings:\n  def chek(self, training): pass"),
+         "mine.py:3: unknown method of Settings of an algorithm 'chek'; did you mean 'check'"),
+        ("algorithm", ALGORITHM.replace("class Settings: pass", "class Settings:\n  def check(self): pass"),
+         r"mine.py:3: check\(self\) is called with \(self, training\)"),
         ("measure", MEASURE + "MOST_RUNS = 1", "unknown constant of a measure 'MOST_RUNS'"),
     ],
 )  # fmt: skip
@@ -98,10 +126,24 @@ def test_a_slip_is_one_line_with_the_nearest_name(role, text, message):
         "from elsewhere import HELPER",
         "MOST_RUNS: int | None = None",
         "def inner():\n  FEWEST_RUN = 3\ninner()",
+        "for number in (1, 2): pass",
+        "from elsewhere import marks as other_marks\nother_marks()",
     ],
 )
 def test_names_of_the_files_own_are_allowed(more):
     checked("plane", PLANE + more)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from fedscape.moment import Moment\n" + PLANE.replace(": pass", ":\n  round: Moment = 'last'", 1),
+        PLANE.replace(": pass", ":\n  def width(self): return 1", 1) + "print(Settings().width())",
+        PLANE.replace(": pass", ":\n  def __post_init__(self): pass", 1),
+    ],
+)
+def test_settings_may_use_what_the_file_imports_and_have_methods_that_it_uses(text):
+    checked("plane", text)
 
 
 def test_only_declared_constants_can_be_asked_for():

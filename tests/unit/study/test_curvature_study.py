@@ -46,14 +46,14 @@ def entry(campaign, more, name="sharp"):
 def test_an_entry_measures_the_largest_eigenvalue_of_global_models_and_needs_no_other_file(campaign):
     study = campaign().get("pilot")
     settings = study.analyses["curvature"]["sharp"].settings
-    assert (settings["top"], settings["bottom"], settings["trace"], settings["density"]) == (
+    assert (settings.top, settings.bottom, settings.trace, settings.density) == (
         1,
         0,
         "none",
         None,
     )
-    assert (settings["rounds"], settings["of"], settings["data"]) == (["last"], ["global"], ["global"])
-    assert (settings["hessian_agreement"], settings["layers"], settings["samples"]) == ([], False, None)
+    assert (settings.rounds, settings.of, settings.data) == (("last",), ("global",), ("global",))
+    assert (settings.hessian_agreement, settings.layers, settings.samples) == ((), False, None)
     group = "digits_fedavg_seed0"
     inputs = STAGES["curvature"].inputs(study, {"name": "sharp", "group": group})
     assert inputs["clients"] == inputs["partitions"] == []
@@ -131,7 +131,7 @@ def test_rounds_must_be_kept_of_what_is_looked_at(campaign):
     # Where only clients are looked at, their round's global model may be missing.
     few = ("keep_rounds: [2]}", "keep_rounds: [2], client_rounds: [3]}")
     study = campaign(few, (other[0], "runs: [{method: other}], of: [clients], rounds: [3]"))
-    assert study.get("pilot").analyses["curvature"]["sharp"].settings["rounds"] == [3]
+    assert study.get("pilot").analyses["curvature"]["sharp"].settings.rounds == [3]
 
 
 def test_a_spectrum_needs_a_density(campaign):

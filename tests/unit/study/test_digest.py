@@ -39,7 +39,7 @@ def tree(tmp_path, monkeypatch):
     script = tmp_path / "scripts" / "script.py"
     script.parent.mkdir()
     script.write_text("from fedscape.a import use\n\nuse()\n")
-    monkeypatch.setattr(imports, "PATH", (library.parent, script.parent))
+    monkeypatch.setattr(imports, "IMPORT_PATH", (library.parent, script.parent))
 
     def forget():
         for function in (one for part in (digest, imports, syntax) for one in vars(part).values()):

@@ -52,7 +52,8 @@ COMMANDS = {
     "study/reference.py": {"__file__", "training.__file__", "inspect"},
     "study/reference_example.py": {"__file__"},
     "study/contracts_page.py": {"__file__"},  # writes CONTRIBUTING.md
-    "columns/page.py": {"__file__"},  # writes results/README.md
+    # Writes results/README.md, of all files beside it.
+    "columns/readme.py": {"__file__", "importlib.import_module", "inspect"},
 }
 
 
@@ -103,7 +104,7 @@ ENVIRONMENT = {
         "GPUS",
         "SLURMD_NODENAME",
     },  # the log; which card, and whether there is one
-    "jobs/resume.py": {"END_TIME_VARIABLE"},  # when to stop
+    "jobs/stops.py": {"END_TIME_VARIABLE"},  # when to stop
     "cli.py": {"FEDSCAPE_CLONE", "PYTHONPATH"},  # no job
 }
 

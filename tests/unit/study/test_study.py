@@ -8,8 +8,9 @@ import yaml
 from edited_study import ROOT, reader
 
 from fedscape.errors import FedscapeError
+from fedscape.plugins import Plugin
 from fedscape.settings.plain import from_plain
-from fedscape.settings.training import Schedule, TrainingSettings
+from fedscape.settings.training import Epochs, Schedule, TrainingSettings
 from fedscape.study import catalog
 from fedscape.study.campaign import missing_file
 from fedscape.study.encoding import decode, encode
@@ -188,9 +189,9 @@ REFUSED = {
         ("    plane: global-iid-round\n", "    plane: global-iid-round\n    table: rounds\n"),
         "figures.figure-1: name one source",
     ),
-    "circle of starts": (
+    "cycle of starts": (
         ("kind: after-round, init: random", "kind: after-round, init: iid-round"),
-        "starts go round in a circle: iid-round -> iid-round",
+        "starts form a cycle: iid-round -> iid-round",
     ),
     "a fraction for a whole number": (
         ("clients: 10, alpha: 0.1", "clients: 10.0, alpha: 0.1"),
@@ -345,7 +346,7 @@ def test_settings_for_all_reach_entries_that_only_the_scale_has_and_yield_to_the
     old = "    all_planes: {grid: 21, coarse: 2}\n    planes: {iid-round-by-prior: null, finals-resnet20: {grid: 13}}\n"
     new = "    all_planes: {grid: 23}\n    planes: {iid-round-by-prior: null, extra: {kind: finals, runs: [{init: random}], each: [model]}, finals: {grid: 9}}\n"
     planes = campaign((old, new)).get("pilot", "quick").analyses["planes"]
-    grids = {name: planes[name].settings["grid"] for name in ("single", "finals", "extra")}
+    grids = {name: planes[name].settings.grid for name in ("single", "finals", "extra")}
     assert grids == {"single": [23, 23], "finals": [9, 9], "extra": [23, 23]}
 
 
@@ -365,7 +366,7 @@ def test_yaml_merge_keys_work(campaign):
     )
     anchor = ("  prior1.0: {scheme", "  prior1.0: &base {scheme")
     partition = campaign(merge, anchor).get("pilot", "quick").partitions["prior0.5"]
-    assert (partition.scheme["alpha"], partition.clients) == (0.5, 10)
+    assert (partition.scheme.settings["alpha"], partition.clients) == (0.5, 10)
 
 
 def test_a_scale_merges_maps_replaces_lists_and_leaves_out_null(campaign):
@@ -373,8 +374,8 @@ def test_a_scale_merges_maps_replaces_lists_and_leaves_out_null(campaign):
     assert merged({"a": {"b": {"x": 1}, "c": 2}}, {"a": {"b": None}}) == {"a": {"c": 2}}
     quick = campaign().get("pilot", "quick")
     assert set(quick.datasets) == {"digits", "digits-proxy"}
-    assert quick.methods["fedavg"].training["batch_size"] == 16
-    assert quick.methods["fedavg"].training["rounds"] < 100
+    assert quick.methods["fedavg"].training.batch_size == 16
+    assert quick.methods["fedavg"].training.rounds < 100
 
 
 def test_all_methods_leaves_an_axis_alone(campaign):
@@ -382,12 +383,12 @@ def test_all_methods_leaves_an_axis_alone(campaign):
         "    client_rounds: [1, 0.1, 0.3, last]",
         "    client_rounds: [1, 0.1, 0.3, last]\n    axis: [local_epochs]",
     )
-    assert campaign(axis).get("pilot", "quick").methods["fedavg"].training["local_epochs"] == 5
+    assert campaign(axis).get("pilot", "quick").methods["fedavg"].training.local_epochs == 5
     named = (
         "    all_methods: {rounds: 20, local_epochs: 2, lr: 0.03}\n    methods: {",
         "    methods: {fedavg: {rounds: 20, local_epochs: 3}, ",
     )
-    assert campaign(axis, named).get("pilot", "quick").methods["fedavg"].training["local_epochs"] == 3
+    assert campaign(axis, named).get("pilot", "quick").methods["fedavg"].training.local_epochs == 3
 
 
 def test_rounds_may_be_fractions(campaign):
@@ -400,7 +401,7 @@ def test_rounds_may_be_fractions(campaign):
         for group in list(study.get("pilot", scale).analyses["planes"][name].groups)[:1]
     ]
     assert rounds == [30, 2]
-    assert study.get("pilot", "paper").inits["iid-round"].start["round"] == 1
+    assert study.get("pilot", "paper").inits["iid-round"].start.settings["round"] == 1
 
 
 def test_a_grid_makes_a_method_for_each_point(campaign):
@@ -408,7 +409,7 @@ def test_a_grid_makes_a_method_for_each_point(campaign):
     study = campaign(("fedavg-more: {rounds: 10, lr: 0.003}", grid)).get("pilot", "quick")
     points = [f"fedavg-more.g{number}" for number in (1, 2, 3, 4)]
     assert [name for name in study.methods if name.startswith("fedavg-more")] == points
-    assert [study.methods[point].training["lr"] for point in points] == [0.1, 0.1, 0.01, 0.01]
+    assert [study.methods[point].training.lr for point in points] == [0.1, 0.1, 0.01, 0.01]
     assert {run.method for run in study.runs if run.init == "pretrained-end"} == set(points)
 
 
@@ -418,9 +419,9 @@ def test_a_grid_takes_a_setting_with_keys_as_one_value(campaign):
     no_paths = ("client_rounds: [1, last], client_paths: true}", "client_rounds: [1, last]}")
     methods = campaign(line, no_paths).get("pilot", "paper").methods
     training = [methods[f"fedavg-p0.2.g{number}"].training for number in (1, 2, 3, 4)]
-    crops = [(one["augmentation"]["crop"], one["augmentation"]["flip"]) for one in training]
+    crops = [(settings.augmentation.crop, settings.augmentation.flip) for settings in training]
     assert crops == [(0, 0.0), (0, 0.0), (4, 0.5), (4, 0.5)]
-    assert [one["local_epochs"] for one in training] == [2, {"uniform": [1, 3]}] * 2
+    assert [settings.local_epochs for settings in training] == [2, Epochs([1, 3])] * 2
 
 
 def test_a_scale_changes_a_key_of_a_training_setting_and_leaves_the_others(campaign):
@@ -433,10 +434,10 @@ def test_a_scale_changes_a_key_of_a_training_setting_and_leaves_the_others(campa
         ),
     )
     methods = campaign(*study).get("pilot", "quick").methods
-    changed, named = (methods[name].training["augmentation"] for name in ("fedavg-p0.5", "fedavg-p0.2"))
-    assert (changed["crop"], changed["flip"], changed["resize"]) == (1, 0.5, 24)
-    assert (named["crop"], named["flip"], named["resize"]) == (1, 0.5, None)
-    assert methods["fedavg"].training["local_epochs"] == {"uniform": [1, 3]}
+    changed, named = (methods[name].training.augmentation for name in ("fedavg-p0.5", "fedavg-p0.2"))
+    assert (changed.crop, changed.flip, changed.resize) == (1, 0.5, 24)
+    assert (named.crop, named.flip, named.resize) == (1, 0.5, None)
+    assert methods["fedavg"].training.local_epochs == Epochs([1, 3])
 
 
 def test_training_settings_reach_the_job_as_they_were_checked(campaign):
@@ -457,7 +458,7 @@ def varied(settings: str) -> tuple[str, str]:
 
 def test_an_algorithm_may_weigh_clients_in_its_own_way(campaign, own_rule):
     def weights(settings: str) -> str:
-        return campaign(varied(settings)).get("pilot", "paper").methods["fedavg-p0.2"].training["weights"]
+        return campaign(varied(settings)).get("pilot", "paper").methods["fedavg-p0.2"].training.weights
 
     assert weights("algorithm: own-rule") == "uniform"
     assert weights("algorithm: own-rule, weights: size") == "size"
@@ -475,7 +476,7 @@ def test_a_rule_may_refuse_training_settings(campaign, own_rule, rule):
 def test_a_rule_checks_with_its_own_settings(campaign, own_rule):
     neutral = varied("algorithm: own-rule, strength: 0, momentum: 0, optimiser: adamw")
     method = campaign(neutral).get("pilot", "paper").methods["fedavg-p0.2"]
-    assert method.algorithm == {"kind": "own-rule", "strength": 0.0}
+    assert method.algorithm == Plugin("own-rule", {"strength": 0.0})
 
 
 def test_a_server_rule_needs_an_average_in_every_round():

@@ -1,14 +1,20 @@
 """Tables in a study file: which runs their cells are about, the files that they read, and slips."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 import yaml
 from edited_study import ROOT, reader
 
 from fedscape.errors import FedscapeError
+from fedscape.plugins import Plugin
+from fedscape.settings.tables import PaperTable
 from fedscape.study.campaign import read_campaign
 from fedscape.study.encoding import decode, encode
 from fedscape.study.jobs import targets
 from fedscape.study.stages.every import STAGES
+from fedscape.study.tracked import plugins_in
 
 STUDY = """
 title: A study
@@ -71,7 +77,7 @@ def test_a_cell_has_a_run_for_each_seed_that_matches_row_column_and_table(campai
     assert [one.label for one in table.columns] == ["accuracy", "sharpness", "trace"]
     for row, method in zip(table.cells, ("fedavg", "longer"), strict=True):
         for cell in row[:2]:
-            paths = [run.path for case in cell for run in case.runs]
+            paths = [run for case in cell for run in case.runs]
             assert paths == [f"digits/convnet/iid/random/{method}/seed{seed}" for seed in (0, 1)]
         assert row[2] == ()
     assert [case.groups for case in table.cells[1][1]] == [(f"digits_longer_seed{seed}",) for seed in (0, 1)]
@@ -81,8 +87,8 @@ def test_a_cell_has_a_run_for_each_seed_that_matches_row_column_and_table(campai
 def test_columns_take_the_tables_measure_unless_they_name_one(campaign):
     time = campaign().get("pilot", "paper").tables["table-2"]
     seconds, ratio, memory = time.columns
-    assert seconds.measure == ratio.measure == {"kind": "cost", "column": "median_training_seconds"}
-    assert memory.measure == {"kind": "cost", "column": "peak_memory_mib"}
+    assert seconds.measure == ratio.measure == Plugin("cost", {"column": "median_training_seconds"})
+    assert memory.measure == Plugin("cost", {"column": "peak_memory_mib"})
     assert (seconds.over, ratio.over) == (None, "iid")
     assert [one.percent for one in time.columns] == [True, False, True]  # a ratio has no unit
     assert time.rows == ("iid", "dir0.1")
@@ -106,26 +112,36 @@ def files(study, table, what):
 
 def test_only_a_table_that_measures_a_cost_reads_the_clock(campaign):
     study = campaign().get("pilot", "paper")
-    assert files(study, "table-1", "timings") == []
-    assert files(study, "table-2", "timings") == [
+    assert files(study, "table-1", "timing") == []
+    assert files(study, "table-2", "timing") == [
         f"results/pilot/paper/runs/{run.path}/timing.csv" for run in study.runs
     ]
-    assert files(study, "table-2", "curvatures") == []
-    assert sorted(files(study, "table-1", "curvatures")) == [
+    assert files(study, "table-2", "curvature") == []
+    assert sorted(files(study, "table-1", "curvature")) == [
         f"results/pilot/paper/curvature/sharp/digits_{method}_seed{seed}/curvature.csv"
         for method in ("fedavg", "longer")
         for seed in (0, 1)
     ]
 
 
+def plain(table):
+    return json.dumps(asdict(table), sort_keys=True)
+
+
 def test_settings_survive_the_journey_to_the_job_and_name_every_measure(campaign):
     study = campaign().get("pilot", "paper")
     settings = decode(encode(STAGES["table"].settings(study, {"table": "table-1"})))
-    assert [one["kind"] for one in settings["measure"]] == ["final", "eigenvalue"]
-    assert [one["measured"] for one in settings["table"]["columns"]] == [True, True, False]
-    (first, _), _, _ = settings["table"]["cells"][0]
-    assert first["seed"] == 0 and first["runs"] == ["digits/convnet/iid/random/fedavg/seed0"]
-    assert settings["table"]["published"][0] == [52.9, 297, None]
+    assert list(plugins_in(settings)) == [("measure", "final"), ("measure", "eigenvalue")]
+    table = PaperTable.of(settings["table"])
+    assert [column.measure and column.measure.kind for column in table.columns] == [
+        "final",
+        "eigenvalue",
+        None,
+    ]
+    (first, _), _, _ = table.cells[0]
+    assert first.seed == 0 and first.runs == ["digits/convnet/iid/random/fedavg/seed0"]
+    assert table.published[0] == [52.9, 297, None]
+    assert plain(table) == plain(study.tables["table-1"])
 
 
 def test_one_tables_numbers_reach_no_other_job(campaign):
@@ -153,8 +169,9 @@ def test_of_a_grid_several_points_make_a_cell_if_one_is_chosen(campaign):
         .get("pilot", "paper")
         .tables["table-1"]
     )
-    assert [[run.method for run in case.runs] for case in table.cells[1][0]] == [["tuned.g1", "tuned.g2"]] * 2
-    assert table.columns[0].measure["choose"] == "validation_accuracy"
+    methods = [[run.split("/")[4] for run in case.runs] for case in table.cells[1][0]]
+    assert methods == [["tuned.g1", "tuned.g2"]] * 2
+    assert table.columns[0].measure.settings["choose"] == "validation_accuracy"
     with pytest.raises(FedscapeError, match="several runs of one seed"):
         campaign(("method: [fedavg, longer]}, measure: final", "method: [fedavg, tuned]}, measure: final"))
     with pytest.raises(FedscapeError, match="several runs of one seed"):  # a grid and another method
@@ -197,7 +214,7 @@ def test_settings_of_the_server_vary_in_a_grid(campaign):
     )
     study = campaign(edit).get("pilot", "paper")
     servers = [study.methods[f"tuned.g{i}"].server for i in (1, 2)]
-    assert [(one["kind"], one["lr"], one["momentum"]) for one in servers] == [
+    assert [(server.kind, server.settings["lr"], server.settings["momentum"]) for server in servers] == [
         ("momentum", 0.5, 0.9),
         ("momentum", 1.0, 0.9),
     ]

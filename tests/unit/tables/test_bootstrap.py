@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fedscape.tables.comparison import agreement, best_of, ranks
+from fedscape.tables.comparison import best_of, rank_agreement, ranks
 from fedscape.tables.estimate import mean_interval, rank_intervals
 
 
@@ -62,11 +62,11 @@ def test_seeds_are_drawn_for_all_methods_alike():
 
 def test_kendalls_tau_in_closed_form():
     order = np.arange(6.0)
-    assert agreement(order, order) == pytest.approx(1)
-    assert agreement(order, order[::-1]) == pytest.approx(-1)
+    assert rank_agreement(order, order) == pytest.approx(1)
+    assert rank_agreement(order, order[::-1]) == pytest.approx(-1)
     swapped = order.copy()
     swapped[[2, 3]] = swapped[[3, 2]]
-    assert agreement(order, swapped) == pytest.approx(
+    assert rank_agreement(order, swapped) == pytest.approx(
         1 - 4 / (6 * 5)
     )  # one of 15 pairs is the other way round
-    assert np.isnan(agreement(order[:1], order[:1])) and np.isnan(agreement(order, np.zeros(6)))
+    assert np.isnan(rank_agreement(order[:1], order[:1])) and np.isnan(rank_agreement(order, np.zeros(6)))

@@ -4,8 +4,10 @@ import pandas as pd
 import pytest
 from run_frames import runs_frame
 
+from fedscape.plugins import Plugin
+from fedscape.settings.claims import Case
 from fedscape.tables.cases import measured
-from fedscape.tables.comparison import chosen, method_of
+from fedscape.tables.comparison import best_grid_points, method_of
 
 
 def points(values, seeds=(0, 1), column="validation_accuracy", **names):
@@ -23,23 +25,23 @@ def methods(frame):
 
 def test_the_mean_over_seeds_chooses_not_the_luckiest_seed():
     frame = runs_frame(*points([[0.9, 0.1], [0.6, 0.6]]))
-    assert methods(chosen(frame, "validation_accuracy")) == ["tuned.g2"]
-    assert len(chosen(frame, "validation_accuracy")) == 2
+    assert methods(best_grid_points(frame, "validation_accuracy")) == ["tuned.g2"]
+    assert len(best_grid_points(frame, "validation_accuracy")) == 2
     assert methods(
-        chosen(runs_frame(*points([[1, 2], [3, 4]], column="validation_loss")), "validation_loss")
+        best_grid_points(runs_frame(*points([[1, 2], [3, 4]], column="validation_loss")), "validation_loss")
     ) == ["tuned.g1"]
 
 
 def test_the_test_set_has_no_say():
     frame = runs_frame(*points([[0.7, 0.7], [0.6, 0.6]]))
     frame["test_accuracy"] = [0.1, 0.1, 0.9, 0.9]
-    assert methods(chosen(frame, "validation_accuracy")) == ["tuned.g1"]
+    assert methods(best_grid_points(frame, "validation_accuracy")) == ["tuned.g1"]
 
 
 @pytest.mark.parametrize("key", ["dataset", "model", "partition", "init"])
 def test_each_setting_has_a_choice_of_its_own(key):
     rows = points([[0.7, 0.7], [0.6, 0.6]], **{key: "a"}) + points([[0.5, 0.5], [0.6, 0.6]], **{key: "b"})
-    found = chosen(runs_frame(*rows), "validation_accuracy")
+    found = best_grid_points(runs_frame(*rows), "validation_accuracy")
     assert (
         sorted(zip(found[key], found["method"], strict=True))
         == [("a", "tuned.g1")] * 2 + [("b", "tuned.g2")] * 2
@@ -48,28 +50,34 @@ def test_each_setting_has_a_choice_of_its_own(key):
 
 def test_methods_without_a_grid_stay_and_so_do_grids_of_others():
     rows = [*points([[0.1, 0.1], [0.2, 0.2]]), {"method": "plain"}, {"method": "plain.good"}]
-    assert methods(chosen(runs_frame(*rows), "validation_accuracy")) == ["plain", "plain.good", "tuned.g2"]
+    assert methods(best_grid_points(runs_frame(*rows), "validation_accuracy")) == [
+        "plain",
+        "plain.good",
+        "tuned.g2",
+    ]
 
 
 def test_a_point_that_diverged_once_is_chosen_only_if_all_did():
     frame = runs_frame(*points([[0.9, 0.9], [0.2, 0.2]]))
     frame.loc[1, "diverged"] = True
-    assert methods(chosen(frame, "validation_accuracy")) == ["tuned.g2"]
+    assert methods(best_grid_points(frame, "validation_accuracy")) == ["tuned.g2"]
     frame["diverged"] = "true"  # as a CSV may have it
-    assert methods(chosen(frame, "validation_accuracy")) == ["tuned.g1"]
+    assert methods(best_grid_points(frame, "validation_accuracy")) == ["tuned.g1"]
     frame = runs_frame(*points([[None, 0.9], [0.2, 0.2]]))
-    assert methods(chosen(frame, "validation_accuracy")) == ["tuned.g2"]
+    assert methods(best_grid_points(frame, "validation_accuracy")) == ["tuned.g2"]
 
 
 def test_ties_go_to_the_first_point_by_its_number():
     frame = runs_frame(*points([[0.1, 0.1]] * 1 + [[0.5, 0.5]] * 10))
-    assert methods(chosen(frame.sample(frac=1, random_state=0), "validation_accuracy")) == ["tuned.g2"]
+    assert methods(best_grid_points(frame.sample(frac=1, random_state=0), "validation_accuracy")) == [
+        "tuned.g2"
+    ]
 
 
 def test_a_sweep_is_chosen_within_each_of_its_values():
     frame = runs_frame(*points([[0.1, 0.1], [0.2, 0.2], [0.4, 0.4], [0.3, 0.3]]))
     frame["along"] = [1, 1, 1, 1, 2, 2, 2, 2]
-    assert methods(chosen(frame, "validation_accuracy", ["along"])) == ["tuned.g2", "tuned.g3"]
+    assert methods(best_grid_points(frame, "validation_accuracy", ["along"])) == ["tuned.g2", "tuned.g3"]
 
 
 def test_names_of_points():
@@ -83,7 +91,7 @@ def test_names_of_points():
     ]
 
 
-FINAL = {"kind": "final", "column": "test_accuracy", "choose": "validation_accuracy"}
+FINAL = {"column": "test_accuracy", "choose": "validation_accuracy"}
 
 
 def test_a_case_of_one_seed_reports_what_all_seeds_chose():
@@ -96,8 +104,8 @@ def test_a_case_of_one_seed_reports_what_all_seeds_chose():
         return measured(
             {"runs": frame, "rounds": frame.iloc[:0]},
             "",
-            {"runs": runs, "groups": [], "needs": runs},
-            {**FINAL, **settings},
+            Case(seed, runs, [], runs),
+            Plugin("final", {**FINAL, **settings}),
         ).value
 
     assert value(0) == 0.61 and value(1) == 0.62

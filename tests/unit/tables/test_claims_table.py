@@ -11,6 +11,9 @@ from fedscape.columns.identity import IDENTITY
 from fedscape.columns.kinds import FILES
 from fedscape.columns.runs import QUALITY
 from fedscape.errors import FedscapeError
+from fedscape.plugins import Plugin
+from fedscape.settings.claims import Case, Claim, Expectation, Side
+from fedscape.study.contracts import MEASURE_SOURCES
 from fedscape.tables.claims import make_claims
 
 NAMES = {
@@ -28,24 +31,17 @@ def case(*partitions, groups=(), needs=(), seeds=(0,), run=True):
 
     def of(seed):
         runs = [path_of(one, seed) for one in partitions]
-        return {
-            "seed": seed,
-            "runs": runs,
-            "groups": list(groups),
-            "needs": [*runs, *(path_of(one, seed) for one in needs)],
-        }
+        return Case(seed, runs, groups, [*runs, *(path_of(one, seed) for one in needs)])
 
-    return {
-        "where": {"init": ["random"], "partition": list(partitions)},
-        "has_runs": run,
-        "cases": [of(seed) for seed in seeds] if run else [],
-    }
+    where = {"init": ["random"], "partition": list(partitions)}
+    return Side(where, has_runs=run, cases=[of(seed) for seed in seeds] if run else [])
 
 
 def claim(sides, expect, section="", name="", learned=False):
+    """A claim but for its measure, as a job takes it."""
     return {
-        "claim": "It, so", "source": "Figure 3a", "section": section, "name": name, "expect": expect,
-        "learned": learned, "sides": sides,
+        "text": "It, so", "source": "Figure 3a", "section": section, "name": name, "sides": sides,
+        "expect": Expectation.of(expect), "learned": learned,
     }  # fmt: skip
 
 
@@ -58,15 +54,8 @@ def tested(tmp_path):
     ):
         rows = [{**NAMES, "diverged": False, **dict.fromkeys([*QUALITY, "best_test_accuracy"], 0.5), **run} for run in runs]  # fmt: skip
         write_table(tmp_path / "runs.csv", pd.DataFrame(rows), "runs", IDENTITY)
-        files = {
-            "rounds": [],
-            "barriers": [],
-            "layers": [],
-            "distances": [],
-            "markers": [],
-            "surfaces": [],
-            "curvatures": [],
-        }
+        files = {source: [] for source in MEASURE_SOURCES if source != "timing"}
+        files["runs"] = [tmp_path / "runs.csv"]
         if barriers is not None:
             frame = pd.DataFrame([{**NAMES, **row} for row in barriers], columns=FILES["barriers"].columns)
             write_csv(tmp_path / "barriers.csv", frame, IDENTITY)
@@ -81,19 +70,17 @@ def tested(tmp_path):
         if curvatures is not None:
             table = pd.DataFrame([{**NAMES, **row} for row in curvatures])
             write_table(tmp_path / "h.csv", table, "curvature", FILES["curvature"].keys)
-            files["curvatures"] = [tmp_path / "h.csv"]
+            files["curvature"] = [tmp_path / "h.csv"]
         for i, (marked, grid) in enumerate(planes):
             write_table(tmp_path / f"m{i}.csv", marked, "markers", ["group"], without)
             write_table(tmp_path / f"s{i}.csv", grid, "surface", ["i", "j"])
             files["markers"].append(tmp_path / f"m{i}.csv")
-            files["surfaces"].append(tmp_path / f"s{i}.csv")
+            files["surface"].append(tmp_path / f"s{i}.csv")
         make_claims(
-            claims=[one for one, _ in claims],
-            measures=[measure for _, measure in claims],
+            claims=[Claim(**keys, measure=Plugin.of(measure)) for keys, measure in claims],
+            csvs=files,
             study="pilot",
             scale="smoke",
-            runs=tmp_path / "runs.csv",
-            **files,
             out_csv=tmp_path / "claims.csv",
             out_contrasts=tmp_path / "contrasts.csv",
             out_values=tmp_path / "claim-values.csv",

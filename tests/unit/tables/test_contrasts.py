@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fedscape.settings.claims import Expectation
 from fedscape.tables.cases import Measured
 from fedscape.tables.claims import decide
 from fedscape.tables.contrasts import contrasts, estimated, expectation_words
@@ -23,7 +24,7 @@ def sides(*cases, errors=None):
 
 
 def verdict(values, expect, errors=None):
-    return decide(sides(*values, errors=errors), expect, [True] * len(values)).verdict
+    return decide(sides(*values, errors=errors), Expectation.of(expect), [True] * len(values)).verdict
 
 
 @pytest.mark.parametrize(
@@ -74,18 +75,34 @@ def test_a_ratio_is_of_the_last_case_over_each_of_the_others():
     assert verdict([1.0, 2.0, 5.0], {"ratio": {"above": 2}}) == "holds"
     assert verdict([1.0, 2.5, 5.0], {"ratio": {"above": 2}}) == "does not hold"
     assert verdict([2.5, 1.0, 5.0], {"ratio": {"above": 2}}) == "does not hold"
-    assert expectation_words({"ratio": {"above": 2}}, 2) == "second / first above 2"
-    assert expectation_words({"ratio": {"above": 2}}, 3) == "last / each other above 2"
+    assert expectation_words(Expectation.of({"ratio": {"above": 2}}), 2) == "second / first above 2"
+    assert expectation_words(Expectation.of({"ratio": {"above": 2}}), 3) == "last / each other above 2"
 
 
 def test_differences_and_gains_are_said_in_words():
-    assert expectation_words({"difference": {"below": 0.5}}, 2) == "second - first below 0.5"
-    assert expectation_words({"difference": {"below": 0.5}}, 3) == "last - each other below 0.5"
-    assert expectation_words({"gains": {"above": 0.02}}, 2) == "second - first above 0.02"
+    assert expectation_words(Expectation.of({"difference": {"below": 0.5}}), 2) == "second - first below 0.5"
     assert (
-        expectation_words({"gains": {"order": "decreasing"}}, 4)
+        expectation_words(Expectation.of({"difference": {"below": 0.5}}), 3) == "last - each other below 0.5"
+    )
+    assert expectation_words(Expectation.of({"gains": {"above": 0.02}}), 2) == "second - first above 0.02"
+    assert (
+        expectation_words(Expectation.of({"gains": {"order": "decreasing"}}), 4)
         == "second - first, fourth - third, ... decreasing"
     )
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        {"order": "decreasing"},
+        {"below": 2.0},
+        {"agree": 0.1},
+        {"ratio": {"above": 0.5}},
+        {"gains": {"order": "increasing"}},
+    ],
+)
+def test_an_expectation_is_said_as_studies_say_it(expect):
+    assert Expectation.of(expect).keys == expect
 
 
 @pytest.mark.parametrize(
@@ -100,7 +117,7 @@ def test_differences_and_gains_are_said_in_words():
     ],
 )
 def test_contrasts_read_as_what_is_compared(expect, means, words):
-    assert [one.words for one in contrasts(expect, means)] == words
+    assert [one.words for one in contrasts(Expectation.of(expect), means)] == words
 
 
 def test_the_interval_over_seeds_is_that_of_a_paired_t_test():
@@ -108,7 +125,7 @@ def test_the_interval_over_seeds_is_that_of_a_paired_t_test():
     draw = np.random.default_rng(0)
     luck = 10 * draw.standard_normal(5)
     first, second = luck + 0.1 * draw.standard_normal(5), luck + 0.3 + 0.1 * draw.standard_normal(5)
-    (contrast,) = contrasts({"order": "increasing"}, [first.mean(), second.mean()])
+    (contrast,) = contrasts(Expectation.of({"order": "increasing"}), [first.mean(), second.mean()])
     found = estimated(contrast, sides(list(first), list(second)))
     oracle = stats.ttest_rel(second, first).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((oracle.low, oracle.high))
@@ -132,7 +149,7 @@ def test_a_threshold_within_the_interval_is_noise_on_either_side():
 
 @pytest.mark.parametrize(("seeds", "shrunk"), [(1, 1), (2, math.sqrt(2))])
 def test_of_fewer_than_three_seeds_the_measurement_has_the_interval(seeds, shrunk):
-    (contrast,) = contrasts({"ratio": {"below": 0.5}}, [2.0, 0.9])
+    (contrast,) = contrasts(Expectation.of({"ratio": {"below": 0.5}}), [2.0, 0.9])
     found = estimated(contrast, sides([2.0] * seeds, [0.9] * seeds, errors=[0.2, 0.1]))
     half_width = stats.norm.ppf(0.975) * math.hypot(0.5 * 0.2, 0.1) / shrunk
     assert (found.low, found.high) == pytest.approx((-0.1 - half_width, -0.1 + half_width))
@@ -149,6 +166,9 @@ def test_a_ratio_to_nearly_nothing_is_noise_and_no_large_number():
 
 
 def test_cases_without_a_seed_in_common_are_not_compared():
-    found = decide([{}, {}], {"order": "increasing"}, [True, True])
+    found = decide([{}, {}], Expectation("values", "increasing"), [True, True])
     assert (found.verdict, found.note) == ("not measurable", "no seed in common")
-    assert decide([{}, {}], {"order": "increasing"}, [True, False]).verdict == "not run at this scale"
+    assert (
+        decide([{}, {}], Expectation("values", "increasing"), [True, False]).verdict
+        == "not run at this scale"
+    )

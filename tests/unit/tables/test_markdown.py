@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedscape.columns.identity import IDENTITY
+from fedscape.plugins import Plugin
+from fedscape.settings.tables import PaperTable, TableColumn
 from fedscape.tables import claims
-from fedscape.tables.collect import SHOWN, summary_text
+from fedscape.tables.collect import SUMMARY_COLUMNS, summary_text
 from fedscape.tables.contrasts import Contrast, Estimated
-from fedscape.tables.estimate import estimate
+from fedscape.tables.estimate import Estimate, estimate
 from fedscape.tables.markdown import escaped, markdown_table
-from fedscape.tables.table import table_page
+from fedscape.tables.table import Cell, table_page
 
 anything = st.text(max_size=30) | st.text(alphabet="|\\`*<>&[]()!\n\r\u2028\x1b# -_a1", max_size=30)
 HOSTILE = "a|b\\|c\n# d <script>e</script> [f](javascript:g) `h` **i** &lt;"
@@ -64,12 +66,13 @@ def test_any_text_makes_a_table_with_its_rows_and_cells(rows):
 
 @given(anything)
 def test_the_page_of_a_table_has_as_many_lines_for_any_text(text):
-    column = {"label": text, "measure": {"kind": "final"}, "percent": False, "over": None}
-    columns = [column, {**column, "label": f"{text}2", "measure": None}]
-    table = {"title": text, "source": text, "rows": [text, "b"], "interval": "student"}
-    page = table_page(
-        table, columns, [text, ""], [[estimate({0: 0.5})] * 2] * 2, [[None, 1.0]] * 2, "s", "smoke"
-    )
+    columns = [
+        TableColumn(text, Plugin("final", {"column": text}), "planes", text),
+        TableColumn(f"{text}2", None, "", ""),
+    ]
+    table = PaperTable(text, text, [text, "b"], columns, cells=[[[], []]] * 2, published=[[None, 1.0]] * 2)
+    cells = [[Cell(estimate({0: 0.5})), Cell(Estimate(), 1.0)]] * 2
+    page = table_page(table, cells, "s", "smoke")
     rows = [line for line in page.splitlines() if line.startswith("|")]
     assert len(rows) == 4 and {len(split(line)) for line in rows} == {3}
     assert len(page.splitlines()) == len(page.split("\n")) - 1 and "<" not in page
@@ -93,14 +96,18 @@ def test_the_page_of_claims_has_as_many_lines_for_any_text(text):
 def test_the_page_of_runs_escapes_too():
     run = {
         **dict.fromkeys(IDENTITY, "x"),
-        **dict.fromkeys(SHOWN, 0.5),
+        **dict.fromkeys(SUMMARY_COLUMNS, 0.5),
         "diverged": False,
         "chosen_on": "validation",
         "grid": HOSTILE,
     }
     page = summary_text(pd.DataFrame([run, {**run, "partition": HOSTILE}]))
     rows = [line for line in page.splitlines() if line.startswith("|")]
-    assert len(rows) == 4 and {len(split(line)) for line in rows} == {2 + len(SHOWN)} and "<" not in page
+    assert (
+        len(rows) == 4
+        and {len(split(line)) for line in rows} == {2 + len(SUMMARY_COLUMNS)}
+        and "<" not in page
+    )
 
 
 @pytest.mark.parametrize("text", ["a $ b", "$\\frac{$", "costs $5 and $6_^", "$a$", "\\$x$ $", "a_b^c\\d"])

@@ -8,7 +8,10 @@ from table_files import write_table
 
 from fedscape.columns.identity import IDENTITY
 from fedscape.columns.kinds import FILES
-from fedscape.columns.runs import QUALITY, TIMING
+from fedscape.columns.runs import QUALITY, TIMING_CSV
+from fedscape.plugins import Plugin
+from fedscape.settings.claims import Case
+from fedscape.settings.tables import PaperTable, TableColumn
 from fedscape.tables.estimate import estimate, ranked
 from fedscape.tables.table import make_table, published_words
 
@@ -21,20 +24,11 @@ FINAL = {"kind": "final", "column": "test_accuracy"}
 
 def cell(partition, *seeds, groups=()):
     runs = {seed: [f"digits/convnet/{partition}/random/fedavg/seed{seed}"] for seed in seeds}
-    return [{"seed": seed, "runs": run, "groups": list(groups), "needs": run} for seed, run in runs.items()]
+    return [Case(seed, run, groups, run) for seed, run in runs.items()]
 
 
-def column(label, **settings):
-    return {
-        "label": label,
-        "measured": True,
-        "section": "",
-        "name": "",
-        "percent": False,
-        "over": None,
-        "rank": None,
-        **settings,
-    }
+def column(label, measure=FINAL, section="", name="", **settings):
+    return TableColumn(label, measure and Plugin.of(measure), section, name, **settings)
 
 
 @pytest.fixture
@@ -42,38 +36,27 @@ def made(tmp_path):
     """Write CSVs of runs and make a table; gives its rows and the page."""
 
     def make(
-        rows, columns, cells, published=None, measures=(FINAL,), runs=(), timings=None, curvatures=None, interval="student"
+        rows, columns, cells, published=None, runs=(), timings=None, curvatures=None, interval="student"
     ):  # fmt: skip
         quality = dict.fromkeys([*QUALITY, "best_test_accuracy"], 0.5)
         runs = [{**NAMES, "diverged": False, **quality, **run} for run in runs]
         frame = pd.DataFrame(runs, columns=[*IDENTITY, "diverged", *quality])
         write_table(tmp_path / "runs.csv", frame, "runs", IDENTITY)
-        files = {"timings": [], "curvatures": []}
-        for name, kind, rows_of in (("timings", "timing", timings), ("curvatures", "curvature", curvatures)):
+        files = {"runs": [tmp_path / "runs.csv"], "rounds": []}
+        for source, rows_of in (("timing", timings), ("curvature", curvatures)):
             if rows_of is not None:
                 frame = pd.DataFrame([{**NAMES, **row} for row in rows_of])
-                files[name] = [write_table(tmp_path / f"{name}.csv", frame, kind, IDENTITY)]
+                files[source] = [write_table(tmp_path / f"{source}.csv", frame, source, IDENTITY)]
         empty = [[None] * len(columns) for _ in rows]
         make_table(
             name="table-2",
-            table={
-                "title": "Heterogeneity", "source": "Table 2", "rows": rows, "columns": columns, "cells": cells,
-                "published": published or empty, "interval": interval,
-            },
-            measures=list(measures),
+            table=PaperTable("Heterogeneity", "Table 2", rows, columns, cells, published or empty, interval),
+            csvs=files,
             study="pilot",
             scale="smoke",
-            runs=tmp_path / "runs.csv",
-            rounds=[],
-            barriers=[],
-            layers=[],
-            distances=[],
-            markers=[],
-            surfaces=[],
-            **files,
             out_csv=tmp_path / "table-2.csv",
             out_page=tmp_path / "table-2.md",
-        )  # fmt: skip
+        )
         page = (tmp_path / "table-2.md").read_text()
         found = pd.read_csv(tmp_path / "table-2.csv", keep_default_na=False, dtype=str).to_dict("records")
         return found, [line for line in page.splitlines() if line.startswith("|")], page
@@ -112,7 +95,6 @@ def test_a_cell_is_a_mean_over_seeds_beside_the_published_number(made):
         [column("IID", percent=True), column("Dir 0.1", percent=True), column("Dir 2", percent=True)],
         [[cell("iid", 0, 1, 2), cell("dir0.1", 0), []]],
         published=[[56.2, None, 54.25]],
-        measures=[FINAL] * 3,
         runs=runs,
     )
     assert ",".join(rows[0]) == (
@@ -137,9 +119,7 @@ def test_a_cell_is_a_mean_over_seeds_beside_the_published_number(made):
 
 def test_diverged_runs_print_the_word(made):
     runs = [{"seed": 0, "test_accuracy": 0.5, "diverged": True}, {"seed": 1, "test_accuracy": 0.5}]
-    rows, lines, _ = made(
-        ["A", "B"], [column("IID")], [[cell("iid", 0)], [cell("iid", 0, 1)]], measures=[FINAL], runs=runs
-    )
+    rows, lines, _ = made(["A", "B"], [column("IID")], [[cell("iid", 0)], [cell("iid", 0, 1)]], runs=runs)
     assert [cells_of(line)[1] for line in lines[2:]] == ["diverged", "0.5 (1 diverged)"]
     assert [row["diverged_seeds"] for row in rows] == ["1", "1"]
 
@@ -153,7 +133,7 @@ def test_published_numbers_have_the_decimals_that_the_paper_prints():
 def test_a_column_without_a_measure_is_published_only(made):
     rows, lines, page = made(
         ["A", "B"],
-        [column("H_T", measured=False), column("IID")],
+        [column("H_T", measure=None), column("IID")],
         [[[], cell("iid", 0)], [[], []]],
         published=[[6240, None], [None, None]],
         runs=[{}],
@@ -170,7 +150,7 @@ def test_ratios_are_taken_seed_by_seed_and_of_published_numbers_alike(made):
             "partition": partition,
             "seed": seed,
             "round": 1,
-            **dict.fromkeys(TIMING.measures, 1.0),
+            **dict.fromkeys(TIMING_CSV.measures, 1.0),
             "training_seconds": seconds,
         }
 
@@ -179,10 +159,9 @@ def test_ratios_are_taken_seed_by_seed_and_of_published_numbers_alike(made):
     runs = [{key: one[key] for key in ("partition", "seed")} for one in costs]
     rows, lines, page = made(
         ["FedAvg", "MOON", "None"],
-        [column("time", over="FedAvg")],
+        [column("time", {"kind": "cost", "column": "median_training_seconds"}, over="FedAvg")],
         [[cell("iid", 0, 1)], [cell("dir0.1", 0, 1, 2)], [[]]],
         published=[[142.0], [418.0], [None]],
-        measures=[{"kind": "cost", "column": "median_training_seconds"}],
         runs=runs,
         timings=costs,
     )
@@ -204,7 +183,6 @@ def test_bootstrap_intervals_and_ranks_of_rows(made):
         ["A", "B", "C", "D"],
         [column("accuracy", percent=True), column("rank", rank="highest")],
         [[cell(name, 0, 1)] * 2 for name in accuracies] + [[[], []]],
-        measures=[FINAL] * 2,
         runs=runs,
         interval="bootstrap",
     )
@@ -245,9 +223,8 @@ def test_eigenvalues_are_those_of_the_columns_curvature(made):
 
     rows, _, _ = made(
         ["A"],
-        [column("λmax", section="curvature", name="ends")],
+        [column("λmax", {"kind": "eigenvalue", "index": 1}, section="curvature", name="ends")],
         [[cell("iid", 0, groups=["g"])]],
-        measures=[{"kind": "eigenvalue", "index": 1}],
         runs=[{}],
         curvatures=[row(1, 7.0, "ends"), row(5, 3.0, "ends"), row(9, 99.0, "others")],
     )

@@ -45,20 +45,12 @@ def rounds_file(folder, name, rows):
 def tables(tmp_path):
     """Make the tables of some files; gives the paths by name."""
 
-    def make(rounds=(), barriers=(), layers=(), distances=(), curvatures=(), drifts=(), grids=()):
-        out = {f"{name}_csv": tmp_path / "out" / f"{name}.csv" for name in ("runs", *JOINED)}
-        out["summary"] = tmp_path / "out" / "runs.md"
-        make_tables(
-            rounds=rounds,
-            barriers=barriers,
-            layers=layers,
-            distances=distances,
-            curvatures=curvatures,
-            drifts=drifts,
-            grids=grids,
-            **out,
-        )
-        return out
+    def make(rounds=(), grids=None, **csvs):
+        out = {name: tmp_path / "out" / f"{name}.csv" for name in ("runs", *JOINED)}
+        summary = tmp_path / "out" / "runs.md"
+        csvs = {**dict.fromkeys(JOINED, ()), "rounds": rounds, **csvs}
+        make_tables(csvs=csvs, grids=grids or {}, out=out, out_summary=summary)
+        return {**out, "summary": summary}
 
     return make
 
@@ -76,7 +68,7 @@ def test_tables_spell_a_run_as_the_study_does():
 def test_one_row_per_run_with_its_last_and_its_best_round(tables, tmp_path):
     rows = [round_row(0, 0.1), round_row(1, 0.8), round_row(2, 0.9), round_row(3, 0.9), round_row(4, 0.7)]
     out = tables([rounds_file(tmp_path, "rounds.csv", rows)])
-    assert out["runs_csv"].read_text() == (
+    assert out["runs"].read_text() == (
         "study,scale,dataset,model,partition,init,method,seed,rounds,clients,samples,diverged,"
         "train_loss,train_accuracy,validation_loss,validation_accuracy,test_loss,test_accuracy,"
         "best_test_accuracy,best_round,chosen_on,grid\n"
@@ -87,7 +79,7 @@ def test_one_row_per_run_with_its_last_and_its_best_round(tables, tmp_path):
 
 def test_best_round_is_chosen_on_the_validation_split_where_there_is_one(tables, tmp_path):
     rows = [round_row(0, 0.1, 0.1), round_row(1, 0.6, 0.9), round_row(2, 0.8, 0.7)]
-    (run,) = read(tables([rounds_file(tmp_path, "rounds.csv", rows)])["runs_csv"])
+    (run,) = read(tables([rounds_file(tmp_path, "rounds.csv", rows)])["runs"])
     assert (run["best_test_accuracy"], run["best_round"], run["chosen_on"]) == (0.6, 1, "validation_accuracy")
 
 
@@ -95,7 +87,7 @@ def test_a_diverged_run_ends_at_its_last_finite_round_and_prints_the_word(tables
     rows = [round_row(0, 0.1), round_row(1, 0.3), round_row(2, None, diverged=True)]
     good = [round_row(0, 0.1, partition="dir0.1"), round_row(1, 0.5, partition="dir0.1")]
     out = tables([rounds_file(tmp_path, "a.csv", rows), rounds_file(tmp_path, "b.csv", good)])
-    fine, diverged = read(out["runs_csv"])
+    fine, diverged = read(out["runs"])
     assert (fine["partition"], fine["diverged"]) == ("dir0.1", False)
     assert (diverged["partition"], diverged["diverged"], diverged["rounds"]) == ("iid", True, 1)
     assert diverged["test_accuracy"] == 0.3
@@ -110,7 +102,7 @@ def test_a_diverged_run_ends_at_its_last_finite_round_and_prints_the_word(tables
 def test_files_are_joined_sorted_and_keep_every_digit(tables, tmp_path):
     later = rounds_file(tmp_path, "a.csv", [round_row(0, 0.123456789, partition="iid")])
     first = rounds_file(tmp_path, "b.csv", [round_row(0, 1 / 3, partition="dir0.1", seed=1)])
-    joined = tables([later, first])["rounds_csv"].read_text()
+    joined = tables([later, first])["rounds"].read_text()
     header, *rows = first.read_text().splitlines()
     assert joined.splitlines() == [header, *rows[:-1], *later.read_text().splitlines()[1:]]
 
@@ -118,7 +110,7 @@ def test_files_are_joined_sorted_and_keep_every_digit(tables, tmp_path):
 @pytest.mark.parametrize("name", ["barriers", "layers", "distances", "curvature", "drift"])
 def test_a_stage_that_a_study_lacks_leaves_the_header(tables, tmp_path, name):
     out = tables([rounds_file(tmp_path, "rounds.csv", [round_row(0, 0.1)])])
-    assert out[f"{name}_csv"].read_text() == ",".join(FILES[name].columns) + "\n\n"
+    assert out[name].read_text() == ",".join(FILES[name].columns) + "\n\n"
 
 
 def test_analysis_files_are_joined(tables, tmp_path):
@@ -134,7 +126,7 @@ def test_analysis_files_are_joined(tables, tmp_path):
         paths.append(tmp_path / f"{partition}.csv")
         write_csv(paths[-1], pd.DataFrame(rows), FILES["curvature"].keys)
     rounds = rounds_file(tmp_path, "rounds.csv", [round_row(0, 0.1)])
-    table = read(tables([rounds], curvatures=paths)["curvature_csv"])
+    table = read(tables([rounds], curvature=paths)["curvature"])
     assert [(row["partition"], row["round"]) for row in table] == [
         ("dir0.1", 0),
         ("dir0.1", 2),
@@ -150,10 +142,10 @@ def test_layers_stand_by_their_place_not_by_their_name(tables, tmp_path):
     write_csv(tmp_path / "distances.csv", distances_frame(lambda *_: 0.5, names, rounds=[3]), ["layer"])
     rounds = rounds_file(tmp_path, "rounds.csv", [round_row(0, 0.1)])
     out = tables([rounds], layers=[tmp_path / "layers.csv"], distances=[tmp_path / "distances.csv"])
-    found = pd.read_csv(out["distances_csv"], dtype=str, keep_default_na=False)
+    found = pd.read_csv(out["distances"], dtype=str, keep_default_na=False)
     assert list(found.columns) == FILES["distances"].columns
     assert found["layer"].tolist() == ["", *names]
-    found = pd.read_csv(out["layers_csv"], dtype=str, keep_default_na=False)
+    found = pd.read_csv(out["layers"], dtype=str, keep_default_na=False)
     assert list(found.columns) == FILES["layers"].columns
     shallow = found[(found["regime"] == "shallow") & found["rest"].isin(["from", "both"])]
     assert shallow["layer"].tolist() == names and shallow["averaged"].tolist() == ["1", "2", "3", "4"]
@@ -161,10 +153,10 @@ def test_layers_stand_by_their_place_not_by_their_name(tables, tmp_path):
 
 def test_the_points_of_a_grid_have_their_values_beside_them(tables, tmp_path):
     rows = [round_row(1, 0.5, method=method) for method in ("fedavg", "tuned.g1", "tuned.g2")]
-    grids = [["tuned.g1", "lr=0.1;mu=1.0"], ["tuned.g2", "lr=0.2;mu=1.0"]]
+    grids = {"tuned.g1": "lr=0.1;mu=1.0", "tuned.g2": "lr=0.2;mu=1.0"}
     out = tables([rounds_file(tmp_path, "rounds.csv", rows)], grids=grids)
-    found = pd.read_csv(out["runs_csv"], keep_default_na=False).set_index("method")["grid"]
-    assert found.to_dict() == {"fedavg": "", **dict(grids)}
+    found = pd.read_csv(out["runs"], keep_default_na=False).set_index("method")["grid"]
+    assert found.to_dict() == {"fedavg": "", **grids}
     cells = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in out["summary"].read_text().splitlines()
@@ -220,11 +212,11 @@ def test_costs_add_up_rounds_and_join_the_benchmarks_of_all_long_jobs(tmp_path):
         study="pilot",
         scale="smoke",
         timings=[tmp_path / "timing.csv"],
-        made=[
-            results / "initial" / "digits" / "convnet" / "random" / "seed0.safetensors",
-            results / "planes" / "paths" / "digits_all_seed0" / "plane.safetensors",
-            results / "planes" / "paths" / "digits_all_seed0" / "surface.csv",
-        ],
+        outputs={
+            "initial": [results / "initial" / "digits" / "convnet" / "random" / "seed0.safetensors"],
+            "plane": [results / "planes" / "paths" / "digits_all_seed0" / "plane.safetensors"],
+            "surface": [results / "planes" / "paths" / "digits_all_seed0" / "surface.csv"],
+        },
         benchmarks=benchmarks,
         out=tmp_path / "costs.csv",
     )
@@ -246,8 +238,8 @@ def test_a_benchmark_that_is_none_is_named(tmp_path):
     (tmp_path / "plane" / "p_digits_all_seed0.tsv").write_text("")
     with pytest.raises(FedscapeError, match=r"p_digits_all_seed0\.tsv: no benchmark"):
         make_costs(
-            study="pilot", scale="smoke", timings=[], made=[Path("planes/p/digits_all_seed0/plane.safetensors")],
-            benchmarks=tmp_path, out=tmp_path / "costs.csv",
+            study="pilot", scale="smoke", timings=[],
+            outputs={"plane": [Path("planes/p/digits_all_seed0/plane.safetensors")]}, benchmarks=tmp_path, out=tmp_path / "costs.csv",
         )  # fmt: skip
 
 

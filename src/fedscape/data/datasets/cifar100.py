@@ -6,7 +6,7 @@ from pathlib import Path
 from fedscape.data.sources.cifar import load_cifar
 from fedscape.data.storage import Raw
 
-# Known before the files are: a study that asks for more is refused at once.
+# Known before the files are read: a study that asks for more is refused at once.
 TRAIN_SAMPLES = 50_000
 TEST_SAMPLES = 10_000
 

@@ -8,7 +8,7 @@ part has its own train and test images, stratified by class.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
@@ -20,7 +20,7 @@ SPLIT_SEED = 0  # no setting: the parts must never overlap, whoever prepares the
 PROXY_SHARE = 1 / 3  # enough to pre-train on, and leaves 10 clients about 90 train images each
 TEST_SHARE = 1 / 4  # 300 test images: the standard error of an accuracy of 0.9 is 0.017
 BRIGHTEST = 16  # scikit-learn's images count dark pixels in 4 x 4 blocks, 0..16
-# Known before the files are: a study that asks for more is refused at once.
+# Known before the files are read: a study that asks for more is refused at once.
 TRAIN_SAMPLES = {"clients": 899, "proxy": 450}
 TEST_SAMPLES = {"clients": 299, "proxy": 149}
 
@@ -37,22 +37,23 @@ class Settings:
 
 
 def load(settings: Settings, data_root: Path, name: str) -> Raw:
-    """Read the digits from the scikit-learn installation; `data_root` is not looked at."""
+    """Read the digits from the scikit-learn installation; `data_root` is not used."""
     from sklearn.datasets import load_digits  # slow to import, and only preparing needs it
+    from sklearn.utils import Bunch
 
-    bundled = load_digits()
+    bundled = cast(Bunch, load_digits())  # its types also allow the pair that it gives on request
     labels = bundled.target.astype(np.int64)
     images = np.rint(bundled.images * (255 / BRIGHTEST)).astype(np.uint8)[:, None]
 
     rng = stream(SPLIT_SEED, "digits")
     proxy = held_out(labels, PROXY_SHARE, rng)
-    chosen = np.flatnonzero(proxy if settings.part == "proxy" else ~proxy)
-    test = held_out(labels[chosen], TEST_SHARE, rng)
+    members = np.flatnonzero(proxy if settings.part == "proxy" else ~proxy)
+    test = held_out(labels[members], TEST_SHARE, rng)
     return Raw(
         classes=tuple(str(digit) for digit in bundled.target_names),
-        train_inputs=Inputs.of(images[chosen[~test]]),
-        train_labels=labels[chosen[~test]],
-        test_inputs=Inputs.of(images[chosen[test]]),
-        test_labels=labels[chosen[test]],
+        train_inputs=Inputs.of(images[members[~test]]),
+        train_labels=labels[members[~test]],
+        test_inputs=Inputs.of(images[members[test]]),
+        test_labels=labels[members[test]],
         sources={"sklearn.datasets.load_digits": hashlib.md5(images.tobytes()).hexdigest()},
     )

@@ -13,7 +13,7 @@ UNPACKED_MD5 = {
     "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
 }
 
-# Known before the files are: a study that asks for more is refused at once.
+# Known before the files are read: a study that asks for more is refused at once.
 TRAIN_SAMPLES = 60_000
 TEST_SAMPLES = 10_000
 

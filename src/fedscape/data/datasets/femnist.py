@@ -45,16 +45,18 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
     sources: dict[str, str] = {}
     images, labels, writers = {}, {}, {}
     for split, paths in leaf_files(folder, name, "make them with LEAF's femnist/preprocess.sh").items():
-        found: list[tuple[str, np.ndarray, np.ndarray]] = []
+        records: list[tuple[str, np.ndarray, np.ndarray]] = []  # writer, images, labels
         for path in paths:
             for user in leaf_users(path, name, sources, f"{settings.folder}/{split}/{path.name}"):
-                found.append((user.id, _images(user), _labels(user)))
-        if not found:
+                records.append((user.id, _images(user), _labels(user)))
+        if not records:
             raise FedscapeError(f"{name}: {folder}: no user has a sample in {split}")
-        found.sort(key=lambda one: one[0])  # stable: a writer's samples stay in the order of the files
-        images[split] = [own for _, own, _ in found]
-        labels[split] = np.concatenate([own for _, _, own in found])
-        writers[split] = np.repeat([writer for writer, _, _ in found], [len(own) for _, own, _ in found])
+        records.sort(
+            key=lambda record: record[0]
+        )  # stable: a writer's samples stay in the order of the files
+        images[split] = [own for _, own, _ in records]
+        labels[split] = np.concatenate([own for _, _, own in records])
+        writers[split] = np.repeat([writer for writer, _, _ in records], [len(own) for _, own, _ in records])
     return Raw(
         classes=CLASSES,
         train_inputs=_inputs(images["train"]),
@@ -77,16 +79,16 @@ def _inputs(by_writer: list[np.ndarray]) -> Inputs:
 
 def _images(user: User) -> np.ndarray:
     """A writer's images, uint8 [n, 1, 28, 28]."""
-    wanted = f"lists of {SIDE * SIDE} numbers from 0 to 1 are wanted"
+    requirement = f"lists of {SIDE * SIDE} numbers from 0 to 1 are wanted"
     try:
         shares = np.asarray(user.x, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:  # text, objects, lists of unequal lengths
-        raise FedscapeError(f"{user.where}.x: {wanted} ({reason(error)})") from error
+        raise FedscapeError(f"{user.where}.x: {requirement} ({reason(error)})") from error
     if shares.shape != (len(user.x), SIDE * SIDE):
-        raise FedscapeError(f"{user.where}.x: {wanted}, found the shape {shares.shape[1:]}")
+        raise FedscapeError(f"{user.where}.x: {requirement}, found the shape {shares.shape[1:]}")
     inside = (shares >= 0) & (shares <= 1)  # neither is true of NaN
     if not inside.all():
-        raise FedscapeError(f"{user.where}.x: {wanted}, found {shares[~inside][0]:g}")
+        raise FedscapeError(f"{user.where}.x: {requirement}, found {shares[~inside][0]:g}")
     return np.rint(shares * BRIGHTEST).astype(np.uint8).reshape(-1, 1, SIDE, SIDE)
 
 

@@ -10,7 +10,7 @@ torchvision's Resize and CenterCrop give; a method's `resized_crop` takes its pa
 That is not RandomResizedCrop of the whole image: what lies outside the square is in no part, and a small part
 is enlarged from fewer pixels.
 
-With `classes` only so many of the class folders are used, drawn by `classes_seed`. ImageNet-200 of the
+With `classes` only that number of class folders is used, drawn by `classes_seed`. ImageNet-200 of the
 FedAlign study is 200 random classes of ImageNet-1k: place its training images, `<class>/<image>` as they are
 distributed, under data_root, and declare in config/config.yaml::
 
@@ -65,8 +65,8 @@ class Settings:
         if not 1 <= self.size <= 4096:  # 50 MB an image, more than any model here is trained on
             raise ValueError(f"size must be >= 1 and <= 4096, got {self.size}")
         if self.shorter_side is not None:
-            more = self.shorter_side - self.size
-            if more < 0 or more % 2 or self.shorter_side > 4096:
+            surplus = self.shorter_side - self.size
+            if surplus < 0 or surplus % 2 or self.shorter_side > 4096:
                 raise ValueError(
                     f"shorter_side must be size ({self.size}) or an even number of pixels more, and <= 4096, "
                     f"got {self.shorter_side}"
@@ -99,14 +99,14 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
     files: list[Path] = []
     labels: list[int] = []
     for label, class_folder in enumerate(class_folders):
-        found = sorted(path for path in class_folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not found:
+        images = sorted(path for path in class_folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        if not images:
             raise FedscapeError(f"{name}: {class_folder} holds no image ({', '.join(sorted(SUFFIXES))})")
-        for path in found:
+        for path in images:
             if not path.is_file():
                 raise FedscapeError(f"{name}: {path} is no file, or a link to none; remove it")
-        files += found
-        labels += [label] * len(found)
+        files += images
+        labels += [label] * len(images)
 
     all_labels = np.asarray(labels, dtype=np.int64)
     test = held_out(all_labels, settings.test_fraction, stream(SPLIT_SEED, "image-folder"))
@@ -131,17 +131,17 @@ def _drawn(folders: Sequence[Path], count: int, seed: int, where: str) -> list[P
     """`count` of the folders in their order; a larger draw of the same seed contains a smaller one."""
     if count > len(folders):
         raise FedscapeError(f"{where} holds {len(folders)} class folders, fewer than classes: {count}")
-    chosen = stream(seed, "classes").permutation(len(folders))[:count]
-    return [folders[i] for i in sorted(chosen)]
+    drawn = stream(seed, "classes").permutation(len(folders))[:count]
+    return [folders[i] for i in sorted(drawn)]
 
 
 def _images(files: Sequence[Path], settings: Settings, name: str) -> Inputs:
     size = settings.stored
-    together = min(BLOCK, max(1, BLOCK_BYTES // (3 * size * size)))
+    block_size = min(BLOCK, max(1, BLOCK_BYTES // (3 * size * size)))
 
     def blocks() -> Iterator[np.ndarray]:
-        for start in range(0, len(files), together):
-            yield np.stack([_square(path, settings, name) for path in files[start : start + together]])
+        for start in range(0, len(files), block_size):
+            yield np.stack([_square(path, settings, name) for path in files[start : start + block_size]])
 
     return Inputs(len(files), (3, size, size), blocks)
 
@@ -165,7 +165,7 @@ def _decode(path: Path, name: str) -> Image.Image:
             if image.mode.startswith(("I", "F")):
                 raise ValueError(f"mode {image.mode}: more than 8 bits a channel would be clipped")
             return image.convert("RGB")
-    except Exception as error:  # Pillow's decoders raise whatever they stumble over
+    except Exception as error:  # Pillow's decoders raise errors of many types
         reason = " ".join(str(error).split())
         raise FedscapeError(f"{name}: cannot read image {path} ({reason}); replace or remove it") from error
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from fedscape.data.storage import BLOCK, Inputs, Raw
 from fedscape.errors import FedscapeError
 from fedscape.files import reading
 
-# Known before the files are: a study that asks for more is refused at once.
+# Known before the files are read: a study that asks for more is refused at once.
 TRAIN_SAMPLES = 1_281_167
 TEST_SAMPLES = 50_000
 
@@ -41,7 +41,7 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
     """Read ``train_data_batch_1.npz`` to ``..._10.npz`` and ``val_data.npz``, images block by block.
 
     The classes are called by the authors' numbers, 1 to 1000, and labels begin at 0. Raises FedscapeError
-    naming the file that is missing, damaged or another.
+    naming the file that is missing, damaged or not ImageNet-32's.
     """
     folder = data_root / settings.folder
     for file in (*TRAIN, *TEST):
@@ -65,11 +65,11 @@ def _split(files: list[Path], name: str) -> tuple[Inputs, np.ndarray]:
     labels = [_labels(file, name) for file in files]
 
     def blocks() -> Iterator[np.ndarray]:
-        for file, its in zip(files, labels, strict=True):
-            yield from _images(file, len(its))
+        for file, file_labels in zip(files, labels, strict=True):
+            yield from _images(file, len(file_labels))
 
-    together = np.concatenate(labels)
-    return Inputs(len(together), SHAPE, blocks), together
+    all_labels = np.concatenate(labels)
+    return Inputs(len(all_labels), SHAPE, blocks), all_labels
 
 
 def _labels(file: Path, name: str) -> np.ndarray:
@@ -78,7 +78,7 @@ def _labels(file: Path, name: str) -> np.ndarray:
         shape, dtype = _header(member)
         if len(shape) != 1 or not 0 < shape[0] <= TRAIN_SAMPLES or dtype.kind not in "iu":
             raise ValueError(f"its labels are {dtype} {shape}, wanted whole numbers, one an image")
-        labels = np.frombuffer(_exactly(member, shape[0] * dtype.itemsize), dtype).astype(np.int64) - 1
+        labels = np.frombuffer(_read_exactly(member, shape[0] * dtype.itemsize), dtype).astype(np.int64) - 1
     wrong = labels[(labels < 0) | (labels >= CLASSES)]
     if len(wrong):
         raise FedscapeError(f"{name}: {file}: label {wrong[0] + 1}, allowed are 1 to {CLASSES}")
@@ -94,12 +94,12 @@ def _images(file: Path, count: int) -> Iterator[np.ndarray]:
             raise ValueError(f"its images are {dtype} {shape}, wanted uint8 {(count, values)}")
         for start in range(0, count, BLOCK):
             size = min(BLOCK, count - start)
-            yield np.frombuffer(_exactly(member, size * values), np.uint8).reshape(size, *SHAPE)
+            yield np.frombuffer(_read_exactly(member, size * values), np.uint8).reshape(size, *SHAPE)
 
 
 @contextmanager
-def _member(file: Path, name: str) -> Iterator[BinaryIO]:
-    """An array of an .npz, open to be read; whatever is wrong with it is one line that names the file."""
+def _member(file: Path, name: str) -> Iterator[IO[bytes]]:
+    """An array of an .npz, open to be read; any error is one line that names the file."""
     with (
         reading(file, "file of ImageNet-32", "get it again"),
         zipfile.ZipFile(file) as archive,
@@ -108,19 +108,19 @@ def _member(file: Path, name: str) -> Iterator[BinaryIO]:
         yield member
 
 
-def _header(member: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and type of an array in NumPy's format, whose values come next; objects would be pickles."""
     version = np.lib.format.read_magic(member)
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in read:
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
         raise ValueError(f"an array in version {version} of NumPy's format")
-    shape, by_column, dtype = read[version](member)
+    shape, by_column, dtype = readers[version](member)
     if (by_column and len(shape) > 1) or dtype.hasobject:
         raise ValueError("an array by columns or of objects")
     return shape, dtype
 
 
-def _exactly(member: BinaryIO, size: int) -> bytes:
+def _read_exactly(member: IO[bytes], size: int) -> bytes:
     content = member.read(size)
     if len(content) < size:
         raise ValueError("it is cut off")

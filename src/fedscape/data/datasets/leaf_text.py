@@ -5,7 +5,7 @@ them (Caldas et al., LEAF: A Benchmark for Federated Settings, arXiv 1812.01097)
 
     {"users": [id], "num_samples": [n], "user_data": {id: {"x": ["80 characters"], "y": ["next character"]}}}
 
-The labels of a sample are its characters but the first, and the next one: every place predicts.
+The labels of a sample are its characters but the first, then the next one: every position predicts.
 
 From one sample to the next LEAF's window moves by one character. So a character is in up to 80 samples, of
 which `every: 80` keeps about one; and where test samples were drawn from among the train samples, as LEAF's
@@ -30,7 +30,7 @@ class Settings:
     """Where the samples are and how many of them are used."""
 
     folder: str  # folder with train/*.json and test/*.json, relative to data_root or absolute
-    every: int = 1  # of each user's samples the first, and each so many further on
+    every: int = 1  # one in this many of each user's samples is used, beginning with the first
 
     def __post_init__(self):
         if not self.folder:
@@ -45,14 +45,14 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
     sources: dict[str, str] = {}
     points, users = {}, {}
     for split, paths in leaf_files(folder, name, "make them with LEAF's preprocess.sh").items():
-        found: list[tuple[str, np.ndarray]] = []
+        records: list[tuple[str, np.ndarray]] = []  # user, samples
         for path in paths:
             for user in leaf_users(path, name, sources, f"{settings.folder}/{split}/{path.name}"):
                 samples = _joined(user.x[:: settings.every], user.y[:: settings.every], user.where)
-                found.append((user.id, samples))
-        found.sort(key=lambda one: one[0])  # stable: a user's samples stay in the order of the files
-        users[split] = np.repeat([user for user, _ in found], [len(samples) for _, samples in found])
-        points[split] = [samples for _, samples in found]
+                records.append((user.id, samples))
+        records.sort(key=lambda record: record[0])  # stable: a user's samples stay in the order of the files
+        users[split] = np.repeat([user for user, _ in records], [len(samples) for _, samples in records])
+        points[split] = [samples for _, samples in records]
     lengths = sorted({samples.shape[1] - 1 for split in points.values() for samples in split})
     if len(lengths) > 1:
         raise FedscapeError(f"{name}: {folder}: samples of {lengths[0]} and of {lengths[1]} characters")
@@ -66,7 +66,7 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
 def _joined(x: list, y: list, key: str) -> np.ndarray:
     """Code points uint32 [n, T + 1] of samples, strings or lists of characters, each with what follows it."""
     try:
-        texts, following = (["".join(one) for one in part] for part in (x, y))
+        texts, following = (["".join(characters) for characters in part] for part in (x, y))
     except TypeError as error:
         raise FedscapeError(f"{key}: x and y must be lists of text ({error})") from error
     length = len(texts[0])

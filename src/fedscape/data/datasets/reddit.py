@@ -7,9 +7,9 @@ them and LEAF hands them out (Caldas et al., LEAF: A Benchmark for Federated Set
      "y": [{"target_tokens": [[10 tokens, ...], ...], "count_tokens": ..., "subreddit": ...}, ...]}}}
 
 A sample is a comment, ``<BOS>``, its words and ``<EOS>``, in chunks of 10 tokens filled up with ``<PAD>``;
-its `target_tokens` are the same moved by one. LEAF trains on chunks and masks the padding. Here a user's
+its `target_tokens` are the same, shifted by one. LEAF trains on chunks and masks the padding. Here a user's
 comments are joined in the order of the files (LEAF's is that of time) and cut anew, see `sources/words.py`;
-LEAF's `val` folder is not read. All files of one split are read one by one, and their tokens stay in memory:
+LEAF's `val` folder is not read. Files are read one by one, and the tokens of a split stay in memory:
 take LEAF's subsampled set, not all of the 1.7 million users.
 """
 

@@ -36,7 +36,7 @@ class Settings:
 
 
 def load(settings: Settings, data_root: Path, name: str) -> Raw:
-    """Read the documents of the scikit-learn installation; `data_root` is not looked at."""
+    """Read the documents of the scikit-learn installation; `data_root` is not used."""
     texts, sources = {}, {}
     with resources.as_file(resources.files(PACKAGE)) as folder:
         for path in sorted(folder.glob("*.rst")):

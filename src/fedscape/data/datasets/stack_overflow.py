@@ -10,7 +10,7 @@ tokens between spaces. It is read without TensorFlow. The splits are `train` (34
 sentences before 2018), `test` (204,088 users, since then) and `heldout` (38,758 users who are in no other).
 A user's sentences are joined and cut, see `sources/words.py`.
 
-The file is gone through row by row. Memory is needed for the tokens of the users that are drawn alone, about
+The file is read row by row. Memory is needed only for the tokens of the users that are drawn, about
 12 bytes each, and for the distinct train words. 10,000 users have about 4 million sentences.
 """
 
@@ -73,11 +73,11 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
     def sentences(split: str) -> Iterator[tuple[str, Sequence[str]]]:
         where = f"{name}: {path}"
         with opened(path, where) as database:
-            present = clients_of(database, split, where)
-            order = stream(settings.clients_seed, "clients").permutation(len(present))
-            chosen = [present[i] for i in order[: settings.max_clients]]
+            clients = clients_of(database, split, where)
+            order = stream(settings.clients_seed, "clients").permutation(len(clients))
+            drawn = [clients[i] for i in order[: settings.max_clients]]
             used: Counter[str] = Counter()
-            for client, example in rows_of(database, split, chosen):
+            for client, example in rows_of(database, split, drawn):
                 if settings.max_sentences is not None and used[client] >= settings.max_sentences:
                     continue
                 words = _words(example, f"{where}: examples: client {client}")
@@ -105,7 +105,7 @@ def _words(example: object, where: str) -> list[str]:
             return values[0].decode("utf-8").split()
     except ValueError as error:  # a decoding error is one, too
         raise FedscapeError(f"{where}: serialized_example_proto: no tf.train.Example ({error})") from error
-    found = "no" if values is None else f"{len(values)} values in"
+    count = "no" if values is None else f"{len(values)} values in"
     raise FedscapeError(
-        f"{where}: serialized_example_proto: {found} feature {FEATURE}, where one text is wanted"
+        f"{where}: serialized_example_proto: {count} feature {FEATURE}, where one text is wanted"
     )

@@ -2,7 +2,7 @@
 
 The file of Karpathy's char-rnn: 1,115,394 characters of 65 kinds, spoken by 309 speakers. Its blocks are
 ``SPEAKER:``, lines, an empty line; any other file of such blocks will do. All that a speaker says is joined,
-in the order of the file and with the empty lines between speeches; who has the same name in two plays is one
+in the order of the file and with the empty lines between speeches; a name that is in two plays is one
 speaker. It is cut into sequences of `length` characters; the last of each speaker's are the test set.
 
 Speakers with too little text for a train and a test sequence are left out. Of the 1,034,351 characters that

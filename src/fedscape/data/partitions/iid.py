@@ -1,6 +1,6 @@
 """IID: all samples, shuffled and dealt out evenly (sizes differ by one at most).
 
-Of a data set that brings its own clients it is the same data, dealt again to as many clients.
+A data set that brings its own clients is dealt anew, to as many clients.
 """
 
 from dataclasses import dataclass

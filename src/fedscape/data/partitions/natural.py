@@ -30,12 +30,12 @@ def split(
         raise FedscapeError("this data set has no natural clients; use another scheme")
     numbers, inverse = np.unique(natural, return_inverse=True)
     if clients is None:
-        chosen = np.arange(len(numbers))
+        kept = np.arange(len(numbers))
     elif 1 <= clients <= len(numbers):
-        chosen = np.sort(rng.choice(len(numbers), clients, replace=False))
+        kept = np.sort(rng.choice(len(numbers), clients, replace=False))
     else:
         raise FedscapeError(f"clients: {clients}, but the train set has 1 to {len(numbers)} natural clients")
     by_client = np.argsort(inverse, kind="stable")  # stable: positions stay sorted within a client
     ends = np.cumsum(np.bincount(inverse))
     parts = np.split(by_client, ends[:-1])
-    return [parts[client] for client in chosen]
+    return [parts[client] for client in kept]

@@ -44,4 +44,4 @@ def split(
     shuffled = rng.permutation(len(labels))[: shards * size]
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")].reshape(shards, size)
     owners = rng.permutation(shards).reshape(count, settings.shards_per_client)
-    return [np.sort(by_class[own].ravel()) for own in owners]
+    return [np.sort(by_class[owned].ravel()) for owned in owners]

@@ -53,16 +53,16 @@ def load_cifar(archive: type, data_root: Path, name: str) -> Raw:
 
     def content(file: str, md5: str) -> dict:
         path = folder / file
-        # Checked before it is read as a whole: what lies there under this name may be of any size.
+        # Checked before it is read as a whole: a file of this name may have any size.
         sources[f"{archive.base_folder}/{file}"] = checked_md5(name, path, md5)
-        found = path.read_bytes()
+        pickled = path.read_bytes()
         with reading(path, "CIFAR file", "delete it and get it again"):
-            return ArrayUnpickler(io.BytesIO(found), encoding="latin1").load()
+            return ArrayUnpickler(io.BytesIO(pickled), encoding="latin1").load()
 
     def split(files: list) -> tuple[Inputs, np.ndarray]:
         batches = [content(file, md5) for file, md5 in files]
-        labels = [label for one in batches for label in one.get("labels") or one["fine_labels"]]
-        images = np.concatenate([one["data"] for one in batches]).reshape(IMAGES)
+        labels = [label for batch in batches for label in batch.get("labels") or batch["fine_labels"]]
+        images = np.concatenate([batch["data"] for batch in batches]).reshape(IMAGES)
         return Inputs.of(images), np.asarray(labels, dtype=np.int64)
 
     train_inputs, train_labels = split(archive.train_list)

@@ -11,16 +11,16 @@ COLUMNS = {
     "examples": ("split_name", "client_id", "serialized_example_proto"),
     "client_metadata": ("client_id", "split_name"),
 }
-"""What is read of each table."""
+"""The columns that are read of each table."""
 KIND = "SELECT type FROM sqlite_master WHERE name = ? AND sql NOT LIKE 'CREATE VIRTUAL%'"
 
 
 @contextmanager
 def opened(path: Path, where: str) -> Iterator[sqlite3.Connection]:
-    """The database, which is not written to: no file appears beside it, either.
+    """The database, opened without writing to it or beside it.
 
-    Raises FedscapeError for a file that is no database, lacks a table or a column, or is cut off, also where
-    that is found only while it is read.
+    Raises FedscapeError for a file that is no database, lacks a table or a column, or is cut off, even if
+    that shows only while it is read.
     """
     try:
         address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
@@ -46,7 +46,7 @@ def clients_of(database: sqlite3.Connection, split: str, where: str) -> list[str
     clients = sorted(str(client) for (client,) in database.execute(query, (split,)))
     if not clients:
         splits = database.execute("SELECT DISTINCT split_name FROM client_metadata ORDER BY 1")
-        present = ", ".join(str(one) for (one,) in splits) or "none"
+        present = ", ".join(str(name) for (name,) in splits) or "none"
         raise FedscapeError(
             f"{where}: client_metadata: no client has split_name {split}; there are {present}"
         )
@@ -57,13 +57,13 @@ def rows_of(database: sqlite3.Connection, split: str, clients: Sequence[str]) ->
     """Client and serialised example of each of the clients' rows, one at a time.
 
     Those of a client come in the order of the file. Where the file has an index of clients sqlite jumps from
-    one to the next; without one it goes through all rows once.
+    one to the next; without one it reads all rows once.
     """
-    database.execute("CREATE TEMP TABLE chosen (client_id TEXT PRIMARY KEY) WITHOUT ROWID")
-    database.executemany("INSERT INTO chosen VALUES (?)", ((client,) for client in clients))
+    database.execute("CREATE TEMP TABLE drawn (client_id TEXT PRIMARY KEY) WITHOUT ROWID")
+    database.executemany("INSERT INTO drawn VALUES (?)", ((client,) for client in clients))
     query = (
         "SELECT client_id, serialized_example_proto FROM examples "
-        "WHERE split_name = ? AND client_id IN (SELECT client_id FROM chosen)"
+        "WHERE split_name = ? AND client_id IN (SELECT client_id FROM drawn)"
     )
     for client, example in database.execute(query, (split,)):
         yield str(client), example

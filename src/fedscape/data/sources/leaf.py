@@ -11,18 +11,20 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from fedscape.errors import FedscapeError
 
 SHOWN_NAMES = 3  # of users that are left out
 SPLITS = ("train", "test")
 
+Kind = TypeVar("Kind")  # of what a JSON object has under a name
+
 log = logging.getLogger(__name__)
 
 
 class User(NamedTuple):
-    """What one file holds of a user: at least one sample, as many labels."""
+    """A user's samples in one file, at least one, and as many labels."""
 
     id: str
     x: list
@@ -49,10 +51,11 @@ def leaf_files(folder: Path, name: str, advice: str) -> dict[str, list[Path]]:
 
 
 def leaf_users(path: Path, name: str, sources: dict[str, str], shown: str) -> Iterator[User]:
-    """The users of a file that have samples, in its order. The file is in memory while they are gone through.
+    """The users of a file that have samples, in its order. The file stays in memory during the iteration.
 
-    Who has none is no client, as LEAF's scripts have it that keep users of enough samples: the log says who.
-    sources: is given the md5 of the file under the name `shown`. Raises FedscapeError naming file and key.
+    Users without samples are no clients, as in LEAF's scripts, which drop users of few samples: the log names
+    them. sources: receives the md5 of the file under the name `shown`. Raises FedscapeError naming file and
+    key.
     """
     content, where = path.read_bytes(), f"{name}: {path}"
     sources[shown] = hashlib.md5(content).hexdigest()
@@ -63,7 +66,7 @@ def leaf_users(path: Path, name: str, sources: dict[str, str], shown: str) -> It
     del content
     by_user = entry(data, "user_data", dict, f"{where}: user_data")
     users = entry(data, "users", list, f"{where}: users")
-    names, without = list(map(str, users)), []
+    names, empty = list(map(str, users)), []
     for user, count in Counter(names).items():
         if count > 1:
             raise FedscapeError(f"{where}: users: {user} stands there twice")
@@ -78,24 +81,24 @@ def leaf_users(path: Path, name: str, sources: dict[str, str], shown: str) -> It
         if x:
             yield User(user, x, y, key)
         else:
-            without.append(user)
-    if without:
-        shown = ", ".join(without[:SHOWN_NAMES]) + (", ..." if len(without) > SHOWN_NAMES else "")
-        log.warning("%s: %d users without samples are left out: %s", where, len(without), ascii(shown)[1:-1])
+            empty.append(user)
+    if empty:
+        examples = ", ".join(empty[:SHOWN_NAMES]) + (", ..." if len(empty) > SHOWN_NAMES else "")
+        log.warning("%s: %d users without samples are left out: %s", where, len(empty), ascii(examples)[1:-1])
 
 
 def _without_repetition(pairs: list[tuple[str, object]]) -> dict:
-    """A JSON object; what stands there twice would silently be its last value."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    """A JSON object without repeated names, of which the last value would silently win."""
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"{twice} stands there twice")
-    return found
+    return mapping
 
 
-def entry(mapping: object, name: str, kind: type, key: str) -> object:
-    """What a JSON object has under a name; nothing, or another kind, is named as `key`."""
-    found = mapping.get(name) if isinstance(mapping, dict) else None
-    if not isinstance(found, kind):
+def entry(mapping: object, name: str, kind: type[Kind], key: str) -> Kind:
+    """The value that a JSON object has under a name; a FedscapeError names `key` if it is not of the kind."""
+    value = mapping.get(name) if isinstance(mapping, dict) else None
+    if not isinstance(value, kind):
         raise FedscapeError(f"{key}: missing, or not {'a list' if kind is list else 'an object'}")
-    return found
+    return value

@@ -38,7 +38,7 @@ def load_mnist(
         name,
         missing=missing,
         download=lambda: archive(data_root, download=True),
-        archives={},  # a gzipped file counts as there, and its content is checked below
+        archives={},  # a gzipped file is not missing, and its content is checked below
         advice=f"get {', '.join(f'{file}.gz' for file in FILES)} from {archive.mirrors[0]} "
         f"on a machine with internet and place them in {folder}",
     )

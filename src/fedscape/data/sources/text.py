@@ -15,7 +15,7 @@ PROXY_SHARE = 1 / 3  # of the clients
 
 
 def part_of(texts: Mapping[str, str], part: str) -> dict[str, str]:
-    """`all` texts, or one of two parts that share none: a third, drawn at random, is the `proxy`.
+    """`all` texts, or one of two disjoint parts: a third, drawn at random, is the `proxy`.
 
     texts: client -> its text; the others are those of the `clients`.
     """
@@ -26,9 +26,9 @@ def part_of(texts: Mapping[str, str], part: str) -> dict[str, str]:
 
 
 def read_text(path: Path, name: str) -> tuple[str, str]:
-    """A UTF-8 file with LF line ends, and the md5 of its bytes. A file that is no text is named.
+    """A UTF-8 file with LF line ends, and the md5 of its bytes. A file that is not text is a FedscapeError.
 
-    A byte order mark at its start is none of its characters, and would be a class of its own.
+    A byte order mark at its start is dropped: it would be a class of its own.
     """
     content = path.read_bytes()
     try:
@@ -45,13 +45,13 @@ def code_points(text: str) -> np.ndarray:
 
 
 def vocabulary(points: Iterable[np.ndarray]) -> tuple[str, ...]:
-    """The characters in arrays of code points, sorted; the classes that a next one is predicted among."""
-    return tuple(map(chr, np.unique(np.concatenate([np.unique(one) for one in points]))))
+    """The characters in arrays of code points, sorted; the classes of the next character."""
+    return tuple(map(chr, np.unique(np.concatenate([np.unique(array) for array in points]))))
 
 
 def tokens(points: np.ndarray, characters: Sequence[str]) -> np.ndarray:
-    """Code points as places in a vocabulary that has them all, int32 of the same shape."""
-    return np.searchsorted(np.array([ord(one) for one in characters]), points).astype(np.int32)
+    """Code points as positions in a vocabulary that has them all, int32 of the same shape."""
+    return np.searchsorted(np.array([ord(character) for character in characters]), points).astype(np.int32)
 
 
 def cut_by_client(

@@ -1,7 +1,7 @@
 """Serialised tf.train.Example messages, read without TensorFlow.
 
-Protocol buffers' wire format: a message is a row of fields, each a varint key (field number * 8 + wire type)
-and a value. Of an Example only this is looked at::
+Protocol buffers' wire format: a message is a sequence of fields, each a varint key (field number * 8 + wire
+type) and a value. Of an Example only this is read::
 
     Example {features: 1}   Features {feature: map 1}   entry {key: 1, value: 2}
     Feature {bytes_list: 1, float_list: 2, int64_list: 3}   BytesList {value: repeated bytes 1}
@@ -22,7 +22,7 @@ def bytes_feature(example: bytes, name: str) -> list[bytes] | None:
 
     Raises ValueError where the message is cut off or malformed, or the feature is of another kind.
     """
-    wanted, found = name.encode(), None
+    encoded_name, feature = name.encode(), None
     for features in _messages(example, 1):
         for item in _messages(features, 1):
             key, value = b"", b""
@@ -31,22 +31,22 @@ def bytes_feature(example: bytes, name: str) -> list[bytes] | None:
                     key = content
                 elif number == 2:
                     value = content
-            if key == wanted:
-                found = value  # of a key that comes twice the last one counts
-    if found is None:
+            if key == encoded_name:
+                feature = value  # of a repeated key the last one counts
+    if feature is None:
         return None
     values: list[bytes] = []
-    for number, content in _fields(found):
+    for number, content in _fields(feature):
         if number != 1:
             raise ValueError(f"feature {name} holds numbers, where bytes are wanted")
         values += _messages(content, 1)
     return values
 
 
-def _messages(message: bytes | int, wanted: int) -> Iterator[bytes]:
+def _messages(message: bytes | int, field: int) -> Iterator[bytes]:
     """The values of one field of a message that are messages or bytes themselves."""
     for number, content in _fields(message):
-        if number == wanted:
+        if number == field:
             if isinstance(content, int):
                 raise ValueError(f"field {number} is a number, where a message is wanted")
             yield content
@@ -77,11 +77,11 @@ def _fields(message: bytes | int) -> Iterator[tuple[int, bytes | int]]:
 def _varint(message: bytes, position: int) -> tuple[int, int]:
     """The number at a position, lowest 7 bits first, and the position behind it."""
     value = 0
-    for place in range(LONGEST_VARINT):
-        if position + place >= len(message):
+    for index in range(LONGEST_VARINT):
+        if position + index >= len(message):
             raise ValueError("cut off within a number")
-        byte = message[position + place]
-        value |= (byte & 0x7F) << (7 * place)
+        byte = message[position + index]
+        value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
-            return value, position + place + 1
+            return value, position + index + 1
     raise ValueError(f"a number of more than {LONGEST_VARINT} bytes")

@@ -1,7 +1,7 @@
 """Sentences of clients as sequences of words that each predict the next one.
 
 The vocabulary are the most frequent words of the train sentences; every other word is <UNK>. A client's
-sentences are joined, each between <BOS> and <EOS>, and cut into sequences of T tokens. So every place of a
+sentences are joined, each between <BOS> and <EOS>, and cut into sequences of T tokens. So every position of a
 sequence predicts, there is no padding, and no loss needs a mask. After <EOS> comes <BOS>, which is easily
 predicted: accuracies are a little higher than where sentences are padded one by one.
 """
@@ -19,7 +19,7 @@ UNKNOWN, BEGIN, END = "<UNK>", "<BOS>", "<EOS>"
 SPECIAL = (UNKNOWN, BEGIN, END)
 """The first classes, before the words."""
 Sentences = Iterable[tuple[str, Sequence[str]]]
-"""Clients and words of one sentence each; a client's sentences may lie anywhere."""
+"""Clients and words of one sentence each; a client's sentences need not follow each other."""
 
 
 def raw_of_sentences(
@@ -27,26 +27,26 @@ def raw_of_sentences(
 ) -> Raw:
     """A data set of the sequences that clients' sentences are cut into.
 
-    train, test: each is gone through once, first all of train. words: size of the vocabulary without <UNK>,
+    train, test: each is iterated over once, train first. words: size of the vocabulary without <UNK>,
     <BOS> and <EOS>. length: T, tokens of a sequence; the one that follows is its last label. The sequences of
     a client follow each other, so that each of its tokens but the first is a label once; what is left at the
-    end is not used, and who has less than a sequence is left out. Clients are numbered in the order of sorted
-    names. Memory: 8 bytes a token, and the distinct train words.
+    end is not used, and clients with less than a sequence are left out. Clients are numbered in the order
+    of sorted names. Memory: 8 bytes a token, and the distinct train words.
     Raises FedscapeError where no client is left in train, or in test.
     """
     numbers = {word: number for number, word in enumerate(SPECIAL)}
     train_streams = _joined(train, numbers, new_words=True)
-    classes, places = _vocabulary(train_streams, numbers, words)
-    train_sequences, owners = _cut(train_streams, places, length, f"{name}: train")
+    classes, class_numbers = _vocabulary(train_streams, numbers, words)
+    train_sequences, owners = _cut(train_streams, class_numbers, length, f"{name}: train")
     del train_streams
-    known = {word: place for place, word in enumerate(classes)}
+    known = {word: number for number, word in enumerate(classes)}
     test_streams = _joined(test, known, new_words=False)
     test_sequences, _ = _cut(test_streams, np.arange(len(classes)), length, f"{name}: test")
     return raw_of(train_sequences, test_sequences, owners, classes, sources)
 
 
 def _joined(sentences: Sentences, numbers: dict[str, int], new_words: bool) -> dict[str, array]:
-    """Of each client, the numbers of its words with <BOS> and <EOS> around each sentence.
+    """The numbers of each client's words, with <BOS> and <EOS> around each sentence.
 
     new_words: a word without a number is given the next one; else it is <UNK>.
     """
@@ -77,18 +77,18 @@ def _vocabulary(
     ordinary = [word for word in numbers if word not in SPECIAL]
     ordinary.sort(key=lambda word: (-counts[numbers[word]], word))
     classes = (*SPECIAL, *ordinary[:words])
-    places = np.zeros(len(numbers), dtype=np.int32)  # of <UNK>
-    for place, word in enumerate(classes):
-        places[numbers[word]] = place
-    return classes, places
+    class_numbers = np.zeros(len(numbers), dtype=np.int32)  # 0 is <UNK>
+    for class_number, word in enumerate(classes):
+        class_numbers[numbers[word]] = class_number
+    return classes, class_numbers
 
 
 def _cut(
-    streams: dict[str, array], places: np.ndarray, length: int, where: str
+    streams: dict[str, array], class_numbers: np.ndarray, length: int, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sequences int32 [N, T + 1] of all clients, and the number [N] of the client that has each.
 
-    places: [numbers] what stands for each number of the streams.
+    class_numbers: [numbers], the class of each number in the streams.
     """
     counts = {client: (len(streams[client]) - 1) // length for client in sorted(streams)}
     clients = [client for client, count in counts.items() if count]
@@ -102,7 +102,7 @@ def _cut(
     sequences = np.empty((len(owners), length + 1), dtype=np.int32)
     start = 0
     for client in clients:
-        tokens = places[np.frombuffer(streams[client], dtype=np.intc)]
+        tokens = class_numbers[np.frombuffer(streams[client], dtype=np.intc)]
         stop = start + counts[client]
         sequences[start:stop] = np.lib.stride_tricks.sliding_window_view(tokens, length + 1)[::length]
         start = stop

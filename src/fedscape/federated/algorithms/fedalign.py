@@ -2,7 +2,7 @@
 2022, equations 5 to 7).
 
 The last stage L of the network runs a second time on the features that reached it, with a share of its
-channels, and is asked for the same Lipschitz constant as the full one:
+channels, and is trained towards the Lipschitz constant of the full one:
 
     CE(f(x), y) + mu * (CE / Lip) * Lip,    Lip = mean over images of (sigma_S - sigma_F)²
 
@@ -56,7 +56,11 @@ class Settings:
 
 
 def loss(
-    network: Network, parameters: Mapping[str, Tensor], batch: Batch, client: Client, context: Context
+    network: Network,
+    parameters: Mapping[str, Tensor],
+    batch: Batch,
+    client: Client,
+    context: Context[Settings],
 ) -> Tensor:
     """Mean cross-entropy of a batch and the scaled difference of the Lipschitz constants, a scalar."""
     settings = context.settings

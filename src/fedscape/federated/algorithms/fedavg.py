@@ -28,5 +28,5 @@ class Settings:
 def loss(
     network: Network, parameters: Mapping[str, Tensor], batch: Batch, client: Client, context: Context
 ) -> Tensor:
-    """What a client minimises on a batch: mean cross-entropy, a scalar; pure in `parameters`."""
+    """The loss that a client minimises on a batch: mean cross-entropy, a scalar; pure in `parameters`."""
     return cross_entropy(network(parameters, batch.inputs), batch.labels)

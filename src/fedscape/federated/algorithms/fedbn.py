@@ -62,10 +62,10 @@ def after_client(result: ClientResult, client: Client, context: Context) -> Cont
 def affine_positions(layout: Layout) -> Tensor:
     """Positions in the parameter vector, int64, of scales and shifts of layers with running statistics."""
     layers = {name.rpartition(".")[0] for name, _ in layout.buffers if name.rpartition(".")[2] == STATISTIC}
-    chosen, offset = [torch.empty(0, dtype=torch.int64)], 0
+    positions, offset = [torch.empty(0, dtype=torch.int64)], 0
     for name, shape in layout.parameters:
         size = torch.Size(shape).numel()
         if name.rpartition(".")[0] in layers:
-            chosen.append(torch.arange(offset, offset + size))
+            positions.append(torch.arange(offset, offset + size))
         offset += size
-    return torch.cat(chosen)
+    return torch.cat(positions)

@@ -55,19 +55,21 @@ def shared_state(layout: Layout) -> dict[str, int]:
     return {"changes": layout.parameter_count}
 
 
-def adjust_gradient(gradient: Tensor, parameters: Tensor, client: Client, context: Context) -> Tensor:
+def adjust_gradient(
+    gradient: Tensor, parameters: Tensor, client: Client, context: Context[Settings]
+) -> Tensor:
     """Gradient [lanes, P] with that of the regulariser."""
     towards = parameters - context.start.parameters + client.state["changes"]
     return gradient + context.settings.alpha / client.share * towards
 
 
-def after_client(result: ClientResult, client: Client, context: Context) -> Contribution:
+def after_client(result: ClientResult, client: Client, context: Context[Settings]) -> Contribution:
     """The client's sum of changes."""
     change = result.model.parameters - context.start.parameters
     return Contribution(state={"changes": client.state["changes"] + change}, sums={"changes": change})
 
 
-def aggregate(gathered: Gathered, context: Context) -> tuple[Tensor, Mapping[str, Tensor]]:
+def aggregate(gathered: Gathered, context: Context[Settings]) -> tuple[Tensor, Mapping[str, Tensor]]:
     """The mean model plus the mean change of all clients so far [P]."""
     changes = context.shared["changes"] + gathered.sums["changes"] / context.clients
     return gathered.parameters + changes, {"changes": changes}

@@ -48,14 +48,16 @@ class Settings:
             raise ValueError("fednova: mu > 0 needs momentum 0")
 
 
-def adjust_gradient(gradient: Tensor, parameters: Tensor, client: Client, context: Context) -> Tensor:
+def adjust_gradient(
+    gradient: Tensor, parameters: Tensor, client: Client, context: Context[Settings]
+) -> Tensor:
     """Gradient [lanes, P] with that of the proximal term."""
     if context.settings.mu == 0:
         return gradient
     return gradient + context.settings.mu * (parameters - context.start.parameters)
 
 
-def after_client(result: ClientResult, client: Client, context: Context) -> Contribution:
+def after_client(result: ClientResult, client: Client, context: Context[Settings]) -> Contribution:
     """The normalised direction, and the weight that the client had."""
     mu, travelled = context.settings.mu, context.start.parameters - result.model.parameters
     weight = accumulated_weight(result.rates, mu=mu) if mu else result.gradient_weight
@@ -67,7 +69,7 @@ def after_client(result: ClientResult, client: Client, context: Context) -> Cont
     )
 
 
-def aggregate(gathered: Gathered, context: Context) -> tuple[Tensor, Mapping[str, Tensor]]:
+def aggregate(gathered: Gathered, context: Context[Settings]) -> tuple[Tensor, Mapping[str, Tensor]]:
     """Global parameters [P] moved along the mean direction."""
     target = context.start.parameters - gathered.means["length"] * gathered.means["direction"]
     return target, context.shared

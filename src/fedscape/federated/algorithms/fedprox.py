@@ -36,6 +36,8 @@ class Settings:
             raise ValueError("fedprox needs average_every 1")
 
 
-def adjust_gradient(gradient: Tensor, parameters: Tensor, client: Client, context: Context) -> Tensor:
+def adjust_gradient(
+    gradient: Tensor, parameters: Tensor, client: Client, context: Context[Settings]
+) -> Tensor:
     """Gradient [lanes, P] with that of the proximal term."""
     return gradient + context.settings.mu * (parameters - context.start.parameters)

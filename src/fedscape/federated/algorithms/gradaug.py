@@ -59,7 +59,11 @@ def shared_draws(
 
 
 def loss(
-    network: Network, parameters: Mapping[str, Tensor], batch: Batch, client: Client, context: Context
+    network: Network,
+    parameters: Mapping[str, Tensor],
+    batch: Batch,
+    client: Client,
+    context: Context[Settings],
 ) -> Tensor:
     """Mean cross-entropy of a batch and the sub-networks' weighted divergence from it, a scalar."""
     logits = network(parameters, batch.inputs)

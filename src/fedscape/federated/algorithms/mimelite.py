@@ -51,18 +51,22 @@ def shared_state(layout: Layout) -> dict[str, int]:
     return {"momentum": layout.parameter_count}
 
 
-def adjust_gradient(gradient: Tensor, parameters: Tensor, client: Client, context: Context) -> Tensor:
+def adjust_gradient(
+    gradient: Tensor, parameters: Tensor, client: Client, context: Context[Settings]
+) -> Tensor:
     """Gradient [lanes, P] with the server's momentum."""
     return gradient + context.settings.beta * context.shared["momentum"]
 
 
-def after_client(result: ClientResult, client: Client, context: Context) -> Contribution:
+def after_client(result: ClientResult, client: Client, context: Context[Settings]) -> Contribution:
     """The client's gradient at the round's model, with that of the weight decay, as in its local steps."""
+    if result.start_gradient is None:
+        raise ValueError("mimelite needs the gradient at the round's model, for which it has FULL_GRADIENT")
     decay = context.training.weight_decay * context.start.parameters
     return Contribution(means={"gradient": result.start_gradient + decay})
 
 
-def aggregate(gathered: Gathered, context: Context) -> tuple[Tensor, Mapping[str, Tensor]]:
+def aggregate(gathered: Gathered, context: Context[Settings]) -> tuple[Tensor, Mapping[str, Tensor]]:
     """The mean model [P], and the server's next momentum."""
     momentum = context.settings.beta * context.shared["momentum"] + gathered.means["gradient"]
     return gathered.parameters, {"momentum": momentum}

@@ -42,7 +42,11 @@ def step_draws(settings: Settings, generator: np.random.Generator, samples: int)
 
 
 def loss(
-    network: Network, parameters: Mapping[str, Tensor], batch: Batch, client: Client, context: Context
+    network: Network,
+    parameters: Mapping[str, Tensor],
+    batch: Batch,
+    client: Client,
+    context: Context[Settings],
 ) -> Tensor:
     """Mean mixed cross-entropy of a batch, a scalar."""
     if context.settings.gamma == 0:

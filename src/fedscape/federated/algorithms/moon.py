@@ -11,7 +11,7 @@ is part of the model here: `projection` of the models `resnet` and `cnn`. mu = 0
 The paper does not say what z_prev is for a client that has no previous model. In round 1 nobody has one, and
 the term is left out: with the initial model in its place, which is the global one, it is a constant. A client
 that first takes part later compares with the run's initial model (`first_previous: initial`), as in the port
-of the authors' code that FedAlign's paper uses; in theirs it is the network that the client was made with.
+of the authors' code that FedAlign's paper uses; in theirs it is the network that the client was created with.
 
 Other systems differ: FedAlign's port runs the reference models on batch statistics (`references: train`) and
 with gradients that it throws away, which is why its paper finds MOON three times as slow as FedAvg.
@@ -66,18 +66,24 @@ def shared_state(layout: Layout) -> dict[str, int]:
 
 
 def loss(
-    network: Network, parameters: Mapping[str, Tensor], batch: Batch, client: Client, context: Context
+    network: Network,
+    parameters: Mapping[str, Tensor],
+    batch: Batch,
+    client: Client,
+    context: Context[Settings],
 ) -> Tensor:
     """Mean cross-entropy and weighted contrastive term of a batch, a scalar."""
     settings = context.settings
-    logits, mine, _ = network.traced(parameters, batch.inputs, network.classifier)
+    logits, representation, _ = network.traced(parameters, batch.inputs, network.classifier)
     cross = cross_entropy(logits, batch.labels)
     if settings.mu == 0:
         return cross
     batch.check_images("moon")
     if context.round == 1:
         return cross
-    theirs = _reference(context.start.parameters, context.start.buffers, network, batch, context)
+    global_representation = _reference(
+        context.start.parameters, context.start.buffers, network, batch, context
+    )
     previous, present = client.state, client.known
     if settings.first_previous == "initial":
         previous = {
@@ -85,15 +91,16 @@ def loss(
             for name, vector in client.state.items()
         }
         present = 1.0
-    before = _reference(previous["parameters"], previous["buffers"], network, batch, context)
-    nearer = cosine_similarity(mine, before) - cosine_similarity(mine, theirs)
+    previous_representation = _reference(previous["parameters"], previous["buffers"], network, batch, context)
+    to_previous = cosine_similarity(representation, previous_representation)
+    to_global = cosine_similarity(representation, global_representation)
     # -log(e^a / (e^a + e^b)) = log(1 + e^(b - a))
-    contrast = softplus(nearer / settings.temperature).mean()
+    contrast = softplus((to_previous - to_global) / settings.temperature).mean()
     return cross + settings.mu * present * contrast
 
 
 def _reference(
-    parameters: Tensor, buffers: Tensor, network: Network, batch: Batch, context: Context
+    parameters: Tensor, buffers: Tensor, network: Network, batch: Batch, context: Context[Settings]
 ) -> Tensor:
     """Representations [b, d] of the batch in a model [P], [B] that does not learn."""
     layout = context.layout
@@ -106,12 +113,12 @@ def _reference(
     )
 
 
-def after_client(result: ClientResult, client: Client, context: Context) -> Contribution:
-    """The client keeps its model for the next time."""
+def after_client(result: ClientResult, client: Client, context: Context[Settings]) -> Contribution:
+    """The client keeps its model until it takes part again."""
     return Contribution(state={"parameters": result.model.parameters, "buffers": result.model.buffers})
 
 
-def aggregate(gathered: Gathered, context: Context) -> tuple[Tensor, Mapping[str, Tensor]]:
+def aggregate(gathered: Gathered, context: Context[Settings]) -> tuple[Tensor, Mapping[str, Tensor]]:
     """The mean model [P]; the server keeps the model that the run began with."""
     if context.round > 1:
         return gathered.parameters, context.shared

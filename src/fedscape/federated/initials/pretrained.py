@@ -7,8 +7,7 @@ tokens with another vocabulary takes over, word by word, embeddings and outputs 
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,10 +21,12 @@ from fedscape.federated.algorithms import fedavg
 from fedscape.federated.batches import ClientTask
 from fedscape.federated.initial import InitialContext
 from fedscape.federated.lanes import ClientStart, Lanes
-from fedscape.federated.progress import ProgressDisplay, say
+from fedscape.federated.progress_display import ProgressDisplay
 from fedscape.federated.rule import Client, Context, Rule
+from fedscape.jobs.resume_state import say
 from fedscape.jobs.streams import stream
 from fedscape.models.build import classifier_names, random_model
+from fedscape.settings.training import TrainingSettings
 
 TRAINS = True  # a job for the queue of a cluster
 MOMENT = "moment."  # prefix of the optimiser's vectors in a saved epoch
@@ -60,46 +61,35 @@ def weights(settings: Settings, context: InitialContext) -> dict[str, Tensor]:
 
     Raises FedscapeError where more than the classifier differs in shape, and where the training diverges.
     """
+    if context.proxy is None:
+        raise FedscapeError("pretrained start: no data set to train on")
     proxy = open_dataset(context.proxy)
     classes = len(proxy.classes)
-    module = random_model(context.model, dict(context.model_settings), proxy.shape, classes, context.seed)
+    model = context.model
+    module = random_model(model.kind, dict(model.settings), proxy.shape, classes, context.seed)
     data = EvaluationSet.from_dataset(proxy, "train", np.arange(len(proxy.train_labels)), context.device)
     lanes = Lanes(module, data, _training(settings), lanes=1)
-    lanes.feed.check(0, len(data.labels))
+    lanes.source.check(0, len(data.labels))
     _train(lanes, settings, context)
     return _transferred(module.state_dict(), proxy, context)
 
 
-def _training(settings: Settings) -> SimpleNamespace:
-    """What lanes want to know: each epoch is a round of one client that keeps its optimiser."""
-    return SimpleNamespace(
-        **asdict(settings),
-        rounds=settings.epochs,
-        local_epochs=1,
-        optimiser="sgd",
-        nesterov=False,
-        schedule=SimpleNamespace(kind="constant", warmup_steps=0),
-        clip=0.0,
-        drop_last=False,
-        weights="size",
-        augmentation=SimpleNamespace(
-            resized_crop=None,
-            resize=None,
-            crop=0,
-            flip=0.0,
-            rotation=0.0,
-            scale=0.0,
-            brightness=0.0,
-            colour=0.0,
-            normalise="dataset",
-        ),
-        pruning=None,
-        precision="fp32",
-    )
+def _training(settings: Settings) -> TrainingSettings:
+    """Training settings of one client that keeps its optimiser: each epoch is a round."""
+    try:
+        return TrainingSettings(
+            rounds=settings.epochs,
+            batch_size=settings.batch_size,
+            lr=settings.lr,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
+    except ValueError as error:  # an lr that 32 bits do not hold
+        raise FedscapeError(f"pretrained start: {error}") from error
 
 
 def _train(lanes: Lanes, settings: Settings, context: InitialContext) -> None:
-    """The epochs that are left, each committed; the momentum goes on from epoch to epoch."""
+    """The epochs that are left, each committed; the momentum carries over from epoch to epoch."""
     folder = context.folder
     done, moments = _restore(lanes, context)
     if done:
@@ -111,10 +101,10 @@ def _train(lanes: Lanes, settings: Settings, context: InitialContext) -> None:
         if reason := folder.stop_requested():
             folder.stop(reason, f"epoch {epoch - 1}")
         order = stream(context.seed, "pretraining", epoch)
-        task = ClientTask(0, np.arange(len(lanes.feed.data.labels)), 1, order, order, order)
+        task = ClientTask(0, np.arange(len(lanes.source.data.labels)), 1, order, order, order)
         start = ClientStart(lanes.state.clone(), everyone, moments)
-        about = Context(rule.settings, lanes.training, epoch, 1, start.model, lanes.layout, {})
-        ((_, result),) = lanes.train([task], lambda _, start=start: start, rule, about)
+        round_context = Context(rule.settings, lanes.training, epoch, 1, start.model, lanes.layout, {})
+        ((_, result),) = lanes.train([task], lambda _, start=start: start, rule, round_context)
         if not math.isfinite(result.loss) or not lanes.state.is_finite():
             raise FedscapeError(
                 f"pre-training on {context.proxy} diverged in epoch {epoch}; use a smaller lr"
@@ -166,14 +156,14 @@ def _transferred(trained: dict[str, Tensor], proxy: Dataset, context: InitialCon
 
 def _embedding_names(module: nn.Module, words: int) -> tuple[str, ...]:
     """Names of the tables with a row for each word of the vocabulary; none in networks for images."""
-    layers = [(name, one) for name, one in module.named_modules() if isinstance(one, nn.Embedding)]
+    layers = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, nn.Embedding)]
     return tuple(f"{name}.weight" for name, layer in layers if layer.num_embeddings == words)
 
 
 def _word_by_word(own: Tensor, words: Sequence[str], trained: Tensor, known: Sequence[str]) -> Tensor:
     """`own` [words, ...] with the rows of `trained` [known, ...] for the words that are in both."""
-    places = {word: place for place, word in enumerate(known)}
-    shared = [place for place, word in enumerate(words) if word in places]
+    rows = {word: row for row, word in enumerate(known)}
+    shared = [row for row, word in enumerate(words) if word in rows]
     result = own.clone()
-    result[shared] = trained[[places[words[place]] for place in shared]].to(own.dtype)
+    result[shared] = trained[[rows[words[row]] for row in shared]].to(own.dtype)
     return result

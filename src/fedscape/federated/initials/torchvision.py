@@ -1,4 +1,4 @@
-"""A start from torchvision's weights, such as those trained on ImageNet, in a file that the user has placed.
+"""A start from torchvision's weights, such as those trained on ImageNet, in a file of the user's.
 
 For models that say what torchvision calls their tensors: `resnet` with `stem: imagenet`, width 64 and the
 blocks of one of torchvision's, and `squeezenet`. Nothing is downloaded. What cannot be taken from the file
@@ -7,7 +7,6 @@ first convolution where the images' number of channels does, normalisation where
 the model group norm (these three as in the code of Where to Begin?, Nguyen et al., 2022), a projection head.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,11 +15,12 @@ from torch import Tensor, nn
 from fedscape.checkpoints.state_dicts import SHOWN_NAMES, check_tensors, read_weights
 from fedscape.errors import FedscapeError
 from fedscape.federated.initial import InitialContext
+from fedscape.jobs.resume_state import say
 from fedscape.models.build import classifier_names
 from fedscape.plugins import load
 
 COUNTER = "num_batches_tracked"
-"""Of batch norm. Some of torchvision's files are older than it and do not have it."""
+"""A buffer of batch norm. Some of torchvision's files are older and do not have it."""
 
 
 @dataclass(frozen=True)
@@ -40,27 +40,26 @@ def weights(settings: Settings, context: InitialContext) -> dict[str, Tensor]:
     Raises FedscapeError for a model that torchvision does not have, and naming the file where it is missing,
     broken, or of another architecture.
     """
-    plugin, own = load("models.networks", context.model), context.module.state_dict()
+    plugin, own = load("models.networks", context.model.kind), context.module.state_dict()
     if not hasattr(plugin, "torchvision_name"):
         raise FedscapeError(
-            f"torchvision start from {settings.file}: model {context.model} is none of torchvision's; "
+            f"torchvision start from {settings.file}: model {context.model.kind} is none of torchvision's; "
             "use one of kind resnet or squeezenet"
         )
-    given = read_weights(settings.file)
+    published = read_weights(settings.file)
     names = {name: plugin.torchvision_name(name) for name in own}
-    layers = {_layer(name): theirs and _layer(theirs) for name, theirs in names.items()}
-    fresh = {layer for layer, theirs in layers.items() if _is_fresh(layer, theirs, context.module, given)}
-    passed_over = {layers[layer] for layer in fresh}
+    layers = {_layer(name): alias and _layer(alias) for name, alias in names.items()}
+    fresh = {layer for layer, alias in layers.items() if _is_fresh(layer, alias, context.module, published)}
+    skipped = {layers[layer] for layer in fresh}
     kept = {name: tensor for name, tensor in own.items() if _layer(name) in fresh}
-    wanted = {names[name]: tensor for name, tensor in own.items() if name not in kept}
-    found = {theirs: tensor for theirs, tensor in wanted.items() if theirs.endswith(COUNTER)}
-    found |= {theirs: tensor for theirs, tensor in given.items() if _layer(theirs) not in passed_over}
-    check_tensors(wanted, found, settings.file)
+    replaced = {names[name]: tensor for name, tensor in own.items() if name not in kept}
+    taken = {alias: tensor for alias, tensor in replaced.items() if alias.endswith(COUNTER)}
+    taken |= {alias: tensor for alias, tensor in published.items() if _layer(alias) not in skipped}
+    check_tensors(replaced, taken, settings.file)
     if kept:
         shown = ", ".join([*kept][:SHOWN_NAMES]) + (", ..." if len(kept) > SHOWN_NAMES else "")
-        count = f"{len(kept)} of {len(own)} tensors"
-        print(f"random, not from {settings.file}: {shown} ({count})", file=sys.stderr, flush=True)
-    return kept | {name: found[theirs] for name, theirs in names.items() if name not in kept}
+        say(f"random, not from {settings.file}: {shown} ({len(kept)} of {len(own)} tensors)")
+    return kept | {name: taken[alias] for name, alias in names.items() if name not in kept}
 
 
 def _layer(name: str) -> str:
@@ -68,20 +67,20 @@ def _layer(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _is_fresh(layer: str, theirs: str | None, module: nn.Module, given: Mapping[str, Tensor]) -> bool:
+def _is_fresh(layer: str, alias: str | None, module: nn.Module, published: Mapping[str, Tensor]) -> bool:
     """Whether a layer of the model stays as in the random start.
 
-    theirs: what the file, whose tensors are `given`, calls the layer; None where it has no such layer.
+    alias: what the file, whose tensors are `published`, calls the layer; None where it has no such layer.
     """
-    weight = given.get(f"{theirs}.weight")
-    if theirs is None or weight is None:
-        return theirs is None
-    mine = module.get_submodule(layer)
-    if isinstance(mine, nn.GroupNorm):
-        return f"{theirs}.running_mean" in given
+    weight = published.get(f"{alias}.weight")
+    if alias is None or weight is None:
+        return alias is None
+    submodule = module.get_submodule(layer)
+    if isinstance(submodule, nn.GroupNorm):
+        return f"{alias}.running_mean" in published
+    shapes = weight.shape, submodule.get_parameter("weight").shape
     if f"{layer}.weight" in classifier_names(module):
-        return weight.shape != mine.weight.shape
-    first = next(one for one in module.modules() if isinstance(one, nn.Conv2d))
-    shapes = weight.shape, mine.weight.shape
+        return shapes[0] != shapes[1]
+    first = next(layer for layer in module.modules() if isinstance(layer, nn.Conv2d))
     but_inputs = [shape[:1] + shape[2:] for shape in shapes]
-    return mine is first and shapes[0] != shapes[1] and but_inputs[0] == but_inputs[1]
+    return submodule is first and shapes[0] != shapes[1] and but_inputs[0] == but_inputs[1]

@@ -24,7 +24,7 @@ from torch import Tensor
 class Settings:
     """The server's SGD."""
 
-    momentum: float = 0.9  # β, share of the last step that goes on; the paper's choice
+    momentum: float = 0.9  # β, share of the last step that carries over; the paper's choice
     lr: float = 1.0  # η, the server's learning rate; 1 follows the clients all the way
     form: Literal["heavy", "dampened", "nesterov"] = "heavy"  # which of the rules that go by this name
 

@@ -2,8 +2,8 @@
 
 Frames: `surface` (surface.csv) and `markers` (markers.csv). One panel per group of runs, all on one colour
 scale. A plane shows each model at its projection, where the loss may differ from the model's own. So each
-marker is filled with its TRUE loss on the scale of the surface: one that stands out from its ground is where
-the picture is not the truth, and the small panels below say by how much (`figures/truth.py`).
+marker is filled with its TRUE loss on the scale of the surface: where a marker stands out from its ground,
+the plane misleads, and the small panels below say by how much (`figures/truth.py`).
 Runs that differ only in their seed are drawn one by one, thin, around their mean. Runs that diverged are
 named, not drawn.
 """
@@ -38,9 +38,11 @@ CLIENTS = False  # planes of one round's clients are for `local`
 class Settings:
     """What a contour figure shows beside surface and models."""
 
-    highest_loss: float | None = None  # above it one colour; none: 10 times the worst model, at least 10
-    marked_rounds: int = 10  # rounds that get a marker along a trajectory, at most; its line has all
-    truth: bool = True  # small panels that compare the models' loss and that where they are shown
+    highest_loss: float | None = (
+        None  # loss where the colours end; null: 10 times the worst model's, at least 10
+    )
+    marked_rounds: int = 10  # most rounds of a trajectory that get a marker; its line has all
+    truth: bool = True  # small panels that compare the models' own loss with the loss where they are shown
 
     def __post_init__(self):
         if self.highest_loss is not None and not self.highest_loss > 0:
@@ -63,21 +65,22 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     drawn = pd.concat(surfaces.values())
     norm = loss_scale(drawn, alive, settings.highest_loss)
 
-    # A plane around its one model has it where it is shown.
+    # A plane around a single model holds it exactly.
     truth = settings.truth and bool((alive["residual"] > 0).any())
     figure, cells, bar = surface_grid(list(surfaces.values()), truth)
     for (cell, below), (group, title) in zip(cells, titles.items(), strict=True):
-        here = alive[alive["group"] == group]
+        models = alive[alive["group"] == group]
         axes = figure.add_subplot(cell, title=title)
-        if here.empty:
+        if models.empty:
             say_diverged(axes, markers.loc[markers["group"] == group, "run"])
             continue
         draw_surface(axes, surfaces[group], norm)
-        label_axes(axes, here)
-        draw_models(axes, here, styles, norm, settings.marked_rounds)
-        if truth:
-            compare = compare_rounds if here.duplicated(["run", "seed"]).any() else compare_runs
-            compare(*map(figure.add_subplot, below), here, styles)
+        label_axes(axes, models)
+        draw_models(axes, models, styles, norm, settings.marked_rounds)
+        if below is not None:
+            compare = compare_rounds if models.duplicated(["run", "seed"]).any() else compare_runs
+            losses, residuals = map(figure.add_subplot, below)
+            compare(losses, residuals, models, styles)
     if len(drawn):
         colour_bar(figure.add_subplot(bar), drawn, norm)
     surface_legend(figure, legend_handles(markers, drawn, styles, titles))

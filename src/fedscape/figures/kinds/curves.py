@@ -1,10 +1,11 @@
 """A measure over the rounds, one line per run.
 
-Frames: one, under any name, with a row per run and round: rounds.csv, drift.csv; or of which `rows` chooses:
-curvature.csv, and per pair of models layers.csv, distances.csv. Runs that differ only in their seed are one
-line, their mean, in a band from the smallest to the largest; so are pairs that differ only in their seeds,
-clients or the end that the layers come from that are not averaged. The mean is drawn where all have a value:
-once one has diverged, the mean of the others would flatter. A cross marks where that is.
+Frames: one, under any name, with a row per run and round: rounds.csv, drift.csv, or those that `rows` selects
+of curvature.csv and, with a row per pair of models, layers.csv and distances.csv. Runs that differ only in
+their seed are one line, their mean, in a band from the smallest to the largest; so are pairs that differ only
+in their seeds, in their clients, or in the end that supplies the layers that are not averaged. The mean is
+drawn where all have a value: once a run has diverged, the mean of the others would flatter. A cross marks
+that round.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,9 +52,8 @@ class Settings:
     measure: str  # column of the table, for example test_accuracy
     panels: RunKey | None = None  # a panel per value of this column
     log: bool = False  # logarithmic vertical axis
-    rows: dict | None = (
-        None  # which rows of the table are drawn: column -> value or list of values; null: all
-    )
+    # which rows of the table are drawn: column -> value or list of values; null: all
+    rows: dict | None = None
     lines: str | None = None  # a column whose values have lines of their own, for example split or layer
 
 
@@ -64,28 +64,28 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     for column in ("round", measure, *(settings.rows or {}), settings.lines):
         if column and column not in frame:
             raise FedscapeError(
-                f"measure {measure}: {name} has no column {column}; it has {', '.join(frame)}"
+                f"measure {measure}: {name} has no column {column}; it has {', '.join(frame.columns)}"
             )
-    frame = _chosen(frame, settings.rows or {}, name)
+    frame = _matching_rows(frame, settings.rows or {}, name)
     if not np.isfinite(frame[measure].astype(float)).any():
         raise FedscapeError(f"measure {measure}: the column has no finite value in the rows drawn")
     within = [settings.panels] if settings.panels else []
     frame = frame.assign(run=_line_names(frame, within, settings.lines, labels))
-    if frame.duplicated([*within, "run", *_alike(frame), "round"]).any():
+    if frame.duplicated([*within, "run", *_replicates(frame), "round"]).any():
         raise FedscapeError(
             f"measure {measure}: {name} has several rows for one run and round; narrow `where` or `rows`"
         )
     many = settings.lines is not None and frame["run"].nunique() > len(COLOURS)
     styles = graded_looks(frame["run"], apart=WHOLE) if many else looks(frame["run"])
     titles = panel_titles(frame, settings.panels, labels) if settings.panels else {None: ""}
-    vertical, percent = _vertical(frame, settings)
+    vertical, percent = _vertical_label(frame, settings)
     figure, panels = panel_grid(
         list(titles.values()), (4.6 if len(titles) == 1 else 3.6, 3.2), "round", vertical
     )
     for axes, panel in zip(panels, titles, strict=True):
-        here = frame if panel is None else frame[frame[settings.panels] == panel]
-        for place, (run, rows) in enumerate(here.groupby("run", sort=False)):
-            _draw_run(axes, rows, measure, styles[run], place)
+        panel_rows = frame if panel is None else frame[frame[settings.panels] == panel]
+        for index, (run, rows) in enumerate(panel_rows.groupby("run", sort=False)):
+            _draw_run(axes, rows, measure, styles[str(run)], index)
         axes.grid(True, axis="y")
         if "regime" in frame and measure in ("barrier", "ratio"):
             axes.axhline(0, color="0.4", linewidth=0.8, zorder=1)
@@ -105,23 +105,23 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     return figure
 
 
-def _chosen(frame: pd.DataFrame, wanted: Mapping[str, object], name: str) -> pd.DataFrame:
-    """The rows that have these values, in the order of the lists; two models of a pair at the later round."""
+def _matching_rows(frame: pd.DataFrame, conditions: dict[str, object], name: str) -> pd.DataFrame:
+    """The rows with these values, in the order of the lists; a pair of models has its later round."""
     frame = frame.reset_index(drop=True)
-    for column, value in reversed(wanted.items()):
-        place = {text: i for i, text in enumerate(texts(value))}
-        order = frame[column].astype(str).map(place).dropna().sort_values(kind="stable")
+    for column, value in reversed(conditions.items()):
+        positions = {text: i for i, text in enumerate(texts(value))}
+        order = frame[column].astype(str).map(positions).dropna().sort_values(kind="stable")
         frame = frame.loc[order.index]
     if frame.empty:
-        conditions = ", ".join(f"{column}={value}" for column, value in wanted.items())
-        raise FedscapeError(f"rows: no row of {name} has {conditions}")
+        words = ", ".join(f"{column}={value}" for column, value in conditions.items())
+        raise FedscapeError(f"rows: no row of {name} has {words}")
     return frame.assign(round=later_round(frame)) if "to_round" in frame else frame
 
 
 def _line_names(
     frame: pd.DataFrame, within: Sequence[str], lines: str | None, labels: Sequence[Mapping]
 ) -> pd.Series:
-    """What each row's line is called: the run or the pair of models, and the value of the column `lines`."""
+    """The name of each row's line: its run or pair of models, and its value of the column `lines`."""
     if "to_seed" in frame:
         names = pair_names(frame, within, labels)
     else:
@@ -132,34 +132,35 @@ def _line_names(
     return names + ", " + values if names.nunique() > 1 else values
 
 
-def _alike(frame: pd.DataFrame) -> list[str]:
+def _replicates(frame: pd.DataFrame) -> list[str]:
     """The columns in which rows of one line and round may differ."""
-    return [one for one in ("seed", "to_seed", "client", "to_client", "rest", "draw") if one in frame]
+    columns = ("seed", "to_seed", "client", "to_client", "rest", "draw")
+    return [column for column in columns if column in frame]
 
 
-def _vertical(frame: pd.DataFrame, settings: Settings) -> tuple[str, bool]:
+def _vertical_label(frame: pd.DataFrame, settings: Settings) -> tuple[str, bool]:
     """The label of the vertical axis, and whether it is in percent."""
     measure, words = settings.measure, axis_label(settings.measure)
     if "quantity" in frame and measure == "value" and frame["quantity"].nunique() == 1:
         words = axis_label(frame["quantity"].iloc[0])
     percent = measure.endswith("accuracy")
     if "regime" in frame and measure in BARRIERS and frame["measure"].nunique() == 1:
-        (of,), splits = frame["measure"].unique(), frame["split"].unique()
-        words = barrier_label(measure, of, splits[0] if len(splits) == 1 else None)
-        percent = of == "error" and measure != "ratio"
+        (quantity,), splits = frame["measure"].unique(), frame["split"].unique()
+        words = barrier_label(measure, quantity, splits[0] if len(splits) == 1 else None)
+        percent = quantity == "error" and measure != "ratio"
     return (fill(words, LABEL_LETTERS) if "to_seed" in frame else words), percent
 
 
-def _draw_run(axes: Axes, rows: pd.DataFrame, measure: str, look: Look, place: int) -> None:
-    """The line, band and cross of one run over its seeds. place: of the run in the panel."""
-    values = rows.pivot(index="round", columns=_alike(rows), values=measure)  # [rounds, seeds]
-    values = values[np.isfinite(values.astype(float)).all(axis=1)]
+def _draw_run(axes: Axes, rows: pd.DataFrame, measure: str, look: Look, index: int) -> None:
+    """The line, band and cross of one run over its seeds. index: of the run in the panel."""
+    values = rows.pivot(index="round", columns=_replicates(rows), values=measure)  # [rounds, seeds]
+    values = values[values.astype(float).map(np.isfinite).all(axis="columns")]
     mean = values.mean(axis=1)
-    # Lines of one panel have their markers at different rounds, so that one does not hide the other.
+    # Lines of a panel have their markers at different rounds, so that they do not hide each other.
     step = max(1, round(len(values) / MARKED))
     axes.plot(
         mean.index, mean, color=look.colour, linestyle=look.line, marker=look.marker,
-        markevery=(place % step, step), markerfacecolor="white",
+        markevery=(index % step, step), markerfacecolor="white",
     )  # fmt: skip
     if values.shape[1] > 1:
         axes.fill_between(

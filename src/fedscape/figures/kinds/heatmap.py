@@ -1,9 +1,10 @@
 """Barriers of layers over training: one row per layer, the shallowest on top, one column per round.
 
-Frames: `layers` (layers.csv). Of single layers, a row is the layer that is averaged, with the average of all
-above; where layers add up, it is the one added last, so that `deep` is read from the bottom up. Other orders
-(random, middle-out, outside-in) have their first layer on top. Each cell is a mean over seeds and clients
-where all have a value, else hatched. Red is a barrier; where the mixture is better than its ends, it is blue.
+Frames: `layers` (layers.csv). Where single layers are averaged, a row is that layer, and the top row the
+average of all layers. Where layers add up, a row is the layer added last, so that `deep` is read from the
+bottom up. Other orders (random, middle-out, outside-in) have their first layer on top. Each cell is a mean
+over seeds and clients where all have a value, else hatched. Red is a barrier; blue means that the merged
+model is better than its ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ from fedscape.columns.connectivity import RESTS
 from fedscape.fields import LayerOrder, LossOrError, Split
 from fedscape.figures.barrier_cells import barrier_colours, draw_cells, write_numbers
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
-from fedscape.figures.layers import AT_DEPTH, chosen, panelled, step_names, with_steps
+from fedscape.figures.layers import AT_DEPTH, measured_rows, step_names, with_panels, with_steps
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
 from fedscape.figures.surface import HATCHING
 from fedscape.tables.layers import SINGLE, cells, later_round, of_rests
@@ -47,9 +48,10 @@ class Settings:
     regimes: list[LayerOrder]
     measure: LossOrError = "loss"  # loss: mean cross-entropy; error: share of wrong answers
     split: Split = "train"  # train: the data of all clients together
-    column: Literal["barrier", "ratio"] = "barrier"  # ratio: over the mean of both ends
+    column: Literal["barrier", "ratio"] = "barrier"  # ratio: barrier over the mean of both ends
     rest: Literal["from", "to", "both", "mean"] = "mean"  # where the other layers come from; both: two panels
-    alignment: list[Literal["none", "weights"]] | None = None  # a panel for each; null: all that there are
+    # a panel for each; null: all that were measured
+    alignment: list[Literal["none", "weights"]] | None = None
     highest: float | None = None  # barrier where the colours end, so that figures compare; null: the highest
     numbers: bool = True  # the barriers themselves in the cells, where there is room
 
@@ -62,40 +64,50 @@ class Settings:
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure. Raises FedscapeError for what was not measured."""
-    layers = chosen(frames["layers"], settings.measure, settings.split, settings.alignment, settings.regimes)
-    layers, pairs = panelled(layers.assign(at=later_round(layers)), labels)
-    ends = [RESTS] if settings.rest == "mean" else [(one,) for one in RESTS if settings.rest in (one, "both")]
-    grids, titles, rows_are = [], [], []
+    layers = measured_rows(
+        frames["layers"], settings.measure, settings.split, settings.alignment, settings.regimes
+    )
+    layers, pairs = with_panels(layers.assign(at=later_round(layers)), labels)
+    ends = [RESTS] if settings.rest == "mean" else [(end,) for end in RESTS if settings.rest in (end, "both")]
+    grids, titles, row_labels = [], [], []
     for (pair, title), regime, rests in product(pairs.items(), settings.regimes, ends):
         rows = layers[layers["panel"] == pair]
         if not (rows["regime"] == regime).any():  # all of its pairs diverged
             continue
         grids.append(_grid(rows, regime, rests, settings.column))
-        words = [value_word(regime, "regime"), *(value_word(one, "rest") for one in rests if len(rests) == 1)]
+        words = [
+            value_word(regime, "regime"),
+            *(value_word(rest, "rest") for rest in rests if len(rests) == 1),
+        ]
         titles.append((title, ", ".join(words)))
-        rows_are.append("averaged layer" if regime in SINGLE else "layer added last")
+        row_labels.append("averaged layer" if regime in SINGLE else "layer added last")
 
     cell, size = _sizes(grids)
     letters = max(NARROWEST_TITLE, int(size[0] / LETTER))
     titles = ["\n".join(fill(line, letters) for line in title if line) for title in titles]
-    beside = len(settings.regimes) * len(ends)
-    per_row = 2 if beside == 4 else min(beside, PER_ROW) if beside > 1 else PER_ROW
-    apart = (layers["round"] != layers["to_round"]).any()
+    per_pair = len(settings.regimes) * len(ends)
+    per_row = 2 if per_pair == 4 else min(per_pair, PER_ROW) if per_pair > 1 else PER_ROW
+    rounds_differ = (layers["round"] != layers["to_round"]).any()
     figure, panels = panel_grid(
-        titles, size, "later round of both models" if apart else "round", "", share=False, per_row=per_row
+        titles,
+        size,
+        "later round of both models" if rounds_differ else "round",
+        "",
+        share=False,
+        per_row=per_row,
     )
-    norm, colours, beyond = barrier_colours([grid.to_numpy(float) for grid in grids], settings.highest)
+    norm, colours, exceeded = barrier_colours([grid.to_numpy(float) for grid in grids], settings.highest)
     percent = settings.measure == "error" and settings.column == "barrier"
-    for place, (axes, grid) in enumerate(zip(panels, grids, strict=True)):
+    for i, (axes, grid) in enumerate(zip(panels, grids, strict=True)):
         draw_cells(axes, grid, norm, colours)
-        if place % per_row and list(grid.index) == list(grids[place - 1].index):
+        if i % per_row and list(grid.index) == list(grids[i - 1].index):
             axes.tick_params(labelleft=False)
         else:
-            axes.set_ylabel(rows_are[place])
+            axes.set_ylabel(row_labels[i])
         if settings.numbers:
             write_numbers(axes, grid, 0.01 if percent else 1, cell, norm, colours)
     bar = figure.colorbar(
-        ScalarMappable(norm, colours), ax=panels, extend=beyond, fraction=0.05, pad=0.01,
+        ScalarMappable(norm, colours), ax=panels, extend=exceeded, fraction=0.05, pad=0.01,
         aspect=figure.get_figheight() / BAR[1],
     )  # fmt: skip
     if percent:
@@ -109,23 +121,23 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
 
 
 def _grid(layers: pd.DataFrame, regime: str, rests: Sequence[str], column: str) -> pd.DataFrame:
-    """Barriers by layer (rows, named, from the top down) and round (columns)."""
+    """Barriers by layer (named rows, from the top down) and round (columns)."""
     rows = of_rests(with_steps(layers, regime, regime in AT_DEPTH), rests)
     grid = cells(rows, ["step", "at"], column).pivot(index="step", columns="at", values="mean")
     grid = grid.rename(index=step_names(rows))
     full = cells(layers[layers["regime"] == "full"], ["at"], column)
     if regime in SINGLE and len(full):
-        whole = full.set_index("at")["mean"].reindex(grid.columns)
-        grid = pd.concat([whole.to_frame(WHOLE).T, grid])
+        average = full.set_index("at")["mean"].reindex(grid.columns)
+        grid = pd.concat([average.to_frame(WHOLE).T, grid])
     return grid
 
 
 def _sizes(grids: Sequence[pd.DataFrame]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Inches: width and height of a cell of the largest grid; of a panel."""
+    """Width and height in inches of a cell of the largest grid, and of a panel."""
     shape = np.array([grid.shape[::-1] for grid in grids]).max(axis=0)
     inner = [
-        float(np.clip(n * one, *limits))
-        for n, one, limits in zip(shape, CELL, (WIDTHS, HEIGHTS), strict=True)
+        float(np.clip(count * inches, *limits))
+        for count, inches, limits in zip(shape, CELL, (WIDTHS, HEIGHTS), strict=True)
     ]
     names = LETTER * max(len(str(name)) for grid in grids for name in grid.index)
     margins = MARGINS[0] + names, MARGINS[1] + 2 * LINE

@@ -1,8 +1,8 @@
 """Loss along the straight line between two models, one line per pair: is there a barrier on the way?
 
-Frames: `path` (path.csv) and, where given, `barriers` (barriers.csv), whose `sup` then stands in the legend:
-how far the path rises, at most, above the straight line between the values at its ends. One panel per group
-of pairs. Colour and marker tell the model where a path ends, the line style the one where it begins, so that
+Frames: `path` (path.csv) and, optionally, `barriers` (barriers.csv), whose `sup` then stands in the legend:
+the highest rise of the path above the straight line between the values at its ends. One panel per group of
+pairs. Colour and marker tell the model where a path ends, the line style the one where it begins, so that
 pairs from two starts that agree are seen to agree. Pairs that differ only in their seeds are one line, their
 mean, in a band from the smallest to the largest; groups that differ only in their seed share a panel.
 """
@@ -40,9 +40,9 @@ class Settings:
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure. Raises FedscapeError where the split was not measured."""
-    path = _named(frames["path"], settings, labels)
+    path = _with_names(frames["path"], settings, labels)
     sup = _sup(frames["barriers"], path, settings.measure) if "barriers" in frames else {}
-    # One list for both ends: a model keeps its place in it, whichever end it is.
+    # One list for both ends: a model has the same look at either end.
     styles = looks([*path["start"], *path["end"]])
     titles = panel_titles(path.assign(seed=0), "panel", labels)
     figure, panels = panel_grid(
@@ -53,7 +53,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     )
     several = bool(path.duplicated(["panel", "start", "end", "t"]).any())
     for axes, panel in zip(panels, titles, strict=True):
-        for (start, end), rows in path[path["panel"] == panel].groupby(["start", "end"], sort=False):
+        pairs = path[path["panel"] == panel].groupby(["start", "end"], sort=False)
+        for start, end, rows in ((str(start), str(end), rows) for (start, end), rows in pairs):
             barrier = f" ({sup[panel, start, end]:+.3g})" if (panel, start, end) in sup else ""
             name = f"{start} \N{RIGHTWARDS ARROW} {end}{barrier}"
             _draw_pair(axes, rows, settings.measure, styles[end], styles[start].line, name)
@@ -72,7 +73,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
 
 
 def _draw_pair(axes: Axes, rows: pd.DataFrame, measure: str, look: Look, line: object, name: str) -> None:
-    """The line between two models; of several seeds, the mean where all have a value, in their range."""
+    """The line between two models; of several seeds, their mean where all have a value, in a band."""
     seeds = rows.pivot(index="t", columns=["seed", "to_seed"], values=measure).astype(float)
     t, mean = seeds.index.to_numpy(), seeds.mean(axis=1, skipna=False).to_numpy()
     marked = np.linspace(0, len(t) - 1, MARKED).round().astype(int).tolist()[1:]
@@ -82,7 +83,7 @@ def _draw_pair(axes: Axes, rows: pd.DataFrame, measure: str, look: Look, line: o
     )  # fmt: skip
     if seeds.shape[1] > 1:
         axes.fill_between(t, seeds.min(axis=1), seeds.max(axis=1), color=look.colour, alpha=0.15, linewidth=0)
-    # A path looks like the model it leads to; where several begin, one neutral dot.
+    # A path looks like the model that it leads to; its start, which paths may share, is a black dot.
     axes.plot(t[-1], mean[-1], linestyle="none", color=look.colour, marker=look.marker, markersize=7)
     axes.plot(t[0], mean[0], linestyle="none", color="black", marker="o", markersize=5)
 
@@ -92,11 +93,11 @@ def _heading(barriers: bool, several: bool) -> str | None:
         "highest rise above the line between the ends" if barriers else "",
         "means over seeds" if several else "",
     ]
-    told = "; ".join(word for word in words if word)
-    return f"from \N{RIGHTWARDS ARROW} to ({told})" if told else None
+    notes = "; ".join(filter(None, words))
+    return f"from \N{RIGHTWARDS ARROW} to ({notes})" if notes else None
 
 
-def _named(frame: pd.DataFrame, settings: Settings, labels: Sequence[Mapping]) -> pd.DataFrame:
+def _with_names(frame: pd.DataFrame, settings: Settings, labels: Sequence[Mapping]) -> pd.DataFrame:
     """The rows of the split, with their panel and the names of the two models in `start` and `end`."""
     frame = frame[frame["split"] == settings.split]
     if frame.empty:
@@ -107,8 +108,9 @@ def _named(frame: pd.DataFrame, settings: Settings, labels: Sequence[Mapping]) -
 
 
 def _sup(barriers: pd.DataFrame, path: pd.DataFrame, measure: str) -> dict[tuple, float]:
-    """(panel, start, end) -> barrier, the mean over seeds. path: from `_named`."""
+    """(panel, start, end) -> barrier, the mean over seeds. path: from `_with_names`."""
     pair = [column for column in barriers if column in path and column not in ("sup", "measure")]
-    named = path[[*pair, "panel", "start", "end"]].drop_duplicates()
-    rows = named.merge(barriers[barriers["measure"] == measure], on=pair)
-    return rows.groupby(["panel", "start", "end"], sort=False)["sup"].mean().to_dict()
+    names = path[[*pair, "panel", "start", "end"]].drop_duplicates()
+    rows = names.merge(barriers[barriers["measure"] == measure], on=pair)
+    means = rows.groupby(["panel", "start", "end"], sort=False)["sup"].mean().reset_index()
+    return {(panel, start, end): mean for panel, start, end, mean in means.itertuples(index=False)}

@@ -1,8 +1,8 @@
-"""One round of a run, seen from close by: where its clients go, and where their average ends.
+"""One round of a run at close range: where its clients go, and where their average lies.
 
 Frames: `surface` (surface.csv) and `markers` (markers.csv) of a plane of kind `clients`. One panel per group:
-filled, the loss on all clients' data; as lines, the loss on one client's own; lines of local training from
-the round's start to each client (through the points of its path, where kept) and on to the aggregate.
+filled, the loss on all clients' data; as contour lines, the loss on one client's own data; and lines of local
+training, from the round's start to each client (along its path, where kept) and on to the aggregate.
 All markers are filled with the TRUE loss on all clients' data; the small panels below say how far it is from
 the loss where the plane shows them. One colour scale, and one set of the client's lines, in all panels.
 """
@@ -41,7 +41,7 @@ from fedscape.figures.surface import (
 )
 from fedscape.figures.truth import compare_clients
 
-CHOSEN = "#D55E00"  # the client whose own loss is drawn; all others are black and grey
+NAMED = "#D55E00"  # the client whose own loss is drawn; all others are black and grey
 OTHERS = "0.2"
 START_MARKER, CLIENT_MARKER, AGGREGATE_MARKER = "^", "o", "*"
 SIZES = {START_MARKER: 10, CLIENT_MARKER: 7, AGGREGATE_MARKER: 15}  # points
@@ -54,9 +54,11 @@ CLIENTS = True  # only planes of one round's clients
 class Settings:
     """Whose own surface is overlaid, and what stands beside."""
 
-    client: int | None = None  # whose own loss is drawn; none: the one whose lowest point is farthest off
-    highest_loss: float | None = None  # above it one colour; none: 10 times the worst model, at least 10
-    truth: bool = True  # small panels that compare the models' loss and that where they are shown
+    client: int | None = None  # whose own loss is drawn; null: the client whose lowest point is farthest off
+    highest_loss: float | None = (
+        None  # loss where the colours end; null: 10 times the worst model's, at least 10
+    )
+    truth: bool = True  # small panels that compare the models' own loss with the loss where they are shown
 
     def __post_init__(self):
         if self.client is not None and self.client < 0:
@@ -77,73 +79,74 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     own = {group: chosen_surface(surface, surfaces[group], group, settings.client) for group in surfaces}
     drawn = pd.concat(surfaces.values())
     norm = loss_scale(drawn, alive, settings.highest_loss)
-    steps = client_steps([one for one in own.values() if one is not None], norm)
+    steps = client_steps([rows for rows in own.values() if rows is not None], norm)
 
     figure, cells, bar = surface_grid(list(surfaces.values()), settings.truth)
     for (cell, below), (group, title) in zip(cells, titles.items(), strict=True):
-        here = alive[alive["group"] == group]
+        models = alive[alive["group"] == group]
         axes = figure.add_subplot(cell)
-        if here.empty:
+        if models.empty:
             axes.set_title(title)
             say_diverged(axes, markers.loc[markers["group"] == group, "run"])
             continue
-        number = here.loc[here["role"] == "client", "round"].iloc[0]
+        number = models.loc[models["role"] == "client", "round"].iloc[0]
         axes.set_title(", ".join(word for word in (title, f"round {number}") if word))
         draw_surface(axes, surfaces[group], norm)
-        label_axes(axes, here)
-        chosen = None if own[group] is None else int(own[group]["client"].iloc[0])
-        if own[group] is not None:
-            draw_own(axes, own[group], steps, CHOSEN)
-        _draw_round(axes, here, chosen, norm)
-        if settings.truth:
-            panels = map(figure.add_subplot, below)
-            compare_clients(*panels, here[here["role"] != "path"], chosen, CHOSEN)
+        label_axes(axes, models)
+        overlaid = own[group]
+        named_client = None if overlaid is None else int(overlaid["client"].iloc[0])
+        if overlaid is not None:
+            draw_own(axes, overlaid, steps, NAMED)
+        _draw_round(axes, models, named_client, norm)
+        if below is not None:
+            losses, residuals = map(figure.add_subplot, below)
+            compare_clients(losses, residuals, models[models["role"] != "path"], named_client, NAMED)
     if len(drawn):
         colour_bar(figure.add_subplot(bar), drawn, norm)
-    handles = [] if alive.empty else _legend_handles(alive, any(one is not None for one in own.values()))
+    handles = [] if alive.empty else _legend_handles(alive, any(rows is not None for rows in own.values()))
     surface_legend(figure, handles + common_handles(drawn, diverged_names(markers, titles)))
     return figure
 
 
-def _draw_round(axes: Axes, markers: pd.DataFrame, chosen: int | None, norm: LogNorm) -> None:
+def _draw_round(axes: Axes, markers: pd.DataFrame, named_client: int | None, norm: LogNorm) -> None:
     """Start, clients and aggregate of one round, and the lines between them."""
     points = {
         role: rows.set_index("client")[["x", "y"]] for role, rows in markers.groupby("role") if role != "path"
     }
     start, aggregate = (points[role].to_numpy()[0] for role in ("start", "aggregate"))
     for client, end in points["client"].iterrows():
-        own = client == chosen
-        colour, over = (CHOSEN, 0.2) if own else (OTHERS, 0)
-        on_the_way = markers[(markers["role"] == "path") & (markers["client"] == client)]
-        on_the_way = on_the_way.sort_values("point")[["x", "y"]].to_numpy()
-        line = np.vstack([start, on_the_way, end])
-        width = 1.6 if own else 0.9
-        axes.plot(*line.T, color=colour, linewidth=width, path_effects=halo_line(width), zorder=3 + over)
-        axes.plot(*on_the_way.T, ".", color=colour, markersize=4, zorder=3.1 + over)
+        is_named = client == named_client
+        colour, raised = (NAMED, 0.2) if is_named else (OTHERS, 0)
+        path = markers[(markers["role"] == "path") & (markers["client"] == client)]
+        path = path.sort_values("point")[["x", "y"]].to_numpy()
+        line = np.vstack([start, path, end])
+        width = 1.6 if is_named else 0.9
+        axes.plot(*line.T, color=colour, linewidth=width, path_effects=halo_line(width), zorder=3 + raised)
+        axes.plot(*path.T, ".", color=colour, markersize=4, zorder=3.1 + raised)
         axes.plot(
             *np.vstack([end, aggregate]).T, color=colour, linewidth=0.6, linestyle=(0, (2, 2)), zorder=2.9
         )
-        if own:
+        if is_named:
             taken = markers[["x", "y"]].to_numpy(float)
             name_points(axes, [(f"client {client:.0f}", end.to_numpy(), colour)], taken)
     rims = {"client": OTHERS, "start": "black", "aggregate": "black"}
     shapes = {"client": CLIENT_MARKER, "start": START_MARKER, "aggregate": AGGREGATE_MARKER}
-    for place, (role, shape) in enumerate(shapes.items()):
+    for zorder, (role, shape) in enumerate(shapes.items(), start=4):
         rows = markers[markers["role"] == role]
-        for rim, some in (
-            (rims[role], rows[rows["client"] != chosen]),
-            (CHOSEN, rows[rows["client"] == chosen]),
+        for rim, models in (
+            (rims[role], rows[rows["client"] != named_client]),
+            (NAMED, rows[rows["client"] == named_client]),
         ):
-            if some.empty:
+            if models.empty:
                 continue
-            size = SIZES[shape] + (2 if rim == CHOSEN else 0)
-            fills = true_fills(some["loss"], norm)
-            draw_points(axes, some[["x", "y"]].to_numpy(), fills, shape, size, rim, zorder=4 + place)
+            size = SIZES[shape] + (2 if rim == NAMED else 0)
+            fills = true_fills(models["loss"], norm)
+            draw_points(axes, models[["x", "y"]].to_numpy(), fills, shape, size, rim, zorder=zorder)
 
 
 def _legend_handles(markers: pd.DataFrame, overlaid: bool) -> list[Artist]:
     number = "each" if markers["group"].nunique() > 1 else "the"
-    handles = [
+    handles: list[Artist] = [
         Line2D([], [], marker=START_MARKER, markersize=9, label=f"start of {number} round", **EMPTY),
         Line2D([], [], marker=CLIENT_MARKER, markersize=7, label="client after local training", **EMPTY),
         Line2D([], [], marker=AGGREGATE_MARKER, markersize=12, label="their average", **EMPTY),
@@ -152,5 +155,5 @@ def _legend_handles(markers: pd.DataFrame, overlaid: bool) -> list[Artist]:
     ]
     if overlaid:
         words = "own loss of the named client, cross: lowest"
-        handles.append(Line2D([], [], color=CHOSEN, linewidth=1.0, marker="x", label=words))
+        handles.append(Line2D([], [], color=NAMED, linewidth=1.0, marker="x", label=words))
     return handles

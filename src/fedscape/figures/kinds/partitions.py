@@ -1,7 +1,8 @@
 """How many samples of each class each client has: one panel per partition, all on one scale.
 
 Frames: `partitions`, the class counts of partitions (partitions/.../seed*.csv). The darker a cell, the more
-samples, by the square root, so that few do not look like none. The bars above are the samples of all classes.
+samples, on a square-root scale, so that few do not look like none. The bars above are the samples of all
+classes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,9 +22,7 @@ from fedscape.figures.panels import panel_grid
 COUNT_COLOURS = "Blues"  # from white, which is no sample; monotone in grey
 PANEL = (2.9, 2.9)  # inches
 NUMBER_SIZES = (4, 6)  # points: smallest that can be read, largest of the numbers in the cells
-MOST_VECTOR_CELLS = (
-    2000  # a panel with more is an image in the SVG: rectangles one by one would make a huge file
-)
+MOST_VECTOR_CELLS = 2000  # larger panels are images in the SVG: a rectangle per cell would make a huge file
 MOST_NAMED = 20  # classes that are named on the axis
 
 SOURCES = ("partitions",)  # what a study file may draw it from
@@ -40,27 +39,31 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     """The figure."""
     counts = frames["partitions"]
     counts = counts.assign(panel=run_labels(counts, labels=labels))
-    panels = {name: _table(rows) for name, rows in counts.groupby("panel", sort=False)}
+    panels = {str(name): _table(rows) for name, rows in counts.groupby("panel", sort=False)}
     norm = PowerNorm(0.5, 0, max(table.to_numpy().max() for table in panels.values()))
     totals = max(table.sum().max() for table in panels.values())
 
-    titles = list(panels)
-    figure, every = panel_grid(titles, PANEL, "client", "class", share=False)
-    for axes, (name, table) in zip(every, panels.items(), strict=True):
+    figure, every_axes = panel_grid(list(panels), PANEL, "client", "class", share=False)
+    for axes, (name, table) in zip(every_axes, panels.items(), strict=True):
         _draw_cells(axes, table, norm, settings.numbers)
-        # A low strip of bars on top of the panel, which so carries the title.
+        # A low strip of bars on top of the panel, which carries the title.
         strip = axes.inset_axes((0, 1.03, 1, 0.14), sharex=axes)
         _draw_totals(strip, table.sum(), totals)
         axes.set_title("")
         strip.set_title(name)
     figure.colorbar(
-        ScalarMappable(norm, COUNT_COLOURS), ax=every, label="samples", fraction=0.03, aspect=40, pad=0.01
+        ScalarMappable(norm, COUNT_COLOURS),
+        ax=every_axes,
+        label="samples",
+        fraction=0.03,
+        aspect=40,
+        pad=0.01,
     )
     return figure
 
 
 def _table(counts: pd.DataFrame) -> pd.DataFrame:
-    """Samples by class (rows, named) and client (columns)."""
+    """Samples by class (named rows) and client (columns)."""
     table = counts.pivot(index="class", columns="client", values="samples")
     names = counts.drop_duplicates("class").set_index("class")["class_name"]
     return table.rename(index=names.astype(str).to_dict())
@@ -88,9 +91,9 @@ def _draw_cells(axes: Axes, table: pd.DataFrame, norm: Normalize, numbers: bool)
 
 
 def _number_size(table: pd.DataFrame) -> float:
-    """Points of a cell's number that fit its cell."""
+    """The font size, in points, at which numbers fit their cells."""
     classes, clients = table.shape
-    # 72 points per inch; labels take a quarter of a panel; a digit is 0.64 of its size wide; some stays free.
+    # 72 points per inch; labels take a quarter of a panel; a digit is 0.64 of its size wide; leave margins.
     width, height = (72 * 0.75 * size / cells for size, cells in zip(PANEL, (clients, classes), strict=True))
     digits = len(str(table.to_numpy().max()))
     return min(NUMBER_SIZES[1], 0.8 * width / (0.64 * digits), 0.6 * height)

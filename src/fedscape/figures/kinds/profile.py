@@ -1,10 +1,10 @@
 """Barriers along the layers of a network at one round: one line per regime.
 
-Frames: `layers` (layers.csv). From left to right stand the layers, the shallowest first: of single layers the
-averaged one; where layers add up, the one added last, so that `deep` is read from right to left. Other orders
-(random, middle-out, outside-in) stand over the number of averaged layers. A line is the mean over pairs of
-models (seeds, clients) and over the end that the other layers come from, in a band from the smallest to the
-largest; the line is broken where one has no value.
+Frames: `layers` (layers.csv). From left to right stand the layers, the shallowest first: the averaged layer
+where single layers are averaged; where layers add up, the one added last, so that `deep` is read from right
+to left. Other orders (random, middle-out, outside-in) are drawn over the number of averaged layers. A line is
+the mean over pairs of models (seeds, clients) and over the end that the other layers come from, in a band
+from the smallest to the largest; it is broken where a value is missing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from fedscape.errors import FedscapeError
 from fedscape.fields import LayerOrder, Split
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
-from fedscape.figures.layers import AT_DEPTH, chosen, panelled, step_names, thinned, with_steps
+from fedscape.figures.layers import AT_DEPTH, measured_rows, step_names, thinned, with_panels, with_steps
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
 from fedscape.figures.style import Look, looks, series_handle
 from fedscape.moment import Moment
@@ -48,11 +48,11 @@ class Settings:
     # loss: mean cross-entropy; error: share of wrong answers; both: a panel for each
     measure: Literal["loss", "error", "both"] = "loss"
     split: Split = "train"  # train: the data of all clients together
-    column: Literal["barrier", "ratio", "value"] = (
-        "barrier"  # ratio: over the mean of both ends; value: itself
-    )
-    round: Moment = "last"  # a number, a share of the last one there is, or `last`
-    alignment: list[Literal["none", "weights"]] | None = None  # a panel for each; null: all that there are
+    # ratio: barrier over the mean of both ends; value: the loss or error of the averaged model
+    column: Literal["barrier", "ratio", "value"] = "barrier"
+    round: Moment = "last"  # its number, a share of the last measured round, or `last`
+    # a panel for each; null: all that were measured
+    alignment: list[Literal["none", "weights"]] | None = None
 
     def __post_init__(self):
         if self.round != "last" and (self.round < 0 or (isinstance(self.round, float) and self.round > 1)):
@@ -70,51 +70,55 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     """The figure. Raises FedscapeError for what was not measured."""
     measures = ("loss", "error") if settings.measure == "both" else (settings.measure,)
     layers = pd.concat(
-        chosen(frames["layers"], one, settings.split, settings.alignment, settings.regimes)
-        for one in measures
+        measured_rows(frames["layers"], measure, settings.split, settings.alignment, settings.regimes)
+        for measure in measures
     )
-    layers, pairs = panelled(layers.assign(at=later_round(layers)), labels)
+    layers, pairs = with_panels(layers.assign(at=later_round(layers)), labels)
     by_depth = set(AT_DEPTH).issuperset(settings.regimes)
     titles, drawn = [], []
     for (pair, title), measure in product(pairs.items(), measures):
         rows = layers[(layers["panel"] == pair) & (layers["measure"] == measure)]
-        at = _round(rows["at"], settings.round)
-        titles.append(", ".join(filter(None, [title, f"round {at}"])))
-        steps = {one: of_rests(with_steps(rows[rows["at"] == at], one, by_depth)) for one in settings.regimes}
-        drawn.append((measure, rows[rows["at"] == at], steps))
+        number = _round(rows["at"], settings.round)
+        titles.append(", ".join(filter(None, [title, f"round {number}"])))
+        rows = rows[rows["at"] == number]
+        steps = {regime: of_rests(with_steps(rows, regime, by_depth)) for regime in settings.regimes}
+        drawn.append((measure, rows, steps))
 
     names = [step_names(pd.concat(steps.values())) if by_depth else {} for *_, steps in drawn]
     count = max(rows["averaged"].max() for _, rows, _ in drawn)
-    letters = max((len(name) for one in names for name in one.values()), default=1)
+    letters = max((len(name) for panel_names in names for name in panel_names.values()), default=1)
     size = float(np.clip(count * LAYER, *WIDTHS)) + MARGIN, HEIGHT + letters * LETTER
     per_row = 2 if len(measures) == 2 else PER_ROW
-    figure, panels = panel_grid(titles, size, _along(settings.regimes), "", share=False, per_row=per_row)
-    styles = looks([value_word(one, "regime") for one in settings.regimes])
+    figure, panels = panel_grid(
+        titles, size, _along_label(settings.regimes), "", share=False, per_row=per_row
+    )
+    styles = looks([value_word(regime, "regime") for regime in settings.regimes])
     handles = [series_handle(name, look) for name, look in styles.items()]
-    for place, (axes, (measure, rows, steps)) in enumerate(zip(panels, drawn, strict=True)):
-        for look, found in zip(styles.values(), steps.values(), strict=True):
-            _draw_line(axes, found, settings.column, look)
+    levels: list[Line2D] = []
+    for i, (axes, (measure, rows, steps)) in enumerate(zip(panels, drawn, strict=True)):
+        for look, regime_rows in zip(styles.values(), steps.values(), strict=True):
+            _draw_line(axes, regime_rows, settings.column, look)
         levels = _draw_levels(axes, rows, settings)
-        _name_axes(axes, names[place], measure, settings, place % per_row == 0 or len(measures) == 2)
+        _name_axes(axes, names[i], measure, settings, i % per_row == 0 or len(measures) == 2)
     _same_heights(panels, [measure for measure, *_ in drawn])
     if len(handles + levels) > 1:
         surface_legend(figure, handles + levels)
     return figure
 
 
-def _round(rounds: pd.Series, wanted: int | float | str) -> int:
-    """The round that the setting means. Raises FedscapeError for one that was not measured."""
-    there = np.sort(rounds.unique())
-    if isinstance(wanted, float):
-        return int(there[np.abs(there - wanted * there[-1]).argmin()])
-    at = there[-1] if wanted == "last" else wanted
-    if at not in there:
-        raise FedscapeError(f"no rows of round {at}; there are {', '.join(map(str, there))}")
-    return int(at)
+def _round(rounds: pd.Series, moment: Moment) -> int:
+    """The round at a moment, for a share the nearest one. Raises FedscapeError if it was not measured."""
+    measured = np.sort(rounds.unique())
+    if isinstance(moment, float):
+        return int(measured[np.abs(measured - moment * measured[-1]).argmin()])
+    number = measured[-1] if moment == "last" else moment
+    if number not in measured:
+        raise FedscapeError(f"no rows of round {number}; there are {', '.join(map(str, measured))}")
+    return int(number)
 
 
-def _along(regimes: Sequence[str]) -> str:
-    """What the horizontal axis says."""
+def _along_label(regimes: Sequence[str]) -> str:
+    """The label of the horizontal axis."""
     if not set(AT_DEPTH).issuperset(regimes):
         return "number of averaged layers"
     words = ["averaged layer"] if set(SINGLE).intersection(regimes) else []
@@ -122,12 +126,12 @@ def _along(regimes: Sequence[str]) -> str:
 
 
 def _draw_line(axes: Axes, rows: pd.DataFrame, column: str, look: Look) -> None:
-    """One regime: the mean along the layers, in the range of what it is the mean of."""
+    """One regime: the mean along the layers, in a band from the smallest value to the largest."""
     points = cells(rows, ["step"], column)
-    every = max(1, -(-len(points) // MARKED))
+    stride = max(1, -(-len(points) // MARKED))
     axes.plot(
         points["step"], points["mean"], color=look.colour, linestyle=look.line, marker=look.marker,
-        markevery=every, markersize=4, markerfacecolor="white",
+        markevery=stride, markersize=4, markerfacecolor="white",
     )  # fmt: skip
     if (points["min"] < points["max"]).any():
         axes.fill_between(
@@ -136,25 +140,25 @@ def _draw_line(axes: Axes, rows: pd.DataFrame, column: str, look: Look) -> None:
 
 
 def _draw_levels(axes: Axes, rows: pd.DataFrame, settings: Settings) -> list[Line2D]:
-    """Horizontal lines to compare with: no barrier, or both models; beside single layers the full average."""
+    """Horizontal lines for comparison: no barrier, or both models; beside single layers the full average."""
     levels = []
     if settings.column == "value":
-        ends = rows[["from_value", "to_value"]].to_numpy(float).mean()
-        levels.append(axes.axhline(ends, color="0.4", linewidth=1, zorder=1, label=ENDS))
+        mean = rows[["from_value", "to_value"]].to_numpy(float).mean()
+        levels.append(axes.axhline(mean, color="0.4", linewidth=1, zorder=1, label=ENDS))
     else:
         axes.axhline(0, color="0.4", linewidth=0.8, zorder=1)
     full = rows.loc[rows["regime"] == "full", settings.column]
     if set(SINGLE).issuperset(settings.regimes) and len(full):
-        whole = float(full.mean(skipna=False))
-        levels.append(axes.axhline(whole, color="black", linewidth=1.2, linestyle=":", label=WHOLE))
+        mean = float(full.mean(skipna=False))
+        levels.append(axes.axhline(mean, color="black", linewidth=1.2, linestyle=":", label=WHOLE))
     return levels
 
 
 def _name_axes(axes: Axes, names: Mapping[int, str], measure: str, settings: Settings, first: bool) -> None:
-    """Ticks and the vertical label. names: of the places along the axis; none where it counts layers."""
+    """Ticks and the vertical label. names: of the steps along the axis; empty where it counts layers."""
     if names:
-        shown = thinned(len(names))
-        axes.set_xticks(list(names)[shown], list(names.values())[shown], rotation=90, fontsize=7)
+        ticks = thinned(len(names))
+        axes.set_xticks(list(names)[ticks], list(names.values())[ticks], rotation=90, fontsize=7)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if first:
@@ -167,7 +171,7 @@ def _name_axes(axes: Axes, names: Mapping[int, str], measure: str, settings: Set
 def _same_heights(panels: Sequence[Axes], measures: Sequence[str]) -> None:
     """One range of values for all panels of a measure."""
     for measure in set(measures):
-        same = [axes for axes, one in zip(panels, measures, strict=True) if one == measure]
-        limits = np.array([axes.get_ylim() for axes in same])
-        for axes in same:
+        group = [axes for axes, name in zip(panels, measures, strict=True) if name == measure]
+        limits = np.array([axes.get_ylim() for axes in group])
+        for axes in group:
             axes.set_ylim(limits[:, 0].min(), limits[:, 1].max())

@@ -18,7 +18,7 @@ from fedscape.figures.labels import axis_label
 from fedscape.figures.panels import panel_grid
 from fedscape.figures.results import best_points, by_keys, names_of, rows_of
 from fedscape.figures.style import looks
-from fedscape.tables.comparison import agreement, best_of
+from fedscape.tables.comparison import best_of, rank_agreement
 from fedscape.tables.estimate import Estimate, estimate, ranked
 
 ROW, MARGIN = 0.19, 0.95  # inches: of a method; above and below all of them
@@ -32,15 +32,15 @@ SOURCES = ("table",)  # what a study file may draw it from
 class Settings:
     """Ranked by what, under which circumstances."""
 
-    column: Result = "test_accuracy"  # of the last round's global model; of a loss the lowest is best
+    column: Result = "test_accuracy"  # of the last round's global model; the lowest loss is best
     between: Circumstance = "init"  # from left to right, as in `where`
     panels: Circumstance | None = None  # a panel per value of this column
-    # of a method with a grid, only the point that is best in this, mean over seeds; null: all points count
+    # of a method with a grid, only the point with the best mean of this over seeds; null: all points
     choose: Choose = None
 
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
-    """The figure. Raises FedscapeError for columns that are not there, and for runs alike."""
+    """The figure. Raises FedscapeError for missing columns, and for runs that look alike."""
     runs = best_points(rows_of(frames, settings.column, None, settings.choose), settings.choose)
     names = names_of(runs, labels)
     runs = runs.assign(
@@ -59,49 +59,52 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     )
     styles = looks(items)
     for axes, title in zip(panels, titles, strict=True):
-        columns = [{item: values.get((title, stop, item), {}) for item in items} for stop in stops]
-        means = [{item: estimate(one) for item, one in column.items()} for column in columns]
+        columns = [[values.get((title, stop, item), {}) for item in items] for stop in stops]
+        means = [dict(zip(items, map(estimate, column), strict=True)) for column in columns]
         best = best_of(settings.column)
-        places = [dict(zip(items, ranked(list(one.values()), best), strict=True)) for one in columns]
-        _draw_lines(axes, places, styles)
+        ranks = [dict(zip(items, ranked(column, best), strict=True)) for column in columns]
+        _draw_lines(axes, ranks, styles)
         for stop, side in ((0, -1), (len(stops) - 1, 1)) if len(stops) > 1 else ((0, 1),):
-            _draw_names(axes, stop, side, places[stop], means[stop], settings.column)
+            _draw_names(axes, stop, side, ranks[stop], means[stop], settings.column)
         _name_axes(axes, stops, len(items), letters)
-        axes.set_title(", ".join(filter(None, [axes.get_title(), _agreement(places)])))
+        axes.set_title(", ".join(filter(None, [axes.get_title(), _agreement(ranks)])))
     return figure
 
 
-def _draw_lines(axes: Axes, places: Sequence[Mapping[str, Estimate]], styles: Mapping) -> None:
+def _draw_lines(axes: Axes, ranks: Sequence[Mapping[str, Estimate]], styles: Mapping) -> None:
     """Ranks with their intervals, joined from left to right."""
     for number, (item, look) in enumerate(styles.items()):
-        points = [(at, one[item]) for at, one in enumerate(places) if one[item].mean is not None]
+        estimates = [(stop, rank_of[item]) for stop, rank_of in enumerate(ranks)]
+        points = [(stop, rank.mean) for stop, rank in estimates if rank.mean is not None]
         shift = SHIFTS[number % len(SHIFTS)]
         axes.plot(
-            [at for at, _ in points], [one.mean for _, one in points], color=look.colour, linestyle=look.line,
-            marker=look.marker, markerfacecolor="white", linewidth=1.3,
+            [stop for stop, _ in points], [mean for _, mean in points], color=look.colour,
+            linestyle=look.line, marker=look.marker, markerfacecolor="white", linewidth=1.3,
         )  # fmt: skip
-        for at, one in points:
-            if one.low is not None and one.low < one.high:
-                axes.plot([at + shift] * 2, [one.low, one.high], color=look.colour, linewidth=0.9, alpha=0.7)
+        for stop, rank in estimates:
+            if rank.low is not None and rank.high is not None and rank.low < rank.high:
+                axes.plot(
+                    [stop + shift] * 2, [rank.low, rank.high], color=look.colour, linewidth=0.9, alpha=0.7
+                )
 
 
 def _draw_names(
     axes: Axes,
     stop: int,
     side: int,
-    places: Mapping[str, Estimate],
+    ranks: Mapping[str, Estimate],
     means: Mapping[str, Estimate],
     column: str,
 ) -> None:
-    """Names with their means beside one end, the best on top; who has no rank stands below, with why."""
+    """Names with their means beside one end, the best on top; items without a rank last."""
 
     def by_rank(item: str) -> tuple:
-        return (places[item].mean is None, places[item].mean or 0)
+        return (ranks[item].mean is None, ranks[item].mean or 0)
 
-    for row, item in enumerate(sorted(places, key=by_rank), start=1):
-        one = means[item]
-        percent = column.endswith("accuracy")
-        number = one.note if one.mean is None else f"{100 * one.mean:.1f}" if percent else f"{one.mean:.3g}"
+    percent = column.endswith("accuracy")
+    for row, item in enumerate(sorted(ranks, key=by_rank), start=1):
+        mean = means[item].mean
+        number = means[item].note if mean is None else f"{100 * mean:.1f}" if percent else f"{mean:.3g}"
         text = f"{item}  {number}" if side < 0 else f"{number}  {item}"
         axes.text(
             stop + 0.13 * side, row, text, ha="right" if side < 0 else "left", va="center", fontsize=7.5
@@ -116,10 +119,10 @@ def _name_axes(axes: Axes, stops: Sequence[str], items: int, letters: int) -> No
     axes.set_yticks(range(1, items + 1, 1 + items // 12))
 
 
-def _agreement(places: Sequence[Mapping[str, Estimate]]) -> str:
-    """How far two orders agree, of the methods that are in both."""
-    if len(places) != 2:
+def _agreement(ranks: Sequence[Mapping[str, Estimate]]) -> str:
+    """How far two orders agree about the methods that have a rank in both."""
+    if len(ranks) != 2:
         return ""
-    both = [item for item in places[0] if all(one[item].mean is not None for one in places)]
-    tau = agreement(*(np.array([one[item].mean for item in both]) for one in places))
+    items = [item for item in ranks[0] if all(rank_of[item].mean is not None for rank_of in ranks)]
+    tau = rank_agreement(*(np.array([rank_of[item].mean for item in items]) for rank_of in ranks))
     return f"Kendall's τ = {tau:.2f}" if np.isfinite(tau) else ""

@@ -1,8 +1,8 @@
 """The density of the Hessian's eigenvalues, one line per run, on a logarithmic axis.
 
-Frames: `density` (density.csv). What lies far to the right are the few directions in which the loss is curved
-most; what lies left of 0, those in which it curves downwards. Runs that differ only in their seeds have a
-line each, of one look, and so have a round's clients.
+Frames: `density` (density.csv). Far to the right lie the few directions in which the loss is curved most;
+left of 0, those in which it curves downwards. Runs that differ only in their seeds have a line each, all of
+one look, and so have a round's clients.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.panels import legend_below, panel_grid
 from fedscape.figures.style import looks, plain_log_ticks
 
-LOWEST = 1e-6  # share of the highest density at which the vertical axis ends: below is the smoothing's tail
+LOWEST = 1e-6  # share of the highest density where the vertical axis ends: below lies the smoothing's tail
 PANEL = 3.6, 3.2  # inches
 ONE_PANEL = 4.6  # width of a single one
 
@@ -35,14 +35,13 @@ class Settings:
     of: CurvatureModel = "global"  # clients: of every client's model of the round
     data: CurvatureData = "global"  # own: each client's model on its own samples
     rounds: list[int] | None = None  # a panel for each; null: all that were measured
-    panels: Literal["dataset", "model", "partition", "init", "method", "round"] | None = (
-        "round"  # a panel per value of this column; null: one for all
-    )
+    # a panel per value of this column; null: one for all
+    panels: Literal["dataset", "model", "partition", "init", "method", "round"] | None = "round"
 
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure. Raises FedscapeError for what was not measured."""
-    frame = _chosen(frames["density"], settings)
+    frame = _matching_rows(frames["density"], settings)
     within = [settings.panels] if settings.panels else []
     frame = frame.assign(line=run_labels(frame, NAMES, within, labels))
     if settings.panels != "round" and frame["round"].nunique() > 1:
@@ -54,9 +53,9 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     )
     styles = looks(frame["line"])
     for axes, panel in zip(panels, titles, strict=True):
-        here = frame if panel is None else frame[frame[settings.panels] == panel]
-        for (line, *_), rows in here.groupby(["line", "seed", "round", "client"], sort=False):
-            look = styles[line]
+        panel_rows = frame if panel is None else frame[frame[settings.panels] == panel]
+        for (line, *_), rows in panel_rows.groupby(["line", "seed", "round", "client"], sort=False):
+            look = styles[str(line)]
             axes.plot(
                 rows["eigenvalue"], rows["density"], color=look.colour, linestyle=look.line, linewidth=1.2
             )
@@ -67,15 +66,15 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     panels[0].set_ylim(LOWEST * highest, 2 * highest)
     plain_log_ticks(panels[0].yaxis, most=9)
     if len(styles) > 1:
-        lines = [
+        handles = [
             Line2D([], [], color=look.colour, linestyle=look.line, label=line)
             for line, look in styles.items()
         ]
-        legend_below(figure, lines)
+        legend_below(figure, handles)
     return figure
 
 
-def _chosen(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def _matching_rows(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """The rows of these models and rounds."""
     of = {"global": "global", "clients": "client"}[settings.of]
     rows = frame[(frame["of"] == of) & (frame["data"] == settings.data)]
@@ -84,10 +83,12 @@ def _chosen(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     if not np.isfinite(rows[["eigenvalue", "density"]].to_numpy(float)).all():
         raise FedscapeError(f"a density of {settings.of} on {settings.data} samples is not finite")
     if settings.rounds is not None:
-        there = rows["round"].unique().tolist()
+        measured = rows["round"].unique().tolist()
         for number in settings.rounds:
-            if number not in there:
-                raise FedscapeError(f"no density of round {number}; there are {', '.join(map(str, there))}")
+            if number not in measured:
+                raise FedscapeError(
+                    f"no density of round {number}; there are {', '.join(map(str, measured))}"
+                )
         rows = rows[rows["round"].isin(settings.rounds)]
     return rows.reset_index(drop=True)
 

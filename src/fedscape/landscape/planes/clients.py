@@ -35,17 +35,17 @@ def marks(material: Material, settings: Settings) -> list[Mark]:
     number = material.number(settings.round)
     clients = material.checkpoints.clients[0]
     epochs = range(1, clients.path_points + 1) if settings.paths else ()
-    found = [Mark(Checkpoint(0, number - 1), "start"), Mark(Checkpoint(0, number), "aggregate")]
+    marked = [Mark(Checkpoint(0, number - 1), "start"), Mark(Checkpoint(0, number), "aggregate")]
     for client in clients.clients(number).tolist():
-        found.append(Mark(Checkpoint(0, number, client), "client"))
-        found += [Mark(Checkpoint(0, number, client, epoch), "path") for epoch in epochs]
-    return found
+        marked.append(Mark(Checkpoint(0, number, client), "client"))
+        marked += [Mark(Checkpoint(0, number, client, epoch), "path") for epoch in epochs]
+    return marked
 
 
 def plane(material: Material, settings: Settings) -> Plane:
     """The plane of the round's start, clients and aggregate."""
     models = [mark for mark in marks(material, settings) if mark.role != "path"]
-    aggregate = next(place for place, mark in enumerate(models) if mark.role == "aggregate")
+    aggregate = next(row for row, mark in enumerate(models) if mark.role == "aggregate")
     parameters, floats, counters = material.stacked(models)
     offsets = floats.double() - floats[aggregate].double()
 

@@ -68,8 +68,10 @@ def filter_normalised(centre: Tensor, layout: Layout, seed: int, number: int, ig
     for name, drawn in parameters_of(direction, layout).items():
         weight = weights[name]
         if drawn.ndim > 1:
-            wanted, length = (torch.linalg.vector_norm(one.flatten(1), dim=1) for one in (weight, drawn))
-            drawn *= (wanted / (length + TINY)).view(-1, *[1] * (drawn.ndim - 1))
+            model_length, drawn_length = (
+                torch.linalg.vector_norm(tensor.flatten(1), dim=1) for tensor in (weight, drawn)
+            )
+            drawn *= (model_length / (drawn_length + TINY)).view(-1, *[1] * (drawn.ndim - 1))
         elif ignore == "vectors":
             drawn.zero_()
         else:

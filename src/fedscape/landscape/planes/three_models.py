@@ -43,11 +43,11 @@ def plane(material: Material, settings: Settings) -> Plane:
     directions = torch.zeros(2, len(parameters[0]), dtype=torch.float64)
     buffers = torch.zeros(2, len(floats[0]), dtype=torch.float64)
     for axis in range(2):
-        place = axis + 1
+        model = axis + 1
         offset, change = torch.zeros_like(directions[axis]), torch.zeros_like(buffers[axis])
-        if place < len(models):
+        if model < len(models):
             offset, change = (
-                vectors[place].double() - vectors[0].double() for vectors in (parameters, floats)
+                vectors[model].double() - vectors[0].double() for vectors in (parameters, floats)
             )
         distance = torch.linalg.vector_norm(offset)
         # Of the first axis itself nothing is taken off: its row is still zero.

@@ -50,7 +50,7 @@ def plane(material: Material, settings: Settings) -> Plane:
         return rows - (rows[last] if settings.centre == "last" else weights @ rows)
 
     def block(start: int, stop: int) -> np.ndarray:
-        return centred(np.concatenate([one.columns(start, stop) for one in trajectories]))
+        return centred(np.concatenate([trajectory.columns(start, stop) for trajectory in trajectories]))
 
     models = marks(material, settings)
     floats, counters = material.stacked_buffers(models)

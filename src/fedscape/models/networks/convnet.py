@@ -41,5 +41,6 @@ def build(settings: Settings, shape: tuple[int, int, int], classes: int) -> nn.M
     for layer in network:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
     return network

@@ -1,8 +1,8 @@
-"""A minimal GPT: a causal transformer that predicts the next token at every place of a sequence.
+"""A minimal GPT: a causal transformer that predicts the next token at every position of a sequence.
 
-Radford et al., Language Models are Unsupervised Multitask Learners, 2019: embeddings of tokens and of places,
+Radford et al., Language Models are Unsupervised Multitask Learners, 2019: embeddings of tokens and positions,
 blocks of causal self-attention and a perceptron four times as wide with GELU, normalised before each; a last
-normalisation; a linear layer to the vocabulary. As the layer-wise connectivity paper speaks of that layer by
+normalisation; a linear layer to the vocabulary. As the layer-wise connectivity paper treats that layer by
 itself, it has weights of its own (GPT-2's are those of the token embedding). Dropout is left out; the paper
 names none.
 
@@ -58,8 +58,8 @@ def build(settings: Settings, shape: tuple[int], classes: int) -> nn.Module:
     return network
 
 
-class Places(nn.Module):
-    """Adds to the features [b, t, width] of each token a learned vector for its place."""
+class PositionEmbedding(nn.Module):
+    """Adds to the features [b, t, width] of each token a learned vector for its position."""
 
     def __init__(self, length: int, width: int):
         super().__init__()
@@ -70,11 +70,11 @@ class Places(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal self-attention of several heads: each place sees itself and those before it.
+    """Causal self-attention of several heads: each position sees itself and those before it.
 
     Written out rather than left to a fused kernel, so that it can be traced, stacked over models and
-    differentiated twice. The mask is made at each call: in a buffer it would be a part of every model that is
-    stored, averaged or compared.
+    differentiated twice. The mask is built at each call: in a buffer it would be a part of every model that
+    is stored, averaged or compared.
     """
 
     def __init__(self, heads: int, width: int):
@@ -93,7 +93,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then a perceptron for each place by itself, both added to what they normalise and take."""
+    """Attention, then a perceptron at each position, both after a layer norm and with a shortcut around."""
 
     def __init__(self, heads: int, width: int):
         super().__init__()
@@ -114,7 +114,7 @@ class GPT(nn.Module):
     def __init__(self, settings: Settings, length: int, classes: int):
         super().__init__()
         self.tokens = nn.Embedding(classes, settings.width)
-        self.places = Places(length, settings.width)
+        self.places = PositionEmbedding(length, settings.width)
         self.blocks = nn.Sequential(*(Block(settings.heads, settings.width) for _ in range(settings.blocks)))
         self.norm = nn.LayerNorm(settings.width)
         self.classifier = nn.Linear(settings.width, classes, bias=False)

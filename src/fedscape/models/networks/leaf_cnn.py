@@ -18,7 +18,7 @@ from torch.nn import functional
 
 CHANNELS = 32
 CONVOLUTIONS = 4
-"""Of `celeba`."""
+"""Convolutions of `celeba`."""
 HIDDEN = 2048
 
 
@@ -62,7 +62,7 @@ class SharedNorm(nn.Module):
     def __init__(self, channels: int, features: int, classes: int):
         super().__init__()
         inputs = [channels] + [CHANNELS] * (CONVOLUTIONS - 1)
-        self.convolutions = nn.ModuleList(nn.Conv2d(one, CHANNELS, 3, padding=2) for one in inputs)
+        self.convolutions = nn.ModuleList(nn.Conv2d(count, CHANNELS, 3, padding=2) for count in inputs)
         self.norm = nn.GroupNorm(CHANNELS, CHANNELS)
         self.classifier = nn.Linear(features, classes)
 

@@ -1,4 +1,4 @@
-"""LSTM: embedding, one or more recurrent layers, a dense layer, the vocabulary; the next token at each place.
+"""LSTM: embedding, recurrent layers, a dense layer, the vocabulary; predicts the next token at each position.
 
 Hochreiter & Schmidhuber, Long Short-Term Memory, 1997, with forget gates. The defaults are the network of
 Reddi et al., Adaptive Federated Optimization, 2021, for Stack Overflow: 4,050,748 parameters with 10,004
@@ -76,11 +76,11 @@ class Recurrence(nn.Module):
             self.bias[self.hidden : 2 * self.hidden] = 1
 
     def forward(self, features: Tensor) -> Tensor:
-        entries = features @ self.weight_ih.T + self.bias  # of all places at once
+        entries = features @ self.weight_ih.T + self.bias  # of all positions at once
         output = cell = torch.zeros_like(entries[:, 0, : self.hidden])
         outputs = []
-        for place in range(features.shape[1]):
-            gates = entries[:, place] + output @ self.weight_hh.T
+        for position in range(features.shape[1]):
+            gates = entries[:, position] + output @ self.weight_hh.T
             enter, forget, candidate, leave = gates.chunk(GATES, dim=1)
             cell = forget.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
             output = leave.sigmoid() * cell.tanh()

@@ -30,7 +30,7 @@ class Settings:
     stem: Literal["cifar", "imagenet"] = "cifar"  # cifar: 3x3; imagenet: 7x7 with stride 2, max pooling
     shortcut: Literal["conv", "pad"] = "conv"  # where shapes differ: 1x1 convolution, or zeros (option A)
     norm: Literal["batch", "group", "none"] = "batch"  # kind of the layer after each convolution
-    groups: int = 8  # `norm: group` has so many groups, or one for each channel where these are fewer
+    groups: int = 8  # groups of channels that `norm: group` normalises; fewer channels are a group each
     projection: int = 0  # outputs of a two-layer head before the classifier, as MOON has it; 0: no head
 
     def __post_init__(self):
@@ -41,8 +41,8 @@ class Settings:
         if self.groups < 1:
             raise ValueError(f"groups must be >= 1, got {self.groups}")
         ratios = (1, 4) if self.block == "bottleneck" else (1,)
-        every = [self.width * 2**stage * ratio for stage in range(len(self.blocks)) for ratio in ratios]
-        wrong = [channels for channels in every if channels % min(self.groups, channels)]
+        widths = [self.width * 2**stage * ratio for stage in range(len(self.blocks)) for ratio in ratios]
+        wrong = [channels for channels in widths if channels % min(self.groups, channels)]
         if self.norm == "group" and wrong:
             raise ValueError(f"groups must divide {wrong[0]}, got {self.groups}")
         if self.projection < 0:
@@ -59,13 +59,13 @@ def build(settings: Settings, shape: tuple[int, int, int], classes: int) -> nn.M
 
 
 def torchvision_name(name: str) -> str | None:
-    """What torchvision's network of the same blocks calls a tensor; None for those of a projection head."""
+    """The name of a tensor in torchvision's network of the same blocks; None in a projection head."""
     first, _, rest = name.partition(".")
     if first == "stages":
         stage, rest = rest.split(".", 1)
         return f"layer{int(stage) + 1}.{rest.replace('norm', 'bn').replace('around', 'downsample')}"
-    theirs = {"conv": "conv1", "norm": "bn1", "classifier": "fc"}
-    return f"{theirs[first]}.{rest}" if first in theirs else None
+    names = {"conv": "conv1", "norm": "bn1", "classifier": "fc"}
+    return f"{names[first]}.{rest}" if first in names else None
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -82,7 +82,7 @@ def normalisation(settings: Settings, channels: int) -> nn.Module:
     return nn.Identity()
 
 
-def way_around(settings: Settings, inputs: int, outputs: int, stride: int) -> nn.Module:
+def shortcut_layer(settings: Settings, inputs: int, outputs: int, stride: int) -> nn.Module:
     """The shortcut of a block: the features as they are wherever their shape allows it."""
     if inputs == outputs and stride == 1:
         return nn.Identity()
@@ -102,7 +102,7 @@ class BasicBlock(ResidualBlock):
         self.norm1 = normalisation(settings, width)
         self.conv2 = convolution(width, width, 3)
         self.norm2 = normalisation(settings, width)
-        self.around = way_around(settings, inputs, width, stride)
+        self.around = shortcut_layer(settings, inputs, width, stride)
 
     def branch(self, features: Tensor) -> Tensor:
         features = functional.relu(self.norm1(self.conv1(features)))
@@ -126,7 +126,7 @@ class Bottleneck(ResidualBlock):
         self.norm2 = normalisation(settings, width)
         self.conv3 = convolution(width, outputs, 1)
         self.norm3 = normalisation(settings, outputs)
-        self.around = way_around(settings, inputs, outputs, stride)
+        self.around = shortcut_layer(settings, inputs, outputs, stride)
 
     def branch(self, features: Tensor) -> Tensor:
         features = functional.relu(self.norm1(self.conv1(features)))

@@ -3,7 +3,7 @@
 Three stages of three basic blocks with 16, 32 and 64 channels and the parameter-free shortcut (option A:
 subsample, pad the new channels with zeros). With 3 input channels and 10 classes 269,722 parameters with
 `norm: batch` or `norm: group`; 268,346 with `norm: none`, where normalisation is left out and nothing put in
-its place (convolutions keep no bias), as the layer-wise connectivity paper does it.
+its place (convolutions keep no bias), as in the layer-wise connectivity paper.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""SqueezeNet 1.0: squeezing 1x1 convolutions before pairs of 1x1 and 3x3 ones, and no linear layer at all.
+"""SqueezeNet 1.0: squeezing 1x1 convolutions before pairs of 1x1 and 3x3 ones, and no linear layer.
 
 Iandola et al., SqueezeNet: AlexNet-level accuracy with 50x fewer parameters, 2016. It is torchvision's
 network, with its names, without dropout: 1,248,424 parameters with 1,000 classes, 740,554 with 10. Its last
@@ -41,7 +41,7 @@ def build(settings: Settings, shape: tuple[int, int, int], classes: int) -> nn.M
 
 
 def torchvision_name(name: str) -> str:
-    """What torchvision's network calls a tensor: the same."""
+    """Torchvision's name of a tensor: the same."""
     return name
 
 
@@ -49,5 +49,6 @@ def _first(channels: int, small: bool) -> nn.Conv2d:
     """A first convolution for other images, started as the others are."""
     layer = nn.Conv2d(channels, 96, KERNEL, 1 if small else 2, KERNEL // 2 if small else 0)
     nn.init.kaiming_uniform_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer

@@ -1,77 +1,75 @@
 """Stages `path` and `layers`: lines between models, and barriers layer by layer."""
 
-from fedscape.study.connections import connected, connection_settings, pairs_of
-from fedscape.study.stages.analysis import clients_of, group_trajectories, run_names
-from fedscape.study.stages.stage import (
-    Entry,
-    Files,
-    Names,
-    Section,
-    Stage,
-    analysed,
-    analysed_runs,
-    groups,
-    of_group,
+from fedscape.study.connections import (
+    LayersEntry,
+    PathEntry,
+    connected,
+    connection_settings,
+    pairs_of,
+    plain_connection,
 )
-from fedscape.study.study import Study
-
-SECTION = "connectivity"
-
-
-def _path_inputs(study: Study, names: Names) -> Files:
-    return group_trajectories(SECTION, study, names)
+from fedscape.study.grid import runs_of
+from fedscape.study.stages.analysis import group_clients, group_settings, group_trajectories
+from fedscape.study.stages.stage import Files, Group, Groups, Section, Stage
 
 
-def _path_settings(study: Study, names: Names) -> dict:
-    entry, pairs = analysed(SECTION, study, names)
-    runs = analysed_runs(SECTION, study, names)
+def _path_settings(group: Group[PathEntry]) -> dict:
+    entry, runs = plain_connection(group.settings), group.runs
     return {
         **{key: entry[key] for key in ("points", "samples", "batch_norm")},
-        **run_names(study, runs),
-        "pairs": [[runs.index(end) for end in pair] for pair in pairs],
+        **group_settings(group),
+        "pairs": [[runs.index(end) for end in runs_of([pair])] for pair in group.members],
     }
 
 
-def _layers_inputs(study: Study, names: Names) -> Files:
-    between = analysed(SECTION, study, names)[0]["between"]
-    clients = clients_of(SECTION, study, names, between == "clients")
-    return {**group_trajectories(SECTION, study, names), "clients": clients}
+def _layers_inputs(group: Group[LayersEntry]) -> Files:
+    of_clients = group.settings.between == "clients"
+    return {**group_trajectories(group), "clients": group_clients(group) if of_clients else []}
 
 
-def _layers_settings(study: Study, names: Names) -> dict:
-    entry, members = analysed(SECTION, study, names)
+def _layers_settings(group: Group[LayersEntry]) -> dict:
+    entry, runs = plain_connection(group.settings), group.runs
     keys = ("regimes", "groups", "order_seed", "directions", "alignment", "samples", "batch_norm", "between")
-    runs = analysed_runs(SECTION, study, names)
     return {
         **{key: entry[key] for key in keys},
-        **run_names(study, runs),
+        **group_settings(group),
         "pairs": [
-            {**pair, **{end: runs.index(pair[end]) for end in ("from", "to")}}
-            for pair in pairs_of(entry, members, study.methods)
+            {
+                "from": runs.index(pair.start),
+                "to": runs.index(pair.end),
+                "round": pair.round,
+                "to_round": pair.to_round,
+                "client": pair.client,
+                "to_client": pair.to_client,
+            }
+            for pair in pairs_of(group.settings, group.members, group.study.methods)
         ],
     }
 
 
-def _entry_settings(entry: Entry) -> dict:
-    return connection_settings(entry.keys, entry.members, entry.methods, entry.partitions, entry.place)
-
-
-CONNECTIVITY = Section(SECTION, _entry_settings, connected)
+CONNECTIVITY_SECTION = Section(
+    "connectivity", connection_settings, connected, plain_connection, entry="connectivity"
+)
+_PATHS = Groups(CONNECTIVITY_SECTION.name, PathEntry)
+_LAYERS = Groups(CONNECTIVITY_SECTION.name, LayersEntry)
 PATH = Stage(
     "path",
-    outputs={"path": of_group(SECTION, "path.csv"), "barriers": of_group(SECTION, "barriers.csv")},
-    inputs=_path_inputs,
-    settings=_path_settings,
-    jobs=groups(SECTION, kind="path"),
-    label="{name}_{group}",
-    resume=of_group(SECTION, "resume"),
+    outputs={"path": _PATHS.file("path.csv"), "barriers": _PATHS.file("barriers.csv")},
+    inputs=_PATHS.each(group_trajectories),
+    settings=_PATHS.each(_path_settings),
+    jobs=_PATHS.jobs,
+    resume=_PATHS.file("resume"),
+    section=CONNECTIVITY_SECTION.name,
+    gpu=True,
+    unit="paths",
 )
 LAYERS = Stage(
     "layers",
-    outputs={"layers": of_group(SECTION, "layers.csv"), "distances": of_group(SECTION, "distances.csv")},
-    inputs=_layers_inputs,
-    settings=_layers_settings,
-    jobs=groups(SECTION, kind="layers"),
-    label="{name}_{group}",
-    resume=of_group(SECTION, "resume"),
+    outputs={"layers": _LAYERS.file("layers.csv"), "distances": _LAYERS.file("distances.csv")},
+    inputs=_LAYERS.each(_layers_inputs),
+    settings=_LAYERS.each(_layers_settings),
+    jobs=_LAYERS.jobs,
+    resume=_LAYERS.file("resume"),
+    section=CONNECTIVITY_SECTION.name,
+    gpu=True,
 )

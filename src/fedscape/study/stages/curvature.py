@@ -1,40 +1,34 @@
 """Stage `curvature`: how the loss is curved at models."""
 
-from fedscape.study.curvature import curvature_settings, needs_clients
-from fedscape.study.stages.analysis import clients_of, group_trajectories, run_names
+from fedscape.settings.plain import to_plain
+from fedscape.study.curvature import CurvatureEntry, curvature_settings, needs_clients
+from fedscape.study.stages.analysis import group_clients, group_settings, group_trajectories
 from fedscape.study.stages.data import PARTITION
-from fedscape.study.stages.stage import Entry, Files, Names, Section, Stage, analysed, groups, of_group
-from fedscape.study.study import Study
-
-SECTION = "curvature"
+from fedscape.study.stages.stage import Files, Group, Groups, Section, Stage
 
 
-def _inputs(study: Study, names: Names) -> Files:
-    settings, runs = analysed(SECTION, study, names)
-    own = runs if "own" in settings["data"] else ()
+def _inputs(group: Group[CurvatureEntry]) -> Files:
+    own = group.runs if "own" in group.settings.data else []
     return {
-        **group_trajectories(SECTION, study, names),
-        "clients": clients_of(SECTION, study, names, needs_clients(settings)),
-        "partitions": [PARTITION.file(study, run.names, "samples") for run in own],
+        **group_trajectories(group),
+        "clients": group_clients(group) if needs_clients(group.settings) else [],
+        "partitions": [PARTITION.file(group.study, run.names, "samples") for run in own],
     }
 
 
-def _settings(study: Study, names: Names) -> dict:
-    settings, runs = analysed(SECTION, study, names)
-    return {**settings, **run_names(study, runs)}
+def _settings(group: Group[CurvatureEntry]) -> dict:
+    return {**to_plain(group.settings), **group_settings(group)}
 
 
-def _entry_settings(entry: Entry) -> dict:
-    return curvature_settings(entry.keys, entry.members, entry.methods, entry.place)
-
-
-CURVATURES = Section(SECTION, _entry_settings)
+CURVATURE_SECTION = Section("curvature", curvature_settings, entry="curvature")
+_GROUPS = Groups(CURVATURE_SECTION.name, CurvatureEntry)
 CURVATURE = Stage(
     "curvature",
-    outputs={"curvature": of_group(SECTION, "curvature.csv"), "density": of_group(SECTION, "density.csv")},
-    inputs=_inputs,
-    settings=_settings,
-    jobs=groups(SECTION),
-    label="{name}_{group}",
-    resume=of_group(SECTION, "resume"),
+    outputs={"curvature": _GROUPS.file("curvature.csv"), "density": _GROUPS.file("density.csv")},
+    inputs=_GROUPS.each(_inputs),
+    settings=_GROUPS.each(_settings),
+    jobs=_GROUPS.jobs,
+    resume=_GROUPS.file("resume"),
+    section=CURVATURE_SECTION.name,
+    gpu=True,
 )

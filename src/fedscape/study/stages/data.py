@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from fedscape.study.grid import Run
-from fedscape.study.stages.stage import RESULTS, Files, Names, Stage
+from fedscape.study.stages.stage import RESULTS, Files, Stage, Wildcards
 from fedscape.study.study import Study
 
 _ARRAYS = ("dataset.json", *(f"{split}-{what}.npy" for split, what in (
@@ -17,7 +17,7 @@ def dataset_files(dataset: str) -> list[str]:
     return [f"results/data/{dataset}/{file}" for file in _ARRAYS]
 
 
-def samples(study: Study, run: Run) -> dict[str, str | list[str]]:
+def samples(study: Study, run: Run) -> Files:
     """The prepared data of a run, and which samples each client holds."""
     return {
         "dataset": dataset_files(run.dataset),
@@ -25,42 +25,43 @@ def samples(study: Study, run: Run) -> dict[str, str | list[str]]:
     }
 
 
-def _dataset_inputs(study: Study, names: Names) -> Files:
+def _dataset_inputs(study: Study, wildcards: Wildcards) -> Files:
     return {}  # raw files are the user's
 
 
-def _dataset_settings(study: Study, names: Names) -> dict:
-    return {"dataset": study.datasets[names["dataset"]]}
+def _dataset_settings(study: Study, wildcards: Wildcards) -> dict:
+    return {"dataset": study.datasets[wildcards["dataset"]].keys}
 
 
-def _datasets(study: Study) -> Iterator[Names]:
-    starts = {run.init: study.inits[run.init].start for run in study.runs}
-    proxies = [start["dataset"] for start in starts.values() if "dataset" in start]
+def _datasets(study: Study) -> Iterator[Wildcards]:
+    starts = [study.inits[init].start.settings for init in dict.fromkeys(run.init for run in study.runs)]
+    proxies = [start["dataset"] for start in starts if "dataset" in start]
     for dataset in dict.fromkeys([*(run.dataset for run in study.runs), *proxies]):
         yield {"dataset": dataset}
 
 
-def _partition_inputs(study: Study, names: Names) -> Files:
-    return {"dataset": dataset_files(names["dataset"])}
+def _partition_inputs(study: Study, wildcards: Wildcards) -> Files:
+    return {"dataset": dataset_files(wildcards["dataset"])}
 
 
-def _partition_settings(study: Study, names: Names) -> dict:
-    entry = study.partitions[names["partition"]]
-    seed = int(names["seed"])
+def _partition_settings(study: Study, wildcards: Wildcards) -> dict:
+    entry = study.partitions[wildcards["partition"]]
+    seed = int(wildcards["seed"])
     return {
-        "partition": entry.scheme,
+        "partition": entry.scheme.keys,
         "clients": entry.clients,
         "seed": seed,
         "partition_seed": seed if entry.seed is None else entry.seed,
-        "images": study.images[names["dataset"]],
-        "test_images": study.test_images[names["dataset"]],
+        "images": study.images[wildcards["dataset"]],
+        "test_images": study.test_images[wildcards["dataset"]],
         "validation": study.validation,
     }
 
 
-def _partitions(study: Study) -> Iterator[Names]:
-    for run in study.runs:
-        yield {key: run.names[key] for key in ("dataset", "partition", "seed")}
+def _partitions(study: Study) -> Iterator[Wildcards]:
+    splits = dict.fromkeys((run.dataset, run.partition, run.seed) for run in study.runs)
+    for dataset, partition, seed in splits:
+        yield {"dataset": dataset, "partition": partition, "seed": str(seed)}
 
 
 DATASET = Stage(
@@ -69,7 +70,6 @@ DATASET = Stage(
     inputs=_dataset_inputs,
     settings=_dataset_settings,
     jobs=_datasets,
-    label="{dataset}",
     shared=True,
     local=True,
 )
@@ -79,6 +79,5 @@ PARTITION = Stage(
     inputs=_partition_inputs,
     settings=_partition_settings,
     jobs=_partitions,
-    label="{dataset}_{partition}_seed{seed}",
     local=True,
 )

@@ -1,26 +1,16 @@
 """Stage `drift`: how far global models move."""
 
 from fedscape.study.stages.analysis import group_trajectories, run_names
-from fedscape.study.stages.stage import Files, Names, Section, Stage, analysed, groups, of_group
-from fedscape.study.study import Study
+from fedscape.study.stages.stage import Groups, Section, Stage
+from fedscape.study.study import NoSettings
 
-SECTION = "drift"
-
-
-def _inputs(study: Study, names: Names) -> Files:
-    return group_trajectories(SECTION, study, names)
-
-
-def _settings(study: Study, names: Names) -> dict:
-    return {"runs": run_names(study, analysed(SECTION, study, names)[1])["runs"]}
-
-
-DRIFTS = Section(SECTION, lambda entry: {})
+DRIFT_SECTION = Section("drift", NoSettings.of)
+_GROUPS = Groups(DRIFT_SECTION.name, NoSettings)
 DRIFT = Stage(
     "drift",
-    outputs={"drift": of_group(SECTION, "drift.csv")},
-    inputs=_inputs,
-    settings=_settings,
-    jobs=groups(SECTION),
-    label="{name}_{group}",
+    outputs={"drift": _GROUPS.file("drift.csv")},
+    inputs=_GROUPS.each(group_trajectories),
+    settings=_GROUPS.each(run_names),
+    jobs=_GROUPS.jobs,
+    section=DRIFT_SECTION.name,
 )

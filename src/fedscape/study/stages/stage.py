@@ -1,15 +1,18 @@
 """A stage: what reaches its jobs, what they read and write, and which jobs a study has of it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Generic, TypeVar
 
-from fedscape.study import selection
-from fedscape.study.grid import Run, runs_of
-from fedscape.study.study import Method, Study
+from fedscape.settings.plain import to_plain
+from fedscape.study.grid import Member, Run, runs_of
+from fedscape.study.selection import Names, selected_runs
+from fedscape.study.study import Entry, Study, UnknownName
 
-Names = Mapping[str, str]
-"""A job's wildcards: what its paths call the parts of a study."""
+Settings = TypeVar("Settings")
+Value = TypeVar("Value")
+Wildcards = Mapping[str, str]
+"""What a job's paths call the parts of its study."""
 Files = Mapping[str, str | list[str]]
 """A job's inputs by the names that its rule and script have for them."""
 RESULTS = "results/{study}/{scale}"
@@ -27,28 +30,32 @@ class Stage:
     _: KW_ONLY
     outputs: Mapping[str, str]
     """By the names that rule and script have for them."""
-    inputs: Callable[[Study, Names], Files]
-    """What a job reads; a KeyError for names that the study does not hold."""
-    settings: Callable[[Study, Names], dict]
-    """What reaches a job, nested, of builtin types; a KeyError as of inputs.
+    inputs: Callable[[Study, Wildcards], Files]
+    """What a job reads; an UnknownName for what is no job of the study."""
+    settings: Callable[[Study, Wildcards], dict]
+    """What reaches a job, nested, of builtin types; an UnknownName as of inputs.
 
     Paths hold names, settings hold values: renaming a partition and changing its alpha are different things.
-    A setting that is not here can neither make a job run again nor change what it does.
+    A setting that is not here can neither rerun a job nor change what it does.
     """
-    jobs: Callable[[Study], Iterable[Names]]
-    """The wildcards of each job of a study, without `study` and `scale`."""
-    label: str = ""
-    """What tells the jobs apart in the names of logs and benchmarks; empty where there is one."""
+    jobs: Callable[[Study], Iterable[Wildcards]]
+    """The wildcards of each job of a study, each job once, without `study` and `scale`."""
     logs: str = ""
     """Their folder, if it is not the stage's name."""
     resume: str = ""
     """The resume folder of a job that keeps one."""
+    section: str = ""
+    """The section of a study whose entries its jobs are about, if it is an analysis."""
+    gpu: bool = False
+    """Whether its jobs compute on a GPU, where there is one."""
+    unit: str = "models"
+    """What a resume folder of it counts."""
     shared: bool = False
     """Whether its files belong to no study."""
     local: bool = False
     """Whether its jobs run where Snakemake does, not in the queue of a cluster."""
     temporary: bool = False
-    """Whether outputs go when the jobs that read them are done."""
+    """Whether outputs are removed once the jobs that read them are done."""
     targets: tuple[str, ...] = ()
     """Outputs that are made for their own sake, though no other job may read them."""
     tracks: tuple[str, ...] = ()
@@ -56,54 +63,96 @@ class Stage:
 
     @property
     def folder(self) -> str:
-        """Beneath which its outputs and logs lie."""
+        """The folder of its outputs and logs."""
         return "results/data" if self.shared else RESULTS
 
     @property
     def log(self) -> str:
-        """Where a job's log lies."""
+        """The file of a job's log."""
         return self._labelled("logs", ".log")
 
     @property
     def benchmark(self) -> str:
-        """Where Snakemake writes what a job took."""
+        """The file in which Snakemake records a job's seconds and memory."""
         return self._labelled("benchmarks", ".tsv")
 
-    def file(self, study: Study, names: Mapping[str, object], output: str) -> str:
+    def file(self, study: Study, wildcards: Mapping[str, object], output: str) -> str:
         """One output of a job, by its name."""
-        return self.outputs[output].format(study=study.name, scale=study.scale, **names)
+        return self.outputs[output].format(study=study.name, scale=study.scale, **wildcards)
 
     def _labelled(self, folder: str, ending: str) -> str:
         own = folder if self.shared else f"{folder}/{self.logs or self.name}"
-        return f"{self.folder}/{own}/{self.label}{ending}" if self.label else f"{self.folder}/{own}{ending}"
+        return f"{self.folder}/{own}/{self._label}{ending}" if self._label else f"{self.folder}/{own}{ending}"
+
+    @property
+    def _label(self) -> str:
+        """What tells the jobs apart in the names of logs and benchmarks; empty where there is one."""
+        path = next(iter(self.outputs.values())).removeprefix(RESULTS)
+        return "_".join(part[: part.rindex("}") + 1] for part in path.split("/") if "}" in part)
 
 
 @dataclass(frozen=True)
-class Entry:
-    """An entry of a section that looks at runs, as the study file has it, and what it chose."""
-
-    keys: dict
-    members: list  # runs, or pairs of them
-    groups: Mapping[str, tuple]
-    methods: Mapping[str, Method]
-    partitions: Mapping[str, dict]  # as the study file has them
-    place: str  # for messages
-
-
-@dataclass(frozen=True)
-class Section:
-    """A section of a study file whose entries choose runs and say what is measured on each group of them."""
+class Section(Generic[Settings]):
+    """A section of a study file whose entries select runs and say what is measured on each group of them."""
 
     name: str
-    settings: Callable[[Entry], dict]
-    """Of an entry, in the form that its jobs take; a FedscapeError for what cannot be measured."""
-    members: Callable[[dict, tuple[Run, ...], selection.Names, str], list] = selection.chosen_runs
-    """What an entry chooses from all runs."""
+    settings: Callable[[Entry], Settings]
+    """What an entry asks for; a FedscapeError for what cannot be measured."""
+    members: Callable[[Mapping, tuple[Run, ...], Names, str], Sequence[Member]] = selected_runs
+    """What an entry selects from all runs."""
+    plain: Callable[[Settings], dict] = to_plain
+    """The settings as builtin types."""
+    parts: Callable[[Settings], int] = lambda settings: 1
+    """How many jobs share a group."""
+    entry: str = ""
+    """What a claim, a table or a figure calls the entry that it is about; empty where none is."""
 
 
-def of_group(section: str, file: str) -> str:
-    """The pattern of a file of each group of an analysis."""
-    return f"{RESULTS}/{section}/{{name}}/{{group}}/{file}"
+@dataclass(frozen=True)
+class Group(Generic[Settings]):
+    """A group of runs, or of pairs of runs, of an entry: what a job of an analysis is about."""
+
+    study: Study
+    wildcards: Wildcards
+    settings: Settings
+    """Of the entry."""
+    members: tuple[Member, ...]
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs, each once; of pairs, in the order in which these name them."""
+        return runs_of(self.members)
+
+
+@dataclass(frozen=True)
+class Groups(Generic[Settings]):
+    """The groups of all entries of a section whose settings are of one type; a stage has a job for each."""
+
+    section: str
+    of: type[Settings]
+
+    def file(self, name: str) -> str:
+        """The pattern of a file of each group."""
+        return f"{RESULTS}/{self.section}/{{name}}/{{group}}/{name}"
+
+    def jobs(self, study: Study) -> Iterator[dict[str, str]]:
+        """For `jobs` of a stage."""
+        for name, analysis in study.analyses[self.section].items():
+            if isinstance(analysis.settings, self.of):
+                for group in analysis.groups:
+                    yield {"name": name, "group": group}
+
+    def group(self, study: Study, wildcards: Wildcards) -> Group[Settings]:
+        """The group that a job is about; an UnknownName if it is about none of these."""
+        name = wildcards["name"]
+        analysis = study.analyses[self.section][name]
+        if not isinstance(analysis.settings, self.of):
+            raise UnknownName(f"{name} of kind {analysis.settings.kind}")
+        return Group(study, wildcards, analysis.settings, analysis.groups[wildcards["group"]])
+
+    def each(self, function: Callable[[Group[Settings]], Value]) -> Callable[[Study, Wildcards], Value]:
+        """For `inputs` and `settings` of a stage: a function of the group that a job is about."""
+        return lambda study, wildcards: function(self.group(study, wildcards))
 
 
 def group_files(
@@ -111,27 +160,4 @@ def group_files(
 ) -> list[str]:
     """One output of a stage for each group of all its entries, or for these groups of one entry."""
     jobs = stage.jobs(study) if name is None else [{"name": name, "group": group} for group in groups]
-    return [stage.file(study, names, output) for names in jobs]
-
-
-def groups(section: str, kind: str | None = None) -> Callable[[Study], Iterator[Names]]:
-    """For `jobs`: one for each group of the entries of a section, or of those of one kind."""
-
-    def jobs(study: Study) -> Iterator[Names]:
-        for name, analysis in study.analyses[section].items():
-            if kind in (None, analysis.settings.get("kind")):
-                for group in analysis.groups:
-                    yield {"name": name, "group": group}
-
-    return jobs
-
-
-def analysed(section: str, study: Study, names: Names) -> tuple[Mapping[str, Any], tuple]:
-    """The settings of an entry, and the members of a group: runs, or pairs of them."""
-    analysis = study.analyses[section][names["name"]]
-    return analysis.settings, analysis.groups[names["group"]]
-
-
-def analysed_runs(section: str, study: Study, names: Names) -> list[Run]:
-    """The runs of a group, each once; of pairs, in the order in which these name them."""
-    return runs_of(analysed(section, study, names)[1])
+    return [stage.file(study, wildcards, output) for wildcards in jobs]

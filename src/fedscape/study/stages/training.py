@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from fedscape.settings.plain import to_plain
 from fedscape.study.catalog import constant
 from fedscape.study.grid import Run
 from fedscape.study.stages.data import dataset_files, samples
-from fedscape.study.stages.stage import RESULTS, Files, Names, Stage
+from fedscape.study.stages.stage import RESULTS, Files, Stage, Wildcards
 from fedscape.study.study import Study
 
 _START = f"{RESULTS}/initial/{{dataset}}/{{model}}/{{init}}/seed{{seed}}"
@@ -20,64 +21,65 @@ def run_files(study: Study, runs: Iterable[Run], output: str) -> list[str]:
 
 def is_trained(study: Study, init: str) -> bool:
     """Whether a start is trained for, so that its job waits in the queue of a cluster."""
-    return bool(constant("initial", study.inits[init].start["kind"], "TRAINS"))
+    return bool(constant("initial", study.inits[init].start.kind, "TRAINS"))
 
 
-def _start_inputs(study: Study, names: Names) -> Files:
-    proxy = study.inits[names["init"]].start.get("dataset")
+def _start_inputs(study: Study, wildcards: Wildcards) -> Files:
+    proxy = study.inits[wildcards["init"]].start.settings.get("dataset")
     return {
-        "dataset": dataset_files(names["dataset"]),
+        "dataset": dataset_files(wildcards["dataset"]),
         "proxy": dataset_files(proxy) if proxy else [],
-        "source": _source(study, names),
+        "source": _source(study, wildcards),
     }
 
 
-def _source(study: Study, names: Names) -> list[str]:
+def _source(study: Study, wildcards: Wildcards) -> list[str]:
     """The user's file or another run's trajectory that a start is taken from, if it is."""
-    init, seed = names["init"], int(names["seed"])
-    start = study.inits[init].start
-    if "file" in start:
-        return [start["file"]]
-    run = study.start_run(init, names["dataset"], names["model"], study.start_seed(init, seed))
+    init = study.inits[wildcards["init"]]
+    if "file" in init.start.settings:
+        return [init.start.settings["file"]]
+    run = init.source(wildcards["dataset"], wildcards["model"], int(wildcards["seed"]))
     return run_files(study, [run], "trajectory") if run else []
 
 
-def _start_settings(study: Study, names: Names) -> dict:
-    start = dict(study.inits[names["init"]].start)
-    if start["kind"] == "after-round":
+def _start_settings(study: Study, wildcards: Wildcards) -> dict:
+    init = study.inits[wildcards["init"]]
+    start = init.start.keys
+    if init.start.kind == "after-round":
         # These name the run whose trajectory is an input; the names themselves do not reach the job.
         for key in ("partition", "method", "init"):
             del start[key]
     return {
         "initial": start,
-        "model": study.models[names["model"]],
-        "seed": study.start_seed(names["init"], int(names["seed"])),
+        "model": study.models[wildcards["model"]].keys,
+        "seed": init.seed_of(int(wildcards["seed"])),
     }
 
 
-def _starts(trained: bool) -> Callable[[Study], Iterator[Names]]:
-    def jobs(study: Study) -> Iterator[Names]:
-        for run in study.runs:
-            if is_trained(study, run.init) == trained:
-                yield {key: run.names[key] for key in ("dataset", "model", "init", "seed")}
+def _starts(trained: bool) -> Callable[[Study], Iterator[Wildcards]]:
+    def jobs(study: Study) -> Iterator[Wildcards]:
+        starts = dict.fromkeys((run.dataset, run.model, run.init, run.seed) for run in study.runs)
+        for dataset, model, init, seed in starts:
+            if is_trained(study, init) == trained:
+                yield {"dataset": dataset, "model": model, "init": init, "seed": str(seed)}
 
     return jobs
 
 
-def _run_inputs(study: Study, names: Names) -> Files:
-    run = Run(**{**names, "seed": int(names["seed"])})
-    start = {key: names[key] for key in ("dataset", "model", "init", "seed")}
+def _run_inputs(study: Study, wildcards: Wildcards) -> Files:
+    run = Run.of(wildcards)
+    start = {key: wildcards[key] for key in ("dataset", "model", "init", "seed")}
     return {**samples(study, run), "initial": INITIAL.file(study, start, "start")}
 
 
-def _run_settings(study: Study, names: Names) -> dict:
-    method = study.methods[names["method"]]
-    seed = int(names["seed"])
+def _run_settings(study: Study, wildcards: Wildcards) -> dict:
+    method = study.methods[wildcards["method"]]
+    seed = int(wildcards["seed"])
     return {
-        "model": study.models[names["model"]],
-        "algorithm": method.algorithm,
-        "server": method.server,
-        "training": method.training,
+        "model": study.models[wildcards["model"]].keys,
+        "algorithm": method.algorithm.keys,
+        "server": method.server.keys,
+        "training": to_plain(method.training),
         "keep_rounds": method.keep_rounds,
         "client_rounds": method.client_rounds,
         "client_paths": method.client_paths,
@@ -92,12 +94,17 @@ INITIAL = Stage(
     inputs=_start_inputs,
     settings=_start_settings,
     jobs=_starts(trained=False),
-    label="{dataset}_{model}_{init}_seed{seed}",
     resume=f"{_START}.resume",
     local=True,
 )
 PRETRAIN = replace(
-    INITIAL, name="pretrain", jobs=_starts(trained=True), logs="initial", tracks=("initial",), local=False
+    INITIAL,
+    name="pretrain",
+    jobs=_starts(trained=True),
+    logs="initial",
+    tracks=("initial",),
+    gpu=True,
+    local=False,
 )
 TRAIN = Stage(
     "train",
@@ -112,7 +119,7 @@ TRAIN = Stage(
     inputs=_run_inputs,
     settings=_run_settings,
     jobs=lambda study: [run.names for run in study.runs],
-    label="{dataset}_{model}_{partition}_{init}_{method}_seed{seed}",
     resume=f"{_RUN}/resume",
+    gpu=True,
     targets=("final",),
 )

@@ -23,7 +23,7 @@ class Settings:
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """The statistic over pairs; NaN if there is none, or one was not measured."""
-    heights = _chosen(frames, settings)[settings.height].astype(float)
+    heights = _selected(frames, settings)[settings.height].astype(float)
     return float(heights.agg(settings.statistic, skipna=False)) if len(heights) else float("nan")
 
 
@@ -32,15 +32,17 @@ def standard_error(frames: Mapping[str, pd.DataFrame], settings: Settings) -> fl
 
     Of a mean the mean of them: pairs share their samples, so their errors may all go the same way.
     """
-    chosen = _chosen(frames, settings)
-    errors, heights = (chosen[column].astype(float) for column in (f"{settings.height}_se", settings.height))
-    if not len(chosen) or heights.isna().any():
+    barriers = _selected(frames, settings)
+    errors, heights = (
+        barriers[column].astype(float) for column in (f"{settings.height}_se", settings.height)
+    )
+    if not len(barriers) or heights.isna().any():
         return float("nan")
     if settings.statistic == "mean":
         return float(errors.mean(skipna=False))
     return float(errors.iloc[heights.argmin() if settings.statistic == "min" else heights.argmax()])
 
 
-def _chosen(frames: Mapping[str, pd.DataFrame], settings: Settings) -> pd.DataFrame:
+def _selected(frames: Mapping[str, pd.DataFrame], settings: Settings) -> pd.DataFrame:
     barriers = frames["barriers"]
     return barriers[(barriers["measure"] == settings.of) & (barriers["split"] == settings.split)]

@@ -28,11 +28,11 @@ class Settings:
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the planes of the case; NaN if there is none, or one was not measured."""
     markers = frames["markers"]
-    found = []
+    values = []
     for group, grid in grids(frames["surface"]).items():
         x, y = (markers.loc[markers["group"] == group, axis].dropna().to_numpy() for axis in "xy")
-        found.append(density(grid, x, y, settings.log))
-    return sum(found) / len(found) if found else float("nan")
+        values.append(density(grid, x, y, settings.log))
+    return sum(values) / len(values) if values else float("nan")
 
 
 def density(grid: Grid, x: np.ndarray, y: np.ndarray, log: bool = False) -> float:

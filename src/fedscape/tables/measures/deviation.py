@@ -35,8 +35,8 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the runs of the case; NaN if there is none, or one has no such distance."""
     markers = frames["markers"]
     models = markers[markers["role"] == "global"].sort_values("round")
-    found = [_of_run(run[_COLUMNS[settings.to]].dropna(), settings.at) for _, run in models.groupby("run")]
-    return sum(found) / len(found) if found else float("nan")
+    values = [_of_run(run[_COLUMNS[settings.to]].dropna(), settings.at) for _, run in models.groupby("run")]
+    return sum(values) / len(values) if values else float("nan")
 
 
 def _of_run(distances: pd.Series, at: str) -> float:

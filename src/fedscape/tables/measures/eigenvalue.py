@@ -28,5 +28,5 @@ class Settings:
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the runs of the case; NaN if there is none, or one was not measured."""
-    wanted = {"quantity": "eigenvalue", "index": settings.index}
-    return mean_curvature(frames["curvature"], wanted, settings.of, settings.data, settings.at)
+    columns = {"quantity": "eigenvalue", "index": settings.index}
+    return mean_curvature(frames["curvature"], columns, settings.of, settings.data, settings.at)

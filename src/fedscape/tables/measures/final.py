@@ -40,8 +40,8 @@ class Settings:
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over runs; NaN if one of them was not measured."""
-    found = ends(frames, settings.column, settings.rounds)[settings.column]
-    return float(found.mean(skipna=False)) + (settings.offset or 0.0)
+    values = ends(frames, settings.column, settings.rounds)[settings.column]
+    return float(values.mean(skipna=False)) + (settings.offset or 0.0)
 
 
 def standard_error(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:

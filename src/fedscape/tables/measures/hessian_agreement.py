@@ -31,5 +31,5 @@ class Settings:
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the runs of the case; NaN if there is none, or one was not measured."""
-    wanted = {"quantity": settings.quantity, "definition": settings.definition}
-    return mean_curvature(frames["curvature"], wanted, "hessian_agreement", settings.data, settings.at)
+    columns = {"quantity": settings.quantity, "definition": settings.definition}
+    return mean_curvature(frames["curvature"], columns, "hessian_agreement", settings.data, settings.at)

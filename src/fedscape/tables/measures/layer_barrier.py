@@ -67,8 +67,8 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """
     layers = frames["layers"]
     kept = layers[(layers["split"] == settings.split) & (layers["alignment"] == settings.alignment)]
-    found = [_of_model(rows, settings) for _, rows in kept.groupby(["dataset", "model"])]
-    return sum(found) / len(found) if found else float("nan")
+    values = [_of_model(rows, settings) for _, rows in kept.groupby(["dataset", "model"])]
+    return sum(values) / len(values) if values else float("nan")
 
 
 def _of_model(rows: pd.DataFrame, settings: Settings) -> float:
@@ -79,11 +79,11 @@ def _of_model(rows: pd.DataFrame, settings: Settings) -> float:
     if settings.rounds == "last":
         rows = at_last_rounds(rows)
     of_regime = rows[(rows["regime"] == settings.regime) & (rows["measure"] == settings.of)]
-    wanted = of_rests(of_regime, [settings.rest] if settings.rest in RESTS else RESTS)
+    kept = of_rests(of_regime, [settings.rest] if settings.rest in RESTS else RESTS)
     if settings.rest == "mean":
-        wanted = wanted.assign(rest="mean")
+        kept = kept.assign(rest="mean")
     column = "barrier" if settings.column == "share" else settings.column
-    grid = cells(wanted, ["at", "rest", "layers"], column)
+    grid = cells(kept, ["at", "rest", "layers"], column)
     if settings.column == "share":
         full = _full(rows, settings.of, "barrier")
         grid = grid.assign(mean=grid["mean"] / grid["at"].map(full))
@@ -94,9 +94,11 @@ def _of_model(rows: pd.DataFrame, settings: Settings) -> float:
         grid = grid[~grid["at"].isin(none)]
     first, last = settings.layers or (0, 1)
     grid = grid[grid["layers"].between(first - EDGE, last + EDGE)]
-    found = pd.Series([_statistic(one, settings) for _, one in grid.groupby("at")], dtype=float)
+    by_round = pd.Series(
+        [_statistic(cells_of_round, settings) for _, cells_of_round in grid.groupby("at")], dtype=float
+    )
     over = "mean" if settings.rounds == "last" else settings.rounds
-    return float(found.agg(over, skipna=False)) if len(found) else float("nan")
+    return float(by_round.agg(over, skipna=False)) if len(by_round) else float("nan")
 
 
 def _full(rows: pd.DataFrame, measure: str, column: str) -> pd.Series:
@@ -138,9 +140,9 @@ def _statistic(grid: pd.DataFrame, settings: Settings) -> float:
     return float(grid["mean"].agg(settings.statistic))
 
 
-def _reach(heights: pd.Series, threshold: float) -> float:
+def _reach(by_share: pd.Series, threshold: float) -> float:
     """Where the line from 0 through the heights, by share of the layers, first goes above the threshold."""
-    shares, heights = [0.0, *heights.index], [0.0, *heights]
+    shares, heights = [0.0, *by_share.index], [0.0, *by_share]
     above = next((k for k, height in enumerate(heights) if height > threshold), None)
     if above is None:
         return float(shares[-1])

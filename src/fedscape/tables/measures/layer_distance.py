@@ -36,8 +36,8 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     distances = frames["distances"]
     whole = settings.statistic == "whole"
     kept = distances[(distances["alignment"] == settings.alignment) & ((distances["depth"] < 0) == whole)]
-    found = [_of_model(rows, settings) for _, rows in kept.groupby(["dataset", "model"])]
-    return sum(found) / len(found) if found else float("nan")
+    values = [_of_model(rows, settings) for _, rows in kept.groupby(["dataset", "model"])]
+    return sum(values) / len(values) if values else float("nan")
 
 
 def _of_model(rows: pd.DataFrame, settings: Settings) -> float:
@@ -45,8 +45,8 @@ def _of_model(rows: pd.DataFrame, settings: Settings) -> float:
     if settings.rounds == "last":
         rows = at_last_rounds(rows)
     grid = cells(rows, ["at", "depth"], settings.column)
-    found = grid.groupby("at")[["depth", "mean"]].apply(_statistic, settings)
-    return float(found.agg("mean" if settings.rounds == "last" else settings.rounds, skipna=False))
+    by_round = grid.groupby("at")[["depth", "mean"]].apply(_statistic, settings)
+    return float(by_round.agg("mean" if settings.rounds == "last" else settings.rounds, skipna=False))
 
 
 def _statistic(grid: pd.DataFrame, settings: Settings) -> float:

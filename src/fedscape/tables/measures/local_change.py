@@ -24,8 +24,8 @@ class Settings:
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the runs of the case; NaN if there is none, or one was not measured."""
     markers = frames["markers"]
-    found = [change(run, settings.statistic) for _, run in markers.groupby("run")]
-    return sum(found) / len(found) if found else float("nan")
+    values = [change(run, settings.statistic) for _, run in markers.groupby("run")]
+    return sum(values) / len(values) if values else float("nan")
 
 
 def change(run: pd.DataFrame, kind: str) -> float:
@@ -42,5 +42,5 @@ def change(run: pd.DataFrame, kind: str) -> float:
     if other is None:
         return float("nan")
     ends = float(clients["loss"].mean(skipna=False))
-    one = float(other["loss"].iloc[0])
-    return ends - one if kind == "global" else one - ends
+    reference = float(other["loss"].iloc[0])
+    return ends - reference if kind == "global" else reference - ends

@@ -25,9 +25,8 @@ class Settings:
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the models of this role, one on each plane of the case; NaN if one has none, or no bottom."""
     marked = _marked(frames, settings)
-    return float(
-        np.hypot(marked["x"] - marked["bottom_x"], marked["y"] - marked["bottom_y"]).mean(skipna=False)
-    )
+    distances = np.hypot(marked["x"] - marked["bottom_x"], marked["y"] - marked["bottom_y"])
+    return float(pd.Series(distances).mean(skipna=False))
 
 
 def standard_error(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:

@@ -50,7 +50,8 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     if orders.shape[1] != 2:
         return float("nan")
     groups = orders.groupby(beside) if beside else [(None, orders)]
-    found = [
-        ordered_agreement(*one.to_numpy(dtype=float).T, settings.tie, settings.fewest) for _, one in groups
-    ]
-    return sum(found) / len(found) if found else float("nan")
+    taus = []
+    for _, order in groups:
+        first, second = order.to_numpy(dtype=float).T
+        taus.append(ordered_agreement(first, second, settings.tie, settings.fewest))
+    return sum(taus) / len(taus) if taus else float("nan")

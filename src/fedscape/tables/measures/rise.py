@@ -28,8 +28,8 @@ class Settings:
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the runs of the case; NaN if there is none, or one has fewer than two evaluated rounds."""
-    found = [_of_run(run, settings.column) for _, run in frames["rounds"].groupby("run")]
-    return sum(found) / len(found) if found else float("nan")
+    values = [_of_run(run, settings.column) for _, run in frames["rounds"].groupby("run")]
+    return sum(values) / len(values) if values else float("nan")
 
 
 def _of_run(rounds: pd.DataFrame, column: str) -> float:

@@ -8,8 +8,8 @@ of the loss, not of its logarithm, which bends the more the deeper the loss gets
 zero would be rough. Far from all models a loss can be astronomic: what lies above the picture's ceiling, ten
 times the worst model's loss (or a loss of 10), is left out, and so is what is not finite.
 
-`minima`: points of the grid below their eight neighbours; not on the border, where the surface may go on
-falling. Where there is none, the hollow is outside the picture: not measurable.
+`minima`: points of the grid below their eight neighbours; not on the border, where the surface may still
+fall. Where there is none, the hollow is outside the picture: not measurable.
 """
 
 from collections.abc import Mapping
@@ -37,13 +37,13 @@ class Settings:
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the planes of the case; NaN if there is none, or one was not measured."""
     markers = frames["markers"]
-    found = [
+    values = [
         minima(grid)
         if settings.statistic == "minima"
         else concave(grid, loss_ceiling(markers[markers["group"] == group]))
         for group, grid in grids(frames["surface"]).items()
     ]
-    return sum(found) / len(found) if found else float("nan")
+    return sum(values) / len(values) if values else float("nan")
 
 
 def concave(grid: Grid, ceiling: float) -> float:

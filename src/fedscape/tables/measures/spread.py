@@ -42,9 +42,9 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     groups = means.groupby(beside) if beside else means.groupby(lambda _: 0)
     alone = (groups.size() < 2).any()
     if settings.minus is None:
-        spreads = groups.agg(lambda one: one.max(skipna=False) - one.min(skipna=False))
+        spreads = groups.agg(lambda of_group: of_group.max(skipna=False) - of_group.min(skipna=False))
     else:
-        spreads = groups.agg(lambda one: _gap(one, settings))
+        spreads = groups.agg(lambda of_group: _gap(of_group, settings))
     return float("nan") if alone else float(spreads.mean(skipna=False))
 
 

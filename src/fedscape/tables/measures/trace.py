@@ -24,7 +24,7 @@ class Settings:
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the runs of the case; NaN if there is none, or one was not measured."""
-    wanted = {"quantity": "trace"}
+    columns = {"quantity": "trace"}
     if settings.layer is not None:
-        wanted = {"quantity": "layer-trace", "layer": settings.layer}
-    return mean_curvature(frames["curvature"], wanted, settings.of, settings.data, settings.at)
+        columns = {"quantity": "layer-trace", "layer": settings.layer}
+    return mean_curvature(frames["curvature"], columns, settings.of, settings.data, settings.at)

@@ -1,4 +1,4 @@
-"""How much each client counts in the mean: by its samples, alike, or by the inverse of a variance.
+"""Aggregation weights: by a client's samples, uniform, or by the inverse of a variance.
 
 A mean of independent estimates has the least variance when each is weighted by the inverse of its own. What
 "the variance of a client" is, the client-drift note leaves open. Two readings are offered:
@@ -7,12 +7,13 @@ A mean of independent estimates has the least variance when each is weighted by 
                               samples, averaged over the pixels and channels. Known before training.
     inverse-update-variance   how noisy its training is: the trace of the covariance of the gradients of its
                               steps, sum_k ||g_k - mean g||² / (K - 1). The statistically meaningful one; it
-                              also contains how the gradient changes on the way through the round.
+                              also contains how the gradient changes within the round.
 
-Both use the unbiased divisor, so a client needs two samples, or two steps. The weights are relative: whoever
-averages divides by their sum over the round's participants.
+Both use the unbiased divisor, so a client needs two samples, or two steps. The weights are relative:
+averaging divides by their sum over the round's participants.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -30,7 +31,7 @@ VARIANCE_FLOOR = 1e-12
 PIXELS_AT_ONCE = 2**20  # of each channel that are widened from uint8 to int64, so that memory stays flat
 
 
-def weight(kind: str, samples: int, variance: float | None = None) -> float:
+def weight(kind: str, samples: int, variance: float = math.nan) -> float:
     """A client's weight, up to a factor that all clients share.
 
     samples: the client has. variance: as the kind of weight asks for; NaN gives NaN.
@@ -51,7 +52,7 @@ def input_variances(
 ) -> np.ndarray:
     """Mean variance of a normalised pixel within each client, float64 [N].
 
-    images: the train set. clients: per client the positions of its samples there.
+    images: the train set. clients: per client the positions of its samples in it.
     deviations: [N, C], by which each client's pixels (0..1) are divided where clients are normalised by
         themselves; None where all are normalised by the set's own. (Their means do not matter.)
     Raises FedscapeError where a client has fewer than two samples, or samples are no images.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fedscape.command.settle import settle
+from fedscape.command.finished_folders import remove_finished_folders
 from fedscape.jobs import unrecorded as ended
 from fedscape.jobs.recorded import FOLDER, STARTED, record_of, record_path, void_records
 from fedscape.jobs.resume import Resume, ResumeFolder
@@ -58,7 +58,7 @@ def test_a_recorded_job_leaves_nothing(tmp_path, job):
     job()
     assert Path(RESUME).is_dir()
     recorded()
-    settle()
+    remove_finished_folders()
     assert sorted(path.name for path in (tmp_path / "results/s/quick/runs/a").iterdir()) == [
         "model.bin",
         "rows.csv",
@@ -70,7 +70,7 @@ def test_a_job_whose_end_nobody_saw_is_known_by_its_record_and_is_not_computed_a
     recorded()  # of the time before
     job()
     assert all(record_of(path).is_void for path in OUTPUTS)
-    settle()
+    remove_finished_folders()
     assert Path(RESUME).is_dir()
     for path in OUTPUTS:
         Path(path).unlink()  # as Snakemake does before it runs the job again
@@ -86,14 +86,14 @@ def test_other_settings_are_computed_anew(job):
 
 def test_what_is_removed_after_use_is_kept_until_it_is_recorded_like_all_else(tmp_path, job):
     job(temporary=True)
-    settle()
+    remove_finished_folders()
     for path in OUTPUTS:
         Path(path).unlink()
     assert job(temporary=True) == ["f"]
     recorded()
     for path in OUTPUTS:
         Path(path).unlink()  # used
-    settle()
+    remove_finished_folders()
     assert not list((tmp_path / "results/s/quick/runs/a").iterdir())
 
 
@@ -108,9 +108,9 @@ def test_the_folder_stays_while_it_may_be_needed(job, reason):
         record_path(STARTED, OUTPUTS[1]).touch()
     if reason == "another process is there":
         with ResumeFolder(Resume(RESUME, "f")):
-            settle()
+            remove_finished_folders()
     else:
-        settle()
+        remove_finished_folders()
     assert Path(RESUME).is_dir()
 
 
@@ -167,7 +167,7 @@ def test_a_note_removes_no_folder_but_a_resume_folder_of_its_own_study(tmp_path,
     Path("folder").mkdir()  # empty, as a resume folder is in its first moment
     path = note(folder=folder.format(elsewhere=elsewhere) if isinstance(folder, str) else folder)
     before = tree()
-    settle()
+    remove_finished_folders()
     assert tree() == before
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("fedscape: ")
@@ -181,7 +181,7 @@ def test_nothing_is_removed_behind_a_link(tmp_path, job, capsys, link):
     Path(link).rename(tmp_path / "elsewhere")
     Path(link).symlink_to(tmp_path / "elsewhere")
     before = tree()
-    settle()
+    remove_finished_folders()
     assert tree() == before
     assert capsys.readouterr().err.startswith(f"fedscape: {link}: a link leads elsewhere; ")
 
@@ -205,7 +205,7 @@ def test_a_note_of_any_other_content_is_one_line_and_stays(job, capsys, content)
     (path,) = Path(NOTES).glob("*.json")
     path.write_bytes(content)
     before = tree()
-    settle()
+    remove_finished_folders()
     assert tree() == before
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"fedscape: {path}: ")
@@ -221,7 +221,7 @@ def test_a_note_that_is_no_file_is_one_line(job, capsys, kind):
         path.mkdir()
     else:
         path.symlink_to(path.name)
-    settle()
+    remove_finished_folders()
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"fedscape: {path}: ")
 
@@ -231,7 +231,7 @@ def test_results_may_be_a_link(tmp_path, job):
     Path("results").symlink_to("scratch")
     job()
     recorded()
-    settle()
+    remove_finished_folders()
     assert not Path(RESUME).exists()
     assert not list(Path(NOTES).iterdir())
 

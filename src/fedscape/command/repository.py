@@ -1,4 +1,4 @@
-"""Where a command works: the repository around the current folder, and the user's settings there."""
+"""The repository around the current folder, and the user's settings there."""
 
 import os
 from collections.abc import Sequence
@@ -26,7 +26,30 @@ def enter_repository() -> Path:
     return start
 
 
-def settings(study: str | None, changes: Sequence[str], configfiles: Sequence[str] = ()) -> dict:
+def check_writable(folder: Path, instead: str) -> None:
+    """Refuse a folder, or the one that it will be made in, that cannot be written to.
+
+    Snakemake would end with a traceback. instead: what else a user can do.
+    """
+    existing = next(path for path in (folder, *folder.parents) if path.is_dir())
+    if not os.access(existing, os.W_OK):
+        raise FedscapeError(f"{existing}: cannot be written to; make it writable, or {instead}")
+
+
+def check_settings_files(others: Sequence[str]) -> None:
+    """Refuse what is no plain YAML in the user's settings, before Snakemake reads them.
+
+    It names no line of such a file, takes the last of two equal keys, and runs what a template says (one of
+    `--configfile` it has run already). others: what `--configfile` names.
+    """
+    for path in map(Path, dict.fromkeys([str(CONFIG), *others])):
+        if path.suffix != ".json" and (path.exists() or not others) and "__use_yte__" in read_yaml(path):
+            raise FedscapeError(
+                f"{path}: key '__use_yte__': templates run code; settings are plain YAML here"
+            )
+
+
+def read_settings(study: str | None, changes: Sequence[str], configfiles: Sequence[str] = ()) -> dict:
     """The user's settings as Snakemake has them: config/config.yaml, `--configfile`s, then `--config`.
 
     study: in place of the one in the settings. changes: `key=value`.

@@ -16,11 +16,11 @@ from fedscape.federated.state import ModelState
 
 @dataclass(frozen=True)
 class RunSamples:
-    """Images and labels by split, and who owns which."""
+    """Inputs and labels by split, and who owns which."""
 
     splits: dict[str, EvaluationSet]  # "train", "validation" where some are held out, "test"
     clients: tuple[np.ndarray, ...]  # per client the positions of its samples in splits["train"], int64
-    shape: tuple[int, int, int]  # channels, height, width
+    shape: tuple[int, ...]  # (C, H, W) of an image as the network is shown it, (T,) of a sequence
     classes: int
 
     @classmethod
@@ -28,11 +28,11 @@ class RunSamples:
         """Copy what the partition (.npz) uses of the data set (a folder) to the device, as uint8."""
         data = open_dataset(dataset)
         parts = open_partition(partition, data)
-        indices = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+        by_split = {"train": parts.train, "validation": parts.validation, "test": parts.test}
         splits = {
-            split: EvaluationSet.from_dataset(data, "test" if split == "test" else "train", chosen, device)
-            for split, chosen in indices.items()
-            if len(chosen)
+            split: EvaluationSet.from_dataset(data, "test" if split == "test" else "train", indices, device)
+            for split, indices in by_split.items()
+            if len(indices)
         }
         clients = tuple(np.searchsorted(parts.train, owned) for owned in parts.clients)
         return cls(splits, clients, data.shape, len(data.classes))

@@ -8,8 +8,8 @@ import torch
 
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import EvaluationSet, normalise
-from fedscape.federated import weighting
-from fedscape.federated.weighting import input_variances, update_variance, weight
+from fedscape.federated import aggregation_weights
+from fedscape.federated.aggregation_weights import input_variances, update_variance, weight
 
 SHAPE = (3, 4, 5)
 CLIENTS = [np.arange(7), np.arange(30, 10, -1), np.array([40, 8])]
@@ -29,7 +29,7 @@ def image_set(samples: int = 50) -> EvaluationSet:
 
 @pytest.mark.parametrize("images_at_once", [3, 1000])
 def test_input_variance_is_numpys_of_the_normalised_images(images_at_once, monkeypatch):
-    monkeypatch.setattr(weighting, "PIXELS_AT_ONCE", images_at_once * SHAPE[1] * SHAPE[2])
+    monkeypatch.setattr(aggregation_weights, "PIXELS_AT_ONCE", images_at_once * SHAPE[1] * SHAPE[2])
     data = image_set()
     normalised = normalise(data.inputs.double(), data.mean.double(), data.std.double()).numpy()
     wanted = [normalised[positions].var(axis=0, ddof=1).mean() for positions in CLIENTS]
@@ -86,7 +86,7 @@ def test_weights_by_size_and_alike():
     assert [weight("uniform", samples) for samples in (1, 30)] == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("kind", [weighting.INPUT_VARIANCE, weighting.UPDATE_VARIANCE])
+@pytest.mark.parametrize("kind", [aggregation_weights.INPUT_VARIANCE, aggregation_weights.UPDATE_VARIANCE])
 def test_inverse_variance_weights_give_the_mean_of_least_variance(kind):
     """The variance of a weighted mean of independent numbers, sum p_k² s_k², is 1 / sum 1/s_k² at its least."""
     variances = np.array([0.5, 2.0, 8.0, 0.01])
@@ -96,8 +96,10 @@ def test_inverse_variance_weights_give_the_mean_of_least_variance(kind):
 
 
 def test_a_client_without_variance_has_a_finite_weight_and_nan_is_passed_on():
-    assert weight(weighting.UPDATE_VARIANCE, 5, 0.0) == pytest.approx(1 / weighting.VARIANCE_FLOOR)
-    assert math.isnan(weight(weighting.UPDATE_VARIANCE, 5, math.nan))
+    assert weight(aggregation_weights.UPDATE_VARIANCE, 5, 0.0) == pytest.approx(
+        1 / aggregation_weights.VARIANCE_FLOOR
+    )
+    assert math.isnan(weight(aggregation_weights.UPDATE_VARIANCE, 5, math.nan))
 
 
 def test_an_unknown_kind_is_refused():

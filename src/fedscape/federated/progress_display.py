@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar in a terminal, lines in a log."""
+"""Progress of a run: a bar in a terminal, lines in a log."""
 
 import math
 import sys
@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 from tqdm import tqdm
 
+from fedscape.jobs.resume_state import say
+
 LOG_MEASURES = ("client_loss", "train_loss", "validation_loss", "test_loss", "test_accuracy")
 
 
 class ProgressDisplay:
-    """Tells how far a run is. The bar goes to the terminal even where a script sends its output to a log."""
+    """Shows how far a run is. The bar goes to the terminal even if a script sends its output to a log."""
 
     def __init__(self, total: int, done: int, unit: str = "round"):
         self.total, self.unit = total, unit
@@ -37,13 +39,8 @@ class ProgressDisplay:
         self._since = time.perf_counter()
         if self._lines:
             text = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in shown.items())
-            print(f"{self.unit} {number}/{self.total}: {text}, {seconds:.2f} s", file=sys.stderr, flush=True)
+            say(f"{self.unit} {number}/{self.total}: {text}, {seconds:.2f} s")
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
-
-
-def say(message: str) -> None:
-    """A line for the log."""
-    print(message, file=sys.stderr, flush=True)

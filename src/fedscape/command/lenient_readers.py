@@ -1,4 +1,4 @@
-"""Files of results as they are found: cut off, damaged, a stranger's, or no files at all."""
+"""Readers of results that may be cut off, damaged, a stranger's, or missing."""
 
 import csv
 import math
@@ -10,21 +10,21 @@ from fedscape.regular import open_regular, read_regular
 
 TAIL = 8192  # bytes at the end of a log or a table that are looked at
 LINE = 300  # characters of a line of a log
-MOST = 2**63  # things that anybody counts
+LARGEST_COUNT = 2**63  # things that anybody counts
 
 
 def count(value: object) -> int | None:
     """A whole number of things as it is, None for anything else."""
-    return value if type(value) is int and 0 <= value <= MOST else None
+    return value if type(value) is int and 0 <= value <= LARGEST_COUNT else None
 
 
 def numbers(row: Mapping[str, str], *columns: str) -> list[float] | None:
     """The finite numbers in some cells of a row of a CSV; None if one of them is no such number."""
     try:
-        found = [float(row[column]) for column in columns]
+        cells = [float(row[column]) for column in columns]
     except (KeyError, TypeError, ValueError):
         return None
-    return found if all(map(math.isfinite, found)) else None
+    return cells if all(map(math.isfinite, cells)) else None
 
 
 def last_rows(path: str | Path) -> list[dict[str, str]]:

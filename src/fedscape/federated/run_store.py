@@ -10,7 +10,7 @@ from fedscape.checkpoints.layout import Layout
 from fedscape.checkpoints.state_dicts import read_weights, write_weights
 from fedscape.checkpoints.writer import RowWriter, clients_writer, shorten, trajectory_writer
 from fedscape.errors import FedscapeError
-from fedscape.federated.clients import ClientStore, Entries
+from fedscape.federated.client_store import ClientStore, Entries
 from fedscape.federated.records import GrowingTable, now
 from fedscape.federated.rounds import GlobalState
 from fedscape.federated.rule import ClientResult
@@ -45,8 +45,8 @@ class RunStore:
 
     kept, kept_clients: rounds whose global model and whose client models are kept, ascending.
     participants: clients in a round.
-    path_points: models on the way that are kept of each such client; 0 for none.
-    client_entries, clients: what each of so many clients keeps between rounds.
+    path_points: models kept between the local epochs of each such client; 0 for none.
+    client_entries: what each client keeps between rounds. clients: how many there are.
     state: the global state after the committed round, on the CPU; None if the run starts afresh.
     """
 
@@ -72,12 +72,12 @@ class RunStore:
         self.started = folder.progress.get("started") or now()
         self._files: list[RowWriter | GrowingTable | ClientStore] = []
         if self.diverged:
-            # Nothing grows any more, the files may have been cut already, and nobody reads what clients keep.
+            # The files do not grow any more, may have been cut, and what clients keep is not needed.
             self.client_state = ClientStore(self.folder.folder / CLIENT_STATE, {}, 0)
             self._files = [self.client_state, *self._open_tables()]  # which close with their mark
             return
         self._open()
-        models_lost = self.trajectory.made_anew or self.clients.made_anew or self.client_state.lost
+        models_lost = self.trajectory.is_new or self.clients.is_new or self.client_state.lost
         if folder.progress and (models_lost or self.rounds.cut_off or self.timing.cut_off):
             folder.restart("a growing file is missing, cut off or another run's")
             self.state, self._slots = None, None
@@ -95,24 +95,24 @@ class RunStore:
         return self.folder.progress.get("diverged")
 
     def keeps_paths(self, number: int) -> bool:
-        """Whether the clients' ways through round `number` are kept."""
+        """Whether the clients' models between their epochs of round `number` are kept."""
         return self.path_points > 0 and number in self.kept_clients
 
-    def add_client(self, number: int, place: int, result: ClientResult) -> None:
-        """Keep a client's model, if round `number` is one whose clients are kept."""
+    def add_client(self, number: int, position: int, result: ClientResult) -> None:
+        """Keep the model of a client by its position in the round, if this round's clients are kept."""
         if number in self.kept_clients:
             row = self.kept_clients.index(number)
             vectors = dict(zip(VECTORS, result.model.vectors, strict=True))
             if self.path_points:
-                on_the_way = zip(*(state.vectors for state in result.path), strict=True)
+                paths = zip(*(state.vectors for state in result.path), strict=True)
                 vectors |= {
                     PATH_PREFIX + name: torch.stack(points)
-                    for name, points in zip(VECTORS, on_the_way, strict=True)
+                    for name, points in zip(VECTORS, paths, strict=True)
                 }
-            self.clients.write(row, place, clients=np.array(result.client), **vectors)
+            self.clients.write(row, position, clients=np.array(result.client), **vectors)
 
     def commit(self, number: int, state: GlobalState, rounds_row: Row, timing_row: Row) -> None:
-        """Write round `number` and make it the one from which a next process continues."""
+        """Write round `number` and make it the one from which the next process resumes."""
         if number in self.kept:
             self._write_model(self.kept.index(number), state)
         if number in self.kept_clients:

@@ -1,4 +1,4 @@
-"""The study pilot at scale quick, written down a second time by hand: its runs, and what is made of which."""
+"""The study `deep` (tests/workflow/edited), written down a second time by hand: its runs, and what is made of which."""
 
 ALPHAS = ("iid", "dir1.0", "dir0.5", "dir0.3", "dir0.1")
 FINALS = ("iid", "dir1.0", "dir0.5", "dir0.1")

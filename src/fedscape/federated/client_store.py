@@ -1,4 +1,4 @@
-"""What clients keep between rounds, on disk: memory stays flat however many clients there are.
+"""Clients' vectors between rounds, on disk: memory does not grow with the number of clients.
 
 One file holds two records a client. A round writes the record that is not in use; the caller commits by
 saving `slots`, which says for each client which record counts: 0 none yet, 1 the first, 2 the second. A kill
@@ -25,7 +25,7 @@ class ClientStore:
     """The vectors of every client.
 
     entries: what a client keeps. slots: uint8 [clients], as the last commit saved them; None for a fresh
-    store. `lost` says that a file which `slots` speak of is not there in full.
+    store. `lost` says that the file is missing or cut off, although `slots` has records in it.
     """
 
     def __init__(self, path: Path, entries: Entries, clients: int, slots: Tensor | None = None):

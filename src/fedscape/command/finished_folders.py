@@ -1,4 +1,4 @@
-"""What jobs that have ended leave to be removed, once Snakemake has recorded their end."""
+"""Resume folders and notes that ended jobs leave, removed once Snakemake has recorded their end."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from fedscape.jobs.unrecorded import NOTES, Ended, read_note
 from fedscape.regular import check_links
 
 
-def settle() -> None:
+def remove_finished_folders() -> None:
     """Remove finished resume folders whose jobs Snakemake has recorded, and their notes.
 
     For a Snakemake that runs jobs: to look at a workflow removes nothing. What cannot be settled (a note that
@@ -36,5 +36,5 @@ def _is_recorded(job: Ended) -> bool:
     if any(record is None or record.is_void for record in records):
         return False
     begun = any(record_path(STARTED, output).exists() for output in job.outputs)
-    there = job.temporary or all(Path(output).exists() for output in job.outputs)
-    return not begun and there
+    in_place = job.temporary or all(Path(output).exists() for output in job.outputs)
+    return not begun and in_place

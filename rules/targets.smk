@@ -1,0 +1,20 @@
+"""Targets: each study by its name, and the runs of one of its seeds."""
+
+if MAIN:
+    for study in CAMPAIGN.targets:
+
+        rule:
+            """One study by its name, at the scale of `--config scale=...`."""
+            name:
+                study
+            input:
+                targets_of(study),
+
+        for seed in CAMPAIGN.get(study).seeds:
+
+            rule:
+                """The runs of one seed of a study and what is measured on them, without figures and tables."""
+                name:
+                    f"{study}_seed{seed}"
+                input:
+                    targets_of_seed(study, seed),

@@ -1,0 +1,171 @@
+"""Stage `curvature`: the curvature of the loss at chosen models of several runs, global ones and clients'."""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+
+from fedscape.checkpoints.checkpoint import GLOBAL, Checkpoint, Checkpoints
+from fedscape.checkpoints.readers import ClientModels
+from fedscape.checkpoints.run_files import RunFiles
+from fedscape.columns import curvature as columns
+from fedscape.curvature.hessian_agreement import agreement
+from fedscape.curvature.measure import EXACT, ModelOnSamples, model_rows
+from fedscape.curvature.piecewise import check_piecewise_linear, why_not_piecewise_linear
+from fedscape.curvature.targets import Target, TargetSamples
+from fedscape.evaluation.problem import ProblemSpec, open_problem
+from fedscape.files import atomic
+from fedscape.jobs.resume import Resume, ResumeFolder, counts_to
+from fedscape.jobs.step_rows import join_steps, write_step
+from fedscape.settings.curvature import CurvatureSettings, Definition, Trace
+
+CURVATURE_FILE, DENSITY_FILE = "curvature.csv", "density.csv"
+EXACT_CLASSES = 20
+"""With more classes `auto` estimates a trace: the exact one takes a backward pass for each of them."""
+
+log = logging.getLogger(__name__)
+
+
+def evaluate_hessians(
+    *,
+    runs: Sequence[RunFiles],
+    problem: ProblemSpec,
+    settings: CurvatureSettings,
+    resume: Resume,
+    out_curvature: str | Path,
+    out_density: str | Path,
+) -> None:
+    """Write curvature.csv and density.csv; killed at any moment and called again, it resumes.
+
+    runs: with the files of clients' models where the settings ask for these, and with clients' samples where
+    they ask for these. problem: whose train samples the `global` ones are; at most `samples` of these and of
+    each client's own, the same in every product. The network is in eval mode with the model's own running
+    statistics. A run that diverged is without the rounds that it has not reached.
+    Raises FedscapeError before anything is computed where an exact diagonal is not possible.
+    """
+    opened = open_problem(problem)
+    checkpoints = Checkpoints.open(opened.module, runs)
+    samples = TargetSamples.open(opened, problem, runs)
+    settings = replace(settings, trace=_chosen_trace(settings, checkpoints, samples))
+    if settings.trace == EXACT or settings.hessian_agreement:
+        what = "trace: exact" if settings.trace == EXACT else "hessian_agreement"
+        check_piecewise_linear(*_first_model(checkpoints, samples), what)
+    targets = list(_targets(checkpoints, settings))
+    with ResumeFolder(resume, valid=counts_to(len(targets))) as folder:
+        for number, target in folder.steps(targets, "{} of {} models"):
+            run, model = runs[target.checkpoint.run], _model(checkpoints, samples, target)
+            log.info("%s: round %d, %s", run.trajectory, target.checkpoint.round, target.words)
+            rows, points = [], []
+            if ("global" if target.is_global else "clients") in settings.of:
+                rows, points = model_rows(model, settings, problem.seed)
+            names = {**run.identity, **target.columns}
+            write_step(folder.folder, number, CURVATURE_FILE, [{**names, **row} for row in rows])
+            write_step(folder.folder, number, DENSITY_FILE, [{**names, **point} for point in points])
+            if settings.hessian_agreement and not target.is_global:
+                _save_diagonal(folder.folder, number, model.diagonal)
+        if not folder.finished:
+            agreements = _agreements(folder.folder, targets, runs, samples, settings.hessian_agreement)
+            join_steps(folder.folder, CURVATURE_FILE, columns.CURVATURE_CSV, more=agreements)
+            join_steps(folder.folder, DENSITY_FILE, columns.DENSITY_CSV)
+        folder.finish({CURVATURE_FILE: out_curvature, DENSITY_FILE: out_density})
+
+
+def _chosen_trace(settings: CurvatureSettings, checkpoints: Checkpoints, samples: TargetSamples) -> Trace:
+    """What `auto` means for this network and these classes."""
+    if settings.trace != "auto":
+        return settings.trace
+    reason = why_not_piecewise_linear(*_first_model(checkpoints, samples))
+    if reason is None and samples.classes > EXACT_CLASSES:
+        reason = f"there are {samples.classes} classes"
+    if reason is None:
+        return EXACT
+    estimator = "hutchinson" if settings.layers else "hutch++"
+    log.info("traces are estimated (%s), because %s", estimator, reason)
+    return estimator
+
+
+def _first_model(
+    checkpoints: Checkpoints, samples: TargetSamples
+) -> tuple[nn.Module, dict[str, Tensor], Tensor]:
+    """The network, the tensors of any of its models and a sample, for a look at its layers."""
+    problem = samples.problem
+    parameters, buffers = checkpoints.state(Checkpoint(0, checkpoints.trajectories[0].rounds[0]))
+    ((inputs, _), *_) = samples.first.batches()
+    tensors = {name: tensor.to(problem.device) for name, tensor in {**parameters, **buffers}.items()}
+    return problem.module, tensors, inputs
+
+
+def _targets(checkpoints: Checkpoints, settings: CurvatureSettings) -> Iterator[Target]:
+    """The models to look at, and on which samples, in a fixed order."""
+    for run, trajectory in enumerate(checkpoints.trajectories):
+        numbers = {trajectory.number(moment) for moment in settings.rounds}
+        # A run that diverged is without the rounds after its last.
+        for number in sorted(number for number in numbers if number <= trajectory.last):
+            if "global" in settings.of:
+                yield Target(Checkpoint(run, number), "global")
+            if "clients" in settings.of or settings.hessian_agreement:
+                for client in _participants(checkpoints.clients[run], number):
+                    for data in settings.data:
+                        yield Target(Checkpoint(run, number, client), data)
+
+
+def _participants(clients: ClientModels, number: int) -> list[int]:
+    """The clients that took part in a round; none, with a note, where their models are not kept."""
+    if number in clients.rounds:
+        return clients.clients(number).tolist()
+    # Which rounds a study keeps is checked before: the run ended before the one asked for.
+    log.warning("%s: no clients' models of round %d, where the run ended early", clients.path, number)
+    return []
+
+
+def _model(checkpoints: Checkpoints, samples: TargetSamples, target: Target) -> ModelOnSamples:
+    device = samples.problem.device
+    parameters = checkpoints.parameters(target.checkpoint).to(device)
+    buffers = {name: tensor.to(device) for name, tensor in checkpoints.buffers(target.checkpoint).items()}
+    return ModelOnSamples(samples.problem, parameters, buffers, samples.of(target))
+
+
+def _save_diagonal(folder: Path, number: int, diagonal: Tensor) -> None:
+    with atomic(_diagonal_file(folder, number)) as temporary, temporary.open("wb") as file:
+        np.save(file, diagonal.numpy())
+
+
+def _diagonal_file(folder: Path, number: int) -> Path:
+    return folder / f"{number}-diagonal.npy"
+
+
+def _agreements(
+    folder: Path,
+    targets: Sequence[Target],
+    runs: Sequence[RunFiles],
+    samples: TargetSamples,
+    definitions: Sequence[Definition],
+) -> list[dict[str, object]]:
+    """Rows of H_N and H_D: of the clients of a round, on each kind of samples, by each definition."""
+    if not definitions:
+        return []
+    rounds: dict[tuple[int, int, str], list[int]] = {}
+    for number, target in enumerate(targets):
+        if not target.is_global:
+            model = target.checkpoint
+            rounds.setdefault((model.run, model.round, target.data), []).append(number)
+    sizes = [math.prod(shape) for _, shape in samples.problem.layout.parameters]
+    rows: list[dict[str, object]] = []
+    for (run, round_number, data), numbers in rounds.items():
+        diagonals = [np.load(_diagonal_file(folder, number), mmap_mode="r") for number in numbers]
+        counts = [samples.count(targets[number]) for number in numbers]
+        for definition in definitions:
+            agreed = agreement(diagonals, sizes, definition)
+            shared = {
+                **runs[run].identity, "round": round_number, "of": "clients", "client": GLOBAL, "data": data,
+                "index": 0, "layer": "", "definition": definition, "estimator": EXACT,
+                "standard_error": np.nan, "residual": np.nan, "products": 0,
+                "samples": counts[0] if data == "global" else sum(counts),
+            }  # fmt: skip
+            rows += [{**shared, "quantity": "H_N", "value": agreed.norm}]
+            rows += [{**shared, "quantity": "H_D", "value": agreed.direction}]
+    return rows
