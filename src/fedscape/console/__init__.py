@@ -1,0 +1,1 @@
+"""What a terminal shows while Snakemake works: one line of progress, or the plan of a dry run."""

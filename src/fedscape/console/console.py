@@ -1,0 +1,115 @@
+"""The console: what Snakemake tells of a call, shown in one line that changes, or as the plan of a dry run."""
+
+import logging
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from fedscape.console.plan import PlannedJob, plan_lines
+from fedscape.console.progress import Progress
+from fedscape.console.results import result_lines
+from fedscape.errors import printable
+
+LIVE_SECONDS, FILE_SECONDS = 0.2, 60
+"""Between two lines of progress: on a terminal, where one takes the place of the other, and in a file."""
+CLEAR = "\r\x1b[2K"
+"""Terminals' sequence: back to the beginning of the line, and empty it."""
+NOTHING = "Nothing to be done"
+"""How Snakemake begins, at the level of a note, where all is up to date."""
+BOILERPLATE = ("Exiting because a job execution failed", "At least one job did not complete successfully")
+"""How its messages begin that say again what the line about a failed job has said."""
+
+
+class Console:
+    """One call of Snakemake, as it is told event by event.
+
+    stream: where to write. is_live: whether it is a terminal, whose line can be written anew. is_dry_run: whether
+    jobs are only listed. clock: seconds, of `time.monotonic`.
+    """
+
+    def __init__(
+        self, stream: TextIO, is_live: bool, is_dry_run: bool, clock: Callable[[], float] = time.monotonic
+    ):
+        self.stream, self.is_live, self.is_dry_run, self.clock = stream, is_live, is_dry_run, clock
+        self._progress = Progress(clock())
+        self._planned: list[PlannedJob] = []
+        self._results: dict[Path, None] = {}  # folders of the studies that have had jobs, in their order
+        self._failures = 0
+        self._last_line = -FILE_SECONDS  # when the line of progress was written
+        self._is_closed = False
+
+    def show(self, event: str | None, message: str, level: int, fields: Mapping[str, Any]) -> None:
+        """Take in what Snakemake logs: an event with its fields, or a mere message (event None)."""
+        if event == "run_info" and not self._progress.total:
+            self._progress.totals = Counter(
+                {stage: count for stage, count in fields["stats"].items() if stage != "total"}
+            )
+        elif event == "job_info":
+            self._job(fields)
+        elif event == "job_finished":
+            self._progress.ended(fields["job_id"], self.clock())
+            self._tick()
+        elif event == "job_error":
+            self._failed(fields)
+        elif (event in (None, "error") and level >= logging.WARNING) or message.startswith(NOTHING):
+            self._say(message)
+
+    def close(self) -> None:
+        """Say what has come of the call; only the first time."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self.is_dry_run:
+            self._write_lines(plan_lines(self._planned))
+        elif self._progress.total:
+            self._write_progress()
+            if self.is_live:
+                self.stream.write("\n")
+            if self._progress.done == self._progress.total:
+                self._write_lines(line for folder in self._results for line in result_lines(folder))
+            elif self._failures:
+                self._write_lines([f"{self._failures} failed; run again to resume what is left"])
+
+    def _job(self, fields: Mapping[str, Any]) -> None:
+        if self.is_dry_run:
+            self._planned.append(PlannedJob(fields["rule_name"], fields["reason"] or ""))
+            return
+        names = dict(fields["wildcards"] or {})
+        if {"study", "scale"} <= names.keys():
+            self._results[Path("results", names["study"], names["scale"])] = None
+        self._progress.started(fields["jobid"], fields["rule_name"], self.clock())
+        self._tick()
+
+    def _failed(self, fields: Mapping[str, Any]) -> None:
+        self._progress.failed(fields["jobid"])
+        self._failures += 1
+        logs = ", ".join(map(str, fields["log"] or ())) or "none"
+        self._say(f"{fields['rule_name']} failed; its log: {logs}")
+
+    def _say(self, text: str) -> None:
+        """A line of its own, above that of progress."""
+        if not text.startswith(BOILERPLATE):
+            self._write(f"{CLEAR if self.is_live else ''}{printable(text)}\n")
+
+    def _tick(self) -> None:
+        """Write the line of progress if the one before is old."""
+        if self.clock() - self._last_line >= (LIVE_SECONDS if self.is_live else FILE_SECONDS):
+            self._write_progress()
+
+    def _write_progress(self) -> None:
+        self._last_line = self.clock()
+        line = printable(self._progress.line(self._last_line))
+        if self.is_live:  # a line that wraps could not be cleared
+            self._write(f"{CLEAR}{line[: shutil.get_terminal_size().columns - 1]}")
+        else:
+            self._write(f"{line}\n")
+
+    def _write_lines(self, lines: Iterable[str]) -> None:
+        self._write("".join(f"{printable(line)}\n" for line in lines))
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text)
+        self.stream.flush()

@@ -1,0 +1,115 @@
+"""What a terminal, or a file, is shown of a call."""
+
+import io
+import logging
+
+import pytest
+
+from fedscape.console.console import CLEAR, Console
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def call(stream, clock, is_live=False, is_dry_run=False):
+    console = Console(stream, is_live, is_dry_run, clock)
+    console.show("run_info", "Job stats", logging.INFO, {"stats": {"train": 2, "total": 2}})
+    return console
+
+
+def job(console, number, study="pilot"):
+    fields = {"jobid": number, "rule_name": "train", "wildcards": {"study": study, "scale": "quick"}, "reason": "Missing output files: x"}
+    console.show("job_info", "", logging.INFO, fields)
+
+
+def ended(console, number):
+    console.show("job_finished", "", logging.INFO, {"job_id": number})
+
+
+def test_a_file_gets_a_line_a_minute_and_one_at_the_end(clock):
+    stream = io.StringIO()
+    console = call(stream, clock)
+    for number, second in enumerate((0, 30)):
+        clock.now = second
+        job(console, number)
+        ended(console, number)
+    clock.now = 90
+    console.close()
+    console.close()
+    assert stream.getvalue().splitlines() == ["0 of 2 jobs, 0 s; train", "2 of 2 jobs, 90 s"]
+
+
+def test_a_terminal_has_one_line_that_is_written_anew(clock):
+    stream = io.StringIO()
+    console = call(stream, clock, is_live=True)
+    for number in range(2):
+        clock.now += 1
+        job(console, number)
+        clock.now += 1
+        ended(console, number)
+    console.close()
+    assert "\n" not in stream.getvalue().rstrip("\n")
+    assert stream.getvalue().split(CLEAR)[-1] == "2 of 2 jobs, 4 s\n"
+
+
+def test_a_dry_run_is_a_table(clock):
+    stream = io.StringIO()
+    console = call(stream, clock, is_dry_run=True)
+    job(console, 0)
+    console.close()
+    assert stream.getvalue().splitlines()[1].split() == ["1", "train", "not", "there", "yet"]
+
+
+def test_warnings_errors_and_nothing_to_do_are_shown_and_notes_are_not(clock):
+    stream = io.StringIO()
+    console = call(stream, clock)
+    for message, level in (("Building DAG of jobs...", logging.INFO), ("Nothing to be done (all ...).", logging.INFO), ("a warning", logging.WARNING), ("an error", logging.ERROR)):
+        console.show(None, message, level, {})
+    console.show("error", "MissingRuleException", logging.ERROR, {})
+    assert stream.getvalue().splitlines() == ["Nothing to be done (all ...).", "a warning", "an error", "MissingRuleException"]
+
+
+def test_a_failed_job_names_its_log_once(clock):
+    stream = io.StringIO()
+    console = call(stream, clock)
+    job(console, 0)
+    console.show("job_error", "", logging.ERROR, {"jobid": 0, "rule_name": "train", "log": ["results/a.log"]})
+    console.show(None, "Exiting because a job execution failed. Look below for error messages", logging.ERROR, {})
+    console.close()
+    assert stream.getvalue().splitlines()[1:] == ["train failed; its log: results/a.log", "0 of 2 jobs, 0 s", "1 failed; run again to resume what is left"]
+
+
+def test_claims_and_where_to_look_are_the_last_lines(clock, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "results" / "pilot" / "quick"
+    (folder / "tables").mkdir(parents=True)
+    (folder / "tables" / "claims.csv").write_text("number,verdict\n1,holds\n2,does not hold\n3,holds\n")
+    (folder / "index.html").touch()
+    stream = io.StringIO()
+    console = call(stream, clock)
+    for number in range(2):
+        job(console, number)
+        ended(console, number)
+    console.close()
+    assert stream.getvalue().splitlines()[-2:] == [
+        "pilot at quick: 3 claims: holds 2, does not hold 1",
+        "pilot at quick: results/pilot/quick/index.html",
+    ]
+
+
+def test_text_of_strangers_cannot_move_the_cursor(clock):
+    stream = io.StringIO()
+    console = call(stream, clock)
+    console.show(None, "a\x1b[2Jb", logging.ERROR, {})
+    assert "\x1b" not in stream.getvalue()

@@ -1,0 +1,36 @@
+"""Why a job runs, in few words; sentences as Snakemake 9.27 writes them."""
+
+import pytest
+
+from fedscape.console.reasons import changed_settings, short_reason
+
+PARAMS = "Params have changed since last execution: Union of exclusive params before and now across all output: "
+
+SENTENCES = {
+    "Missing output files: results/a.csv, results/b.csv": "not there yet",
+    "Missing output files: a.csv; Input files updated by another job: b.csv": "not there yet",
+    "Input files updated by another job: results/a.csv": "made from what is new",
+    "Updated input files: data/x.npy": "newer input: data/x.npy",
+    "Updated input files: a, b, c, d, e": "newer input: a, b, c and 2 more",
+    "Forced execution": "forced",
+    "Set of input files has changed since last execution": "other inputs than before",
+    "Software environment definition has changed since last execution": "packages have changed",
+    PARAMS + "before: 'lr=0.01' now: 'lr=0.02' ": "lr: 0.01 -> 0.02",
+    PARAMS + "before: 'code=\"0f\"','lr=0.01' now: 'code=\"1f\"','lr=0.02' ": "lr: 0.01 -> 0.02",
+    PARAMS + "before: 'code=\"0f\"' now: 'code=\"1f\"' ": "code has changed",
+    PARAMS + "before: <nothing exclusive> now: 'clip=1.0' ": "clip: none -> 1.0",
+    PARAMS + "before: 'clip=1.0' now: <nothing exclusive> ": "clip: 1.0 -> none",
+    "Input files updated by another job: x; " + PARAMS + "before: 'a=1' now: 'a=2' ": "a: 1 -> 2",
+    "": "asked for",
+    "A reason of a later Snakemake": "A reason of a later Snakemake",
+}
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_a_sentence_is_told_in_few_words(sentence):
+    assert short_reason(sentence) == SENTENCES[sentence]
+
+
+def test_values_may_hold_quotes_commas_and_equals_signs():
+    part = PARAMS + """before: 'where=["a, b", "it\\'s"]' now: "where=[\\"a=b\\"]" """
+    assert changed_settings(part) == """where: ["a, b", "it's"] -> ["a=b"]"""
