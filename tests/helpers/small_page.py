@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
-from figure_frames import markers_frame, round_frames, surface_frame
 from edited_study import ROOT
+from figure_frames import markers_frame, round_frames, surface_frame
 from run_frames import runs_frame
 from table_files import write_table
 

@@ -55,9 +55,7 @@ class Progress:
             (count - len(self.seconds.get(stage, ()))) * means.get(stage, usual)
             for stage, count in self.totals.items()
         )
-        under_way = sum(
-            min(now - since, means.get(stage, usual)) for stage, since in self.running.values()
-        )
+        under_way = sum(min(now - since, means.get(stage, usual)) for stage, since in self.running.values())
         elapsed = now - self.begin
         at_once = max(1.0, (sum(every) + sum(now - since for _, since in self.running.values())) / elapsed)
         return max(0.0, work - under_way) / at_once

@@ -46,7 +46,9 @@ def changed_settings(part: str) -> str:
     names = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
     if names == [_CODE]:
         return "code has changed"
-    changes = [f"{name}: {old.get(name, 'none')} -> {new.get(name, 'none')}" for name in names if name != _CODE]
+    changes = [
+        f"{name}: {old.get(name, 'none')} -> {new.get(name, 'none')}" for name in names if name != _CODE
+    ]
     return _listed(changes) if changes else _BEGINNINGS["Params have changed"]
 
 

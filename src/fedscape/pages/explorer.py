@@ -14,7 +14,16 @@ from fedscape.columns.identity import NAMES
 from fedscape.figures.labels import pair_names, panel_titles, run_labels, value_word
 from fedscape.tables.surfaces import lattice, loss_ceiling
 
-MARKER_NUMBERS = ("x", "y", "loss", "loss_under_policy", "loss_at_projection", "error", "residual", "own_loss")
+MARKER_NUMBERS = (
+    "x",
+    "y",
+    "loss",
+    "loss_under_policy",
+    "loss_at_projection",
+    "error",
+    "residual",
+    "own_loss",
+)
 """Columns of markers.csv that the explorer has for each model."""
 ROLES = ("start", "path", "client", "aggregate")
 """Of models in one round, in the order in which they come about."""
@@ -97,7 +106,9 @@ def step_words(rows: pd.DataFrame) -> dict[str, str]:
     if (rows["role"] == "global").all():
         return {str(number): f"round {number}" for number in sorted(rows["round"].unique())}
     words = {}
-    for step, role, point in sorted(zip(steps(rows), rows["role"], rows["point"], strict=True), key=lambda row: row[0]):
+    for step, role, point in sorted(
+        zip(steps(rows), rows["role"], rows["point"], strict=True), key=lambda row: row[0]
+    ):
         words[str(step)] = {
             "start": "start of the round",
             "client": "end of local training",
@@ -122,7 +133,11 @@ def layers(name: str, title: str, rows: pd.DataFrame, labels: Sequence[Mapping])
         pairs = part["pair"].drop_duplicates().tolist()
         by_round = {
             str(number): packed(
-                at.groupby(["pair", "layer"])["barrier"].mean().unstack().reindex(pairs)[order].to_numpy(float)
+                at.groupby(["pair", "layer"])["barrier"]
+                .mean()
+                .unstack()
+                .reindex(pairs)[order]
+                .to_numpy(float)
             )
             for number, at in part.groupby("round")
             if set(order) <= set(at["layer"])
@@ -156,7 +171,8 @@ def spectra(rows: pd.DataFrame, labels: Sequence[Mapping]) -> list[dict]:
             "title": f"{name}: {group}",
             "lines": [
                 {
-                    "name": f"{run}, round {number}" + (f", client {client} ({data})" if of == "client" else ""),
+                    "name": f"{run}, round {number}"
+                    + (f", client {client} ({data})" if of == "client" else ""),
                     "eigenvalue": numbers(line["eigenvalue"]),
                     "density": numbers(line["density"]),
                 }
@@ -169,4 +185,6 @@ def spectra(rows: pd.DataFrame, labels: Sequence[Mapping]) -> list[dict]:
 
 def numbers(values) -> list[float | None]:
     """Finite numbers with six digits; null for others, which JSON does not have."""
-    return [float(f"{value:.6g}") if math.isfinite(value) else None for value in np.asarray(values, dtype=float)]
+    return [
+        float(f"{value:.6g}") if math.isfinite(value) else None for value in np.asarray(values, dtype=float)
+    ]

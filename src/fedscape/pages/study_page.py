@@ -33,7 +33,15 @@ VERDICTS = {
     "not run at this scale": "verdict-open within",
 }
 """What a claim may come to, and how it is shown; in the order of the bar."""
-RUN_COLUMNS = ("train_loss", "test_loss", "test_accuracy", "best_test_accuracy", "rounds", "samples", "diverged")
+RUN_COLUMNS = (
+    "train_loss",
+    "test_loss",
+    "test_accuracy",
+    "best_test_accuracy",
+    "rounds",
+    "samples",
+    "diverged",
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,9 @@ def make_page(
     sources: files by what they hold: `runs`, `claims`, `contrasts`, `costs`, `table`, `markers`, `surface`,
     `layers`, `density` (CSVs), `run` (run.json of every run), `figure` (PNG).
     """
-    frames = {name: joined(sources.get(name, ()), name) for name in ("markers", "surface", "layers", "density")}
+    frames = {
+        name: joined(sources.get(name, ()), name) for name in ("markers", "surface", "layers", "density")
+    }
     runs = read_table(sources["runs"][0], "runs")
     claims = _claims(sources)
     made = [read_json(path) for path in sources.get("run", ())]
@@ -213,7 +223,9 @@ def _costs(costs: pd.DataFrame) -> dict:
     peaks = costs.get("job_peak_memory_mib", pd.Series(float("nan"), index=costs.index))
     table = costs.assign(minutes=seconds / 60, peak=peaks).groupby("stage", sort=False)
     return _content(
-        table.agg(jobs=("stage", "size"), minutes=("minutes", "sum"), largest_MiB=("peak", "max")).reset_index()
+        table.agg(
+            jobs=("stage", "size"), minutes=("minutes", "sum"), largest_MiB=("peak", "max")
+        ).reset_index()
     )
 
 
@@ -230,8 +242,14 @@ def _provenance(made: Sequence[Mapping]) -> list[tuple[str, str]]:
 
 
 def _content(frame: pd.DataFrame) -> dict:
-    numbers = [pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]) for name in frame]
-    heads = [{"word": name.replace("_", " "), "number": number} for name, number in zip(frame, numbers, strict=True)]
+    numbers = [
+        pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])
+        for name in frame
+    ]
+    heads = [
+        {"word": name.replace("_", " "), "number": number}
+        for name, number in zip(frame, numbers, strict=True)
+    ]
     rows = [
         ["" if pd.isna(cell) else f"{cell:.5g}" if isinstance(cell, float) else str(cell) for cell in row]
         for row in frame.itertuples(index=False)

@@ -29,7 +29,12 @@ def call(stream, clock, is_live=False, is_dry_run=False):
 
 
 def job(console, number, study="pilot"):
-    fields = {"jobid": number, "rule_name": "train", "wildcards": {"study": study, "scale": "quick"}, "reason": "Missing output files: x"}
+    fields = {
+        "jobid": number,
+        "rule_name": "train",
+        "wildcards": {"study": study, "scale": "quick"},
+        "reason": "Missing output files: x",
+    }
     console.show("job_info", "", logging.INFO, fields)
 
 
@@ -74,10 +79,20 @@ def test_a_dry_run_is_a_table(clock):
 def test_warnings_errors_and_nothing_to_do_are_shown_and_notes_are_not(clock):
     stream = io.StringIO()
     console = call(stream, clock)
-    for message, level in (("Building DAG of jobs...", logging.INFO), ("Nothing to be done (all ...).", logging.INFO), ("a warning", logging.WARNING), ("an error", logging.ERROR)):
+    for message, level in (
+        ("Building DAG of jobs...", logging.INFO),
+        ("Nothing to be done (all ...).", logging.INFO),
+        ("a warning", logging.WARNING),
+        ("an error", logging.ERROR),
+    ):
         console.show(None, message, level, {})
     console.show("error", "MissingRuleException", logging.ERROR, {})
-    assert stream.getvalue().splitlines() == ["Nothing to be done (all ...).", "a warning", "an error", "MissingRuleException"]
+    assert stream.getvalue().splitlines() == [
+        "Nothing to be done (all ...).",
+        "a warning",
+        "an error",
+        "MissingRuleException",
+    ]
 
 
 def test_a_failed_job_names_its_log_once(clock):
@@ -85,9 +100,15 @@ def test_a_failed_job_names_its_log_once(clock):
     console = call(stream, clock)
     job(console, 0)
     console.show("job_error", "", logging.ERROR, {"jobid": 0, "rule_name": "train", "log": ["results/a.log"]})
-    console.show(None, "Exiting because a job execution failed. Look below for error messages", logging.ERROR, {})
+    console.show(
+        None, "Exiting because a job execution failed. Look below for error messages", logging.ERROR, {}
+    )
     console.close()
-    assert stream.getvalue().splitlines()[1:] == ["train failed; its log: results/a.log", "0 of 2 jobs, 0 s", "1 failed; run again to resume what is left"]
+    assert stream.getvalue().splitlines()[1:] == [
+        "train failed; its log: results/a.log",
+        "0 of 2 jobs, 0 s",
+        "1 failed; run again to resume what is left",
+    ]
 
 
 def test_claims_and_where_to_look_are_the_last_lines(clock, tmp_path, monkeypatch):

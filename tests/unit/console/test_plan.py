@@ -7,7 +7,12 @@ BELOW = "Input files updated by another job: x"
 
 
 def test_jobs_are_counted_by_stage_and_reason():
-    jobs = [PlannedJob("train", NEW), PlannedJob("train", NEW), PlannedJob("plane", BELOW), PlannedJob("train", BELOW)]
+    jobs = [
+        PlannedJob("train", NEW),
+        PlannedJob("train", NEW),
+        PlannedJob("plane", BELOW),
+        PlannedJob("train", BELOW),
+    ]
     assert list(plan_lines(jobs)) == [
         "  jobs  stage  why",
         "     2  train  not there yet",

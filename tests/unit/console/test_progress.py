@@ -65,7 +65,14 @@ def test_several_jobs_of_a_stage_are_counted():
     assert state.line(1.0) == "0 of 4 jobs, 1 s; train 2, surface"
 
 
-DURATIONS = {0.4: "0 s", 99.4: "99 s", 100: "2 min", 5990: "1 h 40 min", 3 * 3600 + 300: "3 h 05 min", 50 * 3600: "2 days 2 h"}
+DURATIONS = {
+    0.4: "0 s",
+    99.4: "99 s",
+    100: "2 min",
+    5990: "1 h 40 min",
+    3 * 3600 + 300: "3 h 05 min",
+    50 * 3600: "2 days 2 h",
+}
 
 
 @pytest.mark.parametrize("seconds", DURATIONS)

@@ -4,7 +4,9 @@ import pytest
 
 from fedscape.console.reasons import changed_settings, short_reason
 
-PARAMS = "Params have changed since last execution: Union of exclusive params before and now across all output: "
+PARAMS = (
+    "Params have changed since last execution: Union of exclusive params before and now across all output: "
+)
 
 SENTENCES = {
     "Missing output files: results/a.csv, results/b.csv": "not there yet",

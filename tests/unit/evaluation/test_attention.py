@@ -32,7 +32,9 @@ def test_a_product_is_the_hessian_of_the_loss():
     # A central difference of gradients, whose error is of the square of the step.
     step = 1e-4
     ahead, behind = (
-        next(HessianProduct(network, layout, point + sign * step * vector, buffers, data)._gradients()).detach()
+        next(
+            HessianProduct(network, layout, point + sign * step * vector, buffers, data)._gradients()
+        ).detach()
         for sign in (1, -1)
     )
     torch.testing.assert_close(product(vector), (ahead - behind) / (2 * step), rtol=1e-5, atol=1e-6)

@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from fedscape.checkpoints.layout import buffers_of, flatten, layout_of, parameters_of
 from fedscape.data.storage import open_dataset
-from fedscape.evaluation.batch_norm import recalibrated
 from fedscape.errors import FedscapeError
+from fedscape.evaluation.batch_norm import recalibrated
 from fedscape.evaluation.evaluate import (
     CPU_BATCH,
     GPU_BATCH,
@@ -235,4 +235,6 @@ def test_a_set_takes_its_samples_from_the_right_split(tmp_path):
 def test_images_that_are_floats_are_refused():
     """They would be divided by 255: the trace of a Hessian came out at 7.8 in place of 12.6, without a word."""
     with pytest.raises(FedscapeError, match="takes uint8, 0 to 255"):
-        EvaluationSet(torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64), torch.zeros(1), torch.ones(1))
+        EvaluationSet(
+            torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64), torch.zeros(1), torch.ones(1)
+        )

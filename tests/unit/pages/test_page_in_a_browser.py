@@ -33,7 +33,12 @@ def opened(browser, made):
     wrong = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    page.on("request", lambda request: None if request.url.startswith(("file:", "data:", "blob:")) else wrong.append(request.url))
+    page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith(("file:", "data:", "blob:")) else wrong.append(request.url)
+        ),
+    )
     page.goto(made.as_uri())
     page.wait_for_function("() => document.querySelectorAll('.plot .main-svg').length > 1", timeout=WAIT)
     yield page
@@ -92,7 +97,9 @@ def test_the_slider_moves_the_models_along_their_runs(opened):
         for plot in ("flat", "relief"):
             there = drawn(opened, plot)
             assert len(there) == 2
-            for (_, run), (x, y, _) in zip(markers.groupby("partition", sort=False), there.values(), strict=True):
+            for (_, run), (x, y, _) in zip(
+                markers.groupby("partition", sort=False), there.values(), strict=True
+            ):
                 at = run[run["round"] == number].iloc[0]
                 assert (x, y) == ([at["x"]], [pytest.approx(at["y"])])
 
