@@ -19,7 +19,7 @@ models:
 partitions:                         # who has which samples
   iid:    {{scheme: iid, clients: 10}}
   dir0.1: {{scheme: dirichlet, clients: 10, alpha: 0.1}}
-methods:                            # how is trained; a file in src/fedscape/federated/algorithms/ is one more algorithm
+methods:                            # how is trained; CONTRIBUTING.md adds an algorithm of your own
   fedavg:  {{algorithm: fedavg, rounds: 10, local_epochs: 2, batch_size: 16, lr: 0.05}}
   fedprox: {{algorithm: fedprox, mu: 0.1, rounds: 10, local_epochs: 2, batch_size: 16, lr: 0.05}}
 

@@ -1,4 +1,4 @@
-"""The console: what Snakemake tells of a call, shown in one line that changes, or as the plan of a dry run."""
+"""The console: what Snakemake tells of a call, in one line that changes or as the plan of a dry run."""
 
 import logging
 import shutil
@@ -26,8 +26,8 @@ BOILERPLATE = ("Exiting because a job execution failed", "At least one job did n
 class Console:
     """One call of Snakemake, as it is told event by event.
 
-    stream: where to write. is_live: whether it is a terminal, whose line can be written anew. is_dry_run: whether
-    jobs are only listed. clock: seconds, of `time.monotonic`.
+    stream: where to write. is_live: whether it is a terminal, whose line can be written anew. is_dry_run:
+    whether jobs are only listed. clock: seconds, of `time.monotonic`.
     """
 
     def __init__(
