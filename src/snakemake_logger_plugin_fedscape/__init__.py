@@ -1,7 +1,7 @@
 """fedscape's console as a logger of Snakemake's (`logger: fedscape` in a profile).
 
-What Snakemake itself has to say of each job goes to its log file in .snakemake/log; `--verbose` brings it to the
-terminal.
+What Snakemake itself has to say of each job goes to its log file in .snakemake/log; `--verbose` brings it
+to the terminal.
 """
 
 import logging

@@ -25,7 +25,7 @@ SHOWN = 3
 
 
 def short_reason(sentence: str) -> str:
-    """The first reason that is the job's own: a setting that changed says more than a file that is missing."""
+    """The reason that tells most: a setting that changed says more than a file that is missing."""
     parts = [part.strip() for part in re.split(r"; (?=[A-Z])", sentence) if part.strip()]
     words = {beginning: part for beginning in _BEGINNINGS for part in parts if part.startswith(beginning)}
     if changes := words.get("Params have changed"):

@@ -5,7 +5,7 @@ Numbers travel as text: arrays of losses as float32 in base64, all else as JSON.
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -183,7 +183,7 @@ def spectra(rows: pd.DataFrame, labels: Sequence[Mapping]) -> list[dict]:
     ]
 
 
-def numbers(values) -> list[float | None]:
+def numbers(values: Iterable[float]) -> list[float | None]:
     """Finite numbers with six digits; null for others, which JSON does not have."""
     return [
         float(f"{value:.6g}") if math.isfinite(value) else None for value in np.asarray(values, dtype=float)

@@ -233,7 +233,10 @@ def _cost_words(costs: pd.DataFrame) -> str:
     trained = costs["stage"] == "train"
     hours = costs.loc[trained, "seconds"].sum() / 3600
     rest = costs.loc[~trained, "job_seconds"].sum() / 3600
-    return f"{trained.sum()} runs took {hours:.2f} hours of one core, starts and what is measured on models {rest:.2f}."
+    return (
+        f"{trained.sum()} runs took {hours:.2f} hours of one core, starts and what is measured on models "
+        f"{rest:.2f}."
+    )
 
 
 def _provenance(made: Sequence[Mapping]) -> list[tuple[str, str]]:

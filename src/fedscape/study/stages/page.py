@@ -13,7 +13,7 @@ _ASSETS = ("page.html.jinja", "page.css", "page.js", "explorer.js")
 
 
 def _inputs(study: Study, wildcards: Wildcards) -> Files:
-    """CSVs and pictures by what they hold; of the runs also when, where and by which commit they were made."""
+    """CSVs and pictures by what they hold; of runs also when, where and by which commit they were made."""
     claims = {"claims": "csv", "contrasts": "contrasts"} if study.claims else {}
     return {
         "assets": [f"workflow/page/{name}" for name in _ASSETS],
