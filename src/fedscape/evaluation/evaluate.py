@@ -91,8 +91,9 @@ class EvaluationSet:
     def __post_init__(self) -> None:
         if isinstance(self.inputs, Tensor) and self.inputs.is_floating_point():
             raise FedscapeError(
-                f"images of type {self.inputs.dtype}: an EvaluationSet takes uint8, 0 to 255, which it divides "
-                "by 255 and normalises; of inputs that are normalised already make a set of your own (SampleSet)"
+                f"images of type {self.inputs.dtype}: an EvaluationSet takes uint8, 0 to 255, which it "
+                "divides by 255 and normalises; make a set of your own (SampleSet) of inputs that are "
+                "normalised already"
             )
 
     @classmethod
