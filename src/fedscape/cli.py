@@ -39,11 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="which results of a study exist, run, wait or have failed")
     why = commands.add_parser("why", help="what has changed since a file was made")
     cost = commands.add_parser("cost", help="jobs, hours and disk that a study takes, before it runs")
+    new = commands.add_parser("new", help="write a study of your own to begin with")
     pack = commands.add_parser("pack", help="keep the CSVs of a study for docs/examples")
     redraw = commands.add_parser("redraw", help="redraw examples from the CSVs that they keep")
     for command in (status, cost, pack):
         command.add_argument("study", nargs="?", help="its name; otherwise config/config.yaml's")
     why.add_argument("file", help="a result")
+    new.add_argument("study", metavar="NAME", help="one word")
     for command in (status, why, cost, pack):
         command.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
         command.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help="as for snakemake")
@@ -58,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(run=_status)
     why.set_defaults(run=_why)
     cost.set_defaults(run=_cost)
+    new.set_defaults(run=_new)
     pack.set_defaults(run=_pack)
     redraw.set_defaults(run=_redraw)
     return parser
@@ -79,6 +82,12 @@ def _cost(options: argparse.Namespace) -> int:
     from fedscape.command.cost import cost
 
     return cost(options.study, options.config, options.configfile)
+
+
+def _new(options: argparse.Namespace) -> int:
+    from fedscape.command.new import new
+
+    return new(options.study)
 
 
 def _pack(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
 from fedscape.checkpoints.layout import Layout, buffers_of, flatten, layout_of, parameters_of
@@ -105,7 +106,8 @@ class HessianProduct:
         for inputs, labels in islice(self.data.batches(), start, stop):
             if inputs.is_floating_point():
                 inputs = inputs.to(self.point.dtype)
-            with mode(self.module, training=False):
+            # Fused attention has no second derivative.
+            with mode(self.module, training=False), sdpa_kernel(SDPBackend.MATH):
                 tensors = {**parameters_of(self.point, self.layout), **self.buffers}
                 logits = functional_call(self.module, tensors, (inputs,), strict=True)
             loss = cross_entropy(logits, labels, reduction="sum") / predictions

@@ -13,6 +13,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from fedscape.data.storage import IMAGE, Dataset
+from fedscape.errors import FedscapeError
 from fedscape.evaluation.on_disk import OnDisk, copied_or_left
 from fedscape.settings.evaluation import Precision
 
@@ -86,6 +87,14 @@ class EvaluationSet:
     std: Tensor
     batch_size: int = CPU_BATCH
     border: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.inputs, Tensor) and self.inputs.is_floating_point():
+            raise FedscapeError(
+                f"images of type {self.inputs.dtype}: an EvaluationSet takes uint8, 0 to 255, which it "
+                "divides by 255 and normalises; make a set of your own (SampleSet) of inputs that are "
+                "normalised already"
+            )
 
     @classmethod
     def from_dataset(

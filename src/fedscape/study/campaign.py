@@ -18,6 +18,10 @@ LONGEST = 32  # letters of a study's name, as of the names in it
 TAKEN = ("all", *STAGES, "data")  # names of rules, and of the folder that all studies share
 
 
+_DEFAULTS = {"inits": {"random": {"kind": "random"}}, "runs": [{}], "scales": {"quick": {}}}
+"""Of sections that a study may leave out: random starts, all runs that its names make up, one scale."""
+
+
 class Campaign:
     """The user's settings and the study files, of which each is checked when it is first asked for."""
 
@@ -73,13 +77,7 @@ class Campaign:
         """Check every study at every scale, so that a slip is found before its study is asked for."""
         for name in self._files:
             file = self._file(name)
-            if (
-                not (name.isascii() and name.isalnum() and name.islower())
-                or name in TAKEN
-                or len(name) > LONGEST
-            ):
-                words = f"one word of a-z and 0-9, at most {LONGEST} of them, and none of {', '.join(TAKEN)}"
-                raise FedscapeError(f"{file}: a study's name is {words}")
+            check_study_name(name, str(file))
             content = self._content(name)
             at_scales = [self.get(name, scale) for scale in content["scales"]]
             check_claims(content, at_scales, str(file))
@@ -92,7 +90,7 @@ class Campaign:
         if name not in self._contents:
             content = read_yaml(self._files[name])
             check(content, self._study_schema, str(self._file(name)))
-            self._contents[name] = content
+            self._contents[name] = {**_DEFAULTS, **content}
         return self._contents[name]
 
     @property
@@ -101,6 +99,13 @@ class Campaign:
 
     def _file(self, name: str) -> Path:
         return self._files[name].relative_to(self._root)
+
+
+def check_study_name(name: str, where: str) -> None:
+    """Refuse a name that no study can have: a target rule is called so, and a folder of results."""
+    if not (name.isascii() and name.isalnum() and name.islower()) or name in TAKEN or len(name) > LONGEST:
+        words = f"one word of a-z and 0-9, at most {LONGEST} of them, and none of {', '.join(TAKEN)}"
+        raise FedscapeError(f"{where}: a study's name is {words}")
 
 
 def read_campaign(root: Path, config: dict) -> Campaign:

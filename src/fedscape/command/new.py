@@ -1,0 +1,50 @@
+"""`fedscape new NAME`: a study of one's own to begin with."""
+
+from pathlib import Path
+
+from fedscape.command.repository import enter_repository
+from fedscape.errors import FedscapeError
+from fedscape.files import write_text
+from fedscape.study.campaign import check_study_name
+
+STUDIES = Path("config", "studies")
+_TEMPLATE = """\
+# A study of your own: `snakemake {name} --cores all` makes it in a few minutes. Every key: config/README.md
+title: What I want to know
+datasets: [digits]                  # built-in, or named in config/config.yaml
+seeds: [0]
+
+models:
+  convnet: {{}}
+partitions:                         # who has which samples
+  iid:    {{scheme: iid, clients: 10}}
+  dir0.1: {{scheme: dirichlet, clients: 10, alpha: 0.1}}
+methods:                            # how is trained; CONTRIBUTING.md adds an algorithm of your own
+  fedavg:  {{algorithm: fedavg, rounds: 10, local_epochs: 2, batch_size: 16, lr: 0.05}}
+  fedprox: {{algorithm: fedprox, mu: 0.1, rounds: 10, local_epochs: 2, batch_size: 16, lr: 0.05}}
+
+planes:                             # the loss around the runs' trajectories, one plane for each method
+  paths: {{kind: trajectory, each: [method], grid: 21}}
+connectivity:                       # and on the line between the final models
+  ends: {{kind: path, from: {{partition: iid}}, to: {{partition: dir0.1}}, each: [method]}}
+
+figures:
+  paths:    {{kind: contour, plane: paths}}
+  barriers: {{kind: interpolation, connectivity: ends}}
+  accuracy: {{kind: curves, table: rounds, measure: test_accuracy}}
+"""
+
+
+def new(name: str) -> int:
+    """Write `config/studies/<name>.yaml`; a study that is there stays as it is."""
+    enter_repository()
+    path = STUDIES / f"{name}.yaml"
+    check_study_name(name, f"study '{name}'")
+    if path.exists():
+        raise FedscapeError(f"{path}: is there already; choose another name")
+    write_text(path, _TEMPLATE.format(name=name))
+    print(f"{path} is written; next:")
+    print(f"  snakemake -n {name}             # what it will do")
+    print(f"  fedscape cost {name}            # how long that takes")
+    print(f"  snakemake {name} --cores all")
+    return 0
