@@ -52,7 +52,7 @@ def is_inside(path: Path, folder: Path) -> bool:
 def check_links(paths: Iterable[Path]) -> None:
     """Refuse files and folders below `results` that are links, or behind one; `results` itself may be one.
 
-    Writing and deleting there would reach somebody's own folders, or another study's.
+    Writing and deleting there would reach a user's other folders, or another study's.
     """
     for path in _with_parents(paths):
         if path.is_symlink() and path != Path("results"):

@@ -18,15 +18,15 @@ models:
   convnet: {{}}
 partitions:                         # who has which samples
   iid:    {{scheme: iid, clients: 10}}
-  dir0.1: {{scheme: dirichlet, clients: 10, alpha: 0.1}}
+  dir0.3: {{scheme: dirichlet-per-class, clients: 10, alpha: 0.3}}
 methods:                            # how is trained; CONTRIBUTING.md adds an algorithm of your own
-  fedavg:  {{algorithm: fedavg, rounds: 10, local_epochs: 2, batch_size: 16, lr: 0.05}}
-  fedprox: {{algorithm: fedprox, mu: 0.1, rounds: 10, local_epochs: 2, batch_size: 16, lr: 0.05}}
+  fedavg:  {{algorithm: fedavg, rounds: 15, local_epochs: 2, batch_size: 16, lr: 0.2}}
+  fedprox: {{algorithm: fedprox, mu: 0.1, rounds: 15, local_epochs: 2, batch_size: 16, lr: 0.2}}
 
 planes:                             # the loss around the runs' trajectories, one plane for each method
   paths: {{kind: trajectory, each: [method], grid: 21}}
 connectivity:                       # and on the line between the final models
-  ends: {{kind: path, from: {{partition: iid}}, to: {{partition: dir0.1}}, each: [method]}}
+  ends: {{kind: path, from: {{partition: iid}}, to: {{partition: dir0.3}}, each: [method]}}
 
 figures:
   paths:    {{kind: contour, plane: paths}}

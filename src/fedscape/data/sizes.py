@@ -6,7 +6,7 @@ import numpy as np
 
 from fedscape.errors import FedscapeError
 
-ATTEMPTS = 1000  # published code retries for ever; after 1,000 draws the settings are at fault
+ATTEMPTS = 1000  # published code retries forever; after 1,000 draws the settings are at fault
 
 
 def client_count(clients: int | None, samples: int) -> int:

@@ -17,7 +17,7 @@ def put_in_place(source: Path, target: Path) -> bool:
     """
     os.utime(source)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Always the same name, so that a killed process's link is found and does not keep its blocks for ever.
+    # Always the same name, so that a killed process's link is found and does not keep its blocks forever.
     temporary = target.with_name(f".{target.name}.new")
     temporary.unlink(missing_ok=True)
     try:

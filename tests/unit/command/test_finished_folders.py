@@ -216,7 +216,7 @@ def test_a_note_that_is_no_file_is_one_line(job, capsys, kind):
     job()
     path = Path(NOTES, "0123.json")
     if kind == "pipe":
-        os.mkfifo(path)  # to read it would wait for ever
+        os.mkfifo(path)  # to read it would wait forever
     elif kind == "folder":
         path.mkdir()
     else:

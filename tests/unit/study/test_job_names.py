@@ -1,4 +1,4 @@
-"""Names in the paths of files that somebody asks for: a study holds them, or the name that it lacks is said."""
+"""Names in the paths of files that a user asks for: a study holds them, or the name that it lacks is said."""
 
 from pathlib import Path
 

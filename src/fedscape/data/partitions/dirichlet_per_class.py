@@ -3,7 +3,7 @@
 The scheme of FedAlign, MOON and NIID-Bench. For class after class: shares p ~ Dir(α 1) over the K clients;
 with ``balance``, clients that already hold n / K samples get none of this class and p is renormalised; the
 class's samples are cut by p. The whole draw is repeated until the smallest client has ``min_size`` samples:
-at most 1,000 times, where the published code retries for ever. The balance mask makes sizes more even and
+at most 1,000 times, where the published code retries forever. The balance mask makes sizes more even and
 the result depend on the order of the classes. This is what most later papers call Dir(α); α here multiplies
 1 per client, not a class prior as in ``dirichlet``.
 """

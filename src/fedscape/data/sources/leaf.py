@@ -45,7 +45,7 @@ def leaf_files(folder: Path, name: str, advice: str) -> dict[str, list[Path]]:
                 "or the data set's `folder`"
             )
         for path in paths:
-            if not path.is_file():  # reading a pipe would wait for ever
+            if not path.is_file():  # reading a pipe would wait forever
                 raise FedscapeError(f"{name}: {path} is no file, or a link to none; remove it")
     return files
 
