@@ -17,7 +17,7 @@ with job(snakemake) as context:
             tables=dict(context.settings["tables"]),
         ),
         sources={source: [Path(path) for path in paths] for source, paths in snakemake.input.items()},
-        assets=Path(snakemake.input.assets[0]).parent,
+        assets=Path(str(snakemake.input.assets[0])).parent,
         index=Path(snakemake.output.index),
         library=Path(snakemake.output.library),
     )
