@@ -10,7 +10,7 @@ rule page:
     input:
         unpack(inputs_of("page")),
     output:
-        index=STAGES["page"].outputs["index"],
+        html=STAGES["page"].outputs["html"],
         library=STAGES["page"].outputs["library"],
     log:
         STAGES["page"].log,

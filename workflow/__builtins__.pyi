@@ -15,5 +15,6 @@ class _Snakemake:
     wildcards: _Wildcards
     params: Any
     threads: int
+    scriptdir: str  # where the script lies
 
 snakemake: _Snakemake

@@ -33,6 +33,6 @@ def small_page(folder: Path, labels=LABELS, title: str = "A study") -> Path:
         "costs": pd.DataFrame([{"study": "s", "scale": "quick", "stage": "train", "seconds": 3600.0, "job_seconds": 3660.0}]),
     }  # fmt: skip
     sources = {name: [write_table(folder / f"{name}.csv", frame, name)] for name, frame in frames.items()}
-    study = PageStudy("s", "quick", title, labels=labels)
+    study = PageStudy("s", "quick", title, labels=labels, claim_figures=[[], [], []])
     make_page(study, sources, ROOT / "workflow" / "page", folder / "index.html", folder / "plotly.min.js")
     return folder / "index.html"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fedscape.jobs.job import job
-from fedscape.pages.study_page import PageStudy, make_page
+from fedscape.pages.study_page import PageFigure, PageStudy, make_page
 
 with job(snakemake) as context:
     make_page(
@@ -13,11 +13,14 @@ with job(snakemake) as context:
             title=context.settings["title"],
             paper=context.settings["paper"],
             labels=context.settings["labels"],
-            figures=dict(context.settings["figures"]),
+            figures={
+                name: PageFigure(title, caption) for name, title, caption in context.settings["figures"]
+            },
             tables=dict(context.settings["tables"]),
+            claim_figures=context.settings["claims"],
         ),
         sources={source: [Path(path) for path in paths] for source, paths in snakemake.input.items()},
-        assets=Path(str(snakemake.input.assets[0])).parent,
-        index=Path(snakemake.output.index),
+        templates=Path(snakemake.scriptdir).parent / "page",
+        html=Path(snakemake.output.html),
         library=Path(snakemake.output.library),
     )

@@ -64,9 +64,11 @@ def plane(
 
 def surfaces(rows: pd.DataFrame) -> list[dict]:
     """The loss on a group's grid: of all clients' samples (client null), then of each client's own."""
-    parts = [(None, rows[rows["client"].isna()])]
-    parts += [(int(client), part) for client, part in rows.dropna(subset="client").groupby("client")]
-    lattices = [(client, lattice(part)) for client, part in parts]
+    clients = [None, *sorted(rows["client"].dropna().astype(int).unique().tolist())]
+    of_client = {
+        client: rows["client"].isna() if client is None else rows["client"] == client for client in clients
+    }
+    lattices = [(client, lattice(rows[own])) for client, own in of_client.items()]
     # A plot takes rows of y: [ny, nx].
     return [
         {"client": client, "x": numbers(x), "y": numbers(y), "loss": packed(loss.T)}

@@ -45,6 +45,14 @@ RUN_COLUMNS = (
 
 
 @dataclass(frozen=True)
+class PageFigure:
+    """What stands below a figure."""
+
+    title: str
+    caption: str
+
+
+@dataclass(frozen=True)
 class PageStudy:
     """What a page says of its study beside the numbers."""
 
@@ -53,16 +61,17 @@ class PageStudy:
     title: str
     paper: str = ""
     labels: Sequence[Mapping] = ()  # what figures call runs
-    figures: Mapping[str, str] = field(default_factory=dict)  # name -> title
-    tables: Mapping[str, str] = field(default_factory=dict)  # likewise
+    figures: Mapping[str, PageFigure] = field(default_factory=dict)  # by name
+    tables: Mapping[str, str] = field(default_factory=dict)  # name -> title
+    claim_figures: Sequence[Sequence[str]] = ()  # of each claim, the figures that show it
 
 
 def make_page(
-    study: PageStudy, sources: Mapping[str, Sequence[Path]], assets: Path, index: Path, library: Path
+    study: PageStudy, sources: Mapping[str, Sequence[Path]], templates: Path, html: Path, library: Path
 ) -> None:
     """Write the page, and the plotting library that it loads from beside it.
 
-    assets: folder of its template, styles and scripts (`workflow/page`).
+    templates: folder of its template, styles and scripts (`workflow/page`).
     sources: files by what they hold: `runs`, `claims`, `contrasts`, `costs`, `table`, `markers`, `surface`,
     `layers`, `density` (CSVs), `run` (run.json of every run), `figure` (PNG).
     """
@@ -70,19 +79,19 @@ def make_page(
         name: joined(sources.get(name, ()), name) for name in ("markers", "surface", "layers", "density")
     }
     runs = read_table(sources["runs"][0], "runs")
-    claims = _claims(sources)
+    claims = _claims(study, sources)
     made = [read_json(path) for path in sources.get("run", ())]
     shown = explored(study, frames)
     environment = Environment(
-        loader=FileSystemLoader(assets), autoescape=True, undefined=StrictUndefined,
+        loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     counts = {verdict: sum(claim["verdict"] == verdict for claim in claims) for verdict in VERDICTS}
     text = environment.get_template("page.html.jinja").render(
         study=study,
-        css=_asset(assets / "page.css"),
-        page_js=_asset(assets / "page.js"),
-        explorer_js=_asset(assets / "explorer.js"),
+        css=_text(templates / "page.css"),
+        page_js=_text(templates / "page.js"),
+        explorer_js=_text(templates / "explorer.js"),
         data=_embedded(shown),
         draws=any(shown[kind] for kind in ("planes", "layers", "spectra")),
         has_planes=bool(shown["planes"]),
@@ -103,7 +112,7 @@ def make_page(
         command=f"snakemake {study.name} --cores all --config scale={study.scale}",
         provenance=_provenance(made),
     )
-    write_text(index, text)
+    write_text(html, text)
     with atomic(library) as temporary:
         copyfile(Path(str(files(plotly))) / "package_data" / "plotly.min.js", temporary)
 
@@ -114,13 +123,13 @@ def explored(study: PageStudy, frames: Mapping[str, pd.DataFrame]) -> dict:
         each
         for name, markers in frames["markers"].groupby("plane", sort=False)
         for each in explorer.plane(
-            name, "", markers, frames["surface"][frames["surface"]["plane"] == name], study.labels
+            str(name), "", markers, frames["surface"][frames["surface"]["plane"] == name], study.labels
         )
     ]
     layers = [
         each
         for name, rows in frames["layers"].groupby("connectivity", sort=False)
-        for each in explorer.layers(name, "", rows, study.labels)
+        for each in explorer.layers(str(name), "", rows, study.labels)
     ]
     labels = dict.fromkeys(run["label"] for plane in planes for run in plane["runs"])
     return {
@@ -149,13 +158,13 @@ def facts(study: PageStudy, runs: pd.DataFrame, made: Sequence[Mapping]) -> list
     return [(name, value) for name, value in lines if value]
 
 
-def _claims(sources: Mapping[str, Sequence[Path]]) -> list[dict]:
+def _claims(study: PageStudy, sources: Mapping[str, Sequence[Path]]) -> list[dict]:
     """A mapping of plain values for each claim."""
     if not sources.get("claims"):
         return []
     contrasts = read_table(sources["contrasts"][0], "contrasts")
     claims = read_table(sources["claims"][0], "claims").fillna("").to_dict("records")
-    for claim in claims:
+    for claim, figures in zip(claims, study.claim_figures, strict=True):
         own = contrasts[contrasts["number"] == claim["number"]]
         claim["contrasts"] = [
             f"{row.contrast}: {row.mean:.4g} [{row.low:.4g}, {row.high:.4g}]"
@@ -163,7 +172,7 @@ def _claims(sources: Mapping[str, Sequence[Path]]) -> list[dict]:
             for row in own.itertuples()
         ]  # fmt: skip
         claim["tone"] = VERDICTS[claim["verdict"]]
-        claim["figures"] = []
+        claim["figures"] = figures
     return claims
 
 
@@ -182,14 +191,15 @@ def _sections(study: PageStudy, shown: Mapping, claims: Sequence) -> list[tuple[
     return [(name, word) for name, word, there in sections if there]
 
 
-def _figure(path: Path, titles: Mapping[str, str]) -> dict:
+def _figure(path: Path, figures: Mapping[str, PageFigure]) -> dict:
     with Image.open(path) as picture:
         small = picture.convert("RGB")
         small.thumbnail(THUMBNAIL)
         buffer = io.BytesIO()
         small.save(buffer, "webp", quality=82, method=6)
     thumbnail = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return {"name": path.stem, "title": titles.get(path.stem, ""), "thumbnail": thumbnail}
+    figure = figures[path.stem]
+    return {"name": path.stem, "title": figure.title, "caption": figure.caption, "thumbnail": thumbnail}
 
 
 def _runs(runs: pd.DataFrame, labels: Sequence[Mapping]) -> dict:
@@ -204,11 +214,12 @@ def _table(table: pd.DataFrame, titles: Mapping[str, str]) -> dict:
     columns = table["column"].drop_duplicates().tolist()
     for label, cells in table.groupby("row", sort=False):
         row = [str(label)]
-        for cell in cells.set_index("column").loc[columns].itertuples():
-            ours = cell.note if pd.isna(cell.mean) else f"{cell.mean:.4g}"
-            if pd.notna(cell.half_width):
-                ours += f" ± {cell.half_width:.2g}"
-            row += [ours if pd.notna(ours) else "", "" if pd.isna(cell.published) else f"{cell.published:g}"]
+        for cell in cells.set_index("column").loc[columns].to_dict("records"):
+            ours = cell["note"] if pd.isna(cell["mean"]) else f"{cell['mean']:.4g}"
+            if pd.notna(cell["half_width"]):
+                ours += f" ± {cell['half_width']:.2g}"
+            published = "" if pd.isna(cell["published"]) else f"{cell['published']:g}"
+            row += [ours if pd.notna(ours) else "", published]
         rows.append(row)
     heads = [{"word": "", "number": False}]
     for column in columns:
@@ -250,7 +261,7 @@ def _content(frame: pd.DataFrame) -> dict:
         for name in frame
     ]
     heads = [
-        {"word": name.replace("_", " "), "number": number}
+        {"word": str(name).replace("_", " "), "number": number}
         for name, number in zip(frame, numbers, strict=True)
     ]
     rows = [
@@ -260,7 +271,7 @@ def _content(frame: pd.DataFrame) -> dict:
     return {"heads": heads, "rows": rows}
 
 
-def _asset(path: Path) -> Markup:
+def _text(path: Path) -> Markup:
     """A file of ours that goes into the page as it is."""
     return Markup(path.read_text(encoding="utf-8"))
 

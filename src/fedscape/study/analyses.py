@@ -67,7 +67,7 @@ def _figure(
         got = ", ".join(sources) or "none"
         raise FedscapeError(f"{where}: name one source, one of {', '.join(FIGURE_SOURCES)}; got {got}")
     source = sources[0]
-    shared = ("kind", "title", "where", *FIGURE_SOURCES)
+    shared = ("kind", "title", "caption", "where", *FIGURE_SOURCES)
     own = {key: value for key, value in entry.items() if key not in shared}
     kind = plugin("figure", entry["kind"], own, where, shared)
     check_choice(kind.settings, content, where)
@@ -88,7 +88,9 @@ def _figure(
                 raise FedscapeError(f"{where}.partitions: {unknown('partition', partition, known)}")
     if (source in SECTION_OF_ENTRY and not groups) or not matching(runs, selection):
         raise FedscapeError(f"{where}.where: selects no run")
-    return Figure(kind, entry.get("title", ""), source, entry[source], selection, groups)
+    words = (constant("figure", kind.kind, "CAPTION"), entry.get("caption"))
+    caption = " ".join(filter(None, words))
+    return Figure(kind, entry.get("title", ""), caption, source, entry[source], selection, groups)
 
 
 def _drawn(source: str, name: str, kind: str, analyses: Analyses, where: str) -> Analysis:

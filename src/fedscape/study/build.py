@@ -9,7 +9,7 @@ from fedscape.plugins import Plugin
 from fedscape.settings.training import Augmentation
 from fedscape.study.analyses import build_analyses, build_figures
 from fedscape.study.catalog import constant, names, plugin, settings_class
-from fedscape.study.claims import build_claims
+from fedscape.study.claims import build_claims, claim_figures
 from fedscape.study.grid import Run, crossed
 from fedscape.study.limits import (
     LONGEST_CHAIN,
@@ -65,6 +65,8 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin
         _check_inputs(run, datasets, models, partitions, methods, where)
     analyses = build_analyses(content, runs, all_names, methods, partitions, where)
     _check_names([name, scale], runs, analyses, where)
+    figures = build_figures(content, analyses, runs, all_names, where)
+    claims = build_claims(content, runs, analyses, all_names, where)
     return Study(
         name=name,
         scale=scale,
@@ -80,8 +82,9 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin
         methods=methods,
         runs=runs,
         analyses=analyses,
-        figures=build_figures(content, analyses, runs, all_names, where),
-        claims=build_claims(content, runs, analyses, all_names, where),
+        figures=figures,
+        claims=claims,
+        claim_figures=claim_figures(content, claims, figures),
         tables=Named(build_tables(content, runs, analyses, all_names, where)),
         labels=[
             {**label, "where": all_names.written_out(label["where"])} for label in content.get("labels", [])

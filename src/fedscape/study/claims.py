@@ -8,10 +8,12 @@ from fedscape.settings.claims import Case, Claim, Expectation, Side
 from fedscape.study.cases import Members, check_analysis, measure_of, members_of
 from fedscape.study.grid import Run, matching
 from fedscape.study.selection import Names, check_choice, check_names
+from fedscape.study.stages.every import SECTION_OF_ENTRY
 from fedscape.study.stages.tables import sources_of
-from fedscape.study.study import Analyses, Study
+from fedscape.study.study import Analyses, Figure, Study
+from fedscape.study.types import unknown
 
-_OWN_KEYS = ("claim", "source", "where", "cases", "expect", "learned")
+_OWN_KEYS = ("claim", "source", "where", "cases", "expect", "learned", "figure")
 
 
 def build_claims(
@@ -51,6 +53,31 @@ def build_claims(
     return tuple(claims)
 
 
+def claim_figures(
+    content: dict, claims: Sequence[Claim], figures: Mapping[str, Figure]
+) -> tuple[tuple[str, ...], ...]:
+    """Of each claim the figures that show it: the one that it names, if this scale draws it.
+
+    Where it names none, those drawn from the entry that it is measured on, with runs of its cases.
+    """
+    return tuple(
+        tuple(
+            name
+            for name, figure in figures.items()
+            if (name == entry["figure"] if "figure" in entry else _shows(figure, claim))
+        )
+        for entry, claim in zip(content.get("claims", []), claims, strict=True)
+    )
+
+
+def _shows(figure: Figure, claim: Claim) -> bool:
+    is_its_entry = SECTION_OF_ENTRY.get(figure.source) == claim.section and figure.name == claim.name
+    return is_its_entry and any(
+        all(set(values) & set(side.where.get(key, values)) for key, values in figure.where.items())
+        for side in claim.sides
+    )
+
+
 def check_claims(content: dict, scales: Sequence[Study], where: str) -> None:
     """Refuse a claim that names a plane, a connection or runs that no scale of the study has."""
     for number, entry in enumerate(content.get("claims", [])):
@@ -58,6 +85,9 @@ def check_claims(content: dict, scales: Sequence[Study], where: str) -> None:
         section, name = scales[0].claims[number].section, scales[0].claims[number].name
         check_analysis(section, name, scales, key)
         check_names(entry.get("where", {}), scales, f"{key}.where")
+        drawn = dict.fromkeys(figure for study in scales for figure in study.figures)
+        if "figure" in entry and entry["figure"] not in drawn:
+            raise FedscapeError(f"{key}.figure: {unknown('figure', entry['figure'], drawn)}")
         for i, case in enumerate(entry["cases"]):
             check_names(case, scales, f"{key}.cases[{i}]")
             if not any(study.claims[number].sides[i].has_runs for study in scales):

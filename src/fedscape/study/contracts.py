@@ -224,6 +224,9 @@ CONTRACTS: Mapping[str, Contract] = {
             "SOURCES": Constant(
                 list[Literal[FIGURE_SOURCES]], ("plane",), "what it may be drawn from", required=True
             ),
+            "CAPTION": Constant(
+                str, "One line per run.", "how to read it, below the figure on the study's page"
+            ),
             "CLIENTS": _FOR_CLIENTS,
             "CONNECTION": Constant(Literal["path", "layers"], "path", "the kind of connection that it draws"),
         },

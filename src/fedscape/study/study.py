@@ -118,9 +118,10 @@ class Figure:
 
     kind: Plugin
     title: str
+    caption: str  # how to read it, and what the study adds
     source: str  # "plane" | "connectivity" | "curvature" | "table" | "partitions"
     name: str | list[str]  # of the source's entry; for partitions, names of them
-    where: Mapping[str, object]
+    where: Mapping[str, list]
     groups: tuple[str, ...]  # groups of the source that it draws, where the source has groups
 
 
@@ -144,6 +145,7 @@ class Study:
     analyses: Analyses
     figures: Mapping[str, Figure]
     claims: tuple[Claim, ...]
+    claim_figures: tuple[tuple[str, ...], ...]  # of each claim, the figures that show it
     tables: Mapping[str, PaperTable]
     labels: list[dict]  # what figures call runs: `{label, where}`, the first that matches
     grids: Mapping[str, str]  # method that is a grid point -> its values, such as `lr=0.1;mu=1`

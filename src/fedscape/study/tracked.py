@@ -1,5 +1,6 @@
 """What a job is rerun for: strings that name its settings and the digest of its code."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,11 @@ def tracked(stage: str, settings: Mapping[str, object], scripts: Path) -> list[s
     stage: whose script it runs. settings: as its home has them. scripts: the folder of all scripts.
     """
     plugins = tuple(dict.fromkeys(plugins_in(settings)))
-    return [f"code={_digest(stage, plugins, scripts)}", *encode(settings)]
+    return [
+        f"code={_digest(stage, plugins, scripts)}",
+        *_templates(scripts.parent / stage),
+        *encode(settings),
+    ]
 
 
 def plugins_in(settings: object) -> Iterator[tuple[str, str]]:
@@ -32,6 +37,18 @@ def plugins_in(settings: object) -> Iterator[tuple[str, str]]:
     elif isinstance(settings, (list, tuple)):
         for value in settings:
             yield from plugins_in(value)
+
+
+@cache
+def _templates(folder: Path) -> tuple[str, ...]:
+    """What stands for the files that a stage fills in: those in the folder of its name beside the scripts."""
+    if not folder.is_dir():
+        return ()
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return (f"templates={digest.hexdigest()[:16]}",)
 
 
 @cache

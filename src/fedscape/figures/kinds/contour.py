@@ -30,6 +30,11 @@ from fedscape.figures.surface import (
 )
 from fedscape.figures.truth import compare_rounds, compare_runs
 
+CAPTION = (
+    "Colour is the loss of all clients' samples on a plane through the models; each marker is filled with "
+    "the model's own loss, and the small panels below say how far that is from the loss where the plane "
+    "shows it."
+)
 SOURCES = ("plane",)  # what a study file may draw it from
 CLIENTS = False  # planes of one round's clients are for `local`
 

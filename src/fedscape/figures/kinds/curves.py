@@ -42,6 +42,10 @@ MARKED = 8  # rounds of a line that get a marker, at most
 
 OF_CURVATURE = ("quantity", "index", "definition", "of", "data")  # columns that tell curves of a run apart
 
+CAPTION = (
+    "One line per run, the mean over seeds where there are several, in a band from the smallest to the "
+    "largest; a cross marks the round in which a run diverged."
+)
 SOURCES = ("table",)  # what a study file may draw it from
 
 

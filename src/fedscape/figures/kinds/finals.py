@@ -29,6 +29,10 @@ WIDTHS, HEIGHT, NAME, LETTER = (3.4, 9.0), 3.2, 0.42, 0.06  # inches: of a panel
 GROUP = 0.6  # share of the distance between two names that all series at a name take
 LONGEST_UPRIGHT = 24  # letters of all names in a panel; longer ones are rotated
 
+CAPTION = (
+    "One point per run, the mean over seeds with its 95 % interval where there are several; a cross on "
+    "the axis is a run that diverged."
+)
 SOURCES = ("table",)  # what a study file may draw it from
 
 

@@ -36,6 +36,10 @@ MARGINS = 0.35, 0.55  # inches beside and below the cells, without names
 BAR = 1.0, 0.15  # inches: width of the colour bar with its words, and without
 NARROWEST_TITLE = 26  # letters
 
+CAPTION = (
+    "One row per layer, the shallowest on top, one column per round; hatched cells were not measured or "
+    "lack a value for some seed or client."
+)
 SOURCES = ("connectivity",)  # what a study file may draw it from
 CONNECTION = "layers"  # the kind that it draws
 

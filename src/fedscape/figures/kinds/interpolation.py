@@ -25,6 +25,10 @@ from fedscape.figures.style import Look, looks, plain_log_ticks
 MARKED = 7  # points of a path that get a marker, its ends among them
 PANEL = 4.6, 4.2  # inches
 
+CAPTION = (
+    "Loss along the straight line between two models; a barrier is a rise above the straight line between "
+    "the values at the two ends."
+)
 SOURCES = ("connectivity",)  # what a study file may draw it from
 CONNECTION = "path"  # the kind that it draws
 

@@ -46,6 +46,11 @@ OTHERS = "0.2"
 START_MARKER, CLIENT_MARKER, AGGREGATE_MARKER = "^", "o", "*"
 SIZES = {START_MARKER: 10, CLIENT_MARKER: 7, AGGREGATE_MARKER: 15}  # points
 
+CAPTION = (
+    "Filled: the loss of all clients' samples; contour lines: that of one client's own samples. Lines "
+    "lead from the start of the round to each client's model and on to their average; markers are filled "
+    "with the models' own loss on all clients' samples."
+)
 SOURCES = ("plane",)  # what a study file may draw it from
 CLIENTS = True  # only planes of one round's clients
 

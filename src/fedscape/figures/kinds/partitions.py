@@ -25,6 +25,7 @@ NUMBER_SIZES = (4, 6)  # points: smallest that can be read, largest of the numbe
 MOST_VECTOR_CELLS = 2000  # larger panels are images in the SVG: a rectangle per cell would make a huge file
 MOST_NAMED = 20  # classes that are named on the axis
 
+CAPTION = "How many samples of each class each client has; bars above: samples of all classes."
 SOURCES = ("partitions",)  # what a study file may draw it from
 
 

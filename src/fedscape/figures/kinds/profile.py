@@ -35,6 +35,10 @@ LABEL_LETTERS = 34  # of a line of the vertical label
 MARKED = 24  # points of a line that get a marker, at most
 ENDS = "mean of both models"
 
+CAPTION = (
+    "Barriers along the layers, the shallowest on the left: the mean over pairs of models, in a band from "
+    "the smallest to the largest."
+)
 SOURCES = ("connectivity",)  # what a study file may draw it from
 CONNECTION = "layers"  # the kind that it draws
 

@@ -25,6 +25,10 @@ ROW, MARGIN = 0.19, 0.95  # inches: of a method; above and below all of them
 BETWEEN, LETTER, AXIS = 1.8, 0.066, 0.6  # inches: between two circumstances; of a letter; left of all
 SHIFTS = np.linspace(-0.05, 0.05, 5)  # of the bars of neighbours, so that they do not cover each other
 
+CAPTION = (
+    "A method's rank by its mean over seeds, 1 for the best, with the 95 % bootstrap interval of the "
+    "rank; Kendall's tau says how far two orders agree."
+)
 SOURCES = ("table",)  # what a study file may draw it from
 
 

@@ -25,6 +25,10 @@ LOWEST = 1e-6  # share of the highest density where the vertical axis ends: belo
 PANEL = 3.6, 3.2  # inches
 ONE_PANEL = 4.6  # width of a single one
 
+CAPTION = (
+    "Density of the Hessian's eigenvalues on a logarithmic axis; right of 0 the loss curves upwards, left "
+    "of it downwards."
+)
 SOURCES = ("curvature",)  # what a study file may draw it from
 
 

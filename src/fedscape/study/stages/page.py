@@ -9,14 +9,11 @@ from fedscape.study.stages.tables import CLAIMS, COSTS, TABLE, TABLES
 from fedscape.study.stages.training import run_files
 from fedscape.study.study import Study
 
-_ASSETS = ("page.html.jinja", "page.css", "page.js", "explorer.js")
-
 
 def _inputs(study: Study, wildcards: Wildcards) -> Files:
     """CSVs and pictures by what they hold; of runs also when, where and by which commit they were made."""
     claims = {"claims": "csv", "contrasts": "contrasts"} if study.claims else {}
     return {
-        "assets": [f"workflow/page/{name}" for name in _ASSETS],
         "runs": [TABLES.file(study, {}, "runs")],
         "costs": [COSTS.file(study, {}, "costs")],
         **{source: [CLAIMS.file(study, {}, output)] for source, output in claims.items()},
@@ -31,22 +28,23 @@ def _inputs(study: Study, wildcards: Wildcards) -> Files:
 
 
 def _settings(study: Study, wildcards: Wildcards) -> dict:
-    # Lists of pairs, as names of figures and tables may hold dots.
+    # Lists, as names of figures and tables may hold dots.
     return {
         "title": study.title,
         "paper": study.paper,
         "labels": study.labels,
-        "figures": [[name, figure.title] for name, figure in study.figures.items()],
+        "figures": [[name, figure.title, figure.caption] for name, figure in study.figures.items()],
+        "claims": study.claim_figures,
         "tables": [[name, table.title] for name, table in study.tables.items()],
     }
 
 
 PAGE = Stage(
     "page",
-    outputs={"index": f"{RESULTS}/index.html", "library": f"{RESULTS}/plotly.min.js"},
+    outputs={"html": f"{RESULTS}/index.html", "library": f"{RESULTS}/plotly.min.js"},
     inputs=_inputs,
     settings=_settings,
     jobs=lambda study: [{}],
-    targets=("index",),
+    targets=("html",),
     local=True,
 )
