@@ -14,7 +14,7 @@ from fedscape.command.resources import memory_factor, time_factor
 from fedscape.errors import FedscapeError
 from fedscape.study.campaign import Campaign, missing_file, read_campaign
 from fedscape.study.jobs import check_job_names, job_names, targets
-from fedscape.study.kept import measured_csvs
+from fedscape.study.kept import measured_files
 from fedscape.study.study import UnknownName
 from fedscape.study.stages.every import SECTIONS, STAGES
 from fedscape.study.stages.tables import OF_EVERY_STUDY
@@ -48,7 +48,7 @@ def targets_of(study):
 
 def targets_of_seed(study, seed):
     """For `input:` of a target rule: the CSVs about the runs of one seed of a study at the chosen scale."""
-    return lambda wildcards: [path for path, own in measured_csvs(CAMPAIGN.get(study)).items() if own == seed]
+    return lambda wildcards: [path for path, own in measured_files(CAMPAIGN.get(study)).items() if own == seed]
 
 
 def job_of(stage, wildcards):

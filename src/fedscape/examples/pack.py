@@ -13,7 +13,7 @@ from fedscape.examples.store import EXAMPLES, Example
 from fedscape.files import read_json
 from fedscape.provenance import commit
 from fedscape.study.campaign import read_study
-from fedscape.study.kept import costs_csv, measured_csvs
+from fedscape.study.kept import costs_csv, measured_files
 from fedscape.study.stages.tables import COSTS
 from fedscape.study.stages.training import run_files
 from fedscape.study.study import Study
@@ -36,31 +36,31 @@ def pack(
     resolved = read_study(Path.cwd(), read_settings(study, changes, configfiles))
     folder = Path(os.path.relpath(start / to)) if to else EXAMPLES
     example = Example(folder / f"{resolved.name}-{resolved.scale}")
-    csvs = measured_csvs(resolved)
+    files = measured_files(resolved)
     if only_name:
-        print("\n".join(_missing(example, resolved, csvs)))
+        print("\n".join(_missing(example, resolved, files)))
         return 0
     made_with = _made_with(resolved, example.made_with())
-    contents = {path: Path(path).read_bytes() for path in csvs if Path(path).is_file()}
+    contents = {path: Path(path).read_bytes() for path in files if Path(path).is_file()}
     example.write(resolved, {**contents, **_costs(resolved, example)}, made_with)
-    missing = _missing(example, resolved, csvs)
+    missing = _missing(example, resolved, files)
     size = sum(path.stat().st_size for path in example.files())
     print(
         printable(
-            f"{example.data}: {len(csvs) - len(missing)} of {len(csvs)} CSVs, {size / 1e6:.2f} MB, "
+            f"{example.data}: {len(files) - len(missing)} of {len(files)} files, {size / 1e6:.2f} MB, "
             f"trained at commit {made_with['commit']}"
         )
     )
     if missing:
-        seeds = sorted({str(csvs[path]) for path in missing}, key=int)
+        seeds = sorted({str(files[path]) for path in missing}, key=int)
         print(
             printable(f"not there yet: {missing[0]} and {len(missing) - 1} more, of seed {', '.join(seeds)}")
         )
     return 0
 
 
-def _missing(example: Example, study: Study, csvs: Iterable[str]) -> list[str]:
-    return [path for path in csvs if not example.kept(study, path).is_file()]
+def _missing(example: Example, study: Study, files: Iterable[str]) -> list[str]:
+    return [path for path in files if not example.kept(study, path).is_file()]
 
 
 def _made_with(study: Study, before: Mapping | None) -> dict:

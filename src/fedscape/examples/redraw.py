@@ -19,6 +19,7 @@ from fedscape.study.kept import DRAWING, costs_csv, drawing_jobs, drawn_from
 from fedscape.study.study import Study
 
 SHOWN = {
+    ".": (".html", ".js"),
     "figures": (".png",),
     "tables": (".csv", ".md"),
 }  # folder -> endings of the files that an example shows
@@ -68,7 +69,7 @@ def _redraw(example: Example, cores: str) -> None:
                 for path in (results / folder).glob("*")
                 if path.suffix in endings and not _is_empty(path)
             ]
-            _replace(example.folder / folder, files)
+            _replace(example.folder / folder, files, endings)
     write_page(example, study, made_with, last_change())
 
 
@@ -106,12 +107,12 @@ def _is_empty(path: Path) -> bool:
     return path.suffix == ".csv" and path.read_bytes().count(b"\n") <= EMPTY_LINES
 
 
-def _replace(folder: Path, files: Sequence[Path]) -> None:
-    """Replace the files of a folder that have the endings in SHOWN by copies of these."""
+def _replace(folder: Path, files: Sequence[Path], endings: Sequence[str]) -> None:
+    """Replace the files of a folder that have these endings by copies of these."""
     folder.mkdir(parents=True, exist_ok=True)
     names = {file.name for file in files}
     for old in folder.iterdir():
-        if old.suffix in SHOWN[folder.name] and old.name not in names:
+        if old.suffix in endings and old.name not in names:
             old.unlink()
     for file in files:
         shutil.copyfile(file, folder / file.name)

@@ -1,7 +1,7 @@
-"""What an example keeps: the CSVs of a study, each compressed by itself, and the settings behind them.
+"""What an example keeps of a study: CSVs and the `run.json` of its runs, compressed, and their settings.
 
-`docs/examples/pilot-small/data` mirrors `results/pilot/small`, with one compressed file per CSV: pandas reads
-it as it is, and adding a seed leaves the other seeds' files untouched in the repository.
+`docs/examples/pilot-small/data` mirrors `results/pilot/small`, with a compressed file for each: pandas reads
+a CSV as it is, and adding a seed leaves the other seeds' files untouched in the repository.
 """
 
 import gzip
@@ -18,7 +18,7 @@ from fedscape.study.stages.every import SECTIONS
 from fedscape.study.study import Study
 
 EXAMPLES = Path("docs", "examples")
-LIMIT = 10_000_000  # bytes of the compressed CSVs of an example
+LIMIT = 10_000_000  # bytes of the compressed files of an example
 SETTINGS = "config.yaml"
 MEND = "take it from the repository again"  # what to do about a damaged file
 # Settings that cannot change without rebuilding the CSVs of runs and of their analyses.
@@ -49,28 +49,30 @@ class Example:
         return self._settings()["made_with"] if (self.data / SETTINGS).is_file() else None
 
     def kept(self, study: Study, path: str) -> Path:
-        """The path at which it keeps a CSV of `results/`."""
+        """The path at which it keeps a file of `results/`."""
         return self.data / f"{Path(path).relative_to(study.folder)}.gz"
 
     def read(self, study: Study, path: str) -> bytes:
-        """The bytes of a CSV of `results/`. Raises FedscapeError where the kept file is not whole."""
+        """The bytes of a file of `results/`. Raises FedscapeError where the kept file is not whole."""
         kept = self.kept(study, path)
-        with reading(kept, "compressed CSV", MEND), open_regular(kept) as file, gzip.open(file) as csv:
-            content = csv.read(LARGEST + 1)
+        with reading(kept, "compressed file", MEND), open_regular(kept) as file, gzip.open(file) as whole:
+            content = whole.read(LARGEST + 1)
             if len(content) > LARGEST:
                 raise ValueError(f"larger than {LARGEST:,} bytes")
             return content
 
-    def write(self, study: Study, csvs: Mapping[str, bytes], made_with: Mapping[str, object]) -> None:
-        """Keep CSVs beside those kept already. Raises FedscapeError above LIMIT, before it writes."""
-        files = {self.kept(study, path): gzip.compress(content, mtime=0) for path, content in csvs.items()}
+    def write(self, study: Study, contents: Mapping[str, bytes], made_with: Mapping[str, object]) -> None:
+        """Keep files beside those kept already. Raises FedscapeError above LIMIT, before it writes."""
+        files = {
+            self.kept(study, path): gzip.compress(content, mtime=0) for path, content in contents.items()
+        }
         others = set(self.files()).difference(files)
         size = sum(map(len, files.values())) + sum(path.stat().st_size for path in others)
         if size > LIMIT:
             raise FedscapeError(
-                f"{self.data}: {size:,} bytes of compressed CSVs; an example takes at most {LIMIT:,}"
+                f"{self.data}: {size:,} bytes of compressed files; an example takes at most {LIMIT:,}"
             )
-        for path, content in csvs.items():
+        for path, content in contents.items():
             kept = self.kept(study, path)
             # Other versions of zlib compress to other bytes: do not rewrite a file whose content is the same.
             if not kept.is_file() or self.read(study, path) != content:
@@ -80,8 +82,8 @@ class Example:
             temporary.write_text(resolved_text(study, made_with), encoding="utf-8", newline="\n")
 
     def files(self) -> Iterator[Path]:
-        """The CSVs that it keeps."""
-        return self.data.rglob("*.csv.gz")
+        """The files that it keeps, compressed."""
+        return self.data.rglob("*.gz")
 
     def check_settings(self, study: Study) -> None:
         """Refuse to draw CSVs with settings that they were not made with.

@@ -6,20 +6,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib.resources import files
 from pathlib import Path
-from shutil import copyfile
 
 import pandas as pd
-import plotly
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
+from plotly.offline import get_plotlyjs
 
 from fedscape.columns.identity import NAMES
 from fedscape.figures.labels import run_labels
 from fedscape.figures.style import COLOURS
-from fedscape.files import atomic, read_json, write_text
+from fedscape.files import read_json, write_text
 from fedscape.pages import explorer
 from fedscape.tables.read import joined, read_table
 
@@ -113,8 +111,7 @@ def make_page(
         provenance=_provenance(made),
     )
     write_text(html, text)
-    with atomic(library) as temporary:
-        copyfile(Path(str(files(plotly))) / "package_data" / "plotly.min.js", temporary)
+    write_text(library, get_plotlyjs())
 
 
 def explored(study: PageStudy, frames: Mapping[str, pd.DataFrame]) -> dict:
@@ -151,7 +148,7 @@ def facts(study: PageStudy, runs: pd.DataFrame, made: Sequence[Mapping]) -> list
         hours = sum(run["seconds"] for run in made) / 3600
         ends = [datetime.fromisoformat(run[key]) for run in made for key in ("started", "ended")]
         lines += [
-            ("Trained", f"{min(ends):%Y-%m-%d} to {max(ends):%Y-%m-%d}"),
+            ("Trained", " to ".join(dict.fromkeys(f"{end:%Y-%m-%d}" for end in (min(ends), max(ends))))),
             ("Training time", f"{hours:.1f} hours" if hours >= 2 else f"{60 * hours:.1f} minutes"),
             ("Commit", ", ".join(sorted({str(run["commit"])[:12] for run in made}))),
         ]
@@ -186,7 +183,7 @@ def _sections(study: PageStudy, shown: Mapping, claims: Sequence) -> list[tuple[
         ("runs", "Runs", True),
         ("tables", "Tables", bool(study.tables)),
         ("costs", "Costs", True),
-        ("provenance", "Make it again", True),
+        ("provenance", "Reproduce it", True),
     ]
     return [(name, word) for name, word, there in sections if there]
 

@@ -16,11 +16,8 @@ def tracked(stage: str, settings: Mapping[str, object], scripts: Path) -> list[s
     stage: whose script it runs. settings: as its home has them. scripts: the folder of all scripts.
     """
     plugins = tuple(dict.fromkeys(plugins_in(settings)))
-    return [
-        f"code={_digest(stage, plugins, scripts)}",
-        *_templates(scripts.parent / stage),
-        *encode(settings),
-    ]
+    templates = _templates(scripts.parent / stage)
+    return [f"code={_digest(stage, plugins, scripts)}{templates}", *encode(settings)]
 
 
 def plugins_in(settings: object) -> Iterator[tuple[str, str]]:
@@ -40,15 +37,14 @@ def plugins_in(settings: object) -> Iterator[tuple[str, str]]:
 
 
 @cache
-def _templates(folder: Path) -> tuple[str, ...]:
+def _templates(folder: Path) -> str:
     """What stands for the files that a stage fills in: those in the folder of its name beside the scripts."""
     if not folder.is_dir():
-        return ()
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return (f"templates={digest.hexdigest()[:16]}",)
+        return ""
+    hashes = [
+        f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in sorted(folder.iterdir())
+    ]
+    return "-" + hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:16]
 
 
 @cache

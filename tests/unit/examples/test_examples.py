@@ -19,7 +19,7 @@ from fedscape.regular import LARGEST
 from fedscape.study.campaign import read_study
 from fedscape.study.files import read_yaml
 from fedscape.study.jobs import jobs_of
-from fedscape.study.kept import drawing_jobs, drawn_from, measured_csvs
+from fedscape.study.kept import drawing_jobs, drawn_from, measured_files
 
 COMMIT = {"commit": "a" * 40, "dirty": False}
 VERSIONS = {"fedscape": "1", "python": "3", "packages": {"torch": "2"}, "torch": "2", "device": "cpu"}
@@ -41,7 +41,7 @@ def clone(tmp_path, monkeypatch):
 def make(folder, *seeds):
     """Write the files that training and measuring these seeds would leave."""
     study = tiny(folder)
-    for path, seed in measured_csvs(study).items():
+    for path, seed in measured_files(study).items():
         if seed in seeds:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(f"{path}\n\n")
@@ -71,8 +71,8 @@ def refused(capsys, arguments):
 
 def test_a_study_parts_into_what_is_measured_and_what_is_drawn(clone):
     study = tiny(clone)
-    measured, drawing = measured_csvs(study), drawing_jobs(study)
-    assert set(drawn_from(drawing)) <= set(measured)
+    measured, drawing = measured_files(study), drawing_jobs(study)
+    assert set(drawn_from(drawing)) <= {*measured, f"{study.folder}/tables/costs.csv"}
     everything = {path for job in jobs_of(study) for path in job.outputs if path.endswith(".csv")}
     drawn = {path for job in drawing for path in job.outputs}
     assert everything - drawn - set(measured) == {f"{study.folder}/tables/costs.csv"}
@@ -86,14 +86,14 @@ def test_every_figure_table_and_claim_is_drawn_from_csvs_that_are_kept(name):
     config = {**read_yaml(ROOT / "config" / "config.yaml"), "study": name, "scale": "small"}
     study = read_study(ROOT, config)
     read = set(drawn_from(drawing_jobs(study)))
-    assert read and read <= {*measured_csvs(study), f"{study.folder}/tables/costs.csv"}
+    assert read and read <= {*measured_files(study), f"{study.folder}/tables/costs.csv"}
 
 
 def test_a_pack_holds_the_csvs_as_they_were_and_the_same_bytes_twice(clone, capsys):
     make(clone, 0, 1)
     assert packed() == 0
-    expected = measured_csvs(tiny(clone))
-    assert f"{len(expected)} of {len(expected)} CSVs" in capsys.readouterr().out
+    expected = measured_files(tiny(clone))
+    assert f"{len(expected)} of {len(expected)} files" in capsys.readouterr().out
     first = kept(clone / DATA)
     for path in expected:
         name = path.removeprefix("results/tiny/smoke/")
@@ -108,7 +108,7 @@ def test_seeds_that_are_packed_one_by_one_are_as_those_packed_at_once(clone, tmp
     assert capsys.readouterr().out.endswith(", of seed 1\n")
     assert packed("--missing") == 0
     named = capsys.readouterr().out.splitlines()
-    assert named == [path for path, seed in measured_csvs(tiny(clone)).items() if seed == 1]
+    assert named == [path for path, seed in measured_files(tiny(clone)).items() if seed == 1]
     shutil.rmtree(clone / "results")  # another machine
     make(clone, 1)
     assert packed() == 0
@@ -186,8 +186,8 @@ def test_csvs_are_not_drawn_under_other_settings(clone, capsys):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no gzip", "not a whole compressed CSV"),
-        (gzip.compress(b"a" * 100, mtime=0)[:-9], "not a whole compressed CSV"),
+        (b"no gzip", "not a whole compressed file"),
+        (gzip.compress(b"a" * 100, mtime=0)[:-9], "not a whole compressed file"),
         (gzip.compress(bytes(LARGEST + 1), mtime=0), "larger than"),
     ],
     ids=["no gzip", "cut off", "too large"],  # the same in every process that collects tests
