@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fedscape.figures.draw import draw_figure
+from fedscape.figures.looks import Labels
 from fedscape.jobs.job import job
 from fedscape.plugins import Plugin
 
@@ -14,7 +15,7 @@ with job(snakemake) as context:
         title=context.settings["title"],
         frames={name: [Path(path) for path in paths] for name, paths in snakemake.input.items()},
         where=dict(context.settings["where"]),
-        labels=context.settings["labels"],
+        labels=Labels.of(context.settings["labels"], context.settings["numbers"]),
         png=Path(snakemake.output.png),
         svg=Path(snakemake.output.svg),
     )

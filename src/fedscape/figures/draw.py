@@ -8,6 +8,7 @@ import pandas as pd
 
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import texts
+from fedscape.figures.looks import Labels
 from fedscape.figures.style import house_style, save
 from fedscape.plugins import load
 from fedscape.tables.read import read_table
@@ -33,7 +34,8 @@ def draw_figure(
     frames: CSVs by what they hold; files under one name are joined, in order. The kind's docstring says which
     names it takes.
     where: column -> value or list of values; see `selected`.
-    labels: what the study calls its runs, `[{"label": ..., "where": {column: values}}, ...]`.
+    labels: what the study calls its runs, `[{"label": ..., "where": {column: values}}, ...]`; if they are
+    `Labels`, also how it draws them.
     Raises FedscapeError where `where` leaves nothing to draw, or the kind finds nothing in what it leaves.
     """
     plugin = load("figures.kinds", kind)
@@ -46,7 +48,7 @@ def draw_figure(
         raise FedscapeError(f"figure {png}: no rows in {', '.join(empty or tables)} for where: {conditions}")
     with house_style():
         try:
-            figure = plugin.draw(selection, plugin.Settings(**settings), labels)
+            figure = plugin.draw(selection, plugin.Settings(**settings), Labels.of(labels))
         except FedscapeError as error:
             raise FedscapeError(f"figure {png}: {error}") from error
         if title:

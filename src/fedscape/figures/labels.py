@@ -93,6 +93,11 @@ def value_word(value: object, column: str) -> str:
     return _WORDS.get(column, {}).get(str(value), _word(value, column))
 
 
+def words_of(column: str) -> list[str]:
+    """The values of a column that have words of their own, in their order."""
+    return list(_WORDS.get(column, {}))
+
+
 def differing(
     frame: pd.DataFrame, columns: Sequence[str] = IDENTITY, within: Sequence[str] = ()
 ) -> list[str]:
@@ -164,14 +169,18 @@ def pair_labels(
     Seeds are not in the names: pairs that differ in nothing else are one line in a figure. An end that
     differs from the start in its seed alone is called `other seed`.
     """
+    names = run_labels(ends_of_pairs(frame, within), NAMES, within, labels)
+    start, end = names["from"], names["to"]
+    return start, end.where(start != end, end + ", other seed")
+
+
+def ends_of_pairs(frame: pd.DataFrame, within: Sequence[str] = ()) -> pd.DataFrame:
+    """The runs at the ends of the pairs: first those of all `from`, then those of all `to`."""
     first = frame[[*IDENTITY, *within]].astype(str)
     second = first.assign(
         **{column: frame[f"to_{column}"].astype(str) for column in IDENTITY if f"to_{column}" in frame},
     )
-    both = pd.concat([first, second], keys=["from", "to"])
-    names = run_labels(both, NAMES, within, labels)
-    start, end = names["from"], names["to"]
-    return start, end.where(start != end, end + ", other seed")
+    return pd.concat([first, second], keys=["from", "to"])
 
 
 def pair_names(frame: pd.DataFrame, within: Sequence[str] = (), labels: Sequence[Mapping] = ()) -> pd.Series:
@@ -200,15 +209,21 @@ def groups_over_seeds(frame: pd.DataFrame) -> pd.Series:
     return frame["group"].map(firsts)
 
 
-def _label_names(frame: pd.DataFrame, labels: Sequence[Mapping]) -> pd.Series:
-    """The first label that fits each row, else missing; none fits a `*`, which stands for several runs."""
-    names = pd.Series(pd.NA, index=frame.index, dtype="string")
-    for label in reversed(labels):
+def fitting_label(frame: pd.DataFrame, labels: Sequence[Mapping]) -> pd.Series:
+    """The position of the first label that fits each row, or -1; none fits a `*`, which is several runs."""
+    positions = pd.Series(-1, index=frame.index)
+    for position, label in reversed(list(enumerate(labels))):
         fits = pd.Series(True, index=frame.index)
         for column, values in label["where"].items():
             fits &= frame[column].astype(str).isin(texts(values)) if column in frame else False
-        names[fits] = label["label"]
-    return names
+        positions[fits] = position
+    return positions
+
+
+def _label_names(frame: pd.DataFrame, labels: Sequence[Mapping]) -> pd.Series:
+    """The first label that fits each row, else missing."""
+    names = {position: label["label"] for position, label in enumerate(labels)}
+    return fitting_label(frame, labels).map(names).astype("string")
 
 
 def _title(row: pd.Series, columns: Sequence[str], labels: Sequence[Mapping]) -> str:

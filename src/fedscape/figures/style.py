@@ -44,9 +44,10 @@ RC: dict[str, Any] = {
     "svg.hashsalt": "fedscape",  # without it, the identifiers in an SVG are random
 }
 
-# Okabe and Ito's colours for colour-blind readers, without their yellow, which white paper swallows, in an
-# order in which neighbours differ in lightness too.
-COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe and Ito's colours for colour-blind readers, without their yellow, which white paper swallows, and with
+# brown for their black, which IID clients have.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5D3A1A")
+BLACK = "#000000"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES: tuple[LineStyleType, ...] = (
     *("-", (0, (5, 1.5)), (0, (1, 1.2))),
@@ -61,22 +62,11 @@ HALO = (Stroke(linewidth=2.5, foreground="white"), Normal())  # keeps text reada
 
 @dataclass(frozen=True)
 class Look:
-    """How one series is drawn: colour, marker and line style all differ from its neighbours'."""
+    """How one series is drawn (`figures/looks.py` says which look a name has)."""
 
     colour: str
     marker: str
     line: LineStyleType
-
-
-def looks(names: Iterable[str]) -> dict[str, Look]:
-    """A look per series, in their order.
-
-    The three cycles have the lengths 7, 7 and 6, so the first 42 combinations all differ.
-    """
-    return {
-        name: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], LINES[i % len(LINES)])
-        for i, name in enumerate(dict.fromkeys(names))
-    }
 
 
 def graded_looks(names: Iterable[str], apart: str) -> dict[str, Look]:
@@ -87,7 +77,7 @@ def graded_looks(names: Iterable[str], apart: str) -> dict[str, Look]:
     ordered = [name for name in dict.fromkeys(names) if not name.endswith(apart)]
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(ordered)))
     graded = {name: Look(to_hex(colour), "", "-") for name, colour in zip(ordered, colours, strict=True)}
-    return {name: graded.get(name, Look(COLOURS[2], "", LINES[1])) for name in dict.fromkeys(names)}
+    return {name: graded.get(name, Look(BLACK, "", LINES[1])) for name in dict.fromkeys(names)}
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from fedscape.errors import FedscapeError
 from fedscape.figures.draw import selected
 from fedscape.figures.kinds import curves, partitions
 from fedscape.figures.labels import pair_labels, panel_titles, run_labels
-from fedscape.figures.style import log_steps, looks, save
+from fedscape.figures.style import log_steps, save
 
 
 def partition_frame(partition="iid", clients=4, classes=3):
@@ -202,12 +202,6 @@ class TestLabels:
     def test_ends_that_differ_in_their_seed_alone_are_told_apart(self):
         start, end = pair_labels(path_frame(to_partition="iid", to_seed=1).query("partition == 'iid'"))
         assert set(start) == {"iid"} and set(end) == {"iid, other seed"}
-
-    def test_looks_differ_in_colour_and_marker_and_line(self):
-        names = [f"run {i}" for i in range(42)]
-        assert len(set(looks(names).values())) == 42
-        first = list(looks(names[:5]).values())
-        assert all(len({getattr(look, part) for look in first}) == 5 for part in ("colour", "marker", "line"))
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ from figure_frames import barriers_frame, path_frame
 
 from fedscape.errors import FedscapeError
 from fedscape.figures.kinds import interpolation
+from fedscape.figures.looks import Labels
 
 
 class TestInterpolation:
-    def draw(self, frames=None, **settings):
+    def draw(self, frames=None, labels=(), **settings):
         frames = frames or {"path": path_frame(), "barriers": barriers_frame()}
-        return interpolation.draw(frames, interpolation.Settings(**settings))
+        return interpolation.draw(frames, interpolation.Settings(**settings), labels)
 
     def test_one_line_per_pair_of_the_split_with_its_barrier(self):
         axes = self.draw(split="test", measure="loss").axes[0]
@@ -24,7 +25,9 @@ class TestInterpolation:
         assert names[0] == "iid \N{RIGHTWARDS ARROW} dir1.0 (+0.25)" and len(names) == 4
 
     def test_colour_tells_the_end_and_line_style_the_start(self):
-        lines = {line.get_label().split(" (")[0]: line for line in self.draw().axes[0].lines}
+        # The first line style is solid, all others are dashed.
+        labels = Labels.of([], [["partition", "iid", 0, 1.0], ["partition", "iid-b", 1, 1.0]])
+        lines = {line.get_label().split(" (")[0]: line for line in self.draw(labels=labels).axes[0].lines}
         look = {pair.replace(" \N{RIGHTWARDS ARROW}", ""): line for pair, line in lines.items()}
         assert (
             look["iid dir0.1"].get_color()

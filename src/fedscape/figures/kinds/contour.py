@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import panel_titles, run_labels
+from fedscape.figures.looks import run_looks
 from fedscape.figures.markers import draw_models, legend_handles
 from fedscape.figures.panels import surface_grid, surface_legend
-from fedscape.figures.style import looks
 from fedscape.figures.surface import (
     colour_bar,
     draw_surface,
@@ -64,7 +64,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         raise FedscapeError("the plane has no global models; planes of kind clients are drawn by kind local")
     titles = panel_titles(markers, "group", labels)
     markers = markers.assign(run=run_labels(markers, NAMES, ["group"], labels))
-    styles = looks(markers["run"])
+    styles = run_looks(markers, markers["run"], NAMES, ["group"], labels)
     alive = markers[markers["role"] == "global"]
     surfaces = global_surfaces(frames["surface"], markers)
     drawn = pd.concat(surfaces.values())

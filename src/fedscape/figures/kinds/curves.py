@@ -33,8 +33,9 @@ from fedscape.figures.labels import (
     texts,
     value_word,
 )
+from fedscape.figures.looks import line_looks, pair_looks, run_looks
 from fedscape.figures.panels import legend_below, panel_grid, surface_legend
-from fedscape.figures.style import COLOURS, Look, graded_looks, looks, plain_log_ticks, series_handle
+from fedscape.figures.style import COLOURS, Look, graded_looks, plain_log_ticks, series_handle
 from fedscape.tables.layers import later_round
 
 LABEL_LETTERS = 34  # of a line of the vertical label
@@ -80,7 +81,10 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             f"measure {measure}: {name} has several rows for one run and round; narrow `where` or `rows`"
         )
     many = settings.lines is not None and frame["run"].nunique() > len(COLOURS)
-    styles = graded_looks(frame["run"], apart=WHOLE) if many else looks(frame["run"])
+    if many:
+        styles = graded_looks(frame["run"], apart=WHOLE)
+    else:
+        styles = _looks(frame, within, settings.lines, labels)
     titles = panel_titles(frame, settings.panels, labels) if settings.panels else {None: ""}
     vertical, percent = _vertical_label(frame, settings)
     figure, panels = panel_grid(
@@ -134,6 +138,18 @@ def _line_names(
         return names
     values = frame[lines].map(lambda value: value_word(value, lines))
     return names + ", " + values if names.nunique() > 1 else values
+
+
+def _looks(
+    frame: pd.DataFrame, within: Sequence[str], lines: str | None, labels: Sequence[Mapping]
+) -> dict[str, Look]:
+    """A look per line. frame: with its names in `run`."""
+    columns = [*NAMES, *OF_CURVATURE]
+    if lines is not None:
+        return line_looks(frame, frame["run"], lines, columns, within, labels)
+    if "to_seed" in frame:
+        return pair_looks(frame, frame["run"], within, labels)
+    return run_looks(frame, frame["run"], columns, within, labels)
 
 
 def _replicates(frame: pd.DataFrame) -> list[str]:

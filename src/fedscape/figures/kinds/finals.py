@@ -19,9 +19,10 @@ from matplotlib.ticker import PercentFormatter
 
 from fedscape.fields import Choose, RunKey
 from fedscape.figures.labels import axis_label
+from fedscape.figures.looks import nth_look, value_looks
 from fedscape.figures.panels import legend_below, panel_grid
 from fedscape.figures.results import Values, along, best_points, by_keys, names_of, rows_of
-from fedscape.figures.style import Look, looks, plain_log_ticks, series_handle
+from fedscape.figures.style import Look, plain_log_ticks, series_handle
 from fedscape.tables.cases import DIVERGED
 from fedscape.tables.estimate import estimate
 
@@ -69,7 +70,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     )
     values = by_keys(runs, settings.column, ["panel", "line", "along"])
     titles = list(dict.fromkeys(runs["panel"]))
-    styles = looks(runs["line"])
+    styles = value_looks(runs, settings.lines, labels) if settings.lines else {"": nth_look(0)}
     stops = {title: list(dict.fromkeys(runs.loc[runs["panel"] == title, "along"])) for title in titles}
     size = _size([] if numeric else stops.values(), len(styles))
     horizontal, vertical = axis_label(settings.along), _vertical_label(runs, settings)

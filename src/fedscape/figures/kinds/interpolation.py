@@ -19,8 +19,9 @@ from matplotlib.ticker import PercentFormatter
 from fedscape.errors import FedscapeError
 from fedscape.fields import LossOrError, Split
 from fedscape.figures.labels import SAMPLES, groups_over_seeds, pair_labels, panel_titles
+from fedscape.figures.looks import end_looks
 from fedscape.figures.panels import legend_columns, panel_grid
-from fedscape.figures.style import Look, looks, plain_log_ticks
+from fedscape.figures.style import Look, plain_log_ticks
 
 MARKED = 7  # points of a path that get a marker, its ends among them
 PANEL = 4.6, 4.2  # inches
@@ -46,8 +47,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     """The figure. Raises FedscapeError where the split was not measured."""
     path = _with_names(frames["path"], settings, labels)
     sup = _sup(frames["barriers"], path, settings.measure) if "barriers" in frames else {}
-    # One list for both ends: a model has the same look at either end.
-    styles = looks([*path["start"], *path["end"]])
+    styles = end_looks(path, ["panel"], labels)
     titles = panel_titles(path.assign(seed=0), "panel", labels)
     figure, panels = panel_grid(
         list(titles.values()),

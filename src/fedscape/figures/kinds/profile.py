@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from textwrap import fill
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -24,8 +24,9 @@ from fedscape.errors import FedscapeError
 from fedscape.fields import LayerOrder, Split
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
 from fedscape.figures.layers import AT_DEPTH, measured_rows, step_names, thinned, with_panels, with_steps
+from fedscape.figures.looks import listed_looks
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
-from fedscape.figures.style import Look, looks, series_handle
+from fedscape.figures.style import Look, series_handle
 from fedscape.moment import Moment
 from fedscape.tables.layers import SINGLE, cells, later_round, of_rests
 
@@ -96,7 +97,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     figure, panels = panel_grid(
         titles, size, _along_label(settings.regimes), "", share=False, per_row=per_row
     )
-    styles = looks([value_word(regime, "regime") for regime in settings.regimes])
+    regimes = {regime: value_word(regime, "regime") for regime in get_args(LayerOrder)}
+    styles = listed_looks([regimes[regime] for regime in settings.regimes], list(regimes.values()))
     handles = [series_handle(name, look) for name, look in styles.items()]
     levels: list[Line2D] = []
     for i, (axes, (measure, rows, steps)) in enumerate(zip(panels, drawn, strict=True)):

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 
 from fedscape.fields import Choose, Circumstance, Result
 from fedscape.figures.labels import axis_label
+from fedscape.figures.looks import value_looks
 from fedscape.figures.panels import panel_grid
 from fedscape.figures.results import best_points, by_keys, names_of, rows_of
-from fedscape.figures.style import looks
 from fedscape.tables.comparison import best_of, rank_agreement
 from fedscape.tables.estimate import Estimate, estimate, ranked
 
@@ -61,7 +61,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     figure, panels = panel_grid(
         titles if len(titles) > 1 else [""], size, axis_label(settings.between), "rank", False, per_row=2
     )
-    styles = looks(items)
+    styles = value_looks(runs, "method", labels)
     for axes, title in zip(panels, titles, strict=True):
         columns = [[values.get((title, stop, item), {}) for item in items] for stop in stops]
         means = [dict(zip(items, map(estimate, column), strict=True)) for column in columns]

@@ -18,8 +18,9 @@ from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
 from fedscape.fields import CurvatureData, CurvatureModel
 from fedscape.figures.labels import panel_titles, run_labels
+from fedscape.figures.looks import line_looks, run_looks
 from fedscape.figures.panels import legend_below, panel_grid
-from fedscape.figures.style import looks, plain_log_ticks
+from fedscape.figures.style import plain_log_ticks
 
 LOWEST = 1e-6  # share of the highest density where the vertical axis ends: below lies the smoothing's tail
 PANEL = 3.6, 3.2  # inches
@@ -50,12 +51,14 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     frame = frame.assign(line=run_labels(frame, NAMES, within, labels))
     if settings.panels != "round" and frame["round"].nunique() > 1:
         frame["line"] = frame["line"].str.cat("round " + frame["round"].astype(str), sep=", ")
+        styles = line_looks(frame, frame["line"], "round", NAMES, within, labels)
+    else:
+        styles = run_looks(frame, frame["line"], NAMES, within, labels)
     titles = _titles(frame, settings.panels, labels)
     width = ONE_PANEL if len(titles) == 1 else PANEL[0]
     figure, panels = panel_grid(
         list(titles.values()), (width, PANEL[1]), "eigenvalue of the Hessian", "density of eigenvalues"
     )
-    styles = looks(frame["line"])
     for axes, panel in zip(panels, titles, strict=True):
         panel_rows = frame if panel is None else frame[frame[settings.panels] == panel]
         for (line, *_), rows in panel_rows.groupby(["line", "seed", "round", "client"], sort=False):
