@@ -295,3 +295,19 @@ class TestPartitions:
         figure = partitions.draw({"partitions": partition_frame()}, partitions.Settings())
         (strip,) = figure.axes[0].child_axes
         assert [bar.get_height() for bar in strip.patches] == [0, 3, 6, 9]
+
+    def test_panels_have_the_studys_names_and_what_tells_partitions_of_one_name_apart(self):
+        labels = [
+            {"label": "IID", "where": {"partition": ["iid", "iid-50"]}},
+            {"label": "skewed", "where": {"partition": ["dir0.1", "prior0.1"]}},
+        ]
+        frames = [partition_frame("iid"), partition_frame("iid-50", clients=50), partition_frame("dir0.1")]
+        seeds = [partition_frame("iid").assign(seed=seed) for seed in (0, 1)]
+        for tables, names in (
+            (frames, ["IID, 4 clients", "IID, 50 clients", "skewed"]),
+            ([partition_frame("prior0.1"), frames[2]], ["prior0.1", "dir0.1"]),
+            (seeds, ["IID, seed 0", "IID, seed 1"]),
+        ):
+            figure = partitions.draw({"partitions": pd.concat(tables)}, partitions.Settings(), labels)
+            strips = [axes.child_axes[0].get_title() for axes in figure.axes if axes.child_axes]
+            assert strips == names
