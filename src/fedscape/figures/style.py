@@ -70,13 +70,17 @@ class Look:
 
 
 def graded_looks(names: Iterable[str], apart: str) -> dict[str, Look]:
-    """A look per series of many that are ordered: plain lines, from dark to light in their order.
+    """A look per series of many that are ordered: from dark to light in their order; grey tells few of them
+    apart, so markers and dashes differ, too.
 
     apart: how names of series outside this order end; these are black and dashed.
     """
     ordered = [name for name in dict.fromkeys(names) if not name.endswith(apart)]
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(ordered)))
-    graded = {name: Look(to_hex(colour), "", "-") for name, colour in zip(ordered, colours, strict=True)}
+    graded = {
+        name: Look(to_hex(colour), MARKERS[i % len(MARKERS)], LINES[i % len(LINES)])
+        for i, (name, colour) in enumerate(zip(ordered, colours, strict=True))
+    }
     return {name: graded.get(name, Look(BLACK, "", LINES[1])) for name in dict.fromkeys(names)}
 
 

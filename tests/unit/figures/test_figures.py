@@ -15,10 +15,12 @@ from figure_frames import (
 )
 from layer_frames import distances_frame, layers_frame
 from matplotlib.collections import QuadMesh
+from matplotlib.text import Text
 from result_frames import results_frame
 
 from fedscape.errors import FedscapeError
 from fedscape.figures.draw import selected
+from fedscape.figures.end_names import spread
 from fedscape.figures.kinds import curves, partitions
 from fedscape.figures.labels import pair_labels, panel_titles, run_labels
 from fedscape.figures.style import log_steps, save
@@ -248,6 +250,55 @@ class TestCurves:
         assert all(len(axes.lines) == 2 and axes.get_yscale() == "log" for axes in figure.axes)
         assert [text.get_text() for text in figure.legends[0].get_texts()] == ["iid", "dir0.1"]
 
+    def test_many_lines_have_bars_at_the_last_round_instead_of_bands_that_blend(self):
+        names = [f"p{i}" for i in range(curves.MOST_BANDS + 1)]
+        few, many = (
+            self.draw(rounds_frame(seeds=(0, 1), partitions=part)).axes[0] for part in (names[:-1], names)
+        )
+        assert len(few.collections) == curves.MOST_BANDS and not many.collections
+        bars = [line for line in many.lines if len(line.get_xdata()) == 2]
+        assert len(bars) == len(names)
+        assert all(bar.get_xdata()[0] == bar.get_xdata()[1] > 5 for bar in bars)
+        assert len({bar.get_xdata()[0] for bar in bars}) == len(names)  # side by side
+        assert all(np.allclose(bar.get_ydata(), [0.5, 0.52]) for bar in bars)
+        assert max(many.get_xticks()) == 5  # no round stands where the bars do
+        assert curves.BAR_WORDS in {text.get_text() for text in many.figure.legends[0].get_texts()}
+
+    def test_many_lines_are_named_at_their_ends(self):
+        names = [f"p{i}" for i in range(curves.MOST_IN_LEGEND + 1)]
+        few, many = (self.draw(rounds_frame(partitions=part)) for part in (names[:-1], names))
+        assert (
+            not few.axes[0].texts and [text.get_text() for text in few.legends[0].get_texts()] == names[:-1]
+        )
+        assert [text.get_text() for text in many.axes[0].texts] == names and not many.legends
+        many.draw_without_rendering()
+        boxes = [Text.get_window_extent(text) for text in many.axes[0].texts]  # without the line to the end
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+        assert all(box.x1 <= many.bbox.x1 for box in boxes)
+
+    @pytest.mark.parametrize(("smooth", "window"), [(3, 3), (4, 5), (0.5, 3), (1, 1), (0.1, 1)])
+    def test_smoothed_rounds_are_pandas_rolling_mean_with_the_raw_behind(self, smooth, window):
+        frame = rounds_frame(seeds=(0, 1), partitions=["iid"])
+        frame["test_accuracy"] = np.random.default_rng(0).random(len(frame))
+        figure = self.draw(frame, smooth=smooth)
+        raw = frame.groupby("round")["test_accuracy"].mean()
+        lines = [line.get_ydata() for line in figure.axes[0].lines]
+        assert np.allclose(lines[-1], raw.rolling(window, center=True, min_periods=1).mean())
+        assert len(lines) == (1 if window == 1 else 2) and np.allclose(lines[0], raw)
+        assert ("mean of" in figure.axes[0].get_ylabel()) == (window > 1)
+
+    def test_a_window_is_of_rounds_where_some_have_no_value(self):
+        values = pd.Series([0.0, 3.0, 6.0, 12.0], index=[0, 1, 2, 10])
+        assert list(curves.smoothed(values, 3)) == [1.5, 3.0, 4.5, 12.0]
+        with pytest.raises(ValueError, match="smooth must be"):
+            curves.Settings("test_accuracy", smooth=2.5)
+
+    def test_percents_have_no_zeros_that_say_nothing(self):
+        figure = self.draw(rounds_frame())
+        figure.draw_without_rendering()
+        texts = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        assert "20" in texts and not any("." in text for text in texts)
+
     def test_columns_that_lack_or_are_empty_are_errors(self):
         with pytest.raises(FedscapeError, match="measure speed: rounds has no column speed"):
             self.draw(rounds_frame(), measure="speed")
@@ -289,3 +340,27 @@ class TestPartitions:
         figure = partitions.draw({"partitions": partition_frame()}, partitions.Settings())
         (strip,) = figure.axes[0].child_axes
         assert [bar.get_height() for bar in strip.patches] == [0, 3, 6, 9]
+
+    def test_panels_have_the_studys_names_and_what_tells_partitions_of_one_name_apart(self):
+        labels = [
+            {"label": "IID", "where": {"partition": ["iid", "iid-50"]}},
+            {"label": "skewed", "where": {"partition": ["dir0.1", "prior0.1"]}},
+        ]
+        frames = [partition_frame("iid"), partition_frame("iid-50", clients=50), partition_frame("dir0.1")]
+        seeds = [partition_frame("iid").assign(seed=seed) for seed in (0, 1)]
+        for tables, names in (
+            (frames, ["IID, 4 clients", "IID, 50 clients", "skewed"]),
+            ([partition_frame("prior0.1"), frames[2]], ["prior0.1", "dir0.1"]),
+            (seeds, ["IID, seed 0", "IID, seed 1"]),
+        ):
+            figure = partitions.draw({"partitions": pd.concat(tables)}, partitions.Settings(), labels)
+            strips = [axes.child_axes[0].get_title() for axes in figure.axes if axes.child_axes]
+            assert strips == names
+
+
+def test_names_that_are_too_close_move_as_little_as_they_must():
+    assert np.allclose(spread([0.5, 0.1, 0.9], 0.1), [0.5, 0.1, 0.9])
+    assert np.allclose(spread([0.5, 0.5, 0.5], 0.1), [0.4, 0.5, 0.6])
+    assert np.allclose(spread([0.32, 0.0, 0.3], 0.1), [0.36, 0.0, 0.26])
+    assert np.allclose(spread([1.0, 1.0], 0.1), [0.9, 1.0])  # none leaves the panel
+    assert np.allclose(spread([], 0.1), [])

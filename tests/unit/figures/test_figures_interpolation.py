@@ -9,6 +9,13 @@ from fedscape.errors import FedscapeError
 from fedscape.figures.kinds import interpolation
 from fedscape.figures.looks import Labels
 
+ARROW = "\N{RIGHTWARDS ARROW}"
+
+
+def paths_of(axes):
+    """The lines of the paths, without the markers at their ends and the straight lines."""
+    return [line for line in axes.lines if ARROW in line.get_label()]
+
 
 class TestInterpolation:
     def draw(self, frames=None, labels=(), **settings):
@@ -18,7 +25,7 @@ class TestInterpolation:
     def test_one_line_per_pair_of_the_split_with_its_barrier(self):
         axes = self.draw(split="test", measure="loss").axes[0]
         t = np.linspace(0, 1, 5)
-        lines = [line for line in axes.lines if line.get_linestyle() != "None"]
+        lines = paths_of(axes)
         assert len(lines) == 4
         assert all(np.allclose(line.get_ydata(), t + t * (1 - t) + 1) for line in lines)
         names = [text.get_text() for text in axes.get_legend().get_texts()]
@@ -58,7 +65,7 @@ class TestInterpolation:
         }
         figure = self.draw(frames)
         (axes,) = figure.axes
-        lines = [line for line in axes.lines if line.get_linestyle() != "None"]
+        lines = paths_of(axes)
         t = np.linspace(0, 1, 5)
         assert len(lines) == 4 and len(axes.collections) == 4
         # Rises of 1, 2 and 3 times t (1 - t): their mean is 2, their barriers' mean 0.5.
@@ -94,3 +101,40 @@ class TestInterpolation:
         figure = interpolation.draw({"path": path_frame()}, interpolation.Settings(), labels)
         first = figure.axes[0].get_legend().get_texts()[0].get_text()
         assert first == "model iid \N{RIGHTWARDS ARROW} model dir1.0"
+
+    def test_the_straight_line_between_the_ends_carries_the_largest_rise(self):
+        axes = self.draw(split="test").axes[0]
+        path = paths_of(axes)[0]
+        own = [line for line in axes.lines if line.get_color() == path.get_color() and line is not path]
+        straight = next(line for line in own if len(line.get_xdata()) == 5)
+        t = np.linspace(0, 1, 5)
+        assert np.allclose(straight.get_ydata(), t + 1) and straight.get_linewidth() < path.get_linewidth()
+        bar = next(line for line in own if line.get_marker() == "_")
+        assert np.allclose(bar.get_xdata(), 0.5) and np.allclose(bar.get_ydata(), [1.5, 1.75])
+
+    def test_a_path_that_never_rises_above_the_line_has_no_bar(self):
+        path = path_frame()
+        path["loss"] = path["t"]
+        assert not [line for line in self.draw({"path": path}).axes[0].lines if line.get_marker() == "_"]
+
+    @pytest.mark.parametrize("log", [False, True])
+    def test_figures_that_differ_in_rows_have_one_range(self, log):
+        high, low = path_frame(init="random"), path_frame(init="pretrained")
+        path = pd.concat([high.assign(loss=high["loss"] + 5), low.assign(loss=low["loss"] + 1)])
+        ranges = []
+        for init in ("random", "pretrained"):
+            (axes,) = self.draw({"path": path}, rows={"init": init}, log=log).axes
+            values = np.concatenate([line.get_ydata() for line in paths_of(axes)])
+            assert (values > 4).all() == (init == "random")
+            ranges.append(axes.get_ylim())
+        assert ranges[0] == ranges[1] and ranges[0][0] < 1 and ranges[0][1] > 6
+
+    def test_rows_that_are_not_there_are_errors(self):
+        with pytest.raises(FedscapeError, match="rows: path has no column colour"):
+            self.draw(rows={"colour": "red"})
+        with pytest.raises(FedscapeError, match="rows: no row of path has init=warm; there are random"):
+            self.draw(rows={"init": "warm"})
+
+    def test_barriers_of_the_error_are_in_points(self):
+        axes = self.draw(measure="error").axes[0]
+        assert axes.get_legend().get_texts()[0].get_text().endswith(" points)")

@@ -89,3 +89,15 @@ def test_logs_are_named_after_what_tells_jobs_apart():
     assert labels["train"] == "{dataset}_{model}_{partition}_{init}_{method}_seed{seed}.log"
     assert labels["surface_part"] == "{name}_{group}_{part}-of-{parts}.log"
     assert (labels["tables"], labels["dataset"]) == ("tables.log", "{dataset}.log")
+
+
+def test_a_figure_of_partitions_reads_them_in_the_order_of_its_list(tmp_path):
+    several = (
+        "dir2: {scheme: iid, clients: 4}, iid: {scheme: iid, clients: 4}, dir1: {scheme: iid, clients: 4}"
+    )
+    text = STUDY.replace("iid: {scheme: iid, clients: 4}", several)
+    text += "figures: {counts: {kind: partitions, partitions: [iid, dir1, dir2]}}\n"
+    study = reader(tmp_path, text)().get("pilot")
+    files = STAGES["figure"].inputs(study, {"figure": "counts"})["partitions"]
+    names = [re.findall(r"/(\w+)/seed(\d)", file)[0] for file in files]
+    assert names == [(name, seed) for name in ("iid", "dir1", "dir2") for seed in "01"]

@@ -2,10 +2,11 @@
 
 Frames: one, under any name, with a row per run and round: rounds.csv, drift.csv, or those that `rows` selects
 of curvature.csv and, with a row per pair of models, layers.csv and distances.csv. Runs that differ only in
-their seed are one line, their mean, in a band from the smallest to the largest; so are pairs that differ only
-in their seeds, in their clients, or in the end that supplies the layers that are not averaged. The mean is
-drawn where all have a value: once a run has diverged, the mean of the others would flatter. A cross marks
-that round.
+their seed are one line, their mean; so are pairs that differ only in their seeds, in their clients, or in the
+end that supplies the layers that are not averaged. Up to three lines of a panel lie in bands from the
+smallest value to the largest; beside more of them, whose bands would blend, stands a bar for the last round.
+The mean is drawn where all have a value: once a run has diverged, the mean of the others would flatter. A
+cross marks that round. Lines of a single panel that are many have their names at their ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +18,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
 from fedscape.fields import RunKey
+from fedscape.figures.axes import percent_ticks
+from fedscape.figures.end_names import name_ends
 from fedscape.figures.labels import (
     BARRIERS,
     WHOLE,
@@ -38,8 +41,14 @@ from fedscape.figures.panels import legend_below, panel_grid, surface_legend
 from fedscape.figures.style import COLOURS, Look, graded_looks, plain_log_ticks, series_handle
 from fedscape.tables.layers import later_round
 
-LABEL_LETTERS = 34  # of a line of the vertical label
+LABEL_LETTERS = 36  # of a line of the vertical label
 MARKED = 8  # rounds of a line that get a marker, at most
+MOST_BANDS = 3  # lines of a panel whose bands can be told apart
+MOST_IN_LEGEND = 4  # lines of a single panel that are named below it; more are named at their ends
+LETTER = 0.062  # inches of a name at the end of a line
+LANE = 0.017  # share of the rounds between two bars of the last round
+
+BAR_WORDS = "last round, smallest to largest"
 
 OF_CURVATURE = ("quantity", "index", "definition", "of", "data")  # columns that tell curves of a run apart
 
@@ -60,6 +69,14 @@ class Settings:
     # which rows of the table are drawn: column -> value or list of values; null: all
     rows: dict | None = None
     lines: str | None = None  # a column whose values have lines of their own, for example split or layer
+    # rounds of a centred mean, with what was measured thin behind it; below 1: a share of the rounds; 1: none
+    smooth: int | float = 1
+
+    def __post_init__(self):
+        if self.smooth <= 0 or (self.smooth > 1 and self.smooth != int(self.smooth)):
+            raise ValueError(
+                f"smooth must be a number of rounds >= 1 or a share in (0, 1), got {self.smooth}"
+            )
 
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
@@ -86,31 +103,61 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     else:
         styles = _looks(frame, within, settings.lines, labels)
     titles = panel_titles(frame, settings.panels, labels) if settings.panels else {None: ""}
+    window = _window(settings.smooth, int(frame["round"].max()))
     vertical, percent = _vertical_label(frame, settings)
-    figure, panels = panel_grid(
-        list(titles.values()), (4.6 if len(titles) == 1 else 3.6, 3.2), "round", vertical
-    )
+    if window > 1:
+        vertical += f"\n(mean of {window} rounds; thin: every one)"
+    at_ends = len(titles) == 1 and len(styles) > MOST_IN_LEGEND
+    width = 4.6 if len(titles) == 1 else 3.6
+    width += LETTER * max(map(len, styles)) if at_ends else 0
+    figure, panels = panel_grid(list(titles.values()), (width, 3.2), "round", vertical)
+    last, bars = int(frame["round"].max()), False
+    ends: dict[str, tuple[float, float]] = {}
     for axes, panel in zip(panels, titles, strict=True):
         panel_rows = frame if panel is None else frame[frame[settings.panels] == panel]
+        several = panel_rows["run"].nunique() > MOST_BANDS
         for index, (run, rows) in enumerate(panel_rows.groupby("run", sort=False)):
-            _draw_run(axes, rows, measure, styles[str(run)], index)
+            values = _values(rows, measure)
+            ends |= _draw_line(axes, values, window, styles[str(run)], index, str(run))
+            if several and values.shape[1] > 1 and last in values.index:
+                ends[str(run)] = _draw_bar(axes, values, last, styles[str(run)], index)
+                bars = True
+            elif values.shape[1] > 1 and not several and window == 1:
+                _draw_band(axes, values, styles[str(run)])
+            if _diverged(rows) and len(values):
+                _draw_cross(axes, values.mean(axis=1), styles[str(run)])
         axes.grid(True, axis="y")
         if "regime" in frame and measure in ("barrier", "ratio"):
             axes.axhline(0, color="0.4", linewidth=0.8, zorder=1)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        # Bars of the last round stand beyond it, where there are no rounds.
+        ticks = MaxNLocator("auto", integer=True).tick_values(int(frame["round"].min()), last)
+        axes.set_xticks([tick for tick in ticks if 0 <= tick <= last])
     if settings.log:
         panels[0].set_yscale("log")
         plain_log_ticks(panels[0].yaxis, most=9)
     elif percent:
-        panels[0].yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
-    handles = [series_handle(run, look) for run, look in styles.items()]
+        percent_ticks(panels[0].yaxis)
+    if at_ends:
+        name_ends(panels[0], ends, styles)
+    handles = [] if at_ends else [series_handle(run, look) for run, look in styles.items()]
+    named = len(handles)
+    if bars:
+        handles.append(
+            Line2D([], [], color="black", linestyle="none", marker="|", markersize=9, label=BAR_WORDS)
+        )
     if _diverged(frame):
         handles.append(
             Line2D([], [], color="black", linestyle="none", marker="x", markersize=8, label="diverged")
         )
-    if len(handles) > 1:
-        (surface_legend if many else legend_below)(figure, handles)
+    if len(handles) > (named == 1):
+        (surface_legend if many and not at_ends else legend_below)(figure, handles)
     return figure
+
+
+def _window(smooth: float, last: int) -> int:
+    """The odd number of rounds of a centred mean."""
+    rounds = round(smooth * last) if smooth < 1 else int(smooth)
+    return max(1, rounds + (rounds + 1) % 2)
 
 
 def _matching_rows(frame: pd.DataFrame, conditions: dict[str, object], name: str) -> pd.DataFrame:
@@ -168,28 +215,58 @@ def _vertical_label(frame: pd.DataFrame, settings: Settings) -> tuple[str, bool]
         (quantity,), splits = frame["measure"].unique(), frame["split"].unique()
         words = barrier_label(measure, quantity, splits[0] if len(splits) == 1 else None)
         percent = quantity == "error" and measure != "ratio"
-    return (fill(words, LABEL_LETTERS) if "to_seed" in frame else words), percent
+    return fill(words, LABEL_LETTERS), percent
 
 
-def _draw_run(axes: Axes, rows: pd.DataFrame, measure: str, look: Look, index: int) -> None:
-    """The line, band and cross of one run over its seeds. index: of the run in the panel."""
-    values = rows.pivot(index="round", columns=_replicates(rows), values=measure)  # [rounds, seeds]
-    values = values[values.astype(float).map(np.isfinite).all(axis="columns")]
+def _values(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """The values of one run [rounds, seeds], of the rounds in which all seeds have one."""
+    values = rows.pivot(index="round", columns=_replicates(rows), values=measure).astype(float)
+    return values[np.isfinite(values.to_numpy()).all(axis=1)]
+
+
+def smoothed(values: pd.Series, window: int) -> pd.Series:
+    """The centred mean over a window of rounds, the index, at each round that has a value."""
+    if window == 1 or values.empty:
+        return values
+    every = values.reindex(range(values.index.min(), values.index.max() + 1))
+    return every.rolling(window, center=True, min_periods=1).mean().reindex(values.index)
+
+
+def _draw_line(
+    axes: Axes, values: pd.DataFrame, window: int, look: Look, index: int, name: str
+) -> dict[str, tuple[float, float]]:
+    """The mean of one run over its seeds; returns its end by its name. index: of the run in the panel."""
     mean = values.mean(axis=1)
+    if mean.empty:
+        return {}
+    if window > 1:
+        axes.plot(mean.index, mean, color=look.colour, linewidth=0.6, alpha=0.45, zorder=1.5)
+        mean = smoothed(mean, window)
     # Lines of a panel have their markers at different rounds, so that they do not hide each other.
-    step = max(1, round(len(values) / MARKED))
+    step = max(1, round(len(mean) / MARKED))
     axes.plot(
         mean.index, mean, color=look.colour, linestyle=look.line, marker=look.marker,
         markevery=(index % step, step), markerfacecolor="white",
     )  # fmt: skip
-    if values.shape[1] > 1:
-        axes.fill_between(
-            values.index, values.min(axis=1), values.max(axis=1), color=look.colour, alpha=0.15, linewidth=0
-        )
-    if _diverged(rows) and len(mean):
-        axes.plot(
-            mean.index[-1], mean.iloc[-1], color=look.colour, marker="x", markersize=9, markeredgewidth=2
-        )
+    return {name: (float(mean.index[-1]), float(mean.iloc[-1]))}
+
+
+def _draw_band(axes: Axes, values: pd.DataFrame, look: Look) -> None:
+    axes.fill_between(
+        values.index, values.min(axis=1), values.max(axis=1), color=look.colour, alpha=0.15, linewidth=0
+    )
+
+
+def _draw_bar(axes: Axes, values: pd.DataFrame, last: int, look: Look, index: int) -> tuple[float, float]:
+    """A bar from the last round's smallest value to its largest, in a lane of its own; returns its middle."""
+    at, row = last * (1 + LANE * (index + 1.5)), values.loc[last].to_numpy()
+    axes.plot([at, at], [row.min(), row.max()], color=look.colour, linewidth=1.1, solid_capstyle="butt")
+    axes.plot(at, row.mean(), color=look.colour, marker=look.marker, markersize=3.5, markerfacecolor="white")
+    return at, float(row.mean())
+
+
+def _draw_cross(axes: Axes, mean: pd.Series, look: Look) -> None:
+    axes.plot(mean.index[-1], mean.iloc[-1], color=look.colour, marker="x", markersize=9, markeredgewidth=2)
 
 
 def _diverged(rows: pd.DataFrame) -> bool:

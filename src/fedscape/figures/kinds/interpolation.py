@@ -1,10 +1,12 @@
 """Loss along the straight line between two models, one line per pair: is there a barrier on the way?
 
 Frames: `path` (path.csv) and, optionally, `barriers` (barriers.csv), whose `sup` then stands in the legend:
-the highest rise of the path above the straight line between the values at its ends. One panel per group of
-pairs. Colour and marker tell the model where a path ends, the line style the one where it begins, so that
-pairs from two starts that agree are seen to agree. Pairs that differ only in their seeds are one line, their
-mean, in a band from the smallest to the largest; groups that differ only in their seed share a panel.
+the largest rise of the path above the straight line between the values at its ends. That line is drawn thin,
+and a bar joins it to the path where the rise is largest. One panel per group of pairs; figures of one
+connection that differ in `rows` alone have one vertical range. Colour and marker tell the model where a path
+ends, the line style the one where it begins, so that pairs from two starts that agree are seen to agree.
+Pairs that differ only in their seeds are one line, their mean, in a band from the smallest to the largest;
+groups that differ only in their seed share a panel.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +16,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from fedscape.errors import FedscapeError
 from fedscape.fields import LossOrError, Split
+from fedscape.figures.axes import in_rows, percent_ticks, value_range
 from fedscape.figures.labels import SAMPLES, groups_over_seeds, pair_labels, panel_titles
 from fedscape.figures.looks import end_looks
 from fedscape.figures.panels import legend_columns, panel_grid
@@ -41,11 +43,15 @@ class Settings:
     measure: LossOrError = "loss"  # loss: mean cross-entropy; error: share of wrong answers
     split: Split = "train"  # train: the data of all clients together
     log: bool = False  # logarithmic vertical axis
+    # which rows are drawn, column -> value or list of values; the range is that of all rows of `where`, so
+    # that figures which differ in `rows` alone compare; null: all
+    rows: dict | None = None
 
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure. Raises FedscapeError where the split was not measured."""
-    path = _with_names(frames["path"], settings, labels)
+    measured = _of_split(frames["path"], settings)
+    path = _with_names(measured[in_rows(measured, settings.rows)], labels)
     sup = _sup(frames["barriers"], path, settings.measure) if "barriers" in frames else {}
     styles = end_looks(path, ["panel"], labels)
     titles = panel_titles(path.assign(seed=0), "panel", labels)
@@ -53,13 +59,13 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         list(titles.values()),
         PANEL,
         "interpolation coefficient (0: first model, 1: second)",
-        f"{settings.measure} ({SAMPLES[settings.split]})",
+        f"{settings.measure} ({'%, ' * (settings.measure == 'error')}{SAMPLES[settings.split]})",
     )
     several = bool(path.duplicated(["panel", "start", "end", "t"]).any())
     for axes, panel in zip(panels, titles, strict=True):
         pairs = path[path["panel"] == panel].groupby(["start", "end"], sort=False)
         for start, end, rows in ((str(start), str(end), rows) for (start, end), rows in pairs):
-            barrier = f" ({sup[panel, start, end]:+.3g})" if (panel, start, end) in sup else ""
+            barrier = _rise_words(sup.get((panel, start, end)), settings.measure)
             name = f"{start} \N{RIGHTWARDS ARROW} {end}{barrier}"
             _draw_pair(axes, rows, settings.measure, styles[end], styles[start].line, name)
         axes.grid(True, axis="y")
@@ -68,11 +74,15 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=min(2, legend_columns(names, PANEL[0])),
             title=_heading(bool(sup), several), title_fontsize=8,
         )  # fmt: skip
+    limits = value_range(measured[settings.measure], settings.log)
     if settings.log:
         panels[0].set_yscale("log")
+    if limits:
+        panels[0].set_ylim(*limits)
+    if settings.log:
         plain_log_ticks(panels[0].yaxis, most=9)
     elif settings.measure == "error":
-        panels[0].yaxis.set_major_formatter(PercentFormatter(1))
+        percent_ticks(panels[0].yaxis)
     return figure
 
 
@@ -90,22 +100,54 @@ def _draw_pair(axes: Axes, rows: pd.DataFrame, measure: str, look: Look, line: o
     # A path looks like the model that it leads to; its start, which paths may share, is a black dot.
     axes.plot(t[-1], mean[-1], linestyle="none", color=look.colour, marker=look.marker, markersize=7)
     axes.plot(t[0], mean[0], linestyle="none", color="black", marker="o", markersize=5)
+    _draw_rise(axes, t, mean, look)
+
+
+def _draw_rise(axes: Axes, t: np.ndarray, values: np.ndarray, look: Look) -> None:
+    """The straight line between the ends of a path, and a bar up to the path where it rises most above."""
+    straight = values[0] + t * (values[-1] - values[0])
+    axes.plot(t, straight, color=look.colour, linewidth=0.7, linestyle=(0, (1, 1.5)))
+    rise = values - straight
+    if np.isfinite(rise).all() and rise.max() > 0:
+        top = int(rise.argmax())
+        axes.plot(
+            [t[top]] * 2, [straight[top], values[top]], color=look.colour, linewidth=0.9, marker="_",
+            markersize=6,
+        )  # fmt: skip
+
+
+def _rise_words(rise: float | None, measure: str) -> str:
+    """A barrier in the legend, to a thousandth of a nat or a tenth of a percentage point."""
+    if rise is None:
+        return ""
+    return f" ({round(100 * rise, 1):+.3g} points)" if measure == "error" else f" ({round(rise, 3):+.3g})"
 
 
 def _heading(barriers: bool, several: bool) -> str | None:
     words = [
-        "highest rise above the line between the ends" if barriers else "",
+        "bar: largest rise above the thin line between the ends" if barriers else "",
         "means over seeds" if several else "",
     ]
     notes = "; ".join(filter(None, words))
     return f"from \N{RIGHTWARDS ARROW} to ({notes})" if notes else None
 
 
-def _with_names(frame: pd.DataFrame, settings: Settings, labels: Sequence[Mapping]) -> pd.DataFrame:
-    """The rows of the split, with their panel and the names of the two models in `start` and `end`."""
-    frame = frame[frame["split"] == settings.split]
-    if frame.empty:
+def _of_split(path: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """The rows of the split. Raises FedscapeError where it, or what `rows` names, is not there."""
+    path = path[path["split"] == settings.split]
+    if path.empty:
         raise FedscapeError(f"no rows with split {settings.split}")
+    for column, value in (settings.rows or {}).items():
+        if column not in path:
+            raise FedscapeError(f"rows: path has no column {column}; it has {', '.join(path.columns)}")
+        if not in_rows(path, {column: value}).any():
+            known = ", ".join(path[column].astype(str).unique())
+            raise FedscapeError(f"rows: no row of path has {column}={value}; there are {known}")
+    return path
+
+
+def _with_names(frame: pd.DataFrame, labels: Sequence[Mapping]) -> pd.DataFrame:
+    """The rows with their panel and the names of the two models in `start` and `end`."""
     frame = frame.assign(panel=groups_over_seeds(frame))
     start, end = pair_labels(frame, ["panel"], labels)
     return frame.assign(start=start, end=end)

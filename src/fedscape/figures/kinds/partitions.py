@@ -1,8 +1,8 @@
 """How many samples of each class each client has: one panel per partition, all on one scale.
 
-Frames: `partitions`, the class counts of partitions (partitions/.../seed*.csv). The darker a cell, the more
-samples, on a square-root scale, so that few do not look like none. The bars above are the samples of all
-classes.
+Frames: `partitions`, the class counts of partitions (partitions/.../seed*.csv), in the order of the panels.
+The darker a cell, the more samples, on a square-root scale, so that few do not look like none. The bars above
+are the samples of all classes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fedscape.figures.labels import run_labels
-from fedscape.figures.panels import panel_grid
+from fedscape.figures.labels import value_names
+from fedscape.figures.panels import PER_ROW, panel_grid
 
 COUNT_COLOURS = "Blues"  # from white, which is no sample; monotone in grey
 PANEL = (2.9, 2.9)  # inches
@@ -39,28 +39,51 @@ class Settings:
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure."""
     counts = frames["partitions"]
-    counts = counts.assign(panel=run_labels(counts, labels=labels))
+    counts = counts.assign(panel=_titles(counts, labels))
     panels = {str(name): _table(rows) for name, rows in counts.groupby("panel", sort=False)}
     norm = PowerNorm(0.5, 0, max(table.to_numpy().max() for table in panels.values()))
     totals = max(table.sum().max() for table in panels.values())
 
     figure, every_axes = panel_grid(list(panels), PANEL, "client", "class", share=False)
-    for axes, (name, table) in zip(every_axes, panels.items(), strict=True):
+    classes: list[str] = []
+    for i, (axes, (name, table)) in enumerate(zip(every_axes, panels.items(), strict=True)):
         _draw_cells(axes, table, norm, settings.numbers)
+        if i % PER_ROW and list(table.index) == classes:
+            axes.tick_params(labelleft=False)
+        classes = list(table.index)
         # A low strip of bars on top of the panel, which carries the title.
         strip = axes.inset_axes((0, 1.03, 1, 0.14), sharex=axes)
         _draw_totals(strip, table.sum(), totals)
         axes.set_title("")
         strip.set_title(name)
+        if i % PER_ROW:
+            strip.tick_params(labelleft=False)
+        else:
+            strip.set_ylabel("all", fontsize=7)
     figure.colorbar(
         ScalarMappable(norm, COUNT_COLOURS),
         ax=every_axes,
         label="samples",
+        ticks=MaxNLocator(8, integer=True),
         fraction=0.03,
         aspect=40,
         pad=0.01,
     )
     return figure
+
+
+def _titles(counts: pd.DataFrame, labels: Sequence[Mapping]) -> pd.Series:
+    """The panel of each row: the study's name of its partition, and what else tells it from the others."""
+    names, partitions = value_names(counts, "partition", labels), counts["partition"].astype(str)
+    clients = counts.groupby(["dataset", "partition"])["client"].transform("nunique").astype(str)
+    shared = partitions.groupby(names).transform("nunique") > 1
+    names = names.mask(shared, names.str.cat(clients + " clients", sep=", "))
+    # One label for partitions with as many clients: only their own names differ.
+    names = names.mask(partitions.groupby(names).transform("nunique") > 1, partitions)
+    for column, word in (("dataset", ""), ("seed", "seed ")):
+        if counts[column].nunique() > 1:
+            names = names.str.cat(word + counts[column].astype(str), sep=", ")
+    return names
 
 
 def _table(counts: pd.DataFrame) -> pd.DataFrame:

@@ -24,7 +24,8 @@ def _inputs(study: Study, wildcards: Wildcards) -> Files:
     """The CSVs that a figure is drawn from, by what they hold."""
     figure = study.figures[wildcards["figure"]]
     if isinstance(figure.name, list):  # of partitions
-        runs = figure_runs(study, figure)
+        # In the order of the list: so stand the panels.
+        runs = [run for name in figure.name for run in figure_runs(study, figure) if run.partition == name]
         return {"partitions": list(dict.fromkeys(PARTITION.file(study, run.names, "counts") for run in runs))}
     if figure.source == "table":
         return {figure.name: [f"{study.folder}/tables/{figure.name}.csv"]}

@@ -1,0 +1,52 @@
+"""Names of lines at their ends, where a legend of many would have to be searched."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from fedscape.figures.style import Look
+
+SIZE = 8  # points of a name
+GAP = 0.055  # share of a panel's height between the middles of two names
+START = 1.045  # where names begin, in widths of the panel
+
+Ends = Mapping[str, tuple[float, float]]  # position and value of each line's last point
+
+
+def name_ends(axes: Axes, ends: Ends, styles: Mapping[str, Look]) -> None:
+    """The names of lines right of a panel, each joined to its end. Set limits and scale first."""
+    names = list(ends)
+    axes.get_ylim()  # limits follow the lines only once they are asked for
+    to_panel = axes.transData + axes.transAxes.inverted()
+    heights = [to_panel.transform(ends[name])[1] for name in names]
+    for name, height in zip(names, spread(heights, GAP), strict=True):
+        axes.annotate(
+            name, xy=ends[name], xytext=(START, height), textcoords="axes fraction", fontsize=SIZE,
+            va="center", annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-", "color": styles[name].colour, "linewidth": 0.7, "relpos": (0, 0.5),
+                "shrinkA": 1, "shrinkB": 3,
+            },
+        )  # fmt: skip
+
+
+def spread(heights: Sequence[float], gap: float) -> np.ndarray:
+    """Heights in the same order that are at least `gap` apart, and as near to those given as that allows.
+
+    Least squares with a minimal distance is isotonic regression of the heights less what their ranks take:
+    neighbours that are too close are pooled. All stay between 0 and 1 where there is room.
+    """
+    order = np.argsort(heights, kind="stable")
+    taken = gap * np.arange(len(order))
+    pools: list[list[float]] = []  # sum and number of the members of each
+    for value in np.asarray(heights, float)[order] - taken:
+        pools.append([value, 1])
+        while len(pools) > 1 and pools[-2][0] / pools[-2][1] > pools[-1][0] / pools[-1][1]:
+            total, count = pools.pop()
+            pools[-1][0] += total
+            pools[-1][1] += count
+    means = np.repeat([total / count for total, count in pools], [int(count) for _, count in pools])
+    positions = np.empty(len(order))
+    positions[order] = np.clip(means, 0, max(0.0, 1 - gap * (len(order) - 1))) + taken
+    return positions
