@@ -10,7 +10,6 @@ export OMP_NUM_THREADS := 1
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores all
-	@echo "Figures: results/pilot/quick/figures/   Tables: results/pilot/quick/tables/   What they mean: results/README.md"
 
 # Figures, tables, claims and pages of docs/examples, from the CSVs that they keep; nothing is trained.
 examples: .venv/installed

@@ -11,6 +11,7 @@ from pathlib import Path
 from fedscape.command.prices import read_prices
 from fedscape.command.repository import check_settings_files, check_writable
 from fedscape.command.resources import memory_factor, time_factor
+from fedscape.command.targets import why_unknown
 from fedscape.errors import FedscapeError
 from fedscape.study.campaign import Campaign, missing_file, read_campaign
 from fedscape.study.jobs import check_job_names, job_names, targets
@@ -49,6 +50,11 @@ def targets_of(study):
 def targets_of_seed(study, seed):
     """For `input:` of a target rule: the CSVs about the runs of one seed of a study at the chosen scale."""
     return lambda wildcards: [path for path, own in measured_files(CAMPAIGN.get(study)).items() if own == seed]
+
+
+def refuse_target(wildcards):
+    """For `input:` of `no_such_target`: Snakemake ends, with a line that says what may have been meant."""
+    sys.exit(f"fedscape: {why_unknown(CAMPAIGN, wildcards.target, [rule.name for rule in workflow.rules])}")
 
 
 def job_of(stage, wildcards):

@@ -18,3 +18,13 @@ if MAIN:
                     f"{study}_seed{seed}"
                 input:
                     targets_of_seed(study, seed),
+
+    # Asked for what it cannot make, Snakemake names no study. Results lie in folders, so no file of ours is meant.
+    rule no_such_target:
+        """Whatever is no study, rule or file in a folder: ends with a line that says what there is."""
+        input:
+            refuse_target,
+        output:
+            "{target}",
+        wildcard_constraints:
+            target=r"[\w-]+",

@@ -5,26 +5,40 @@ to the terminal.
 """
 
 import logging
+import os
 import sys
+from threading import Event, Thread
 
+from snakemake.logging import ColorizingTextHandler
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 
 from fedscape.console.console import Console
 
+TICK = 1.0
+"""Seconds between two lines of progress on a terminal while nothing happens."""
+
 
 class LogHandler(LogHandlerBase):
-    """Hands what Snakemake logs to the console, or on to the terminal where `--verbose` asks for it."""
+    """Hands what Snakemake logs to the console, or to Snakemake's own where `--verbose` asks for that."""
 
     def __post_init__(self) -> None:
-        self._stream = sys.stdout if self.common_settings.stdout else sys.stderr
+        settings = self.common_settings
+        stream = sys.stdout if settings.stdout else sys.stderr
         self._console = None
-        if not self.common_settings.verbose:
-            self._console = Console(self._stream, self._stream.isatty(), self.common_settings.dryrun)
+        self._ended = Event()
+        if settings.verbose:
+            self._plain = ColorizingTextHandler(settings.nocolor, stream)
+            return
+        self._console = Console(stream, stream.isatty(), settings.dryrun)
+        if self._console.is_live and not settings.dryrun:
+            os.environ["TQDM_DISABLE"] = "1"  # jobs draw no bars into the line
+            Thread(target=self._tick, args=(self._console,), daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one record."""
         if self._console is None:
-            self._stream.write(f"{self.format(record)}\n")
+            self._plain.setFormatter(self.formatter)
+            self._plain.emit(record)
             return
         fields = vars(record)
         event = fields.get("event")
@@ -32,9 +46,22 @@ class LogHandler(LogHandlerBase):
 
     def close(self) -> None:
         """Say what has come of the call."""
+        self._ended.set()
         if self._console is not None:
-            self._console.close()
+            self.acquire()
+            try:
+                self._console.close()
+            finally:
+                self.release()
         super().close()
+
+    def _tick(self, console: Console) -> None:
+        while not self._ended.wait(TICK):
+            self.acquire()  # logging holds it while it emits
+            try:
+                console.tick()
+            finally:
+                self.release()
 
     @property
     def writes_to_stream(self) -> bool:

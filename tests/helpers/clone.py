@@ -49,6 +49,10 @@ class Clone:
         """Run Snakemake; its output is text, stderr within stdout."""
         return self._run(["-m", "snakemake", *arguments], check, environment)
 
+    def listing(self, *arguments: str) -> str:
+        """Snakemake's own list of the jobs that would run, which `-n` alone counts by stage and reason."""
+        return self.snakemake("-n", "--verbose", *arguments).stdout
+
     def _run(self, arguments: list[str], check: bool, environment: dict) -> subprocess.CompletedProcess:
         done = subprocess.run(
             [sys.executable, *arguments],
@@ -64,7 +68,7 @@ class Clone:
         """The jobs that a dry run lists: for each rule the first output of each job, below its study."""
         jobs = defaultdict(set)
         rule = None
-        for line in self.snakemake("-n", *arguments).stdout.splitlines():
+        for line in self.listing(*arguments).splitlines():
             if match := JOB.match(line):
                 rule = match.group(1)
             elif rule and (match := OUTPUT.match(line)):

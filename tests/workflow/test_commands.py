@@ -91,7 +91,9 @@ def test_the_paper_scale_lists_all_its_jobs(made):
     [
         (["--list"], "Train one run"),
         (["--rulegraph"], "digraph"),
-        (["-n", "--profile", "slurm", "--config", "scale=paper"], "train"),
+        (["-n", "--profile", "slurm", "--config", "scale=paper"], "38  train"),
+        (["--lint"], "your workflow is in a good condition"),
+        (["--unlock"], "Unlocked working directory"),
     ],
 )
 def test_commands_work_from_the_clone(made, arguments, expected):

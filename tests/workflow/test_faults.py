@@ -295,7 +295,7 @@ def test_who_only_looks_writes_and_removes_nothing(faulty, hostile, command):
     arguments = [verb, *([TRAJECTORY] if verb == "why" else []), *settings]
     before = everything(faulty.folder, hostile)
     if program == "snakemake":
-        said = faulty.snakemake(*arguments).stdout
+        said = faulty.snakemake(*arguments, "--verbose").stdout
     else:
         said = faulty._run(["-m", "fedscape.cli", *arguments], True, {"PYTHONPATH": "src"}).stdout
     assert everything(faulty.folder, hostile) == before

@@ -16,6 +16,6 @@ def started_together(said: str) -> list[int]:
 
 
 def test_one_gpu_has_one_job_at_a_time_and_cpus_as_many_as_there_are(smoke):
-    train_again = (*FINALS, "--cores", "2", "--forcerun", "train")
+    train_again = (*FINALS, "--cores", "2", "--forcerun", "train", "--verbose")
     assert started_together(smoke.snakemake(*train_again, "--resources", "gpu=1").stdout) == [1, 1]
     assert started_together(smoke.snakemake(*train_again).stdout) == [2]

@@ -62,8 +62,7 @@ def test_a_deleted_file_that_all_readers_have_read_is_made_when_it_is_wanted(mar
 
 def _outputs(marked: Clone, file: str) -> list[str]:
     """Lines of a dry run for a file that name outputs."""
-    said = marked.snakemake("-n", file).stdout
-    return [line for line in said.splitlines() if line.lstrip().startswith("output:")]
+    return [line for line in marked.listing(file).splitlines() if line.lstrip().startswith("output:")]
 
 
 def test_a_newer_file_of_the_same_content_makes_nothing_again(marked):

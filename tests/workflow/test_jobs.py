@@ -37,7 +37,7 @@ def clone(tmp_path_factory) -> Clone:
 @pytest.mark.parametrize("scale", ["smoke", "quick"])
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_job_is_listed_as_snakemake_would_run_it(clone, study, scale):
-    theirs = planned(clone.snakemake("-n", study, "--config", f"scale={scale}").stdout)
+    theirs = planned(clone.listing(study, "--config", f"scale={scale}"))
     config = {**read_yaml(ROOT / "config" / "config.yaml"), "study": study, "scale": scale}
     ours = {(job.rule, *job.outputs): job for job in jobs_of(read_campaign(ROOT, config).get(study))}
     assert set(ours) == set(theirs)

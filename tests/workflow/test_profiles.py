@@ -1,10 +1,12 @@
 """Profiles: what is written wrong in one is ignored without a word, so it is checked here."""
 
+import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from yte import process_yaml
 
 from fedscape.study.stages.every import LOCAL, STAGES
 
@@ -14,6 +16,14 @@ DEFAULT, SLURM = (ROOT / "profiles" / name / "config.yaml" for name in ("default
 RULE = re.compile(r"^(?:rule (\w+):|use rule \w+ as (\w+) with:)\n((?:(?: .*)?\n)*)", re.MULTILINE)
 RESOURCES = ("default-resources", "set-resources", "set-threads", "resources", "default-storage-provider")
 COMMENTED = re.compile(r"^( *)# ((?:slurm_account|slurm_partition|constraint|train): .*)$", re.MULTILINE)
+
+
+CONSOLE = "snakemake_logger_plugin_fedscape"
+
+
+def profile(path: Path) -> dict:
+    """What Snakemake reads in a profile."""
+    return process_yaml(path.read_text(), require_use_yte=True)
 
 
 def rules() -> dict[str, str]:
@@ -37,13 +47,32 @@ def test_the_slurm_profile_lets_time_and_memory_grow_with_each_attempt():
 def test_profiles_hold_options_of_snakemake(smoke):
     known = set(re.findall(r"--([a-z][a-z-]+)", smoke.snakemake("--help").stdout))
     for path in (DEFAULT, SLURM):
-        assert set(yaml.safe_load(path.read_text())) <= known, path
+        assert set(profile(path)) <= known, path
 
 
 def test_the_default_profile_replaces_no_resources_and_says_the_same():
-    default, slurm = (yaml.safe_load(path.read_text()) for path in (DEFAULT, SLURM))
+    default, slurm = profile(DEFAULT), profile(SLURM)
     assert not set(default) & set(RESOURCES)
+    assert default.pop("logger") == "fedscape"  # which `--profile slurm` has from the default profile, too
     assert default.items() <= slurm.items()
+
+
+@pytest.mark.parametrize("missing", [CONSOLE, "fedscape"])
+def test_without_the_console_the_default_profile_names_none(monkeypatch, missing):
+    with_it = profile(DEFAULT)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find(name))
+    assert {**profile(DEFAULT), "logger": "fedscape"} == with_it
+
+
+def test_without_the_console_snakemake_lists_its_jobs_itself(smoke):
+    hidden = (
+        "import importlib.util as util; find = util.find_spec;"
+        f"util.find_spec = lambda name, *rest: None if name == '{CONSOLE}' else find(name, *rest);"
+        "from snakemake.cli import main; main(['-n', 'pilot', '--config', 'scale=smoke'])"
+    )
+    done = smoke._run(["-c", hidden], True, {})
+    assert "rule train:" in done.stdout and "This was a dry-run" in done.stdout
 
 
 def test_every_job_that_is_sent_asks_for_what_it_needs():
@@ -64,9 +93,7 @@ def planned(smoke) -> dict[str, str]:
     site = smoke.folder / "profiles" / "site"
     site.mkdir(exist_ok=True)
     (site / "config.yaml").write_text(text)
-    said = smoke.snakemake(
-        "-n", "-F", "pilot", "--profile", "profiles/site", "--config", "scale=smoke"
-    ).stdout
+    said = smoke.listing("-F", "pilot", "--profile", "profiles/site", "--config", "scale=smoke")
     return dict(re.findall(r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    resources: (.*)$", said, re.MULTILINE))
 
 

@@ -9,17 +9,26 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fedscape.console.plan import PlannedJob, plan_lines
-from fedscape.console.progress import Progress
+from fedscape.console.progress import CallProgress
 from fedscape.console.results import result_lines
+from fedscape.console.within import parts_done
 from fedscape.errors import printable
 
 LIVE_SECONDS, FILE_SECONDS = 0.2, 60
 """Between two lines of progress: on a terminal, where one takes the place of the other, and in a file."""
+LOOK_SECONDS = 2
+"""Between two looks at the logs of running jobs, on a terminal."""
 CLEAR = "\r\x1b[2K"
 """Terminals' sequence: back to the beginning of the line, and empty it."""
 NOTHING = "Nothing to be done"
 """How Snakemake begins, at the level of a note, where all is up to date."""
-BOILERPLATE = ("Exiting because a job execution failed", "At least one job did not complete successfully")
+PREPARING = ("Assuming unrestricted", "Building DAG", "Config file", "Processed")
+"""How its notes begin that come before anything else, whatever was asked for."""
+BOILERPLATE = (
+    "Exiting because a job execution failed",
+    "RuleException:\nCalledProcessError",
+    "WorkflowError:\nAt least one job did not complete successfully",
+)
 """How its messages begin that say again what the line about a failed job has said."""
 
 
@@ -34,37 +43,62 @@ class Console:
         self, stream: TextIO, is_live: bool, is_dry_run: bool, clock: Callable[[], float] = time.monotonic
     ):
         self.stream, self.is_live, self.is_dry_run, self.clock = stream, is_live, is_dry_run, clock
-        self._progress = Progress(clock())
+        self._progress = CallProgress(clock())
         self._planned: list[PlannedJob] = []
+        self._logs: dict[int, Path] = {}  # of the jobs that run, by their numbers
         self._results: dict[Path, None] = {}  # folders of the studies that have had jobs, in their order
+        self._notes: list[str] = []  # what a call says that runs no job: `--lint`, `--unlock`
+        self._has_jobs = False
+        self._has_line = False  # whether the cursor is behind a line of progress
         self._failures = 0
-        self._last_line = -FILE_SECONDS  # when the line of progress was written
+        self._last_line = self._last_look = -FILE_SECONDS
         self._is_closed = False
 
     def show(self, event: str | None, message: str, level: int, fields: Mapping[str, Any]) -> None:
         """Take in what Snakemake logs: an event with its fields, or a mere message (event None)."""
-        if event == "run_info" and not self._progress.total:
-            self._progress.totals = Counter(
-                {stage: count for stage, count in fields["stats"].items() if stage != "total"}
-            )
+        if event == "run_info":
+            self._has_jobs = True
+            if not self._progress.total:
+                stats = fields["stats"].items()
+                self._progress.totals = Counter({stage: count for stage, count in stats if stage != "total"})
         elif event == "job_info":
             self._job(fields)
         elif event == "job_finished":
             self._progress.ended(fields["job_id"], self.clock())
-            self._tick()
+            self._logs.pop(fields["job_id"], None)
+            self.tick()
         elif event == "job_error":
             self._failed(fields)
+        elif event == "group_error":
+            for job in fields["job_error_info"]:
+                self._failed(job)
         elif (event in (None, "error") and level >= logging.WARNING) or message.startswith(NOTHING):
+            self._has_jobs = True
             self._say(message)
+        elif event is None and level == logging.INFO and not message.startswith(PREPARING):
+            self._notes.append(message)
+
+    def tick(self) -> None:
+        """Write the line of progress if the one before is old; called often where a person watches."""
+        now = self.clock()
+        if not self._progress.total or self.is_dry_run or self._is_closed:
+            return
+        if self.is_live and now - self._last_look >= LOOK_SECONDS:
+            self._last_look = now
+            self._progress.parts = dict(parts_done(self._logs))
+        if now - self._last_line >= (LIVE_SECONDS if self.is_live else FILE_SECONDS):
+            self._write_progress()
 
     def close(self) -> None:
         """Say what has come of the call; only the first time."""
         if self._is_closed:
             return
-        self._is_closed = True
-        if self.is_dry_run:
+        if not self._has_jobs:
+            for note in self._notes:
+                self._say(note)
+        elif self.is_dry_run:
             self._write_lines(plan_lines(self._planned))
-        elif self._progress.total:
+        elif self._has_line or self._progress.done or self._failures:
             self._write_progress()
             if self.is_live:
                 self.stream.write("\n")
@@ -72,6 +106,7 @@ class Console:
                 self._write_lines(line for folder in self._results for line in result_lines(folder))
             elif self._failures:
                 self._write_lines([f"{self._failures} failed; run again to resume what is left"])
+        self._is_closed = True
 
     def _job(self, fields: Mapping[str, Any]) -> None:
         if self.is_dry_run:
@@ -80,30 +115,32 @@ class Console:
         names = dict(fields["wildcards"] or {})
         if {"study", "scale"} <= names.keys():
             self._results[Path("results", names["study"], names["scale"])] = None
-        self._progress.started(fields["jobid"], fields["rule_name"], self.clock())
-        self._tick()
+        number, logs = fields["jobid"], fields["log"] or ()
+        self._progress.started(number, fields["rule_name"], self.clock())
+        if logs:
+            self._logs[number] = Path(str(logs[0]))
+        self.tick()
 
     def _failed(self, fields: Mapping[str, Any]) -> None:
         self._progress.failed(fields["jobid"])
+        self._logs.pop(fields["jobid"], None)
         self._failures += 1
         logs = ", ".join(map(str, fields["log"] or ())) or "none"
         self._say(f"{fields['rule_name']} failed; its log: {logs}")
 
     def _say(self, text: str) -> None:
-        """A line of its own, above that of progress."""
+        """Lines of their own, above that of progress."""
         if not text.startswith(BOILERPLATE):
-            self._write(f"{CLEAR if self.is_live else ''}{printable(text)}\n")
-
-    def _tick(self) -> None:
-        """Write the line of progress if the one before is old."""
-        if self.clock() - self._last_line >= (LIVE_SECONDS if self.is_live else FILE_SECONDS):
-            self._write_progress()
+            self._write(CLEAR if self.is_live and self._has_line else "")
+            self._write_lines(text.strip("\n").split("\n"))
+            self._has_line = False
 
     def _write_progress(self) -> None:
-        self._last_line = self.clock()
+        self._last_line, self._has_line = self.clock(), True
         line = printable(self._progress.line(self._last_line))
         if self.is_live:  # a line that wraps could not be cleared
-            self._write(f"{CLEAR}{line[: shutil.get_terminal_size().columns - 1]}")
+            # What a job prints overwrites the line instead of following it.
+            self._write(f"{CLEAR}{line[: shutil.get_terminal_size().columns - 1]}\r")
         else:
             self._write(f"{line}\n")
 

@@ -22,7 +22,6 @@ def plan_lines(jobs: Iterable[PlannedJob]) -> Iterator[str]:
     """A table of jobs by stage and reason, in the order in which the stages come first, and their sum."""
     counts = Counter((job.stage, short_reason(job.reason)) for job in jobs)
     if not counts:
-        yield "nothing to do: all is up to date"
         return
     stages = list(dict.fromkeys(stage for stage, _ in counts))
     rows = sorted(counts.items(), key=lambda row: (stages.index(row[0][0]), _rank(row[0][1]), -row[1]))

@@ -28,11 +28,12 @@ def call(stream, clock, is_live=False, is_dry_run=False):
     return console
 
 
-def job(console, number, study="pilot"):
+def job(console, number, log=()):
     fields = {
         "jobid": number,
+        "log": log,
         "rule_name": "train",
-        "wildcards": {"study": study, "scale": "quick"},
+        "wildcards": {"study": "pilot", "scale": "quick"},
         "reason": "Missing output files: x",
     }
     console.show("job_info", "", logging.INFO, fields)
@@ -52,7 +53,7 @@ def test_a_file_gets_a_line_a_minute_and_one_at_the_end(clock):
     clock.now = 90
     console.close()
     console.close()
-    assert stream.getvalue().splitlines() == ["0 of 2 jobs, 0 s; train", "2 of 2 jobs, 90 s"]
+    assert stream.getvalue().splitlines() == ["0 of 2 jobs, 0 s; train", "2 of 2 jobs, 2 min"]
 
 
 def test_a_terminal_has_one_line_that_is_written_anew(clock):
@@ -65,7 +66,7 @@ def test_a_terminal_has_one_line_that_is_written_anew(clock):
         ended(console, number)
     console.close()
     assert "\n" not in stream.getvalue().rstrip("\n")
-    assert stream.getvalue().split(CLEAR)[-1] == "2 of 2 jobs, 4 s\n"
+    assert stream.getvalue().split(CLEAR)[-1] == "2 of 2 jobs, 4 s\r\n"
 
 
 def test_a_dry_run_is_a_table(clock):
@@ -100,9 +101,12 @@ def test_a_failed_job_names_its_log_once(clock):
     console = call(stream, clock)
     job(console, 0)
     console.show("job_error", "", logging.ERROR, {"jobid": 0, "rule_name": "train", "log": ["results/a.log"]})
-    console.show(
-        None, "Exiting because a job execution failed. Look below for error messages", logging.ERROR, {}
-    )
+    for message in (
+        'RuleException:\nCalledProcessError in file "rules/train.smk", line 9:\nCommand ... exit status 1.',
+        "Exiting because a job execution failed. Look below for error messages",
+        "WorkflowError:\nAt least one job did not complete successfully.",
+    ):
+        console.show("error" if ":\n" in message else None, message, logging.ERROR, {})
     console.close()
     assert stream.getvalue().splitlines()[1:] == [
         "train failed; its log: results/a.log",
@@ -134,3 +138,65 @@ def test_text_of_strangers_cannot_move_the_cursor(clock):
     console = call(stream, clock)
     console.show(None, "a\x1b[2Jb", logging.ERROR, {})
     assert "\x1b" not in stream.getvalue()
+
+
+def test_a_message_of_several_lines_has_several(clock):
+    stream = io.StringIO()
+    call(stream, clock).show("error", "MissingInputException:\nx\ty\n", logging.ERROR, {})
+    assert stream.getvalue().splitlines() == ["MissingInputException:", "x\\ty"]
+
+
+def test_a_call_that_ends_with_an_error_says_nothing_more(clock):
+    stream = io.StringIO()
+    console = Console(stream, False, True, clock)
+    console.show(None, "Building DAG of jobs...", logging.INFO, {})
+    console.show("error", "MissingRuleException:\nNo rule to produce x", logging.ERROR, {})
+    console.close()
+    assert stream.getvalue().splitlines() == ["MissingRuleException:", "No rule to produce x"]
+
+
+def test_a_call_that_runs_no_job_says_what_it_has_done(clock):
+    stream = io.StringIO()
+    console = Console(stream, False, False, clock)
+    for message in ("Assuming unrestricted shared filesystem usage.", "Unlocked working directory."):
+        console.show(None, message, logging.INFO, {})
+    console.close()
+    assert stream.getvalue().splitlines() == ["Unlocked working directory."]
+
+
+def test_a_call_that_is_refused_before_its_first_job_has_no_progress(clock):
+    stream = io.StringIO()
+    call(stream, clock).close()
+    assert stream.getvalue() == ""
+
+
+def test_jobs_that_failed_together_are_all_named(clock):
+    stream = io.StringIO()
+    console = call(stream, clock)
+    failed = [{"jobid": number, "rule_name": "train", "log": [f"{number}.log"]} for number in range(2)]
+    console.show("group_error", "", logging.ERROR, {"job_error_info": failed})
+    assert stream.getvalue().splitlines() == [f"train failed; its log: {number}.log" for number in range(2)]
+
+
+def test_a_watched_line_says_how_far_a_job_is(clock, tmp_path):
+    log, stream = tmp_path / "train.log", io.StringIO()
+    console = call(stream, clock, is_live=True)
+    job(console, 0, [str(log)])
+    log.write_text("round 1/4: client loss 2.1, 0.30 s\nround 3/4: client loss 1.1, 0.30 s\n")
+    clock.now = 5
+    console.tick()
+    assert stream.getvalue().split(CLEAR)[-1] == "0 of 2 jobs, 5 s; train (75 %)\r"
+    ended(console, 0)
+    clock.now = 10
+    console.tick()
+    assert stream.getvalue().split(CLEAR)[-1] == "1 of 2 jobs, 10 s\r"
+
+
+def test_a_line_that_nobody_watches_opens_no_log(clock, tmp_path):
+    log, stream = tmp_path / "train.log", io.StringIO()
+    log.write_text("round 3/4: client loss 1.1, 0.30 s\n")
+    console = call(stream, clock)
+    job(console, 0, [str(log)])
+    clock.now = 100
+    console.tick()
+    assert stream.getvalue().splitlines()[-1] == "0 of 2 jobs, 2 min; train"

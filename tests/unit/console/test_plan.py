@@ -22,8 +22,8 @@ def test_jobs_are_counted_by_stage_and_reason():
     ]
 
 
-def test_nothing_to_do_is_said():
-    assert list(plan_lines([])) == ["nothing to do: all is up to date"]
+def test_of_no_jobs_snakemake_itself_says_that_nothing_is_to_be_done():
+    assert list(plan_lines([])) == []
 
 
 def test_a_thousand_reasons_fit_on_a_screen():

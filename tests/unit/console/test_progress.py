@@ -4,11 +4,11 @@ from collections import Counter
 
 import pytest
 
-from fedscape.console.progress import Progress, duration
+from fedscape.console.progress import CallProgress
 
 
-def progress(**totals) -> Progress:
-    return Progress(0.0, Counter(totals))
+def progress(**totals) -> CallProgress:
+    return CallProgress(0.0, Counter(totals))
 
 
 def test_nothing_is_said_of_the_time_left_before_some_jobs_have_ended():
@@ -65,16 +65,32 @@ def test_several_jobs_of_a_stage_are_counted():
     assert state.line(1.0) == "0 of 4 jobs, 1 s; train 2, surface"
 
 
-DURATIONS = {
-    0.4: "0 s",
-    99.4: "99 s",
-    100: "2 min",
-    5990: "1 h 40 min",
-    3 * 3600 + 300: "3 h 05 min",
-    50 * 3600: "2 days 2 h",
-}
+def test_a_job_that_says_how_far_it_is_tells_how_long_its_stage_takes():
+    state = progress(train=5)
+    for number in range(3):
+        state.started(number, "train", 10.0 * number)
+        state.ended(number, 10.0 * number + 10)
+    state.started(3, "train", 30.0)
+    state.parts = {3: 0.25}
+    # a quarter in 10 s: 30 s are left of it, and the fifth takes the mean of three of 10 s and one of 40 s
+    assert state.left(40.0) == pytest.approx(30.0 + 17.5)
+    assert state.line(40.0) == "3 of 5 jobs, 40 s; train (25 %); about 48 s left"
 
 
-@pytest.mark.parametrize("seconds", DURATIONS)
-def test_durations(seconds):
-    assert duration(seconds) == DURATIONS[seconds]
+def test_what_is_known_of_a_job_goes_with_it():
+    state = progress(train=2)
+    state.started(0, "train", 0.0)
+    state.parts = {0: 0.5}
+    state.ended(0, 2.0)
+    assert state.parts == {}
+
+
+def test_of_many_jobs_the_line_has_the_range():
+    state = progress(train=8, surface=1)
+    for number in range(6):
+        state.started(number, "train", 0.0)
+    state.started(6, "surface", 0.0)
+    state.parts = {0: 0.1, 6: 0.999}
+    assert state.line(1.0) == "0 of 9 jobs, 1 s; train 6 (10 %), surface (99 %)"
+    state.parts = {number: number / 10 for number in range(5)}
+    assert state.line(1.0) == "0 of 9 jobs, 1 s; train 6 (0 to 40 %), surface"

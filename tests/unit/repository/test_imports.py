@@ -21,6 +21,7 @@ ALLOWED = {
     "study": set(),
     "jobs": {"study"},
     "command": {"study", "jobs"},
+    "console": {"command"},
     "data": {"jobs"},
     "models": {"data", "jobs"},
     "checkpoints": BENEATH - {"evaluation", "checkpoints"},
@@ -34,6 +35,7 @@ ALLOWED = {
     "export": {"tables"},
     "figures": {"tables"},
     "examples": {"study", "command", "tables"},
+    "pages": {"tables", "figures"},
 }
 
 
@@ -64,7 +66,7 @@ def test_the_library_never_imports_snakemake():
 
 
 @pytest.mark.parametrize(
-    "part", ["columns", "settings", "study", "command", "tables", "export", "figures", "examples"]
+    "part", ["columns", "settings", "study", "command", "console", "tables", "export", "figures", "examples"]
 )
 def test_no_torch_where_every_process_passes(part):
     modules = [
