@@ -1,12 +1,12 @@
 # make demo: figures from a fresh clone. make examples: docs/examples redrawn. make test, make lint: what CI runs.
-# make lock: renew the pinned packages.
+# make docs: the documentation's site. make lock: renew the pinned packages.
 
 PYTHON ?= python3
 BIN := .venv/bin
 # One thread a job: Snakemake runs as many jobs as there are cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo examples test coverage lint format lock reference clean
+.PHONY: demo examples test coverage lint docs format lock reference clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores all
@@ -28,12 +28,17 @@ coverage: .venv/installed-dev
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-lint: .venv/installed-dev
+lint: docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+# The site, from the Markdown where it lies; its notebooks run, a warning fails, and nothing is fetched.
+docs: .venv/installed-dev
+	$(BIN)/sphinx-build -q -W --keep-going -j 2 -c docs -d docs/_build/doctrees . docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .

@@ -16,12 +16,18 @@ PAGES = [
     *(page for page in ROOT.glob("*/*.md") if page.parent.name[0] != "."),
     *ROOT.glob("docs/examples/**/README.md"),
     *ROOT.glob("config/reference/*.md"),
+    *ROOT.glob("docs/notebooks/*.md"),
 ]
 LIBRARY = ROOT / "src" / "fedscape"
 ROOMS = {path.name for path in LIBRARY.iterdir() if path.is_dir()} - {"__pycache__"}
 OF_EXAMPLES = {
     "src/fedscape/federated/algorithms/my_algorithm.py",
     *re.findall(r"^\d\. .*?: `(\S+)`$", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE),
+    *(
+        path
+        for page in ("own-plugins", "tutorial")
+        for path in re.findall(r"`(src/\S+\.py)`:$", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), re.M)
+    ),
 }
 """Files that a guide tells its reader to write."""
 

@@ -24,8 +24,7 @@ def _inputs(study: Study, wildcards: Wildcards) -> Files:
     """The CSVs that a figure is drawn from, by what they hold."""
     figure = study.figures[wildcards["figure"]]
     if isinstance(figure.name, list):  # of partitions
-        # In the order of the list: so stand the panels.
-        runs = [run for name in figure.name for run in figure_runs(study, figure) if run.partition == name]
+        runs = figure_runs(study, figure)
         return {"partitions": list(dict.fromkeys(PARTITION.file(study, run.names, "counts") for run in runs))}
     if figure.source == "table":
         return {figure.name: [f"{study.folder}/tables/{figure.name}.csv"]}
@@ -56,7 +55,8 @@ def _settings(study: Study, wildcards: Wildcards) -> dict:
 def figure_runs(study: Study, figure: Figure) -> list[Run]:
     """The runs whose names a figure may show."""
     if isinstance(figure.name, list):  # of partitions
-        return [run for run in study.runs if run.partition in figure.name]
+        # In the order of the list: so stand the panels.
+        return [run for name in figure.name for run in study.runs if run.partition == name]
     runs: Iterable[Run] = study.runs
     if figure.groups:
         groups = study.analyses[_SECTION_OF[figure.source]][figure.name].groups
