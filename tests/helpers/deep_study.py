@@ -83,6 +83,7 @@ READINGS = {  # table -> folders of what it reads
 }
 TABLES = {"tables": {"tables/runs.csv"}}
 CLAIMS = {"claims": {"tables/claims.csv"}}
+PAGE = {"page": {"index.html"}}
 NOTHING: dict[str, set[str]] = {}
 
 
@@ -103,10 +104,12 @@ def joined(*jobs: dict[str, set[str]]) -> dict[str, set[str]]:
     return {rule: set().union(*(one.get(rule, ()) for one in jobs)) for one in jobs for rule in one}
 
 
-def costed(jobs: dict[str, set[str]]) -> dict[str, set[str]]:
-    """With the table of costs, which has a row for each long job."""
+def collected(jobs: dict[str, set[str]]) -> dict[str, set[str]]:
+    """With the table of costs, which has a row for each long job, and the page, which shows all that is drawn."""
     long = {"train", "initial", "pretrain", "plane", "surface", "path", "layers", "curvature"}
-    return joined(jobs, {"costs": {"tables/costs.csv"}}) if long & set(jobs) else jobs
+    costs = {"costs": {"tables/costs.csv"}} if long & set(jobs) else {}
+    is_shown = bool((long | {"tables", "claims", "table", "figure"}) & set(jobs))
+    return joined(jobs, costs, PAGE if is_shown else {})
 
 
 def shown(*folders: str) -> dict[str, set[str]]:

@@ -5,13 +5,14 @@ from deep_study import (
     CLAIMS,
     DRIFT,
     FIGURES,
+    PAGE,
     PLANES,
     READINGS,
     RUNS,
     SPLITS,
     averaged,
     bent,
-    costed,
+    collected,
     drawn,
     joined,
     planes,
@@ -88,6 +89,7 @@ FILES = {
     "src/fedscape/drift/drift.py": joined({"drift": {f"{folder}/drift.csv" for folder in DRIFT}}, tabled()),
     "src/fedscape/export/paraview.py": {"export": {f"{folder}/surface.vts" for folder in PLANES}},
     "src/fedscape/tables/claims.py": CLAIMS,
+    "src/fedscape/pages/explorer.py": PAGE,
     "src/fedscape/figures/draw.py": {"figure": drawn(*FIGURES, "partitions")},
     # two imports away from a script, and more
     "src/fedscape/landscape/refine.py": surfaces(),
@@ -104,9 +106,15 @@ def imports_speedups(text: str) -> str:
 @pytest.mark.parametrize("file", FILES)
 def test_a_statement_more_makes_again_exactly_what_runs_it(marked, file):
     with marked.edited(file, more_code):
-        assert marked.predicted("deep") == costed(FILES[file])
+        assert marked.predicted("deep") == collected(FILES[file])
         if asks_snakemake(FILES, file):
-            assert marked.pending("deep") == costed(FILES[file])
+            assert marked.pending("deep") == collected(FILES[file])
+
+
+def test_an_edited_template_makes_again_the_page(marked):
+    with marked.edited("workflow/page/page.css", lambda text: f"{text}\nb {{ color: red; }}\n"):
+        assert marked.predicted("deep") == PAGE
+        assert marked.pending("deep") == PAGE
 
 
 def test_a_module_that_a_package_imports_makes_again_what_runs_it(marked):

@@ -4,12 +4,13 @@ import pytest
 from deep_study import (
     CLAIMS,
     DRIFT,
+    PAGE,
     PLANES,
     RUNS,
     SPLITS,
     averaged,
     bent,
-    costed,
+    collected,
     drawn,
     joined,
     planes,
@@ -131,7 +132,9 @@ EDITS = {
         *study_with({"figures/more": {"kind": "curves", "table": "drift", "measure": "distance_start", "where": {"init": "random"}}}),
         {"figure": drawn("more")},
     ),
-    "a figure less": (*study_with({"scales/quick/figures/figure-4": None}), {}),
+    "a figure less": (*study_with({"scales/quick/figures/figure-4": None}), PAGE),
+    "a figure's caption": (*study_with({"figures/accuracy/caption": "Mind the axis."}), PAGE),
+    "the figure of a claim": (*study_with({"claims/0/figure": "accuracy"}), PAGE),
     "the words of a claim": (*study({"claims/0/claim": "Truly, the final loss rises"}), CLAIMS),
     "what a claim expects": (*study({"claims/1/expect": {"above": 2}}), CLAIMS),
     "what a claim is measured on": (*study({"claims/8/cases": [{"partition": "dir0.3", "init": "random"}]}), CLAIMS),
@@ -156,6 +159,6 @@ EDITS = {
 def test_an_edit_makes_again_exactly_what_it_touches(marked, edit):
     file, change, expected = EDITS[edit]
     with marked.edited(file, change):
-        assert marked.predicted("deep") == costed(expected)
+        assert marked.predicted("deep") == collected(expected)
         if asks_snakemake(EDITS, edit):
-            assert marked.pending("deep") == costed(expected)
+            assert marked.pending("deep") == collected(expected)

@@ -3,7 +3,6 @@
 // layer by layer; spectra. Plotly draws; everything shown is in the data beside this script.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
-const SYMBOLS_3D = ["circle", "square", "diamond", "cross", "x", "circle-open", "square-open", "diamond-open"];
 const SCALE = "Cividis"; // perceptually uniform, alike for colour-blind readers
 const LEAST = 1e-6; // where a loss reaches zero, its logarithm ends here
 const byId = (id) => document.getElementById(id);
@@ -191,7 +190,7 @@ class Explorer {
       const until = run.step.map((step, index) => [step, index]).filter(([step]) => step <= number).map(([, index]) => index);
       const now = Math.max(...until.map((index) => run.step[index]));
       const at = (column, indices) => indices.map((index) => run[column][index]);
-      const look = DATA.looks[run.label];
+      const { look } = run;
       const trace = (indices, more) => ({
         type: relief ? "scatter3d" : "scatter", x: at("x", indices), y: at("y", indices),
         ...(relief ? { z: indices.map((index) => this.lifted(this.loss(run, index, drawn))) } : {}),
@@ -199,7 +198,7 @@ class Explorer {
         hovertemplate: "%{text}<extra></extra>", visible: this.hidden.has(run.run) ? "legendonly" : true, ...more,
       });
       const marker = (size) => ({
-        size: relief ? size * 0.55 : size, color: look.colour, symbol: relief ? SYMBOLS_3D[look.number % SYMBOLS_3D.length] : look.symbol,
+        size: relief ? size * 0.55 : size, color: look.colour, symbol: relief ? look.solid : look.symbol,
         line: { color: "#ffffff", width: 1 },
       });
       const current = until.filter((index) => run.step[index] === now);

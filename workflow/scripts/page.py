@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fedscape.figures.looks import Labels
 from fedscape.jobs.job import job
 from fedscape.pages.study_page import PageFigure, PageStudy, make_page
 
@@ -12,7 +13,7 @@ with job(snakemake) as context:
             scale=context.identity["scale"],
             title=context.settings["title"],
             paper=context.settings["paper"],
-            labels=context.settings["labels"],
+            labels=Labels.of(context.settings["labels"], context.settings["numbers"]),
             figures={
                 name: PageFigure(title, caption) for name, title, caption in context.settings["figures"]
             },

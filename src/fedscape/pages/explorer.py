@@ -12,6 +12,8 @@ import pandas as pd
 
 from fedscape.columns.identity import NAMES
 from fedscape.figures.labels import pair_names, panel_titles, run_labels, value_word
+from fedscape.figures.looks import run_looks
+from fedscape.figures.style import Look
 from fedscape.tables.surfaces import lattice, loss_ceiling
 
 MARKER_NUMBERS = (
@@ -25,6 +27,17 @@ MARKER_NUMBERS = (
     "own_loss",
 )
 """Columns of markers.csv that the explorer has for each model."""
+SYMBOLS = {
+    "o": ("circle", "circle"),
+    "s": ("square", "square"),
+    "^": ("triangle-up", "circle-open"),
+    "D": ("diamond", "diamond"),
+    "v": ("triangle-down", "square-open"),
+    "P": ("cross", "cross"),
+    "X": ("x", "x"),
+}
+"""Markers of figures: what Plotly calls them in the plane, and in space, where it has no triangles."""
+LINE_WIDTH = 2  # pixels; a figure's dashes are multiples of it
 ROLES = ("start", "path", "client", "aggregate")
 """Of models in one round, in the order in which they come about."""
 
@@ -43,6 +56,7 @@ def plane(
     """
     marked = markers[markers["role"] != "diverged"]
     marked = marked.assign(run=run_labels(marked, NAMES, ["group"], labels)) if len(marked) else marked
+    looks = run_looks(marked, marked["run"], NAMES, ["group"], labels) if len(marked) else {}
     titles = panel_titles(markers, "group", labels)
     return [
         {
@@ -55,7 +69,7 @@ def plane(
             "explained": numbers(rows[["explained_x", "explained_y"]].iloc[0]),
             "ceiling": loss_ceiling(rows),
             "surfaces": surfaces(surface[surface["group"] == group]),
-            "runs": runs(rows),
+            "runs": runs(rows, looks),
             "steps": step_words(rows),
         }
         for group, rows in marked.groupby("group", sort=False)
@@ -76,13 +90,13 @@ def surfaces(rows: pd.DataFrame) -> list[dict]:
     ]
 
 
-def runs(rows: pd.DataFrame) -> list[dict]:
+def runs(rows: pd.DataFrame, looks: Mapping[str, Look]) -> list[dict]:
     """The models of each run (and seed), in the order in which they come about."""
     several = rows.groupby("run")["seed"].nunique().max() > 1
     return [
         {
             "run": f"{run}, seed {seed}" if several else str(run),
-            "label": str(run),
+            "look": plotted(looks[str(run)]),
             "partition": str(part["partition"].iloc[0]),
             **{column: numbers(part[column]) for column in MARKER_NUMBERS},
             "round": part["round"].astype(int).tolist(),
@@ -92,6 +106,14 @@ def runs(rows: pd.DataFrame) -> list[dict]:
         }
         for (run, seed), part in rows.groupby(["run", "seed"], sort=False)
     ]
+
+
+def plotted(look: Look) -> dict[str, str]:
+    """A look in Plotly's words: symbols in the plane and in space, the lengths of dashes in pixels."""
+    flat, solid = SYMBOLS[look.marker]
+    lengths = [] if isinstance(look.line, str) else look.line[1] or []
+    dash = ",".join(f"{LINE_WIDTH * length:g}px" for length in lengths) or "solid"
+    return {"colour": look.colour, "symbol": flat, "solid": solid, "dash": dash}
 
 
 def steps(rows: pd.DataFrame) -> pd.Series:

@@ -16,7 +16,6 @@ from plotly.offline import get_plotlyjs
 
 from fedscape.columns.identity import NAMES
 from fedscape.figures.labels import run_labels
-from fedscape.figures.style import COLOURS
 from fedscape.files import read_json, write_text
 from fedscape.pages import explorer
 from fedscape.tables.read import joined, read_table
@@ -58,7 +57,7 @@ class PageStudy:
     scale: str
     title: str
     paper: str = ""
-    labels: Sequence[Mapping] = ()  # what figures call runs
+    labels: Sequence[Mapping] = ()  # what figures call runs, as `figures.looks.Labels` has them
     figures: Mapping[str, PageFigure] = field(default_factory=dict)  # by name
     tables: Mapping[str, str] = field(default_factory=dict)  # name -> title
     claim_figures: Sequence[Sequence[str]] = ()  # of each claim, the figures that show it
@@ -128,15 +127,10 @@ def explored(study: PageStudy, frames: Mapping[str, pd.DataFrame]) -> dict:
         for name, rows in frames["layers"].groupby("connectivity", sort=False)
         for each in explorer.layers(str(name), "", rows, study.labels)
     ]
-    labels = dict.fromkeys(run["label"] for plane in planes for run in plane["runs"])
     return {
         "planes": planes,
         "layers": layers,
         "spectra": explorer.spectra(frames["density"], study.labels),
-        "looks": {
-            label: {"number": number, "colour": COLOURS[number % len(COLOURS)]}
-            for number, label in enumerate(labels)
-        },
     }
 
 

@@ -96,7 +96,7 @@ def test_a_damaged_job_leaves_the_others_their_rows(here, said, how):
     for name in ("timing.csv", "rounds.csv", "lock", "progress.json"):
         damaged(resume / name, how)
         code, lines = said("status", "tiny", "--all")
-        assert code == 0 and lines[0] == "tiny at smoke: 0 of 15 jobs done"
+        assert code == 0 and lines[0] == "tiny at smoke: 0 of 16 jobs done"
         assert any(line.split()[:1] == ["digits/convnet/dir0.1/random/fedavg/seed0"] for line in lines)
     damaged(here / job.log, how)
     damaged(here / job_of(here, "plane").log, how)

@@ -169,7 +169,7 @@ def test_runs_of_this_clone_come_before_the_table(here):
 def test_what_is_not_known_is_said(here, capsys):
     assert main(["cost", "tiny", "--config", "scale=paper"]) == 0
     text = capsys.readouterr().out
-    assert "tiny at paper: 15 jobs" in text
+    assert "tiny at paper: 16 jobs" in text
     assert "GPU hours are unknown" in text and "extrapolated" in text and "a machine, 2026-11-22" in text
     assert "no seconds a sample of convnet at 3x32x32" in text
     assert main(["cost", "tiny", "--config", "scale=smoke"]) == 0

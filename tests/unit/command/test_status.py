@@ -41,7 +41,7 @@ def seen(job, queue=None):
 def test_without_results_everything_waits(here, capsys):
     assert main(["status", "tiny", "--config", "scale=smoke"]) == 0
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first == "tiny at smoke: 0 of 15 jobs done"
+    assert first == "tiny at smoke: 0 of 16 jobs done"
     assert "train         2 waiting" in lines and not any("failed" in line for line in lines)
 
 
@@ -56,7 +56,7 @@ def test_watching_looks_again_until_it_is_interrupted(here, capsys, monkeypatch)
     monkeypatch.setattr(time, "sleep", sleep)
     assert main(["status", "tiny", "--config", "scale=smoke", "--watch"]) == 130
     titles = [line for line in capsys.readouterr().out.splitlines() if line.startswith("tiny at smoke")]
-    assert titles == ["tiny at smoke: 0 of 15 jobs done", "tiny at smoke: 1 of 15 jobs done"]
+    assert titles == ["tiny at smoke: 0 of 16 jobs done", "tiny at smoke: 1 of 16 jobs done"]
 
 
 def test_a_job_is_done_when_all_its_files_are_there(here):

@@ -1,5 +1,6 @@
 """Stage `page`: what came of a study, on one HTML page."""
 
+from fedscape.study.looks import name_numbers
 from fedscape.study.stages.connectivity import LAYERS
 from fedscape.study.stages.curvature import CURVATURE
 from fedscape.study.stages.figures import FIGURE
@@ -33,6 +34,7 @@ def _settings(study: Study, wildcards: Wildcards) -> dict:
         "title": study.title,
         "paper": study.paper,
         "labels": study.labels,
+        "numbers": name_numbers(study, study.runs),
         "figures": [[name, figure.title, figure.caption] for name, figure in study.figures.items()],
         "claims": study.claim_figures,
         "tables": [[name, table.title] for name, table in study.tables.items()],
