@@ -103,7 +103,9 @@ class Explorer {
     // Between two powers of ten there may be hardly a round number, but such a scale is nearly linear.
     const even = Array.from({ length: 5 }, (_, index) => low + ((high - low) * index) / 4);
     const chosen = ticks.length > 1 ? ticks : even;
-    return { tickvals: chosen, ticktext: chosen.map((value) => shown(10 ** value, ticks.length > 1 ? 2 : 4)) };
+    // As many digits as tell two neighbours apart.
+    const digits = Math.max(2, Math.ceil(-Math.log10(Math.min(1, high - low || 1))) + 2);
+    return { tickvals: chosen, ticktext: chosen.map((value) => shown(10 ** value, ticks.length > 1 ? 2 : digits)) };
   }
 
   draw() {
