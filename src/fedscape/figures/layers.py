@@ -6,6 +6,7 @@ import pandas as pd
 
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import NAMES_OF_PAIR, groups_over_seeds, pair_names, panel_titles, value_word
+from fedscape.figures.layer_names import layer_names
 
 # Regimes drawn over the depth of a layer; the others are drawn over the number of averaged layers.
 AT_DEPTH = ("single", "direction", "shallow", "deep")
@@ -15,7 +16,8 @@ MOST_NAMED = 44  # layers whose names all stand on an axis; of more, every secon
 def measured_rows(
     layers: pd.DataFrame, measure: str, split: str, alignment: Sequence[str] | None, regimes: Sequence[str]
 ) -> pd.DataFrame:
-    """The rows of layers.csv with one of the regimes, and those of the full average beside them.
+    """The rows of layers.csv with one of the regimes, and those of the full average beside them, with the
+    field's names of layers.
 
     alignment: None: all with which the regimes were measured. Raises FedscapeError for what was not measured.
     """
@@ -32,7 +34,8 @@ def measured_rows(
     alignments = [name for name in measured if alignment is None or name in alignment]
     if not alignments:
         raise FedscapeError(f"no rows of {', '.join(regimes)} with alignment {', '.join(alignment or [])}")
-    return layers[layers["alignment"].isin(alignments) & layers["regime"].isin([*regimes, "full"])]
+    layers = layers[layers["alignment"].isin(alignments) & layers["regime"].isin([*regimes, "full"])]
+    return layers.assign(layer=layer_names(layers))
 
 
 def with_panels(layers: pd.DataFrame, labels: Sequence[Mapping]) -> tuple[pd.DataFrame, dict[str, str]]:

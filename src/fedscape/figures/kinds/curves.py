@@ -36,6 +36,7 @@ from fedscape.figures.labels import (
     texts,
     value_word,
 )
+from fedscape.figures.layer_names import layer_names
 from fedscape.figures.panels import legend_below, panel_grid, surface_legend
 from fedscape.figures.style import COLOURS, Look, graded_looks, looks, plain_log_ticks, series_handle
 from fedscape.tables.layers import later_round
@@ -86,6 +87,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     frame = _matching_rows(frame, settings.rows or {}, name)
     if not np.isfinite(frame[measure].astype(float)).any():
         raise FedscapeError(f"measure {measure}: the column has no finite value in the rows drawn")
+    if settings.lines == "layer":
+        frame = frame.assign(layer=layer_names(frame))
     within = [settings.panels] if settings.panels else []
     frame = frame.assign(run=_line_names(frame, within, settings.lines, labels))
     if frame.duplicated([*within, "run", *_replicates(frame), "round"]).any():
@@ -201,7 +204,7 @@ def _vertical_label(frame: pd.DataFrame, settings: Settings) -> tuple[str, bool]
 def _values(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
     """The values of one run [rounds, seeds], of the rounds in which all seeds have one."""
     values = rows.pivot(index="round", columns=_replicates(rows), values=measure).astype(float)
-    return values[np.isfinite(values.to_numpy()).all(axis=1)]
+    return values[np.isfinite(values).sum(axis=1) == values.shape[1]]
 
 
 def smoothed(values: pd.Series, window: int) -> pd.Series:
