@@ -1,4 +1,7 @@
-"""Names of layers as the field has them: torchvision's of residual networks, GPT-2's of transformers."""
+"""Names of layers as the field has them: torchvision's of residual networks, GPT-2's of transformers.
+
+Layers of a plain sequence are counted: its own numbers count what has no parameters, too.
+"""
 
 import re
 from collections.abc import Iterable
@@ -32,6 +35,8 @@ _FAMILIES = {"stages.": _RESIDUAL, "blocks.": _TRANSFORMER}
 def field_names(layers: Iterable[str]) -> dict[str, str]:
     """The field's name of each layer of one network; of another family, its own."""
     names = {layer: layer for layer in layers}
+    if all(layer.isdigit() for layer in names):
+        return {layer: f"layer {i}" for i, layer in enumerate(sorted(names, key=int), start=1)}
     for beginning, patterns in _FAMILIES.items():
         if any(layer.startswith(beginning) for layer in names):
             for pattern, words in patterns.items():

@@ -39,6 +39,12 @@ def test_other_networks_keep_their_own():
     assert field_names(layers) == {layer: layer for layer in layers}
 
 
+def test_layers_of_a_plain_sequence_are_counted():
+    _, layers = layers_of_network("convnet", {}, (3, 32, 32), 10)
+    assert list(field_names(reversed(layers)).values()) == [f"layer {i}" for i in range(1, 9)]
+    assert field_names(layers)[layers[-1]] == "layer 8"
+
+
 def test_models_of_one_table_are_named_each_for_itself():
     rows = [("res", "classifier"), ("res", "stages.0.0.conv2"), ("vgg", "classifier"), ("res", None)]
     frame = pd.DataFrame(rows, columns=["model", "layer"], index=[3, 5, 7, 9])
