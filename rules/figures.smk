@@ -14,7 +14,7 @@ rule figure:
             STAGES["figure"].outputs["png"],
             category="Figures",
             caption="../workflow/report/figure.rst",
-            labels={"study": "{study}", "scale": "{scale}", "figure": "{figure}"},
+            labels=report_labels("figure"),
         ),
         svg=STAGES["figure"].outputs["svg"],
     log:

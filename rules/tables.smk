@@ -13,12 +13,13 @@ rule tables:
     input:
         unpack(inputs_of("tables")),
     output:
-        runs=STAGES["tables"].outputs["runs"],
-        summary=report(
-            STAGES["tables"].outputs["summary"],
+        runs=report(
+            STAGES["tables"].outputs["runs"],
             category="Tables",
             caption="../workflow/report/runs.rst",
+            labels=report_labels(),
         ),
+        summary=STAGES["tables"].outputs["summary"],
         rounds=STAGES["tables"].outputs["rounds"],
         barriers=STAGES["tables"].outputs["barriers"],
         layers=STAGES["tables"].outputs["layers"],

@@ -11,34 +11,45 @@ from matplotlib.patches import Rectangle
 
 from fedscape.figures.labels import WHOLE
 from fedscape.figures.layers import thinned
-from fedscape.figures.style import scale_ends
 from fedscape.figures.surface import HATCHING
 
-COLOURS = "RdBu_r"  # diverging, told apart by colour-blind readers; white is no barrier
+DIVERGING = "RdBu_r"  # told apart by colour-blind readers; white is no barrier
+# From white over several hues, ever darker in grey: Rappaport, A color map for effective black-and-white
+# rendering of color-scale images, 2002.
+SEQUENTIAL = "CMRmap_r"
 MOST_ROUNDS = 11  # rounds named below a panel
 MOST_DECIMALS = 3
 NUMBER_SIZES = 4.5, 6.5  # points: smallest that can be read, largest of the numbers in the cells
 
 
-def barrier_colours(grids: Sequence[np.ndarray], highest: float | None) -> tuple[Normalize, Colormap, str]:
+def barrier_colours(
+    grids: Sequence[np.ndarray], highest: float | None, lowest: float | None = None
+) -> tuple[Normalize, Colormap, str]:
     """One linear scale for all panels, its colours, and the ends that values exceed (`extend` of matplotlib).
 
-    White is 0, and colours deepen equally fast on both sides. highest: barrier where the colours end.
+    White is 0. Where values may be negative, colours deepen equally fast on both sides.
+    highest: barrier where the colours end. lowest: where they begin; from 0 on they are sequential. Without
+    either they are where no value is negative.
     """
     values = np.concatenate([grid.ravel() for grid in grids])
     values = values[np.isfinite(values)]
     low, high = min(0.0, values.min(initial=0)), max(0.0, values.max(initial=0))
-    exceeded = "neither"
-    if highest is not None:
-        ends = low < -highest, high > highest
-        exceeded = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(ends, exceeded)
-        low, high = max(low, -highest), highest
-    if low == high:  # no barrier: a scale needs some width
-        high = 1.0
-    widest = max(-low, high)
-    first, last = 0.5 + 0.5 * np.array([low, high]) / widest  # of the colours, from 0 to 1
-    colours = ListedColormap(matplotlib.colormaps[COLOURS](np.linspace(first, last, 256)))
-    return Normalize(low, high, clip=True), colours, exceeded
+    first, last = lowest, highest
+    if first is None:
+        first = low if highest is None else max(low, -highest)
+    if last is None:
+        last = high
+    if first == last:  # no barrier: a scale needs some width
+        last = 1.0
+    exceeded = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(
+        (low < first, high > last), "neither"
+    )
+    if first == 0 and (lowest == 0 or highest is None):
+        return Normalize(first, last, clip=True), matplotlib.colormaps[SEQUENTIAL], exceeded
+    widest = max(-first, last)
+    bluest, reddest = (0.5 + 0.5 * end / widest for end in (first, last))  # of the colours, from 0 to 1
+    colours = ListedColormap(matplotlib.colormaps[DIVERGING](np.linspace(bluest, reddest, 256)))
+    return Normalize(first, last, clip=True), colours, exceeded
 
 
 def draw_cells(axes: Axes, grid: pd.DataFrame, norm: Normalize, colours: Colormap) -> None:
@@ -64,12 +75,19 @@ def draw_cells(axes: Axes, grid: pd.DataFrame, norm: Normalize, colours: Colorma
 
 
 def write_numbers(
-    axes: Axes, grid: pd.DataFrame, unit: float, cell: tuple[float, float], norm: Normalize, colours: Colormap
+    axes: Axes,
+    grid: pd.DataFrame,
+    unit: float,
+    largest: float,
+    cell: tuple[float, float],
+    norm: Normalize,
+    colours: Colormap,
 ) -> None:
-    """The values in their cells, in multiples of `unit`, if they fit. cell: width and height in inches."""
-    low, high = scale_ends(norm)
-    widest = max(-low, high) / unit
-    decimals = max(0, int(1 - np.floor(np.log10(widest))))  # enough to tell tenths of the scale apart
+    """The values in their cells, in multiples of `unit`, if they fit.
+
+    largest: value of all panels, whatever its sign. cell: width and height in inches.
+    """
+    decimals = max(0, int(1 - np.floor(np.log10(largest / unit))))  # enough to tell tenths of it apart
     if decimals > MOST_DECIMALS:  # nothing but zeros could be read
         return
     values = grid.to_numpy(float)

@@ -6,9 +6,13 @@ import pandas as pd
 
 from fedscape.errors import FedscapeError
 from fedscape.figures.labels import NAMES_OF_PAIR, groups_over_seeds, pair_names, panel_titles, value_word
+from fedscape.figures.layer_names import layer_names
 
 # Regimes drawn over the depth of a layer; the others are drawn over the number of averaged layers.
 AT_DEPTH = ("single", "direction", "shallow", "deep")
+# Nats: smaller barriers of the loss are drawn as 0. Means of some thousand losses in single precision are
+# right to about a tenth of it.
+FLOOR = 1e-4
 MOST_NAMED = 44  # layers whose names all stand on an axis; of more, every second, third, ...
 
 
@@ -17,6 +21,7 @@ def measured_rows(
 ) -> pd.DataFrame:
     """The rows of layers.csv with one of the regimes, and those of the full average beside them.
 
+    Layers have the field's names. Barriers of the loss below FLOOR are 0, which `floored` marks.
     alignment: None: all with which the regimes were measured. Raises FedscapeError for what was not measured.
     """
     for column, values in (
@@ -32,7 +37,20 @@ def measured_rows(
     alignments = [name for name in measured if alignment is None or name in alignment]
     if not alignments:
         raise FedscapeError(f"no rows of {', '.join(regimes)} with alignment {', '.join(alignment or [])}")
-    return layers[layers["alignment"].isin(alignments) & layers["regime"].isin([*regimes, "full"])]
+    layers = layers[layers["alignment"].isin(alignments) & layers["regime"].isin([*regimes, "full"])]
+    return without_noise(layers.assign(layer=layer_names(layers)))
+
+
+def without_noise(layers: pd.DataFrame) -> pd.DataFrame:
+    """The rows with barriers of the loss below FLOOR, and their ratios, as 0; `floored`: which these are."""
+    noise = (layers["measure"] == "loss") & (layers["barrier"].abs() < FLOOR) & (layers["barrier"] != 0)
+    zeros = {column: layers[column].mask(noise, 0.0) for column in ("barrier", "ratio")}
+    return layers.assign(floored=noise, **zeros)
+
+
+def floor_note(layers: pd.DataFrame, column: str) -> str:
+    """What the label of an axis says where barriers are drawn as 0, else nothing. column: that is drawn."""
+    return f"\n(0: below {FLOOR:.4f} nats)" if column != "value" and layers["floored"].any() else ""
 
 
 def with_panels(layers: pd.DataFrame, labels: Sequence[Mapping]) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from layer_frames import NAMES, distances_frame, layers_frame, mixtures
-from matplotlib.collections import QuadMesh
+from matplotlib.collections import LineCollection, QuadMesh
 from matplotlib.colors import to_rgb
 
 from fedscape.errors import FedscapeError
@@ -166,7 +166,22 @@ class TestHeatmap:
         with pytest.raises(FedscapeError, match="no rows of shallow with alignment weights"):
             self.draw(only, alignment=["weights"])
 
-    @pytest.mark.parametrize("settings", [{"highest": 0.0}, {"regimes": []}])
+    def test_rounding_is_no_barrier(self):
+        frame = layers_frame(lambda a, r, rest: 9e-5 if len(a) < 4 else -9e-5, rounds=[0, 10])
+        figure = self.draw(frame, regimes=["single"])
+        assert not self.grids(figure)[0].any()
+        assert "(0: below 0.0001 nats)" in figure.axes[-1].get_ylabel()
+        exact = self.draw(layers_frame(lambda a, r, rest: 0.0 if r == 0 else 2e-4))
+        assert exact.axes[-1].get_ylabel().count("0.0001") == 0 and self.grids(exact)[0].max() == 2e-4
+        # Of an error, the smallest difference is one sample's.
+        errors = layers_frame(lambda a, r, rest: 5e-5, measures=("error",))
+        assert (self.grids(self.draw(errors, measure="error"))[0] == 5e-5).all()
+
+    def test_layers_have_the_names_of_the_field(self):
+        frame = layers_frame(ranks, ["conv", "stages.0.0.conv1", "classifier"], rounds=[0])
+        assert texts(self.draw(frame).axes[0].get_yticklabels()) == ["conv1", "layer1.0.conv1", "fc"]
+
+    @pytest.mark.parametrize("settings", [{"highest": 0.0}, {"lowest": 0.1}, {"regimes": []}])
     def test_impossible_settings_are_refused(self, settings):
         with pytest.raises(ValueError, match=next(iter(settings))):
             heatmap.Settings(**{"regimes": ["single"], **settings})
@@ -194,6 +209,27 @@ class TestColours:
     def test_colours_end_at_the_highest(self, values, limits, beyond):
         norm, _, exceeded = barrier_colours([np.array([values], float)], 2.0)
         assert (norm.vmin, norm.vmax) == limits and exceeded == beyond
+
+    @pytest.mark.parametrize(
+        ("values", "ends", "limits", "beyond"),
+        [
+            ([0.1, 1.0], (None, None), (0, 1), "neither"),
+            ([-0.1, 1.0], (2.0, 0.0), (0, 2), "min"),
+            ([0.5, 3.0], (2.0, 0.0), (0, 2), "max"),
+        ],
+    )
+    def test_barriers_that_are_not_negative_are_ever_darker(self, values, ends, limits, beyond):
+        norm, colours, exceeded = barrier_colours([np.array([values])], *ends)
+        assert (norm.vmin, norm.vmax, exceeded) == (*limits, beyond)
+        lightness = colours(np.linspace(0, 1, 20))[:, :3] @ [0.299, 0.587, 0.114]
+        assert (np.diff(lightness) < 0).all() and lightness[0] > 0.99
+
+    def test_one_scale_gives_a_barrier_one_colour_in_every_figure(self):
+        shades = []
+        for values in ([-0.2, 0.5], [-3.0, 1.0], [0.5, 2.0]):
+            norm, colours, _ = barrier_colours([np.array([values])], 2.0)
+            shades.append(colours(norm(0.5))[:3])
+        assert np.allclose(shades, shades[0], atol=0.02)  # of 256 shades
 
     def test_no_barrier_at_all_is_white(self):
         norm, colours, _ = barrier_colours([np.zeros((2, 2))], None)
@@ -253,6 +289,27 @@ class TestProfile:
         assert np.allclose(self.lines(axes)[0].get_ydata(), [2, 2, 2, 1.5])
         corners = axes.collections[0].get_paths()[0].vertices
         assert (corners[:, 1].min(), corners[:, 1].max()) == (1, 3)
+
+    def test_single_layers_are_marks_with_bars_and_no_line_between_them(self):
+        frame = layers_frame(lambda a, r, rest: min(a) + (rest == "to"))
+        figure = self.draw(frame, regimes=["single", "shallow"])
+        (axes,) = figure.axes
+        single, shallow = self.lines(axes)
+        assert single.get_linestyle() == "None" != shallow.get_linestyle()
+        assert list(single.get_ydata()) == [0.5, 1.5, 2.5, 3.5]
+        bars = next(c for c in axes.collections if isinstance(c, LineCollection))
+        assert [segment[:, 1].tolist() for segment in bars.get_segments()] == [[i, i + 1] for i in range(4)]
+        assert [handle.get_linestyle() == "None" for handle in figure.legends[0].legend_handles] == [
+            True,
+            False,
+        ]
+
+    def test_rounding_is_no_barrier(self):
+        figure = self.draw(layers_frame(lambda a, r, rest: 3e-7), regimes=["single", "shallow"])
+        (axes,) = figure.axes
+        assert not any(np.any(line.get_ydata()) for line in self.lines(axes))
+        assert axes.get_ylabel().endswith("(0: below 0.0001 nats)")
+        assert "below" not in self.draw(layers_frame(ranks)).axes[0].get_ylabel()
 
     def test_values_stand_beside_those_of_both_models(self):
         frame = layers_frame(lambda a, r, rest: 1.5)

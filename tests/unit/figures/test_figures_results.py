@@ -168,6 +168,24 @@ class TestRanking:
         bars = [line.get_ydata() for line in axes.lines if line.get_marker() in ("", "None")]
         assert [list(bar) for bar in bars] == [[2, 3], [2, 3]]
 
+    def test_bars_stand_side_by_side_between_the_lines_and_the_names(self):
+        rows = [
+            {"method": m, "init": init, "seed": s, "test_accuracy": v}
+            for init in ("random", "pretrained")
+            for m, values in (("a", (1, 0)), ("b", (0, 1.1)), ("c", (0.4, 0.6)))
+            for s, v in enumerate(values)
+        ]
+        figure = draw(ranking, runs_frame(*rows))
+        (axes,) = figure.axes
+        bars = [line.get_xdata()[0] for line in axes.lines if line.get_marker() in ("", "None")]
+        assert len(set(bars)) == len(bars) == 6 and not any(0 <= at <= 1 for at in bars)
+        figure.draw_without_rendering()
+        left, right = (axes.transData.transform((at, 1))[0] for at in (min(bars), max(bars)))
+        for text in axes.texts:
+            box = text.get_window_extent()
+            assert box.x1 < left or box.x0 > right
+            assert axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+
     def test_a_method_that_diverged_stands_below_with_the_word(self):
         frame = self.frame()
         frame.loc[(frame["method"] == "a") & (frame["init"] == "random"), "diverged"] = True

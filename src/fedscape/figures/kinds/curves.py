@@ -36,6 +36,8 @@ from fedscape.figures.labels import (
     texts,
     value_word,
 )
+from fedscape.figures.layer_names import layer_names
+from fedscape.figures.layers import without_noise
 from fedscape.figures.looks import line_looks, pair_looks, run_looks
 from fedscape.figures.panels import legend_below, panel_grid, surface_legend
 from fedscape.figures.style import COLOURS, Look, graded_looks, plain_log_ticks, series_handle
@@ -91,6 +93,10 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     frame = _matching_rows(frame, settings.rows or {}, name)
     if not np.isfinite(frame[measure].astype(float)).any():
         raise FedscapeError(f"measure {measure}: the column has no finite value in the rows drawn")
+    if "regime" in frame:
+        frame = without_noise(frame)
+    if settings.lines == "layer":
+        frame = frame.assign(layer=layer_names(frame))
     within = [settings.panels] if settings.panels else []
     frame = frame.assign(run=_line_names(frame, within, settings.lines, labels))
     if frame.duplicated([*within, "run", *_replicates(frame), "round"]).any():

@@ -15,9 +15,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
 
 from fedscape.fields import Choose, RunKey
+from fedscape.figures.axes import percent_ticks
 from fedscape.figures.labels import axis_label
 from fedscape.figures.looks import nth_look, value_looks
 from fedscape.figures.panels import legend_below, panel_grid
@@ -88,7 +88,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             axes.set_yscale("log")
             plain_log_ticks(axes.yaxis, most=9)
         elif settings.column.endswith("accuracy"):
-            axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+            percent_ticks(axes.yaxis)
     if settings.same_scale:
         limits = np.array([axes.get_ylim() for axes in panels])
         for axes in panels:

@@ -3,8 +3,9 @@
 Frames: `layers` (layers.csv). Where single layers are averaged, a row is that layer, and the top row the
 average of all layers. Where layers add up, a row is the layer added last, so that `deep` is read from the
 bottom up. Other orders (random, middle-out, outside-in) have their first layer on top. Each cell is a mean
-over seeds and clients where all have a value, else hatched. Red is a barrier; blue means that the merged
-model is better than its ends.
+over seeds and clients where all have a value, else hatched. The darker, the higher a barrier; where some
+are negative, barriers are red, and blue means that the merged model is better than its ends. With `lowest`
+and `highest`, the same colour is the same barrier in several figures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +19,13 @@ import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import PercentFormatter
 
 from fedscape.columns.connectivity import RESTS
 from fedscape.fields import LayerOrder, LossOrError, Split
+from fedscape.figures.axes import percent_ticks
 from fedscape.figures.barrier_cells import barrier_colours, draw_cells, write_numbers
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
-from fedscape.figures.layers import AT_DEPTH, measured_rows, step_names, with_panels, with_steps
+from fedscape.figures.layers import AT_DEPTH, floor_note, measured_rows, step_names, with_panels, with_steps
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
 from fedscape.figures.surface import HATCHING
 from fedscape.tables.layers import SINGLE, cells, later_round, of_rests
@@ -57,6 +58,9 @@ class Settings:
     # a panel for each; null: all that were measured
     alignment: list[Literal["none", "weights"]] | None = None
     highest: float | None = None  # barrier where the colours end, so that figures compare; null: the highest
+    # where they begin; 0: sequential colours, as for barriers that are not negative; null: the lowest, at
+    # least minus `highest`
+    lowest: float | None = None
     numbers: bool = True  # the barriers themselves in the cells, where there is room
 
     def __post_init__(self):
@@ -64,6 +68,8 @@ class Settings:
             raise ValueError("regimes: name one")
         if self.highest is not None and self.highest <= 0:
             raise ValueError(f"highest must be > 0, got {self.highest}")
+        if self.lowest is not None and self.lowest > 0:
+            raise ValueError(f"lowest must be <= 0, got {self.lowest}")
 
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
@@ -100,7 +106,9 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         share=False,
         per_row=per_row,
     )
-    norm, colours, exceeded = barrier_colours([grid.to_numpy(float) for grid in grids], settings.highest)
+    values = [grid.to_numpy(float) for grid in grids]
+    norm, colours, exceeded = barrier_colours(values, settings.highest, settings.lowest)
+    largest = max(np.abs(grid[np.isfinite(grid)]).max(initial=0) for grid in values)
     percent = settings.measure == "error" and settings.column == "barrier"
     for i, (axes, grid) in enumerate(zip(panels, grids, strict=True)):
         draw_cells(axes, grid, norm, colours)
@@ -108,16 +116,16 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             axes.tick_params(labelleft=False)
         else:
             axes.set_ylabel(row_labels[i])
-        if settings.numbers:
-            write_numbers(axes, grid, 0.01 if percent else 1, cell, norm, colours)
+        if settings.numbers and largest:
+            write_numbers(axes, grid, 0.01 if percent else 1, largest, cell, norm, colours)
     bar = figure.colorbar(
         ScalarMappable(norm, colours), ax=panels, extend=exceeded, fraction=0.05, pad=0.01,
         aspect=figure.get_figheight() / BAR[1],
     )  # fmt: skip
     if percent:
-        bar.formatter = PercentFormatter(1, symbol="")
+        percent_ticks(bar.ax.yaxis)
     label = barrier_label(settings.column, settings.measure, settings.split)
-    bar.set_label(fill(label, int(size[1] / LETTER_OF_LABEL)))
+    bar.set_label(fill(label, int(size[1] / LETTER_OF_LABEL)) + floor_note(layers, settings.column))
     figure.set_figwidth(figure.get_figwidth() + BAR[0])
     if any(not np.isfinite(grid).all(axis=None) for grid in grids):
         surface_legend(figure, [Patch(**HATCHING, label="no value")])

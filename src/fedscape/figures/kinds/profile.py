@@ -4,7 +4,8 @@ Frames: `layers` (layers.csv). From left to right stand the layers, the shallowe
 where single layers are averaged; where layers add up, the one added last, so that `deep` is read from right
 to left. Other orders (random, middle-out, outside-in) are drawn over the number of averaged layers. A line is
 the mean over pairs of models (seeds, clients) and over the end that the other layers come from, in a band
-from the smallest to the largest; it is broken where a value is missing.
+from the smallest to the largest; it is broken where a value is missing. Single layers are marks with bars:
+there is nothing between one layer and the next.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,12 +19,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from fedscape.errors import FedscapeError
 from fedscape.fields import LayerOrder, Split
+from fedscape.figures.axes import percent_ticks
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
-from fedscape.figures.layers import AT_DEPTH, measured_rows, step_names, thinned, with_panels, with_steps
+from fedscape.figures.layers import (
+    AT_DEPTH,
+    floor_note,
+    measured_rows,
+    step_names,
+    thinned,
+    with_panels,
+    with_steps,
+)
 from fedscape.figures.looks import listed_looks
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
 from fedscape.figures.style import Look, series_handle
@@ -99,13 +109,18 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     )
     regimes = {regime: value_word(regime, "regime") for regime in get_args(LayerOrder)}
     styles = listed_looks([regimes[regime] for regime in settings.regimes], list(regimes.values()))
-    handles = [series_handle(name, look) for name, look in styles.items()]
+    handles = [
+        series_handle(name, look, line=regime not in SINGLE)
+        for regime, (name, look) in zip(settings.regimes, styles.items(), strict=True)
+    ]
     levels: list[Line2D] = []
-    for i, (axes, (measure, rows, steps)) in enumerate(zip(panels, drawn, strict=True)):
-        for look, regime_rows in zip(styles.values(), steps.values(), strict=True):
-            _draw_line(axes, regime_rows, settings.column, look)
+    for i, (axes, (_, rows, steps)) in enumerate(zip(panels, drawn, strict=True)):
+        for look, (regime, regime_rows) in zip(styles.values(), steps.items(), strict=True):
+            draw_regime = _draw_marks if regime in SINGLE else _draw_line
+            draw_regime(axes, regime_rows, settings.column, look)
         levels = _draw_levels(axes, rows, settings)
-        _name_axes(axes, names[i], measure, settings, i % per_row == 0 or len(measures) == 2)
+        first = i % per_row == 0 or len(measures) == 2
+        _name_axes(axes, names[i], rows, settings, first)
     _same_heights(panels, [measure for measure, *_ in drawn])
     if len(handles + levels) > 1:
         surface_legend(figure, handles + levels)
@@ -145,6 +160,19 @@ def _draw_line(axes: Axes, rows: pd.DataFrame, column: str, look: Look) -> None:
         )
 
 
+def _draw_marks(axes: Axes, rows: pd.DataFrame, column: str, look: Look) -> None:
+    """Single layers: the mean of each, on a bar from the smallest value to the largest."""
+    points = cells(rows, ["step"], column)
+    axes.plot(
+        points["step"], points["mean"], color=look.colour, linestyle="none", marker=look.marker,
+        markersize=6, markerfacecolor="none", zorder=3,
+    )  # fmt: skip
+    if (points["min"] < points["max"]).any():
+        axes.vlines(
+            points["step"], points["min"], points["max"], colors=look.colour, linewidth=0.9, zorder=1.9
+        )
+
+
 def _draw_levels(axes: Axes, rows: pd.DataFrame, settings: Settings) -> list[Line2D]:
     """Horizontal lines for comparison: no barrier, or both models; beside single layers the full average."""
     levels = []
@@ -160,17 +188,21 @@ def _draw_levels(axes: Axes, rows: pd.DataFrame, settings: Settings) -> list[Lin
     return levels
 
 
-def _name_axes(axes: Axes, names: Mapping[int, str], measure: str, settings: Settings, first: bool) -> None:
+def _name_axes(
+    axes: Axes, names: Mapping[int, str], rows: pd.DataFrame, settings: Settings, first: bool
+) -> None:
     """Ticks and the vertical label. names: of the steps along the axis; empty where it counts layers."""
+    measure = rows["measure"].iloc[0]
     if names:
         ticks = thinned(len(names))
         axes.set_xticks(list(names)[ticks], list(names.values())[ticks], rotation=90, fontsize=7)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if first:
-        axes.set_ylabel(fill(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS))
+        label = fill(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS)
+        axes.set_ylabel(label + floor_note(rows, settings.column))
     if measure == "error" and settings.column != "ratio":
-        axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+        percent_ticks(axes.yaxis)
     axes.grid(True, axis="y")
 
 

@@ -1,8 +1,9 @@
 """The order of methods under two or more circumstances, such as two starts: each a line from rank to rank.
 
-Frames: `runs` (tables/runs.csv). A method's rank is that of its mean over seeds, 1 for the best; the thin bar
-is its 95 % interval, by the percentile bootstrap over seeds, which is too narrow for few of them. Beside a
-name stands the mean. Between two circumstances Kendall's tau says how far the orders agree: 1 for the same.
+Frames: `runs` (tables/runs.csv). A method's rank is that of its mean over seeds, 1 for the best. The bar
+beside it, with the method's marker, is its 95 % interval, by the percentile bootstrap over seeds, which is
+too narrow for few of them; bars stand in lanes, the best method's next to the lines. Beside a name stands the
+mean. Between two circumstances Kendall's tau says how far the orders agree: 1 for the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,12 +19,15 @@ from fedscape.figures.labels import axis_label
 from fedscape.figures.looks import value_looks
 from fedscape.figures.panels import panel_grid
 from fedscape.figures.results import best_points, by_keys, names_of, rows_of
+from fedscape.figures.style import Look
 from fedscape.tables.comparison import best_of, rank_agreement
 from fedscape.tables.estimate import Estimate, estimate, ranked
 
 ROW, MARGIN = 0.19, 0.95  # inches: of a method; above and below all of them
 BETWEEN, LETTER, AXIS = 1.8, 0.066, 0.6  # inches: between two circumstances; of a letter; left of all
-SHIFTS = np.linspace(-0.05, 0.05, 5)  # of the bars of neighbours, so that they do not cover each other
+LANE, LANES, GAP = 0.05, 0.5, 0.07  # between two bars, of all at most, before the first; 1: BETWEEN
+
+NAMES = 0.1  # before the names; 1: BETWEEN
 
 CAPTION = (
     "A method's rank by its mean over seeds, 1 for the best, with the 95 % bootstrap interval of the "
@@ -56,45 +60,79 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     titles, stops = (list(dict.fromkeys(runs[key])) for key in ("panel", "at"))
     items = list(dict.fromkeys(runs["item"]))
     letters = max(map(len, items)) + 8  # a name and its mean
-    width = BETWEEN * max(1, len(stops) - 1) + 2 * letters * LETTER + AXIS
+    values_at = {
+        title: [[values.get((title, stop, item), {}) for item in items] for stop in stops] for title in titles
+    }
+    best = best_of(settings.column)
+    ranks_at = {
+        title: [dict(zip(items, ranked(column, best), strict=True)) for column in columns]
+        for title, columns in values_at.items()
+    }
+    lanes = max(len(_with_bars(ranks)) for panel_ranks in ranks_at.values() for ranks in panel_ranks)
+    gutter = GAP + min(LANES, LANE * lanes) if lanes else 0.0
+    width = BETWEEN * (max(1, len(stops) - 1) + 2 * gutter) + 2 * letters * LETTER + AXIS
+    vertical = "rank (bars: 95 %)" if lanes else "rank"
     size = (width, ROW * len(items) + MARGIN)
     figure, panels = panel_grid(
-        titles if len(titles) > 1 else [""], size, axis_label(settings.between), "rank", False, per_row=2
+        titles if len(titles) > 1 else [""], size, axis_label(settings.between), vertical, False, per_row=2
     )
     styles = value_looks(runs, "method", labels)
     for axes, title in zip(panels, titles, strict=True):
-        columns = [[values.get((title, stop, item), {}) for item in items] for stop in stops]
-        means = [dict(zip(items, map(estimate, column), strict=True)) for column in columns]
-        best = best_of(settings.column)
-        ranks = [dict(zip(items, ranked(column, best), strict=True)) for column in columns]
+        ranks = ranks_at[title]
+        axes.hlines(
+            range(1, len(items) + 1),
+            -gutter,
+            len(stops) - 1 + gutter,
+            colors="0.88",
+            linewidth=0.6,
+            zorder=0.5,
+        )
         _draw_lines(axes, ranks, styles)
-        for stop, side in ((0, -1), (len(stops) - 1, 1)) if len(stops) > 1 else ((0, 1),):
-            _draw_names(axes, stop, side, ranks[stop], means[stop], settings.column)
-        _name_axes(axes, stops, len(items), letters)
+        for stop in range(len(stops)):
+            side = -1 if stop == 0 and len(stops) > 1 else 1
+            _draw_bars(axes, stop, side, ranks[stop], styles)
+            if stop in (0, len(stops) - 1):
+                means = dict(zip(items, map(estimate, values_at[title][stop]), strict=True))
+                _draw_names(axes, stop + side * gutter, side, ranks[stop], means, settings.column)
+        _name_axes(axes, stops, len(items), gutter + letters * LETTER / BETWEEN)
         axes.set_title(", ".join(filter(None, [axes.get_title(), _agreement(ranks)])))
     return figure
 
 
 def _draw_lines(axes: Axes, ranks: Sequence[Mapping[str, Estimate]], styles: Mapping) -> None:
-    """Ranks with their intervals, joined from left to right."""
-    for number, (item, look) in enumerate(styles.items()):
+    """Ranks, joined from left to right."""
+    for item, look in styles.items():
         estimates = [(stop, rank_of[item]) for stop, rank_of in enumerate(ranks)]
         points = [(stop, rank.mean) for stop, rank in estimates if rank.mean is not None]
-        shift = SHIFTS[number % len(SHIFTS)]
         axes.plot(
             [stop for stop, _ in points], [mean for _, mean in points], color=look.colour,
             linestyle=look.line, marker=look.marker, markerfacecolor="white", linewidth=1.3,
         )  # fmt: skip
-        for stop, rank in estimates:
-            if rank.low is not None and rank.high is not None and rank.low < rank.high:
-                axes.plot(
-                    [stop + shift] * 2, [rank.low, rank.high], color=look.colour, linewidth=0.9, alpha=0.7
-                )
+
+
+def _with_bars(ranks: Mapping[str, Estimate]) -> list[str]:
+    """The items whose rank other seeds would change, the best first."""
+    items = [item for item, rank in ranks.items() if (rank.low or 0) < (rank.high or 0)]
+    return sorted(items, key=lambda item: ranks[item].mean or 0)
+
+
+def _draw_bars(
+    axes: Axes, stop: int, side: int, ranks: Mapping[str, Estimate], styles: Mapping[str, Look]
+) -> None:
+    """Intervals of the ranks under one circumstance, side by side, away from the lines."""
+    items = _with_bars(ranks)
+    step = min(LANE, LANES / max(1, len(items)))
+    for lane, item in enumerate(items):
+        look, rank = styles[item], ranks[item]
+        at = stop + side * (GAP + lane * step)
+        ends = [rank.low or 0, rank.high or 0]
+        axes.plot([at, at], ends, color=look.colour, linewidth=1.1, solid_capstyle="butt")
+        axes.plot(at, rank.mean or 0, color=look.colour, marker=look.marker, markersize=3, linestyle="none")
 
 
 def _draw_names(
     axes: Axes,
-    stop: int,
+    at: float,
     side: int,
     ranks: Mapping[str, Estimate],
     means: Mapping[str, Estimate],
@@ -110,13 +148,12 @@ def _draw_names(
         mean = means[item].mean
         number = means[item].note if mean is None else f"{100 * mean:.1f}" if percent else f"{mean:.3g}"
         text = f"{item}  {number}" if side < 0 else f"{number}  {item}"
-        axes.text(
-            stop + 0.13 * side, row, text, ha="right" if side < 0 else "left", va="center", fontsize=7.5
-        )
+        axes.text(at + NAMES * side, row, text, ha="right" if side < 0 else "left", va="center", fontsize=7.5)
 
 
-def _name_axes(axes: Axes, stops: Sequence[str], items: int, letters: int) -> None:
-    room = 0.2 + letters * LETTER / BETWEEN
+def _name_axes(axes: Axes, stops: Sequence[str], items: int, outside: float) -> None:
+    """Limits and ticks. outside: what bars and names take beside the first and the last circumstance."""
+    room = outside + 2 * NAMES
     axes.set_xlim(-room, len(stops) - 1 + room)
     axes.set_xticks(range(len(stops)), stops)
     axes.set_ylim(items + 0.7, 0.3)  # the best on top
