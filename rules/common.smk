@@ -16,6 +16,7 @@ from fedscape.errors import FedscapeError
 from fedscape.study.campaign import Campaign, missing_file, read_campaign
 from fedscape.study.jobs import check_job_names, job_names, targets
 from fedscape.study.kept import measured_csvs
+from fedscape.study.problems import told
 from fedscape.study.study import UnknownName
 from fedscape.study.stages.every import SECTIONS, STAGES
 from fedscape.study.stages.tables import OF_EVERY_STUDY
@@ -30,11 +31,11 @@ MEASURED_FIRST = 1
 
 
 def exit_on_error(function, *arguments):
-    """What a function returns; where the user's input is wrong, Snakemake ends with that one line."""
+    """What a function returns; where the user's input is wrong, Snakemake ends with a line for each error."""
     try:
         return function(*arguments)
     except FedscapeError as error:
-        sys.exit(f"fedscape: {error}")
+        sys.exit(told(error))
 
 
 def study_of(wildcards):
