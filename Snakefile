@@ -14,6 +14,9 @@ sys.path.insert(0, str(ROOT / "src"))
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])))
 
 
+report: "workflow/report/introduction.rst"
+
+
 include: "rules/common.smk"
 include: "rules/campaign.smk"
 

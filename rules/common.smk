@@ -16,6 +16,7 @@ from fedscape.errors import FedscapeError
 from fedscape.study.campaign import Campaign, missing_file, read_campaign
 from fedscape.study.jobs import check_job_names, job_names, targets
 from fedscape.study.kept import measured_files
+from fedscape.study.problems import told
 from fedscape.study.study import UnknownName
 from fedscape.study.stages.every import SECTIONS, STAGES
 from fedscape.study.stages.tables import OF_EVERY_STUDY
@@ -30,11 +31,11 @@ MEASURED_FIRST = 1
 
 
 def exit_on_error(function, *arguments):
-    """What a function returns; where the user's input is wrong, Snakemake ends with that one line."""
+    """What a function returns; where the user's input is wrong, Snakemake ends with a line for each error."""
     try:
         return function(*arguments)
     except FedscapeError as error:
-        sys.exit(f"fedscape: {error}")
+        sys.exit(told(error))
 
 
 def study_of(wildcards):
@@ -93,6 +94,22 @@ def inputs_of_start(wildcards):
 def say_missing(missing):
     """Say once that a user's file is not there."""
     print(f"fedscape: missing for a run: {missing}", file=sys.stderr)
+
+
+def report_labels(name, title=None):
+    """For `labels` of `report()`: a file's study, scale, name and title.
+
+    name: of the file; without a title, the wildcard that holds it, whose entry in the study has a title.
+    """
+
+    def labels(wildcards):
+        study = study_of(wildcards)
+        file = wildcards[name] if title is None else name
+        entries = {"figure": study.figures, "table": study.tables}
+        words = entries[name][file].title if title is None else title
+        return {"study": study.name, "scale": study.scale, "name": file, "title": words}
+
+    return labels
 
 
 def tracked(stage):

@@ -17,7 +17,7 @@ rule tables:
             STAGES["tables"].outputs["runs"],
             category="Tables",
             caption="../workflow/report/runs.rst",
-            labels=report_labels(),
+            labels=report_labels("runs", "All runs"),
         ),
         summary=STAGES["tables"].outputs["summary"],
         rounds=STAGES["tables"].outputs["rounds"],
@@ -45,14 +45,15 @@ rule claims:
     input:
         unpack(inputs_of("claims")),
     output:
-        csv=STAGES["claims"].outputs["csv"],
-        contrasts=STAGES["claims"].outputs["contrasts"],
-        values=STAGES["claims"].outputs["values"],
-        page=report(
-            STAGES["claims"].outputs["page"],
+        csv=report(
+            STAGES["claims"].outputs["csv"],
             category="Tables",
             caption="../workflow/report/claims.rst",
+            labels=report_labels("claims", "What the paper claims, tested on these runs"),
         ),
+        contrasts=STAGES["claims"].outputs["contrasts"],
+        values=STAGES["claims"].outputs["values"],
+        page=STAGES["claims"].outputs["page"],
     log:
         STAGES["claims"].log,
     conda:
@@ -92,12 +93,13 @@ rule table:
     input:
         unpack(inputs_of("table")),
     output:
-        csv=STAGES["table"].outputs["csv"],
-        page=report(
-            STAGES["table"].outputs["page"],
+        csv=report(
+            STAGES["table"].outputs["csv"],
             category="Tables",
             caption="../workflow/report/table.rst",
+            labels=report_labels("table"),
         ),
+        page=STAGES["table"].outputs["page"],
     log:
         STAGES["table"].log,
     wildcard_constraints:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from fedscape.errors import FedscapeError
+from fedscape.study.problems import told
 
 
 class _Parser(argparse.ArgumentParser):
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _use_library_of_this_clone()
         return options.run(options)
     except FedscapeError as error:
-        print(f"fedscape: {error}", file=sys.stderr)
+        print(told(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

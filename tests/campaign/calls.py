@@ -53,11 +53,12 @@ def prepare(kind: str, pristine: Path) -> None:
 def told() -> Iterator[None]:
     """Errors of ours as the Snakefile, and the scripts, tell them."""
     from fedscape.errors import FedscapeError
+    from fedscape.study.problems import told as shown
 
     try:
         yield
     except FedscapeError as error:
-        sys.exit(f"fedscape: {error}")
+        sys.exit(shown(error))
 
 
 def play(job: Job) -> None:

@@ -295,12 +295,12 @@ def test_who_only_looks_writes_and_removes_nothing(faulty, hostile, command):
     arguments = [verb, *([TRAJECTORY] if verb == "why" else []), *settings]
     before = everything(faulty.folder, hostile)
     if program == "snakemake":
-        said = faulty.snakemake(*arguments, "--verbose").stdout
+        said = faulty.snakemake(*arguments).stdout
     else:
         said = faulty._run(["-m", "fedscape.cli", *arguments], True, {"PYTHONPATH": "src"}).stdout
     assert everything(faulty.folder, hostile) == before
     if verb == "-n":
-        assert VOID in said and "rule train:" in said
+        assert [line.split(maxsplit=2)[1:] for line in said.splitlines() if VOID in line] == [["train", VOID]]
     if verb == "why":
         assert "no Snakemake was there when its job ended" in said
 

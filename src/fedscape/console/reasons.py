@@ -4,6 +4,8 @@ import ast
 import re
 from collections.abc import Iterable
 
+from fedscape.jobs.recorded import VOID
+
 NEW = "not there yet"
 BELOW = "made from what is new"
 # How Snakemake's sentence begins, and what it means to a reader; what follows is looked at in `short_reason`.
@@ -28,6 +30,8 @@ def short_reason(sentence: str) -> str:
     """The reason that tells most: a setting that changed says more than a file that is missing."""
     parts = [part.strip() for part in re.split(r"; (?=[A-Z])", sentence) if part.strip()]
     words = {beginning: part for beginning in _BEGINNINGS for part in parts if part.startswith(beginning)}
+    if VOID in sentence:
+        return VOID
     if changes := words.get("Params have changed"):
         return changed_settings(changes)
     if files := words.get("Updated input files"):

@@ -10,6 +10,7 @@ from fedscape.study.connections import check_connection_kind
 from fedscape.study.contracts import FIGURE_SOURCES
 from fedscape.study.grid import Member, Run, grouped, matching, runs_of
 from fedscape.study.limits import MOST_JOBS, check_count
+from fedscape.study.problems import Problems
 from fedscape.study.selection import Names, check_choice, subset_of
 from fedscape.study.stages.every import SECTION_OF_ENTRY, SECTIONS
 from fedscape.study.stages.stage import Section
@@ -29,19 +30,25 @@ def build_analyses(
 ) -> Analyses:
     """Every entry of the sections that look at runs, by section and name.
 
-    Raises FedscapeError if an entry takes no run, would put models of different shapes together, or
+    Raises FedscapeError for every entry that takes no run, would put models of different shapes together, or
     asks for a round that a run does not have.
     """
+    problems = Problems()
+
+    def analysis(section: Section, keys: dict, key: str) -> Analysis:
+        members = section.members(keys, runs, names, key)
+        groups = _groups(keys, members, content, key)
+        return Analysis(section.settings(Entry(keys, members, groups, methods, partitions, key)), groups)
+
     analyses: dict[str, Named[Analysis]] = {}
     for section in SECTIONS.values():
-        entries = analyses[section.name] = Named()
-        for name, keys in content.get(section.name, {}).items():
-            key = f"{where}: {section.name}.{name}"
-            members = section.members(keys, runs, names, key)
-            groups = _groups(keys, members, content, key)
-            entry = Entry(keys, members, groups, methods, partitions, key)
-            entries[name] = Analysis(section.settings(entry), groups)
-        check_count(_jobs(section, entries), MOST_JOBS, "jobs", f"{where}: {section.name}")
+        entries = analyses[section.name] = Named(
+            (name, problems.of(analysis, section, keys, f"{where}: {section.name}.{name}"))
+            for name, keys in content.get(section.name, {}).items()
+        )
+        if not problems:
+            check_count(_jobs(section, entries), MOST_JOBS, "jobs", f"{where}: {section.name}")
+    problems.tell()
     return analyses
 
 
@@ -52,11 +59,14 @@ def _jobs(section: Section, entries: Mapping[str, Analysis]) -> int:
 def build_figures(
     content: dict, analyses: Analyses, runs: tuple[Run, ...], names: Names, where: str
 ) -> Named[Figure]:
-    """Every figure, with its one source and the groups that it draws."""
-    return Named(
-        (name, _figure(entry, content, analyses, runs, names, f"{where}: figures.{name}"))
+    """Every figure, with its one source and the groups that it draws; all that are wrong are told."""
+    problems = Problems()
+    figures = Named(
+        (name, problems.of(_figure, entry, content, analyses, runs, names, f"{where}: figures.{name}"))
         for name, entry in content.get("figures", {}).items()
     )
+    problems.tell()
+    return figures
 
 
 def _figure(

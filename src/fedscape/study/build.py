@@ -21,6 +21,7 @@ from fedscape.study.limits import (
     check_selections,
 )
 from fedscape.study.methods import build_methods, grid_value, kept_moment
+from fedscape.study.problems import Problems
 from fedscape.study.selection import Names, subset_of
 from fedscape.study.stages.every import SECTIONS
 from fedscape.study.study import Analyses, Init, Method, Named, PartitionEntry, Study
@@ -35,24 +36,35 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin
 
     content: the study file merged with its scale, already checked against the schema.
     known: all data sets. where: file and scale, for messages.
-    Raises FedscapeError for the first unknown name or impossible value.
+    Raises FedscapeError for every unknown name and impossible value, but not for what only follows from it:
+    runs are looked at when all that they are named after is right, what selects runs when these are.
     """
+    problems = Problems()
 
     def built(section: str, build: Callable[[str, dict, str], Part]) -> Named[Part]:
         return Named(
-            (key, build(key, entry, f"{where}: {section}.{key}")) for key, entry in content[section].items()
+            (key, problems.of(build, key, entry, f"{where}: {section}.{key}"))
+            for key, entry in content[section].items()
         )
 
-    datasets = Named((key, _dataset(key, known, f"{where}: datasets")) for key in content["datasets"])
+    datasets = Named(
+        (key, problems.of(_dataset, key, known, f"{where}: datasets")) for key in content["datasets"]
+    )
     models = built("models", _model)
     partitions = built("partitions", _partition)
     methods: Named[Method] = Named()
     for base, entry in content["methods"].items():
-        methods.update(build_methods(base, entry, f"{where}: methods.{base}"))
+        methods.update(problems.of(build_methods, base, entry, f"{where}: methods.{base}") or {})
         check_count(len(methods), MOST_METHODS, "methods", f"{where}: methods")
-    inits = built("inits", lambda _, entry, key: _init(entry, methods, key))
+    # A start may name a method, which must be right before.
+    inits = Named() if problems else built("inits", lambda _, entry, key: _init(entry, methods, key))
+    problems.tell()
     all_names = Names.of(content, methods)
-    entries = [all_names.selected(entry, f"{where}: runs[{i}]") for i, entry in enumerate(content["runs"])]
+    entries = [
+        problems.of(all_names.selected, entry, f"{where}: runs[{i}]")
+        for i, entry in enumerate(content["runs"])
+    ]
+    problems.tell()
     check_crossed(entries, all_names.every, where)
     runs = _with_sources(crossed(entries, all_names.every), inits, all_names, where)
     for init in dict.fromkeys(run.init for run in runs):
@@ -60,13 +72,16 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin
         if proxy is not None:
             datasets[proxy] = _dataset(proxy, known, f"{where}: inits.{init}.dataset")
     check_selections(content, (*SECTIONS, "figures", "claims", "tables"), len(runs), all_names.every, where)
-    _check_sizes(runs, datasets, partitions, content, where)
+    problems.of(_check_sizes, runs, datasets, partitions, content, where)
     for run in runs:
-        _check_inputs(run, datasets, models, partitions, methods, where)
-    analyses = build_analyses(content, runs, all_names, methods, partitions, where)
+        problems.of(_check_inputs, run, datasets, models, partitions, methods, where)
+    analyses = problems.of(build_analyses, content, runs, all_names, methods, partitions, where)
+    problems.tell()
     _check_names([name, scale], runs, analyses, where)
-    figures = build_figures(content, analyses, runs, all_names, where)
-    claims = build_claims(content, runs, analyses, all_names, where)
+    figures = problems.of(build_figures, content, analyses, runs, all_names, where)
+    claims = problems.of(build_claims, content, runs, analyses, all_names, where)
+    tables = problems.of(build_tables, content, runs, analyses, all_names, where)
+    problems.tell()
     return Study(
         name=name,
         scale=scale,
@@ -85,7 +100,7 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin
         figures=figures,
         claims=claims,
         claim_figures=claim_figures(content, claims, figures),
-        tables=Named(build_tables(content, runs, analyses, all_names, where)),
+        tables=Named(tables),
         labels=[
             {**label, "where": all_names.written_out(label["where"])} for label in content.get("labels", [])
         ],

@@ -7,6 +7,7 @@ from fedscape.regular import is_regular
 from fedscape.study.build import build_study, known_datasets
 from fedscape.study.claims import check_claims
 from fedscape.study.files import at_scale, check, read_schema, read_yaml
+from fedscape.study.problems import Problems
 from fedscape.study.selection import check_names
 from fedscape.study.stages.every import STAGES
 from fedscape.study.study import Named, Study, UnknownName
@@ -75,16 +76,24 @@ class Campaign:
 
     def check_all(self) -> None:
         """Check every study at every scale, so that a slip is found before its study is asked for."""
+        problems = Problems()
         for name in self._files:
-            file = self._file(name)
-            check_study_name(name, str(file))
-            content = self._content(name)
-            at_scales = [self.get(name, scale) for scale in content["scales"]]
-            check_claims(content, at_scales, str(file))
-            check_tables(content, at_scales, str(file))
-            for i, entry in enumerate(content.get("labels", [])):
-                check_names(entry["where"], at_scales, f"{file}: labels[{i}].where")
+            problems.of(self._check, name)
+        problems.tell()
         self.check_chosen()
+
+    def _check(self, name: str) -> None:
+        """Check a study at every scale, then what looks at all of them."""
+        problems, file = Problems(), self._file(name)
+        check_study_name(name, str(file))
+        content = self._content(name)
+        at_scales = [problems.of(self.get, name, scale) for scale in content["scales"]]
+        problems.tell()
+        problems.of(check_claims, content, at_scales, str(file))
+        problems.of(check_tables, content, at_scales, str(file))
+        for i, entry in enumerate(content.get("labels", [])):
+            problems.of(check_names, entry["where"], at_scales, f"{file}: labels[{i}].where")
+        problems.tell()
 
     def _content(self, name: str) -> dict:
         if name not in self._contents:
@@ -111,7 +120,7 @@ def check_study_name(name: str, where: str) -> None:
 def read_campaign(root: Path, config: dict) -> Campaign:
     """Read and check the user's settings and all study files under `root`, the repository.
 
-    Raises FedscapeError, one line, for the first thing that is wrong in any of them.
+    Raises FedscapeError, a line each, for all that is wrong in them.
     """
     campaign = Campaign(root, config)
     campaign.check_all()

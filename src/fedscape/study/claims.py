@@ -7,6 +7,7 @@ from fedscape.errors import FedscapeError
 from fedscape.settings.claims import Case, Claim, Expectation, Side
 from fedscape.study.cases import Members, check_analysis, measure_of, members_of
 from fedscape.study.grid import Run, matching
+from fedscape.study.problems import Problems
 from fedscape.study.selection import Names, check_choice, check_names
 from fedscape.study.stages.every import SECTION_OF_ENTRY
 from fedscape.study.stages.tables import sources_of
@@ -22,11 +23,11 @@ def build_claims(
     """Every claim, with the runs of this scale that it is measured on.
 
     A claim outlives the scales: one may lack its plane or its runs, whose side then has none. `check_claims`
-    finds what no scale has. Raises FedscapeError for what is wrong at every scale alike.
+    finds what no scale has. Raises FedscapeError for each that is wrong at every scale alike.
     """
-    claims = []
-    for number, entry in enumerate(content.get("claims", [])):
-        key = f"{where}: claims[{number}]"
+    problems = Problems()
+
+    def claim(entry: dict, key: str) -> Claim:
         own = {name: value for name, value in entry.items() if name not in _OWN_KEYS}
         measure, section, name = measure_of(own, analyses, key)
         if "timing" in sources_of(measure):
@@ -38,19 +39,23 @@ def build_claims(
         _check_expectation(entry["expect"], len(entry["cases"]), f"{key}.expect")
         wheres = _wheres(entry.get("where", {}), entry["cases"], names, key)
         by_seed = [_cases(where, section, name, analyses, runs, names.every["seed"]) for where in wheres]
-        claims.append(
-            Claim(
-                text=entry["claim"],
-                source=entry["source"],
-                measure=measure,
-                section=section,
-                name=name,
-                sides=_sides(wheres, by_seed),
-                expect=Expectation.of(entry["expect"]),
-                learned=entry.get("learned", False),
-            )
+        return Claim(
+            text=entry["claim"],
+            source=entry["source"],
+            measure=measure,
+            section=section,
+            name=name,
+            sides=_sides(wheres, by_seed),
+            expect=Expectation.of(entry["expect"]),
+            learned=entry.get("learned", False),
         )
-    return tuple(claims)
+
+    claims = tuple(
+        problems.of(claim, entry, f"{where}: claims[{number}]")
+        for number, entry in enumerate(content.get("claims", []))
+    )
+    problems.tell()
+    return claims
 
 
 def claim_figures(
@@ -79,20 +84,25 @@ def _shows(figure: Figure, claim: Claim) -> bool:
 
 
 def check_claims(content: dict, scales: Sequence[Study], where: str) -> None:
-    """Refuse a claim that names a plane, a connection or runs that no scale of the study has."""
+    """Refuse claims that name a plane, a connection or runs that no scale of the study has."""
+    problems = Problems()
     for number, entry in enumerate(content.get("claims", [])):
-        key = f"{where}: claims[{number}]"
-        section, name = scales[0].claims[number].section, scales[0].claims[number].name
-        check_analysis(section, name, scales, key)
-        check_names(entry.get("where", {}), scales, f"{key}.where")
-        drawn = dict.fromkeys(figure for study in scales for figure in study.figures)
-        if "figure" in entry and entry["figure"] not in drawn:
-            raise FedscapeError(f"{key}.figure: {unknown('figure', entry['figure'], drawn)}")
-        for i, case in enumerate(entry["cases"]):
-            check_names(case, scales, f"{key}.cases[{i}]")
-            if not any(study.claims[number].sides[i].has_runs for study in scales):
-                within = f" of {name}" if section else ""
-                raise FedscapeError(f"{key}.cases[{i}]: no scale has all of these runs{within}")
+        problems.of(_check_claim, number, entry, scales, f"{where}: claims[{number}]")
+    problems.tell()
+
+
+def _check_claim(number: int, entry: Mapping, scales: Sequence[Study], key: str) -> None:
+    section, name = scales[0].claims[number].section, scales[0].claims[number].name
+    check_analysis(section, name, scales, key)
+    check_names(entry.get("where", {}), scales, f"{key}.where")
+    drawn = dict.fromkeys(figure for study in scales for figure in study.figures)
+    if "figure" in entry and entry["figure"] not in drawn:
+        raise FedscapeError(f"{key}.figure: {unknown('figure', entry['figure'], drawn)}")
+    for i, case in enumerate(entry["cases"]):
+        check_names(case, scales, f"{key}.cases[{i}]")
+        if not any(study.claims[number].sides[i].has_runs for study in scales):
+            within = f" of {name}" if section else ""
+            raise FedscapeError(f"{key}.cases[{i}]: no scale has all of these runs{within}")
 
 
 def _wheres(shared: Mapping, cases: Sequence[Mapping], names: Names, where: str) -> list[dict[str, list]]:

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from fedscape.errors import FedscapeError, reason
 from fedscape.regular import read_regular
+from fedscape.study.problems import Problems
 from fedscape.study.types import shown, unknown
 from fedscape.study.yaml_loader import Loader
 
@@ -65,12 +66,15 @@ def read_schema(path: Path) -> dict:
 
 
 def check(content: dict, schema: dict, where: str) -> None:
-    """Refuse, in one line, the first key of `content` that breaks `schema`."""
-    errors = sorted(_Validator(schema).iter_errors(content), key=lambda error: [str(p) for p in error.path])
-    if errors:
-        error = errors[0]
+    """Refuse, each in one line, the keys of `content` that break `schema`."""
+    problems = Problems()
+    for error in sorted(
+        _Validator(schema).iter_errors(content), key=lambda error: [str(p) for p in error.path]
+    ):
         key = ".".join(map(str, error.absolute_path))
-        raise FedscapeError(f"{where}: {key}{': ' if key else ''}{_message(error)}")
+        for message in _messages(error):
+            problems.add(f"{where}: {key}{': ' if key else ''}{message}")
+    problems.tell()
 
 
 def at_scale(content: dict, scale: str, file: Path) -> dict:
@@ -106,14 +110,20 @@ def merged(base: Mapping, change: Mapping) -> dict:
     return result
 
 
-def _message(error: ValidationError) -> str:
-    """What is wrong with a value, and what its schema allows."""
+def _messages(error: ValidationError) -> list[str]:
+    """What is wrong with a value: a message for each of its keys that is unknown or missing, else one."""
     value, rule, allowed = _broken(error)
     if rule == "additionalProperties" and isinstance(allowed, bool):
         known = _schema_of(error).get("properties", {})
-        return unknown("key", next(key for key in value if key not in known), known)
+        return [unknown("key", key, known) for key in value if key not in known]
     if rule == "required":
-        return f"key '{next(key for key in allowed if key not in value)}' is missing"
+        return [f"key '{key}' is missing" for key in allowed if key not in value]
+    return [_message(error)]
+
+
+def _message(error: ValidationError) -> str:
+    """What is wrong with a value, and what its schema allows."""
+    value, rule, allowed = _broken(error)
     if rule in ("pattern", "propertyNames"):
         return (
             f"name '{value}' may hold only a-z, 0-9, '.' and '-', starts with a letter or digit, and has at "

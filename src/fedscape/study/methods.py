@@ -13,6 +13,7 @@ from fedscape.settings.plain import to_plain
 from fedscape.settings.training import TrainingSettings
 from fedscape.study.catalog import check_training, constant, names, plugin, settings_class
 from fedscape.study.limits import MOST_KEPT, MOST_POINTS, check_count
+from fedscape.study.problems import Problems
 from fedscape.study.study import Method
 from fedscape.study.types import checked, unknown
 
@@ -44,10 +45,12 @@ def build_methods(name: str, entry: dict, where: str) -> dict[str, Method]:
                 f"server ({_OF_SERVER}lr)"
             )
     check_count(prod(map(len, grid.values())), MOST_POINTS, "points", f"{where}.grid")
-    methods = {}
+    methods, problems = {}, Problems()
     for number, point in enumerate(product(*grid.values()), start=1):
         settings = _at_point(entry, dict(zip(grid, point, strict=True)))
-        methods[f"{name}.g{number}"] = _method(name, settings, f"{where} (grid point {number})")
+        key = f"{where} (grid point {number})"
+        methods[f"{name}.g{number}"] = problems.of(_method, name, settings, key)
+    problems.tell()
     return methods
 
 
@@ -111,25 +114,28 @@ def _method(name: str, entry: dict, where: str) -> Method:
     common = set(TrainingSettings.__dataclass_fields__)
     own = set(settings_class("algorithm", kind).__dataclass_fields__)
     known = [*sorted(common), *_OWN_KEYS, *sorted(own)]
+    problems = Problems()
     for key in entry:
         if key not in known:
-            raise FedscapeError(f"{where}: {unknown('key', key, known)}")
+            problems.add(f"{where}: {unknown('key', key, known)}")
     for key in entry.get("axis", []):
         if key not in known:
-            raise FedscapeError(f"{where}.axis: {unknown('key', key, known)}")
-    training = _training(kind, {key: entry[key] for key in entry if key in common}, where)
+            problems.add(f"{where}.axis: {unknown('key', key, known)}")
+    server, own_values = Plugin.of(_server(entry)), {key: entry[key] for key in entry if key in own}
+    training = problems.of(_training, kind, {key: entry[key] for key in entry if key in common}, where)
+    algorithm = problems.of(plugin, "algorithm", kind, own_values, where)
+    server = problems.of(plugin, "server", server.kind, dict(server.settings), f"{where}.server")
+    problems.tell()
     if entry.get("client_paths") and not isinstance(training.local_epochs, int):
         raise FedscapeError(
             f"{where}.client_paths: needs local_epochs that are a number, got "
             f"{to_plain(training.local_epochs)}"
         )
-    server = Plugin.of(_server(entry))
-    own_values = {key: entry[key] for key in entry if key in own}
     keep_rounds, client_rounds = _kept_rounds(entry, training.rounds, where)
     method = Method(
         training=training,
-        algorithm=plugin("algorithm", kind, own_values, where),
-        server=plugin("server", server.kind, dict(server.settings), f"{where}.server"),
+        algorithm=algorithm,
+        server=server,
         keep_rounds=keep_rounds,
         client_rounds=client_rounds,
         client_paths=entry.get("client_paths", False),

@@ -10,6 +10,7 @@ from fedscape.settings.tables import PaperTable, TableColumn
 from fedscape.study.cases import check_analysis, measure_of, members_of
 from fedscape.study.catalog import constant
 from fedscape.study.grid import Run, matching
+from fedscape.study.problems import Problems
 from fedscape.study.selection import Names, check_choice, check_names
 from fedscape.study.stages.every import SECTION_OF_ENTRY
 from fedscape.study.stages.tables import OF_EVERY_STUDY
@@ -30,69 +31,90 @@ def build_tables(
     has. Raises FedscapeError for what is wrong at every scale alike, and for a cell with several runs of a
     seed: their mean is rarely meant.
     """
-    tables = {}
-    for name, entry in content.get("tables", {}).items():
-        key = f"{where}: tables.{name}"
-        if name.partition(".")[0] in OF_EVERY_STUDY:
-            raise FedscapeError(f"{key}: every study has a table of this name; choose another")
-        of_table = matching(runs, names.written_out(entry.get("where", {})))
-        rows = _labelled(entry["rows"], of_table, f"{key}.rows")
-        entries = _labelled(entry["columns"], of_table, f"{key}.columns")
-        columns = tuple(
-            _column(entry, label, keys, analyses, content, f"{key}.columns[{i}]")
-            for i, (label, keys) in enumerate(entries)
-        )
-        wheres = [names.written_out(keys.get("where", {})) for _, keys in entries]
-        cells = []
-        for label, row in rows:
-            of_row = matching(of_table, names.written_out(row.get("where", {})))
-            cells.append(
-                tuple(
-                    _cell(of_row, where, column, analyses, names, f"{key} ({label}, {column.label})")
-                    for where, column in zip(wheres, columns, strict=True)
-                )
-            )
-        published = tuple(
-            _numbers(entry.get("published", {}).get(label), len(columns), f"{key}.published.{label}")
-            for label, _ in rows
-        )
-        tables[name] = PaperTable(
-            title=entry["title"],
-            source=entry.get("source", ""),
-            rows=tuple(label for label, _ in rows),
-            columns=columns,
-            cells=tuple(cells),
-            published=published,
-            interval=entry.get("interval", "student"),
-        )
+    problems = Problems()
+    tables = {
+        name: problems.of(_table, name, entry, content, runs, analyses, names, f"{where}: tables.{name}")
+        for name, entry in content.get("tables", {}).items()
+    }
+    problems.tell()
     return tables
+
+
+def _table(
+    name: str,
+    entry: dict,
+    content: dict,
+    runs: tuple[Run, ...],
+    analyses: Analyses,
+    names: Names,
+    key: str,
+) -> PaperTable:
+    """A table with the runs of this scale that its cells are measured on."""
+    if name.partition(".")[0] in OF_EVERY_STUDY:
+        raise FedscapeError(f"{key}: every study has a table of this name; choose another")
+    of_table = matching(runs, names.written_out(entry.get("where", {})))
+    rows = _labelled(entry["rows"], of_table, f"{key}.rows")
+    entries = _labelled(entry["columns"], of_table, f"{key}.columns")
+    columns = tuple(
+        _column(entry, label, keys, analyses, content, f"{key}.columns[{i}]")
+        for i, (label, keys) in enumerate(entries)
+    )
+    wheres = [names.written_out(keys.get("where", {})) for _, keys in entries]
+    cells = []
+    for label, row in rows:
+        of_row = matching(of_table, names.written_out(row.get("where", {})))
+        cells.append(
+            tuple(
+                _cell(of_row, where, column, analyses, names, f"{key} ({label}, {column.label})")
+                for where, column in zip(wheres, columns, strict=True)
+            )
+        )
+    published = tuple(
+        _numbers(entry.get("published", {}).get(label), len(columns), f"{key}.published.{label}")
+        for label, _ in rows
+    )
+    return PaperTable(
+        title=entry["title"],
+        source=entry.get("source", ""),
+        rows=tuple(label for label, _ in rows),
+        columns=columns,
+        cells=tuple(cells),
+        published=published,
+        interval=entry.get("interval", "student"),
+    )
 
 
 def check_tables(content: dict, scales: Sequence[Study], where: str) -> None:
     """Refuse tables that name what no scale has, and rows and measured columns that no scale has a run of."""
+    problems = Problems()
     for name, entry in content.get("tables", {}).items():
-        key = f"{where}: tables.{name}"
-        tables = [study.tables[name] for study in scales]
-        check_names(entry.get("where", {}), scales, f"{key}.where")
-        for axis in ("rows", "columns"):
-            for i, line in enumerate(entry[axis] if isinstance(entry[axis], list) else ()):
-                check_names(line.get("where", {}), scales, f"{key}.{axis}[{i}].where")
-        rows = dict.fromkeys(label for table in tables for label in table.rows)
-        columns = [column for table in tables for column in table.columns]
-        for column in columns:
-            check_analysis(column.section, column.name, scales, key)
-            if column.over is not None and column.over not in rows:
-                raise FedscapeError(f"{key}.over: {unknown('row', column.over, rows)}")
-        for label in entry.get("published", {}):
-            if label not in rows:
-                raise FedscapeError(f"{key}.published: {unknown('row', label, rows)}")
-        measured_labels = [column.label for column in columns if column.measure]
-        reached = {line for table in tables for line in _reached(table)}
-        lines = [*(("row", label) for label in rows), *(("column", label) for label in measured_labels)]
-        for line in lines if measured_labels else ():
-            if line not in reached:
-                kind, label = line
-                raise FedscapeError(f"{key}: {kind} '{label}': no scale has a run of it")
+        problems.of(
+            _check_table, entry, [study.tables[name] for study in scales], scales, f"{where}: tables.{name}"
+        )
+    problems.tell()
+
+
+def _check_table(entry: dict, tables: Sequence[PaperTable], scales: Sequence[Study], key: str) -> None:
+    check_names(entry.get("where", {}), scales, f"{key}.where")
+    for axis in ("rows", "columns"):
+        for i, line in enumerate(entry[axis] if isinstance(entry[axis], list) else ()):
+            check_names(line.get("where", {}), scales, f"{key}.{axis}[{i}].where")
+    rows = dict.fromkeys(label for table in tables for label in table.rows)
+    columns = [column for table in tables for column in table.columns]
+    for column in columns:
+        check_analysis(column.section, column.name, scales, key)
+        if column.over is not None and column.over not in rows:
+            raise FedscapeError(f"{key}.over: {unknown('row', column.over, rows)}")
+    for label in entry.get("published", {}):
+        if label not in rows:
+            raise FedscapeError(f"{key}.published: {unknown('row', label, rows)}")
+    measured_labels = [column.label for column in columns if column.measure]
+    reached = {line for table in tables for line in _reached(table)}
+    lines = [*(("row", label) for label in rows), *(("column", label) for label in measured_labels)]
+    for line in lines if measured_labels else ():
+        if line not in reached:
+            kind, label = line
+            raise FedscapeError(f"{key}: {kind} '{label}': no scale has a run of it")
 
 
 def _labelled(entry: str | list, runs: Sequence[Run], where: str) -> Labelled:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from fedscape.errors import FedscapeError
 from fedscape.settings.plain import from_plain, options, to_plain
+from fedscape.study.problems import Problems
 
 # 1e-1 is text in YAML 1.1, which wants a dot in a number with an exponent.
 _NUMBER_AS_TEXT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -33,16 +34,23 @@ def checked(
 
     A field that is a settings dataclass itself takes keys and values, and is checked in the same way.
     where: file and key, for the message. beside: keys that may stand there too, for the message. Raises
-    FedscapeError on an unknown or missing key, a wrong type, or a value that a class refuses.
+    FedscapeError, of all that is wrong, on an unknown or missing key, a wrong type, or a value that a class
+    refuses.
     """
     fields = {field.name: field for field in _fields(cls)}
+    problems = Problems()
     for key in values:
         if key not in fields:
-            raise FedscapeError(f"{where}: {unknown('key', key, [*beside, *fields])}")
+            problems.add(f"{where}: {unknown('key', key, [*beside, *fields])}")
     for name in required_fields(cls):
         if name not in values:
-            raise FedscapeError(f"{where}: key '{name}' is missing")
-    fitting = {key: typed(value, fields[key].type, f"{where}.{key}") for key, value in values.items()}
+            problems.add(f"{where}: key '{name}' is missing")
+    fitting = {
+        key: problems.of(typed, value, fields[key].type, f"{where}.{key}")
+        for key, value in values.items()
+        if key in fields
+    }
+    problems.tell()
     try:
         return cls(**fitting)
     except (ValueError, TypeError) as error:

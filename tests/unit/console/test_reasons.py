@@ -3,6 +3,7 @@
 import pytest
 
 from fedscape.console.reasons import changed_settings, short_reason
+from fedscape.jobs.recorded import VOID
 
 PARAMS = (
     "Params have changed since last execution: Union of exclusive params before and now across all output: "
@@ -23,6 +24,7 @@ SENTENCES = {
     PARAMS + "before: <nothing exclusive> now: 'clip=1.0' ": "clip: none -> 1.0",
     PARAMS + "before: 'clip=1.0' now: <nothing exclusive> ": "clip: 1.0 -> none",
     "Input files updated by another job: x; " + PARAMS + "before: 'a=1' now: 'a=2' ": "a: 1 -> 2",
+    PARAMS + f"before: {VOID!r} now: 'a=1' ": VOID,
     "": "asked for",
     "A reason of a later Snakemake": "A reason of a later Snakemake",
 }

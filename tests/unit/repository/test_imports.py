@@ -21,7 +21,7 @@ ALLOWED = {
     "study": set(),
     "jobs": {"study"},
     "command": {"study", "jobs"},
-    "console": {"command"},
+    "console": {"command", "jobs"},
     "data": {"jobs"},
     "models": {"data", "jobs"},
     "checkpoints": BENEATH - {"evaluation", "checkpoints"},
