@@ -16,7 +16,7 @@ EXAMPLES = [f"docs/examples/{file.parent.name}/README" for file in ROOT.glob("do
 BELOW = {
     "config/README": "reference/*",
     "docs/examples/README": "*/README",
-    **{example: "tables/*" for example in EXAMPLES},
+    **dict.fromkeys(EXAMPLES, "tables/*"),
 }
 """Page -> the pages below it in the site's navigation, relative to its folder."""
 

@@ -26,7 +26,9 @@ OF_EXAMPLES = {
     *(
         path
         for page in ("own-plugins", "tutorial")
-        for path in re.findall(r"`(src/\S+\.py)`:$", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), re.M)
+        for path in re.findall(
+            r"`(src/\S+\.py)`:$", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), re.M
+        )
     ),
 }
 """Files that a guide tells its reader to write."""
