@@ -40,12 +40,18 @@ def _markdown(example: Path) -> str:
     return "\n\n".join(
         [
             f"## {study.title}",
-            f"[What holds, and all tables](examples/{example.name}/README.md)",
+            f"[What holds, and all tables](examples/{example.name}/README.md)" + _page(example),
             "::::{container} gallery",
             *figures,
             "::::",
         ]
     )
+
+
+def _page(example: Path) -> str:
+    """A link to the study's own page, where `make examples` has written it."""
+    is_there = (example / "index.html").is_file()
+    return f", [the study's page with the explorer](examples/{example.name}/index.html)" if is_there else ""
 
 
 def _as_the_study_has_them(figures):
