@@ -1,5 +1,6 @@
 """The directive `gallery`: the figures of all studies in `docs/examples`, each with its title, small."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from docutils import nodes
@@ -54,7 +55,7 @@ def _page(example: Path) -> str:
     return f", [the study's page with the explorer](examples/{example.name}/index.html)" if is_there else ""
 
 
-def _as_the_study_has_them(figures):
+def _as_the_study_has_them(figures: Iterable[str]) -> Callable[[Path], tuple[int, str]]:
     """A key that sorts files by the order in which a study names its figures."""
     order = {name: index for index, name in enumerate(figures)}
     return lambda file: (order.get(file.stem, len(order)), file.stem)
