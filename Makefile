@@ -11,9 +11,10 @@ export OMP_NUM_THREADS := 1
 demo: .venv/installed
 	$(BIN)/snakemake --cores all
 
-# Figures, tables, claims and pages of docs/examples, from the CSVs that they keep; nothing is trained.
+# Figures, tables, claims and pages of docs/examples, from the CSVs that they keep; nothing is trained. And the README's verdicts.
 examples: .venv/installed
 	$(BIN)/fedscape redraw
+	$(BIN)/python -m fedscape.examples.verdicts
 
 # Two at a time; where tests share a study that was made, one worker has them all.
 test: .venv/installed-dev

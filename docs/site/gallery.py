@@ -1,5 +1,6 @@
 """The directive `gallery`: the figures of all studies in `docs/examples`, each with its title, small."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from docutils import nodes
@@ -40,7 +41,7 @@ def _markdown(example: Path) -> str:
     return "\n\n".join(
         [
             f"## {study.title}",
-            f"[What holds, and all tables](examples/{example.name}/README.md)",
+            f"[What holds, and all tables](examples/{example.name}/README.md)" + _page(example),
             "::::{container} gallery",
             *figures,
             "::::",
@@ -48,7 +49,13 @@ def _markdown(example: Path) -> str:
     )
 
 
-def _as_the_study_has_them(figures):
+def _page(example: Path) -> str:
+    """A link to the study's own page, where `make examples` has written it."""
+    is_there = (example / "index.html").is_file()
+    return f", [the study's page with the explorer](examples/{example.name}/index.html)" if is_there else ""
+
+
+def _as_the_study_has_them(figures: Iterable[str]) -> Callable[[Path], tuple[int, str]]:
     """A key that sorts files by the order in which a study names its figures."""
     order = {name: index for index, name in enumerate(figures)}
     return lambda file: (order.get(file.stem, len(order)), file.stem)

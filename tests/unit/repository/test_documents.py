@@ -8,6 +8,7 @@ import pytest
 from fedscape.columns.identity import IDENTITY
 from fedscape.columns.kinds import FILES
 from fedscape.columns.readme import with_columns
+from fedscape.examples.verdicts import with_verdicts
 
 ROOT = Path(__file__).resolve().parents[3]
 EXPLAINED = ROOT / "results" / "README.md"
@@ -69,6 +70,12 @@ def test_the_guide_says_what_lives_in_every_room():
     )
     named = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
     assert sorted(named) == sorted(ROOMS)
+
+
+def test_the_readme_fits_two_screens_and_its_verdicts_are_those_of_the_examples():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 100
+    assert with_verdicts(text) == text, "run `make examples`"
 
 
 def test_the_readme_leads_to_what_is_promised_and_to_security():

@@ -3,15 +3,41 @@
 import re
 from pathlib import Path
 
+import jsonschema
 import pandas as pd
 import pytest
 import small_run
 import torch
+import yaml
 from edited_study import ROOT
 from torch import nn
 
+from fedscape.study.files import read_schema
+
+PAGES = [
+    file for file in sorted((ROOT / "docs").glob("*.md")) if "```yaml" in file.read_text(encoding="utf-8")
+]
+SETTINGS = {"datasets"}
+"""Sections of `config/config.yaml`, when they are maps; the others are a study's."""
 PAGE = (ROOT / "docs" / "layerwise-barriers.md").read_text()
 TEN_LINES, MATCHED, OF_RUNS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_yaml_of_a_page_is_what_a_study_or_the_settings_may_say(page):
+    for text in re.findall(
+        r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    ):
+        content = yaml.safe_load(text)
+        if page.stem == "tutorial":  # a line to be put under a section
+            content = {"methods": content}
+        name = (
+            "config"
+            if SETTINGS & {key for key, value in content.items() if isinstance(value, dict)}
+            else "study"
+        )
+        schema = {**read_schema(ROOT / "workflow" / "schemas" / f"{name}.schema.yaml"), "required": []}
+        jsonschema.Draft202012Validator(schema).validate(content)
 
 
 class MyNetwork(nn.Module):

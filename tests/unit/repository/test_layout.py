@@ -1,4 +1,5 @@
-"""Ten sentences of the README, and the one room of the library in which each lives, so that the tree alone tells."""
+"""Ten sentences of the README and of two pages that it leads to, and the one room of the library in which each lives,
+so that the tree alone tells."""
 
 import ast
 import re
@@ -8,7 +9,10 @@ from edited_study import ROOT
 
 LIBRARY = ROOT / "src" / "fedscape"
 ROOMS = {path.name for path in LIBRARY.iterdir() if (path / "__init__.py").exists()}
-README = " ".join((ROOT / "README.md").read_text(encoding="utf-8").replace("**", "").split())
+PAGES = ("README.md", "docs/methods.md", "docs/data.md")
+SAID = " ".join(
+    " ".join((ROOT / page).read_text(encoding="utf-8").replace("**", "").split()) for page in PAGES
+)
 
 # sentence -> its room, and the public names by which it does what the sentence says.
 LIVES = {
@@ -53,8 +57,13 @@ def test_ten_sentences_live_in_ten_rooms():
 
 
 @pytest.mark.parametrize("sentence", LIVES)
-def test_the_readme_says_it_word_for_word(sentence):
-    assert sentence in README
+def test_a_page_says_it_word_for_word(sentence):
+    assert sentence in SAID
+
+
+def test_the_readme_leads_to_these_pages():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"({page})" in readme for page in PAGES[1:])
 
 
 @pytest.mark.parametrize("sentence", LIVES)
