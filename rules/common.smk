@@ -50,7 +50,9 @@ def targets_of(study):
 
 def targets_of_seed(study, seed):
     """For `input:` of a target rule: the CSVs about the runs of one seed of a study at the chosen scale."""
-    return lambda wildcards: [path for path, own in measured_files(CAMPAIGN.get(study)).items() if own == seed]
+    return lambda wildcards: [
+        path for path, own in measured_files(CAMPAIGN.get(study)).items() if own == seed
+    ]
 
 
 def refuse_target(wildcards):
