@@ -24,7 +24,7 @@ function layout(more) {
   const { text } = colours();
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: text, size: 13 },
-    margin: { l: 60, r: 10, t: 10, b: 50 }, legend: { orientation: "h", y: -0.16 }, ...more,
+    margin: { l: 60, r: 10, t: 10, b: 80 }, legend: { orientation: "h", yref: "container", y: 0.01, yanchor: "bottom" }, ...more,
   };
 }
 
@@ -42,7 +42,7 @@ class Explorer {
       ["plane", "surface", "height", "scale", "step", "step-word", "play", "svg", "png"].map((name) => [name, byId(`explorer-${name}`)]),
     );
     const { plane, surface, height, scale, step, play, svg, png } = this.controls;
-    planes.forEach((each, index) => plane.add(new Option(`${each.plane}: ${each.title || each.group}`, index)));
+    planes.forEach((each, index) => plane.add(new Option([each.plane, each.title].filter(Boolean).join(": "), index)));
     this.hidden = new Set(); // labels that the legend has switched off
     plane.addEventListener("change", () => this.open());
     [surface, height, scale].forEach((control) => control.addEventListener("change", () => this.draw()));
