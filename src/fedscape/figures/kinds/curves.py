@@ -207,7 +207,8 @@ def _vertical_label(frame: pd.DataFrame, settings: Settings) -> tuple[str, bool]
 def _values(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
     """The values of one run [rounds, seeds], of the rounds in which all seeds have one."""
     values = rows.pivot(index="round", columns=_replicates(rows), values=measure).astype(float)
-    return values[np.isfinite(values).sum(axis=1) == values.shape[1]]
+    is_whole = pd.Series(np.isfinite(values.to_numpy()).all(axis=1), values.index)
+    return values.loc[is_whole]
 
 
 def smoothed(values: pd.Series, window: int) -> pd.Series:
