@@ -11,6 +11,7 @@ groups that differ only in their seed share a panel.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -19,13 +20,14 @@ from matplotlib.figure import Figure
 
 from fedscape.errors import FedscapeError
 from fedscape.fields import LossOrError, Split
-from fedscape.figures.axes import in_rows, percent_ticks, value_range
+from fedscape.figures.axes import fit_labels, in_rows, percent_ticks, value_range
 from fedscape.figures.labels import SAMPLES, groups_over_seeds, pair_labels, panel_titles
-from fedscape.figures.panels import legend_columns, panel_grid
+from fedscape.figures.panels import PER_ROW, legend_columns, panel_grid
 from fedscape.figures.style import Look, looks, plain_log_ticks
 
 MARKED = 7  # points of a path that get a marker, its ends among them
 PANEL = 4.6, 4.2  # inches
+HEADING_LETTER = 0.062  # inches, of a letter of a legend's title
 
 SOURCES = ("connectivity",)  # what a study file may draw it from
 CONNECTION = "path"  # the kind that it draws
@@ -57,6 +59,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         "interpolation coefficient (0: first model, 1: second)",
         f"{settings.measure} ({'%, ' * (settings.measure == 'error')}{SAMPLES[settings.split]})",
     )
+    width = figure.get_figwidth() / min(len(titles), PER_ROW)
     several = bool(path.duplicated(["panel", "start", "end", "t"]).any())
     for axes, panel in zip(panels, titles, strict=True):
         pairs = path[path["panel"] == panel].groupby(["start", "end"], sort=False)
@@ -67,8 +70,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         axes.grid(True, axis="y")
         names = axes.get_legend_handles_labels()[1]
         axes.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=min(2, legend_columns(names, PANEL[0])),
-            title=_heading(bool(sup), several), title_fontsize=8,
+            loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=min(2, legend_columns(names, width)),
+            title=fill(_heading(bool(sup), several), int(width / HEADING_LETTER)), title_fontsize=8,
         )  # fmt: skip
     limits = value_range(measured[settings.measure], settings.log)
     if settings.log:
@@ -79,6 +82,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         plain_log_ticks(panels[0].yaxis, most=9)
     elif settings.measure == "error":
         percent_ticks(panels[0].yaxis)
+    fit_labels(figure)
     return figure
 
 
@@ -119,13 +123,13 @@ def _rise_words(rise: float | None, measure: str) -> str:
     return f" ({round(100 * rise, 1):+.3g} points)" if measure == "error" else f" ({round(rise, 3):+.3g})"
 
 
-def _heading(barriers: bool, several: bool) -> str | None:
+def _heading(barriers: bool, several: bool) -> str:
     words = [
         "bar: largest rise above the thin line between the ends" if barriers else "",
         "means over seeds" if several else "",
     ]
     notes = "; ".join(filter(None, words))
-    return f"from \N{RIGHTWARDS ARROW} to ({notes})" if notes else None
+    return f"from \N{RIGHTWARDS ARROW} to ({notes})" if notes else ""
 
 
 def _of_split(path: pd.DataFrame, settings: Settings) -> pd.DataFrame:
