@@ -22,7 +22,7 @@ from fedscape.errors import FedscapeError
 from fedscape.fields import LossOrError, Split
 from fedscape.figures.axes import fit_labels, in_rows, percent_ticks, value_range
 from fedscape.figures.labels import SAMPLES, groups_over_seeds, pair_labels, panel_titles
-from fedscape.figures.panels import PER_ROW, legend_columns, panel_grid
+from fedscape.figures.panels import legend_columns, panel_grid
 from fedscape.figures.style import Look, looks, plain_log_ticks
 
 MARKED = 7  # points of a path that get a marker, its ends among them
@@ -59,7 +59,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         "interpolation coefficient (0: first model, 1: second)",
         f"{settings.measure} ({'%, ' * (settings.measure == 'error')}{SAMPLES[settings.split]})",
     )
-    width = figure.get_figwidth() / min(len(titles), PER_ROW)
+    cell = panels[0].get_subplotspec()
+    width = figure.get_figwidth() / (cell.get_gridspec().ncols if cell else 1)
     several = bool(path.duplicated(["panel", "start", "end", "t"]).any())
     for axes, panel in zip(panels, titles, strict=True):
         pairs = path[path["panel"] == panel].groupby(["start", "end"], sort=False)
