@@ -8,19 +8,30 @@ from matplotlib.axes import Axes
 from fedscape.figures.style import Look
 
 SIZE = 8  # points of a name
-GAP = 0.055  # share of a panel's height between the middles of two names
+LINE = 1.25  # between the middles of two names, as a share of their size
+WIDEST = 0.4  # of the names, as a share of the figure's width
 START = 1.045  # where names begin, in widths of the panel
 
 Ends = Mapping[str, tuple[float, float]]  # position and value of each line's last point
 
 
 def name_ends(axes: Axes, ends: Ends, styles: Mapping[str, Look]) -> None:
-    """The names of lines right of a panel, each joined to its end. Set limits and scale first."""
-    names = list(ends)
-    axes.get_ylim()  # limits follow the lines only once they are asked for
+    """The names of lines right of a panel, each joined to its end. Call it when all else is drawn.
+
+    The figure grows where the panel is too low for its names.
+    """
+    names, figure = list(ends), axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("axes without a figure")
+    figure.draw_without_rendering()  # the panel has its height, and its limits follow the lines
+    inches = LINE * SIZE / 72
+    height = axes.bbox.height / figure.dpi
+    missing = max(0.0, inches * len(names) - height)
+    figure.set_figheight(figure.get_figheight() + missing)
+    gap = inches / (height + missing)
     to_panel = axes.transData + axes.transAxes.inverted()
     heights = [to_panel.transform(ends[name])[1] for name in names]
-    for name, height in zip(names, spread(heights, GAP), strict=True):
+    for name, height in zip(names, spread(heights, gap), strict=True):
         axes.annotate(
             name, xy=ends[name], xytext=(START, height), textcoords="axes fraction", fontsize=SIZE,
             va="center", annotation_clip=False,

@@ -75,7 +75,7 @@ class TestInterpolation:
         assert set(corners[corners[:, 0] == 0.5, 1]) == {0.75, 1.25}
         legend = axes.get_legend()
         assert "(+0.5)" in legend.get_texts()[0].get_text()
-        assert "means over seeds" in legend.get_title().get_text()
+        assert "means over seeds" in legend.get_title().get_text().replace("\n", " ")
 
     def test_a_seed_whose_run_diverged_stays_in_the_panel_of_the_others(self):
         whole, part = path_frame(group="all_seed0"), path_frame(seeds=[1], group="all_seed1")

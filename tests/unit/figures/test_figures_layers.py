@@ -170,7 +170,7 @@ class TestHeatmap:
         frame = layers_frame(lambda a, r, rest: 9e-5 if len(a) < 4 else -9e-5, rounds=[0, 10])
         figure = self.draw(frame, regimes=["single"])
         assert not self.grids(figure)[0].any()
-        assert "(0: below 0.0001 nats)" in figure.axes[-1].get_ylabel()
+        assert "(0: below 0.0001 nats)" in figure.axes[-1].get_ylabel().replace("\n", " ")
         exact = self.draw(layers_frame(lambda a, r, rest: 0.0 if r == 0 else 2e-4))
         assert exact.axes[-1].get_ylabel().count("0.0001") == 0 and self.grids(exact)[0].max() == 2e-4
         # Of an error, the smallest difference is one sample's.

@@ -18,13 +18,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
 from fedscape.fields import RunKey
-from fedscape.figures.axes import percent_ticks
-from fedscape.figures.end_names import name_ends
+from fedscape.figures.axes import RoundLocator, fit_labels, percent_ticks
+from fedscape.figures.end_names import WIDEST, name_ends
 from fedscape.figures.labels import (
     BARRIERS,
     WHOLE,
@@ -115,8 +114,10 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         vertical += f"\n(mean of {window} rounds; thin: every one)"
     at_ends = len(titles) == 1 and len(styles) > MOST_IN_LEGEND
     width = 4.6 if len(titles) == 1 else 3.6
-    width += LETTER * max(map(len, styles)) if at_ends else 0
+    names = LETTER * max(map(len, styles))
+    width += names if at_ends else 0
     figure, panels = panel_grid(list(titles.values()), (width, 3.2), "round", vertical)
+    at_ends = at_ends and names <= WIDEST * figure.get_figwidth()
     last, bars = int(frame["round"].max()), False
     ends: dict[str, tuple[float, float]] = {}
     for axes, panel in zip(panels, titles, strict=True):
@@ -135,16 +136,12 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         axes.grid(True, axis="y")
         if "regime" in frame and measure in ("barrier", "ratio"):
             axes.axhline(0, color="0.4", linewidth=0.8, zorder=1)
-        # Bars of the last round stand beyond it, where there are no rounds.
-        ticks = MaxNLocator("auto", integer=True).tick_values(int(frame["round"].min()), last)
-        axes.set_xticks([tick for tick in ticks if 0 <= tick <= last])
+        axes.xaxis.set_major_locator(RoundLocator(last))
     if settings.log:
         panels[0].set_yscale("log")
         plain_log_ticks(panels[0].yaxis, most=9)
     elif percent:
         percent_ticks(panels[0].yaxis)
-    if at_ends:
-        name_ends(panels[0], ends, styles)
     handles = [] if at_ends else [series_handle(run, look) for run, look in styles.items()]
     named = len(handles)
     if bars:
@@ -157,6 +154,9 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         )
     if len(handles) > (named == 1):
         (surface_legend if many and not at_ends else legend_below)(figure, handles)
+    if at_ends:
+        name_ends(panels[0], ends, styles)
+    fit_labels(figure)
     return figure
 
 

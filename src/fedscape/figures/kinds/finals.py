@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fedscape.fields import Choose, RunKey
-from fedscape.figures.axes import percent_ticks
+from fedscape.figures.axes import fit_labels, percent_ticks
 from fedscape.figures.labels import axis_label
 from fedscape.figures.looks import nth_look, value_looks
 from fedscape.figures.panels import legend_below, panel_grid
@@ -98,6 +98,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         handles.append(Line2D([], [], color="black", linestyle="none", marker="x", label="diverged"))
     if handles:
         legend_below(figure, handles)
+    fit_labels(figure)
     return figure
 
 

@@ -22,7 +22,7 @@ from matplotlib.patches import Patch
 
 from fedscape.columns.connectivity import RESTS
 from fedscape.fields import LayerOrder, LossOrError, Split
-from fedscape.figures.axes import percent_ticks
+from fedscape.figures.axes import fit_labels, percent_ticks
 from fedscape.figures.barrier_cells import barrier_colours, draw_cells, write_numbers
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
 from fedscape.figures.layers import AT_DEPTH, floor_note, measured_rows, step_names, with_panels, with_steps
@@ -100,7 +100,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     rounds_differ = (layers["round"] != layers["to_round"]).any()
     figure, panels = panel_grid(
         titles,
-        size,
+        (size[0] + BAR[0] / min(len(titles), per_row), size[1]),
         "later round of both models" if rounds_differ else "round",
         "",
         share=False,
@@ -126,9 +126,9 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         percent_ticks(bar.ax.yaxis)
     label = barrier_label(settings.column, settings.measure, settings.split)
     bar.set_label(fill(label, int(size[1] / LETTER_OF_LABEL)) + floor_note(layers, settings.column))
-    figure.set_figwidth(figure.get_figwidth() + BAR[0])
     if any(not np.isfinite(grid).all(axis=None) for grid in grids):
         surface_legend(figure, [Patch(**HATCHING, label="no value")])
+    fit_labels(figure)
     return figure
 
 

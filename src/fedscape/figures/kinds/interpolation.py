@@ -11,6 +11,7 @@ groups that differ only in their seed share a panel.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from matplotlib.figure import Figure
 
 from fedscape.errors import FedscapeError
 from fedscape.fields import LossOrError, Split
-from fedscape.figures.axes import in_rows, percent_ticks, value_range
+from fedscape.figures.axes import fit_labels, in_rows, percent_ticks, value_range
 from fedscape.figures.labels import SAMPLES, groups_over_seeds, pair_labels, panel_titles
 from fedscape.figures.looks import end_looks
 from fedscape.figures.panels import legend_columns, panel_grid
@@ -27,6 +28,7 @@ from fedscape.figures.style import Look, plain_log_ticks
 
 MARKED = 7  # points of a path that get a marker, its ends among them
 PANEL = 4.6, 4.2  # inches
+HEADING_LETTER = 0.062  # inches, of a letter of a legend's title
 
 CAPTION = (
     "Loss along the straight line between two models; a barrier is a rise above the straight line between "
@@ -61,6 +63,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         "interpolation coefficient (0: first model, 1: second)",
         f"{settings.measure} ({'%, ' * (settings.measure == 'error')}{SAMPLES[settings.split]})",
     )
+    cell = panels[0].get_subplotspec()
+    width = figure.get_figwidth() / (cell.get_gridspec().ncols if cell else 1)
     several = bool(path.duplicated(["panel", "start", "end", "t"]).any())
     for axes, panel in zip(panels, titles, strict=True):
         pairs = path[path["panel"] == panel].groupby(["start", "end"], sort=False)
@@ -71,8 +75,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         axes.grid(True, axis="y")
         names = axes.get_legend_handles_labels()[1]
         axes.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=min(2, legend_columns(names, PANEL[0])),
-            title=_heading(bool(sup), several), title_fontsize=8,
+            loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=min(2, legend_columns(names, width)),
+            title=fill(_heading(bool(sup), several), int(width / HEADING_LETTER)), title_fontsize=8,
         )  # fmt: skip
     limits = value_range(measured[settings.measure], settings.log)
     if settings.log:
@@ -83,6 +87,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         plain_log_ticks(panels[0].yaxis, most=9)
     elif settings.measure == "error":
         percent_ticks(panels[0].yaxis)
+    fit_labels(figure)
     return figure
 
 
@@ -123,13 +128,13 @@ def _rise_words(rise: float | None, measure: str) -> str:
     return f" ({round(100 * rise, 1):+.3g} points)" if measure == "error" else f" ({round(rise, 3):+.3g})"
 
 
-def _heading(barriers: bool, several: bool) -> str | None:
+def _heading(barriers: bool, several: bool) -> str:
     words = [
         "bar: largest rise above the thin line between the ends" if barriers else "",
         "means over seeds" if several else "",
     ]
     notes = "; ".join(filter(None, words))
-    return f"from \N{RIGHTWARDS ARROW} to ({notes})" if notes else None
+    return f"from \N{RIGHTWARDS ARROW} to ({notes})" if notes else ""
 
 
 def _of_split(path: pd.DataFrame, settings: Settings) -> pd.DataFrame:

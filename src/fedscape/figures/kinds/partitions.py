@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fedscape.figures.labels import value_names
-from fedscape.figures.panels import PER_ROW, panel_grid
+from fedscape.figures.panels import panel_grid
 
 COUNT_COLOURS = "Blues"  # from white, which is no sample; monotone in grey
 PANEL = (2.9, 2.9)  # inches
@@ -46,9 +46,11 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
 
     figure, every_axes = panel_grid(list(panels), PANEL, "client", "class", share=False)
     classes: list[str] = []
-    for i, (axes, (name, table)) in enumerate(zip(every_axes, panels.items(), strict=True)):
+    for axes, (name, table) in zip(every_axes, panels.items(), strict=True):
+        cell = axes.get_subplotspec()
+        first = cell is None or cell.is_first_col()
         _draw_cells(axes, table, norm, settings.numbers)
-        if i % PER_ROW and list(table.index) == classes:
+        if not first and list(table.index) == classes:
             axes.tick_params(labelleft=False)
         classes = list(table.index)
         # A low strip of bars on top of the panel, which carries the title.
@@ -56,10 +58,10 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         _draw_totals(strip, table.sum(), totals)
         axes.set_title("")
         strip.set_title(name)
-        if i % PER_ROW:
-            strip.tick_params(labelleft=False)
-        else:
+        if first:
             strip.set_ylabel("all", fontsize=7)
+        else:
+            strip.tick_params(labelleft=False)
     figure.colorbar(
         ScalarMappable(norm, COUNT_COLOURS),
         ax=every_axes,
@@ -101,7 +103,7 @@ def _draw_cells(axes: Axes, table: pd.DataFrame, norm: Normalize, numbers: bool)
         cmap=COUNT_COLOURS, rasterized=table.size > MOST_VECTOR_CELLS, **edges,
     )  # fmt: skip
     axes.set_ylim(classes - 0.5, -0.5)  # the first class on top, as in a table
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     if classes <= MOST_NAMED:
         axes.set_yticks(range(classes), table.index, fontsize=7)
     for side in axes.spines.values():

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fedscape.fields import Choose, Circumstance, Result
+from fedscape.figures.axes import fit_labels
 from fedscape.figures.labels import axis_label
 from fedscape.figures.looks import value_looks
 from fedscape.figures.panels import panel_grid
@@ -28,6 +29,7 @@ BETWEEN, LETTER, AXIS = 1.8, 0.066, 0.6  # inches: between two circumstances; of
 LANE, LANES, GAP = 0.05, 0.5, 0.07  # between two bars, of all at most, before the first; 1: BETWEEN
 
 NAMES = 0.1  # before the names; 1: BETWEEN
+LEAST_FREE = 0.2  # of a panel, for the lines
 
 CAPTION = (
     "A method's rank by its mean over seeds, 1 for the best, with the 95 % bootstrap interval of the "
@@ -96,6 +98,9 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
                 _draw_names(axes, stop + side * gutter, side, ranks[stop], means, settings.column)
         _name_axes(axes, stops, len(items), gutter + letters * LETTER / BETWEEN)
         axes.set_title(", ".join(filter(None, [axes.get_title(), _agreement(ranks)])))
+    fit_labels(figure)
+    for axes in panels:
+        _make_room(axes, len(stops) - 1, gutter)
     return figure
 
 
@@ -158,6 +163,14 @@ def _name_axes(axes: Axes, stops: Sequence[str], items: int, outside: float) -> 
     axes.set_xticks(range(len(stops)), stops)
     axes.set_ylim(items + 0.7, 0.3)  # the best on top
     axes.set_yticks(range(1, items + 1, 1 + items // 12))
+
+
+def _make_room(axes: Axes, last: int, gutter: float) -> None:
+    """Limits with as much room for the names as they take. last: position of the last circumstance."""
+    names = max(text.get_window_extent().width for text in axes.texts)
+    free = max(LEAST_FREE, 1 - 2 * names / axes.bbox.width)
+    room = ((last + 2 * (gutter + 2 * NAMES)) / free - last) / 2
+    axes.set_xlim(-room, last + room)
 
 
 def _agreement(ranks: Sequence[Mapping[str, Estimate]]) -> str:
