@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 
 from fedscape.figures.labels import WHOLE
 from fedscape.figures.layers import thinned
+from fedscape.figures.medium import medium
 from fedscape.figures.style import scale_ends
 from fedscape.figures.surface import HATCHING
 
@@ -67,6 +68,8 @@ def write_numbers(
     axes: Axes, grid: pd.DataFrame, unit: float, cell: tuple[float, float], norm: Normalize, colours: Colormap
 ) -> None:
     """The values in their cells, in multiples of `unit`, if they fit. cell: width and height in inches."""
+    if medium().in_print:  # where smaller letters are no use
+        return
     low, high = scale_ends(norm)
     widest = max(-low, high) / unit
     decimals = max(0, int(1 - np.floor(np.log10(widest))))  # enough to tell tenths of the scale apart

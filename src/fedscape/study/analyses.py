@@ -67,7 +67,7 @@ def _figure(
         got = ", ".join(sources) or "none"
         raise FedscapeError(f"{where}: name one source, one of {', '.join(FIGURE_SOURCES)}; got {got}")
     source = sources[0]
-    shared = ("kind", "title", "where", *FIGURE_SOURCES)
+    shared = ("kind", "title", "where", "style", "width", *FIGURE_SOURCES)
     own = {key: value for key, value in entry.items() if key not in shared}
     kind = plugin("figure", entry["kind"], own, where, shared)
     check_choice(kind.settings, content, where)
@@ -88,7 +88,12 @@ def _figure(
                 raise FedscapeError(f"{where}.partitions: {unknown('partition', partition, known)}")
     if (source in SECTION_OF_ENTRY and not groups) or not matching(runs, selection):
         raise FedscapeError(f"{where}.where: selects no run")
-    return Figure(kind, entry.get("title", ""), source, entry[source], selection, groups)
+    style = {"use": entry.get("style", "print" if "width" in entry else "screen")}
+    if "width" in entry:
+        if style["use"] == "screen":
+            raise FedscapeError(f"{where}.width: a figure for the screen has none; say style: print")
+        style["width"] = float(entry["width"])
+    return Figure(kind, entry.get("title", ""), source, entry[source], selection, groups, style)
 
 
 def _drawn(source: str, name: str, kind: str, analyses: Analyses, where: str) -> Analysis:

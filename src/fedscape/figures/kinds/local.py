@@ -28,6 +28,7 @@ from fedscape.figures.markers import (
     name_points,
     true_fills,
 )
+from fedscape.figures.medium import medium
 from fedscape.figures.own_surface import chosen_surface, client_steps, draw_own
 from fedscape.figures.panels import surface_grid, surface_legend
 from fedscape.figures.style import halo_line
@@ -39,7 +40,7 @@ from fedscape.figures.surface import (
     loss_scale,
     say_diverged,
 )
-from fedscape.figures.truth import compare_clients
+from fedscape.figures.truth import compare_clients, truth_grid
 
 NAMED = "#D55E00"  # the client whose own loss is drawn; all others are black and grey
 OTHERS = "0.2"
@@ -81,7 +82,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     norm = loss_scale(drawn, alive, settings.highest_loss)
     steps = client_steps([rows for rows in own.values() if rows is not None], norm)
 
-    figure, cells, bar = surface_grid(list(surfaces.values()), settings.truth)
+    figure, cells, bar = surface_grid(list(surfaces.values()), settings.truth and not medium().in_print)
     for (cell, below), (group, title) in zip(cells, titles.items(), strict=True):
         models = alive[alive["group"] == group]
         axes = figure.add_subplot(cell)
@@ -91,7 +92,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             continue
         number = models.loc[models["role"] == "client", "round"].iloc[0]
         axes.set_title(", ".join(word for word in (title, f"round {number}") if word))
-        draw_surface(axes, surfaces[group], norm)
+        draw_surface(axes, surfaces[group], norm, models)
         label_axes(axes, models)
         overlaid = own[group]
         named_client = None if overlaid is None else int(overlaid["client"].iloc[0])
@@ -102,9 +103,30 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             losses, residuals = map(figure.add_subplot, below)
             compare_clients(losses, residuals, models[models["role"] != "path"], named_client, NAMED)
     if len(drawn):
-        colour_bar(figure.add_subplot(bar), drawn, norm)
+        colour_bar(figure.add_subplot(bar), drawn, alive, norm)
     handles = [] if alive.empty else _legend_handles(alive, any(rows is not None for rows in own.values()))
     surface_legend(figure, handles + common_handles(drawn, diverged_names(markers, titles)))
+    return figure
+
+
+def diagnostics(
+    frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()
+) -> Figure | None:
+    """The small panels alone, for print; None where they are switched off."""
+    markers, surface = frames["markers"], frames["surface"]
+    titles = panel_titles(markers, "group", labels)
+    groups = {
+        str(group): rows
+        for group, rows in markers[~markers["role"].isin(["diverged", "path"])].groupby("group", sort=False)
+    }
+    if not (settings.truth and groups):
+        return None
+    figure, rows_of_panels = truth_grid([titles[group] for group in groups])
+    surfaces = global_surfaces(surface, markers)
+    for (losses, residuals), (group, models) in zip(rows_of_panels, groups.items(), strict=True):
+        own = chosen_surface(surface, surfaces[group], group, settings.client)
+        named_client = None if own is None else int(own["client"].iloc[0])
+        compare_clients(losses, residuals, models, named_client, NAMED)
     return figure
 
 
