@@ -95,7 +95,7 @@ def value_word(value: object, column: str) -> str:
 
 
 def balanced(text: str, letters: int) -> str:
-    """A text in as few lines of at most so many letters as `textwrap.fill` needs, all about equally long.
+    """A text in lines of at most `letters`: as few as `textwrap.fill` needs, and about equally long.
 
     So that no line holds a single word where another one has room for it.
     """

@@ -65,7 +65,7 @@ class Medium:
 
     @property
     def in_print(self) -> bool:
-        """Whether space is dear: words go to the caption, diagnostics to a file of their own."""
+        """Whether space is scarce: words go to the caption, diagnostics to a file of their own."""
         return self.style.use == "print"
 
     @property

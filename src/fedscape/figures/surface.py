@@ -126,9 +126,8 @@ def draw_surface(axes: Axes, surface: pd.DataFrame, norm: LogNorm, models: pd.Da
 def smooth(x: np.ndarray, y: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The surface on a finer grid, by monotone cubic interpolation of the logarithms of its losses.
 
-    It goes through all points, and between two neighbours never beyond them (Fritsch and Carlson, 1980); first
-    along x, then along y. A surface with a loss that is not finite, or fewer than four points along an axis, stays
-    as it is.
+    It goes through all points, and between two neighbours never beyond them (Fritsch and Carlson, 1980).
+    A surface with a loss that is not finite, or fewer than four points along an axis, stays as it is.
     """
     if not np.isfinite(loss).all() or min(loss.shape) < 4:
         return x, y, loss

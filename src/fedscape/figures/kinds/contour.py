@@ -11,15 +11,17 @@ named, not drawn.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
+from fedscape.figures.inset import Limits, draw_inset
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.looks import run_looks
-from fedscape.figures.markers import draw_models, legend_handles
+from fedscape.figures.markers import LAST, draw_models, legend_handles
 from fedscape.figures.medium import medium
 from fedscape.figures.panels import legend_below, surface_grid, surface_legend
 from fedscape.figures.style import Look, series_handle
@@ -45,6 +47,7 @@ class Settings:
         None  # loss where the colours end; null: 10 times the worst model's, at least 10
     )
     marked_rounds: int = 10  # most rounds of a trajectory that get a marker; its line has all
+    inset: bool = True  # an enlarged part of a panel in which starts and ends hide each other
     truth: bool = True  # small panels that compare the models' own loss with the loss where they are shown
 
     def __post_init__(self):
@@ -72,8 +75,17 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             say_diverged(axes, markers.loc[markers["group"] == group, "run"])
             continue
         draw_surface(axes, surfaces[group], norm, models)
-        label_axes(axes, models)
         draw_models(axes, models, styles, norm, settings.marked_rounds)
+        label_axes(axes, models)
+        if settings.inset:
+
+            def enlarge(inset: Axes, limits: Limits, surface=surfaces[group], models=models) -> None:
+                draw_surface(inset, surface, norm, models)
+                inset.set(xlim=limits[0], ylim=limits[1])
+                draw_models(inset, models, styles, norm, settings.marked_rounds)
+
+            taken = models[["x", "y"]].to_numpy(float)
+            draw_inset(axes, _ends(models), LAST * medium().marker, taken, enlarge)
         if below is not None:
             losses, residuals = map(figure.add_subplot, below)
             _compare(losses, residuals, models, styles)
@@ -107,6 +119,12 @@ def _named(markers: pd.DataFrame, labels: Sequence[Mapping]) -> tuple[pd.DataFra
         raise FedscapeError("the plane has no global models; planes of kind clients are drawn by kind local")
     markers = markers.assign(run=run_labels(markers, NAMES, ["group"], labels))
     return markers, run_looks(markers, markers["run"], NAMES, ["group"], labels)
+
+
+def _ends(models: pd.DataFrame) -> np.ndarray:
+    """x and y of the first and the last model of each run and seed."""
+    by_round = models.sort_values("round").groupby(["run", "seed"])[["x", "y"]]
+    return pd.concat([by_round.first(), by_round.last()]).to_numpy(float)
 
 
 def _is_worth_comparing(models: pd.DataFrame) -> bool:
