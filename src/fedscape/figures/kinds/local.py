@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fedscape.errors import FedscapeError
+from fedscape.figures.inset import Limits, draw_inset
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.markers import (
     EMPTY,
@@ -59,6 +60,7 @@ class Settings:
     highest_loss: float | None = (
         None  # loss where the colours end; null: 10 times the worst model's, at least 10
     )
+    inset: bool = True  # an enlarged part of a panel in which models hide each other
     truth: bool = True  # small panels that compare the models' own loss with the loss where they are shown
 
     def __post_init__(self):
@@ -99,6 +101,17 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         if overlaid is not None:
             draw_own(axes, overlaid, steps, NAMED)
         _draw_round(axes, models, named_client, norm)
+        if settings.inset:
+
+            def enlarge(
+                inset: Axes, limits: Limits, group=group, models=models, named_client=named_client
+            ) -> None:
+                draw_surface(inset, surfaces[group], norm, models)
+                inset.set(xlim=limits[0], ylim=limits[1])
+                _draw_round(inset, models, named_client, norm)
+
+            ends = models.loc[models["role"] != "path", ["x", "y"]].to_numpy(float)
+            draw_inset(axes, ends, SIZES[CLIENT_MARKER] * medium().marker, ends, enlarge)
         if below is not None:
             losses, residuals = map(figure.add_subplot, below)
             compare_clients(losses, residuals, models[models["role"] != "path"], named_client, NAMED)
