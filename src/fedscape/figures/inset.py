@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from fedscape.figures.style import HALO
+from fedscape.figures.surface import Limits
 
 SIDE = 0.34  # of the inset, as a share of the panel's
 LEAST = 1.8  # magnification below which an inset shows nothing new
 AROUND = 0.3  # room on each side of the models in an inset, as a share of their extent
-Limits = tuple[tuple[float, float], tuple[float, float]]
 CORNERS = np.array([(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)])
 
 

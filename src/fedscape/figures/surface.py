@@ -29,14 +29,12 @@ BANDS = 32  # filled steps between the lowest and the highest loss
 LINES, ALL_LINES = 12, 18  # numbered lines on the whole scale, at most; about as many with the thin ones
 NEAR_LINES, NEAR = 7, 0.05  # thin lines among models; distance of logarithms below which two lines are one
 LINE = "0.15"  # of all lines: dark enough for the darkest ground
+Limits = tuple[tuple[float, float], tuple[float, float]]
 LEFT_OUT = 0.01  # share of the losses beyond each end of the colours
 EXTENDS = {
     (False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both",
 }  # fmt: skip
-FINE, BEYOND = (
-    200,
-    100.0,
-)  # points of a smooth surface along an axis, at least; factor that counts as far outside
+FINE = 80  # points of a smooth surface along an axis, at least
 NOT_FINITE = "0.75"  # grey of models and ground without a finite loss
 HATCHING = {"facecolor": NOT_FINITE, "edgecolor": "0.45", "hatch": "////", "linewidth": 0}
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -97,20 +95,24 @@ def loss_scale(surface: pd.DataFrame, markers: pd.DataFrame, highest: float | No
     return LogNorm(low, max(highest, 1.01 * low), clip=True)  # a flat surface needs a scale of some width
 
 
-def draw_surface(axes: Axes, surface: pd.DataFrame, norm: LogNorm, models: pd.DataFrame) -> None:
+def draw_surface(
+    axes: Axes, surface: pd.DataFrame, norm: LogNorm, models: pd.DataFrame, limits: Limits | None = None
+) -> None:
     """Filled bands and numbered lines of equal loss; grey hatching where the loss is not finite.
 
     Bands and lines are drawn through the grid's own interpolation (`smooth`); thin lines are densest
     between the losses at which the models are shown.
     surface: one row per grid point, columns i, j (along x and y), x, y, loss. models: their markers.
+    limits: of x and y, for a part of the surface.
     """
     x, y, loss = lattice(surface)
-    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), aspect="equal")
+    xlim, ylim = limits or ((x[0], x[-1]), (y[0], y[-1]))
+    axes.set(xlim=xlim, ylim=ylim, aspect="equal")
     if not np.isfinite(loss).all():
         axes.add_patch(Rectangle((x[0], y[0]), np.ptp(x), np.ptp(y), zorder=0, **HATCHING))
     low, high = scale_ends(norm)
     medium().note(f"Contours: through the monotone cubic interpolation of {len(x)} x {len(y)} points.")
-    x, y, loss = smooth(x, y, loss)
+    x, y, loss = smooth(x, y, loss, limits)
     shown = np.ma.clip(np.ma.masked_invalid(loss.T), low, high)  # matplotlib wants a row per y
     bands = np.geomspace(low, high, BANDS + 1)
     axes.contourf(x, y, shown, bands, norm=norm, cmap=SURFACE_COLOURS)
@@ -123,7 +125,9 @@ def draw_surface(axes: Axes, surface: pd.DataFrame, norm: LogNorm, models: pd.Da
         axes.clabel(lines, fmt="%g", fontsize=6.5)
 
 
-def smooth(x: np.ndarray, y: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def smooth(
+    x: np.ndarray, y: np.ndarray, loss: np.ndarray, limits: Limits | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The surface on a finer grid, by monotone cubic interpolation of the logarithms of its losses.
 
     It goes through all points, and between two neighbours never beyond them (Fritsch and Carlson, 1980).
@@ -132,11 +136,17 @@ def smooth(x: np.ndarray, y: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, 
     if not np.isfinite(loss).all() or min(loss.shape) < 4:
         return x, y, loss
     logs = np.log(np.maximum(loss, SMALLEST_LOSS))
-    # All points of the grid stay points of the finer one.
-    sizes = [1 + (len(axis) - 1) * -(-FINE // (len(axis) - 1)) for axis in (x, y)]
-    finer_x, finer_y = (np.linspace(axis[0], axis[-1], n) for axis, n in zip((x, y), sizes, strict=True))
+    finer_x, finer_y = (_finer(axis, ends) for axis, ends in zip((x, y), limits or (None, None), strict=True))
     along_x = PchipInterpolator(x, logs, axis=0)(finer_x)
     return finer_x, finer_y, np.exp(PchipInterpolator(y, along_x, axis=1)(finer_y))
+
+
+def _finer(axis: np.ndarray, ends: tuple[float, float] | None) -> np.ndarray:
+    """At least FINE points along an axis, its own among them; between these ends half as many."""
+    if ends is not None:
+        return np.linspace(*ends, FINE // 2)
+    intervals = len(axis) - 1
+    return np.linspace(axis[0], axis[-1], 1 + intervals * -(-FINE // intervals))
 
 
 def near_models(losses: pd.Series, norm: LogNorm) -> np.ndarray:

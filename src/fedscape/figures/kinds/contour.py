@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
-from fedscape.figures.inset import Limits, draw_inset
+from fedscape.figures.inset import draw_inset
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.looks import run_looks
 from fedscape.figures.markers import LAST, draw_models, legend_handles
@@ -26,6 +26,7 @@ from fedscape.figures.medium import medium
 from fedscape.figures.panels import legend_below, surface_grid, surface_legend
 from fedscape.figures.style import Look, series_handle
 from fedscape.figures.surface import (
+    Limits,
     colour_bar,
     draw_surface,
     global_surfaces,
@@ -80,8 +81,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         if settings.inset:
 
             def enlarge(inset: Axes, limits: Limits, surface=surfaces[group], models=models) -> None:
-                draw_surface(inset, surface, norm, models)
-                inset.set(xlim=limits[0], ylim=limits[1])
+                draw_surface(inset, surface, norm, models, limits)
                 draw_models(inset, models, styles, norm, settings.marked_rounds)
 
             taken = models[["x", "y"]].to_numpy(float)

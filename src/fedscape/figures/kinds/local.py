@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.inset import Limits, draw_inset
+from fedscape.figures.inset import draw_inset
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.markers import (
     EMPTY,
@@ -34,6 +34,7 @@ from fedscape.figures.own_surface import chosen_surface, client_steps, draw_own
 from fedscape.figures.panels import surface_grid, surface_legend
 from fedscape.figures.style import halo_line
 from fedscape.figures.surface import (
+    Limits,
     colour_bar,
     draw_surface,
     global_surfaces,
@@ -106,8 +107,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             def enlarge(
                 inset: Axes, limits: Limits, group=group, models=models, named_client=named_client
             ) -> None:
-                draw_surface(inset, surfaces[group], norm, models)
-                inset.set(xlim=limits[0], ylim=limits[1])
+                draw_surface(inset, surfaces[group], norm, models, limits)
                 _draw_round(inset, models, named_client, norm)
 
             ends = models.loc[models["role"] != "path", ["x", "y"]].to_numpy(float)
