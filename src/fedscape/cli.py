@@ -42,10 +42,15 @@ def _parser() -> argparse.ArgumentParser:
     cost = commands.add_parser("cost", help="jobs, hours and disk that a study takes, before it runs")
     new = commands.add_parser("new", help="write a study of your own to begin with")
     pack = commands.add_parser("pack", help="keep the CSVs of a study for docs/examples")
+    figure = commands.add_parser("figure", help="draw one figure of results for print, or as it is")
     redraw = commands.add_parser("redraw", help="redraw examples from the CSVs that they keep")
     for command in (status, cost, pack):
         command.add_argument("study", nargs="?", help="its name; otherwise config/config.yaml's")
     why.add_argument("file", help="a result")
+    figure.add_argument("file", help="results/<study>/<scale>/figures/<figure>.png")
+    figure.add_argument("--style", choices=["screen", "print"], help="default: the study's")
+    figure.add_argument("--width", metavar="85mm", help="in print: a column has about 85mm, two 170mm")
+    figure.add_argument("--to", metavar="PATH", help="a .pdf, .svg or .png; default: <figure>.pdf here")
     new.add_argument("study", metavar="NAME", help="one word")
     for command in (status, why, cost, pack):
         command.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
@@ -63,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     cost.set_defaults(run=_cost)
     new.set_defaults(run=_new)
     pack.set_defaults(run=_pack)
+    figure.set_defaults(run=_figure)
     redraw.set_defaults(run=_redraw)
     return parser
 
@@ -95,6 +101,12 @@ def _pack(options: argparse.Namespace) -> int:
     from fedscape.examples.pack import pack
 
     return pack(options.study, options.config, options.configfile, options.to, options.missing)
+
+
+def _figure(options: argparse.Namespace) -> int:
+    from fedscape.command.figure import figure
+
+    return figure(options.file, options.style, options.width, options.to)
 
 
 def _redraw(options: argparse.Namespace) -> int:

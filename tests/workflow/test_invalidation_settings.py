@@ -4,6 +4,7 @@ import pytest
 from deep_study import (
     CLAIMS,
     DRIFT,
+    FIGURES,
     PAGE,
     PLANES,
     RUNS,
@@ -123,10 +124,10 @@ EDITS = {
     "a figure's option": (*study({"figures/accuracy/measure": "validation_accuracy"}), {"figure": drawn("accuracy")}),
     "a figure's title": (*study({"figures/accuracy/title": "Accuracy"}), {"figure": drawn("accuracy")}),
     "a figure's runs": (*study({"figures/figure-4/where/partition": ["iid", "dir0.1"]}), {"figure": drawn("figure-4")}),
-    "what figures call a run": (*study({"labels/0/label": "same"}), {"figure": drawn("figure-6a", "figure-6b")}),
+    "what figures call a run": (*study({"labels/1/label": "same"}), {"figure": drawn("figure-6a", "figure-6b")}),
     "what figures call a partition": (
-        *study({"labels/8/label": "same"}),
-        {"figure": drawn("figure-1", "figure-1-random", "figure-2a", "figure-2b", "figure-6b", "partitions")},
+        *study({"labels/0/label": "same"}),
+        {"figure": drawn(*(name for name in FIGURES if name not in ("figure-2a", "figure-2b", "layers")), "partitions")},
     ),
     "an added figure": (
         *study_with({"figures/more": {"kind": "curves", "table": "drift", "measure": "distance_start", "where": {"init": "random"}}}),

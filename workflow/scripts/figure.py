@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fedscape.figures.draw import draw_figure
 from fedscape.figures.looks import Labels
+from fedscape.figures.medium import Style
 from fedscape.jobs.job import job
 from fedscape.plugins import Plugin
 
@@ -16,6 +17,7 @@ with job(snakemake) as context:
         frames={name: [Path(path) for path in paths] for name, paths in snakemake.input.items()},
         where=dict(context.settings["where"]),
         labels=Labels.of(context.settings["labels"], context.settings["numbers"]),
+        style=Style(**context.settings["style"]),
         png=Path(snakemake.output.png),
         svg=Path(snakemake.output.svg),
     )

@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 
 from fedscape.figures.labels import WHOLE
 from fedscape.figures.layers import thinned
+from fedscape.figures.medium import medium
 from fedscape.figures.surface import HATCHING
 
 DIVERGING = "RdBu_r"  # told apart by colour-blind readers; white is no barrier
@@ -87,6 +88,8 @@ def write_numbers(
 
     largest: value of all panels, whatever its sign. cell: width and height in inches.
     """
+    if medium().in_print:  # where smaller letters are no use
+        return
     decimals = max(0, int(1 - np.floor(np.log10(largest / unit))))  # enough to tell tenths of it apart
     if decimals > MOST_DECIMALS:  # nothing but zeros could be read
         return

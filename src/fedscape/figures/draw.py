@@ -1,20 +1,42 @@
 """One figure from CSVs: read, select, hand to the kind's plug-in, save."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from textwrap import fill
+from types import ModuleType
+from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.labels import texts
+from fedscape.figures.labels import balanced, texts
 from fedscape.figures.looks import Labels
-from fedscape.figures.style import house_style, save
+from fedscape.figures.medium import SCREEN, Style, house_style, legible
+from fedscape.figures.style import save
+from fedscape.files import write_text
 from fedscape.plugins import load
 from fedscape.tables.read import read_table
 
 TITLE_LINE = 0.2  # inches of a line of the title
 LETTERS_PER_INCH = 13  # of a title, on average; longer titles are wrapped
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a figure shows: its kind with settings, CSVs by what they hold, and which of their rows.
+
+    settings: values of the kind's own Settings. frames: files under one name are joined, in order. The kind's
+    docstring says which names it takes. where: column -> value or list of values; see `selected`.
+    labels: what the study calls its runs, `[{"label": ..., "where": {column: values}}, ...]`; if they are
+    `Labels`, also how it draws them.
+    """
+
+    kind: str
+    settings: Mapping[str, Any]
+    frames: Mapping[str, Sequence[Path]]
+    where: Mapping[str, object]
+    labels: Sequence[Mapping]
 
 
 def draw_figure(
@@ -27,36 +49,66 @@ def draw_figure(
     labels: Sequence[Mapping],
     png: Path,
     svg: Path,
+    style: Style = SCREEN,
 ) -> None:
     """Draw a figure of a kind and write it as PNG and SVG; the same CSVs give the same bytes.
 
-    kind: a module of fedscape.figures.kinds. settings: values of its own Settings.
-    frames: CSVs by what they hold; files under one name are joined, in order. The kind's docstring says which
-    names it takes.
-    where: column -> value or list of values; see `selected`.
-    labels: what the study calls its runs, `[{"label": ..., "where": {column: values}}, ...]`; if they are
-    `Labels`, also how it draws them.
+    kind: a module of fedscape.figures.kinds. settings, frames, where, labels: see `Content`. In print there
+    is no title, and what the kind keeps out of its figure is in files beside it; see `write_figure`.
     Raises FedscapeError where `where` leaves nothing to draw, or the kind finds nothing in what it leaves.
     """
-    plugin = load("figures.kinds", kind)
-    tables = {name: _read(paths, name) for name, paths in frames.items()}
-    selection = {name: selected(table, where) for name, table in tables.items()}
+    write_figure(Content(kind, settings, frames, where, labels), title, style, [png, svg])
+
+
+def write_figure(content: Content, title: str, style: Style, paths: Sequence[Path]) -> list[Path]:
+    """Draw a figure in a style and write it to all paths (PNG, SVG, PDF); gives what was written.
+
+    In print also `<name>-diagnostics` of each path, for a kind that has them, and `<name>.txt`: title, and
+    what the caption must say because the figure does not.
+    """
+    plugin = load("figures.kinds", content.kind)
+    tables = {name: _read(files, name) for name, files in content.frames.items()}
+    selection = {name: selected(table, content.where) for name, table in tables.items()}
     # Where all runs of a plane diverged, its surface has no rows to begin with: that can be drawn.
     empty = [name for name, rows in selection.items() if rows.empty and not tables[name].empty]
     if empty or all(table.empty for table in tables.values()):
-        conditions = ", ".join(f"{column}={value}" for column, value in where.items()) or "none"
-        raise FedscapeError(f"figure {png}: no rows in {', '.join(empty or tables)} for where: {conditions}")
-    with house_style():
+        conditions = ", ".join(f"{column}={value}" for column, value in content.where.items()) or "none"
+        raise FedscapeError(
+            f"figure {paths[0]}: no rows in {', '.join(empty or tables)} for where: {conditions}"
+        )
+    arguments = selection, plugin.Settings(**content.settings), Labels.of(content.labels)
+    with house_style(style) as medium:
         try:
-            figure = plugin.draw(selection, plugin.Settings(**settings), Labels.of(labels))
+            figure = plugin.draw(*arguments)
+            beside = _diagnostics(plugin)(*arguments) if medium.in_print else None
         except FedscapeError as error:
-            raise FedscapeError(f"figure {png}: {error}") from error
-        if title:
-            width = int(figure.get_figwidth() * LETTERS_PER_INCH)
-            lines = fill(title, width, break_on_hyphens=False)
-            figure.set_figheight(figure.get_figheight() + TITLE_LINE * (1 + lines.count("\n")))
-            figure.suptitle(lines)
-        save(figure, png, svg)
+            raise FedscapeError(f"figure {paths[0]}: {error}") from error
+        if not medium.in_print:
+            _add_title(figure, title)
+            save(figure, *paths)
+            return list(paths)
+        save(legible(figure), *paths)
+        written = list(paths)
+        if beside is not None:
+            others = [path.with_name(f"{path.stem}-diagnostics{path.suffix}") for path in paths]
+            save(legible(beside), *others)
+            written += others
+        caption = paths[0].with_suffix(".txt")
+        write_text(caption, "".join(f"{line}\n" for line in filter(None, [title, *medium.notes])))
+        return [*written, caption]
+
+
+def _diagnostics(plugin: ModuleType) -> Callable[..., Figure | None]:
+    """What draws a kind's diagnostics, which most kinds lack."""
+    return getattr(plugin, "diagnostics", lambda *_: None)
+
+
+def _add_title(figure: Figure, title: str) -> None:
+    """The title above a figure, in lines of about one length; the figure grows."""
+    if title:
+        lines = balanced(title, int(figure.get_figwidth() * LETTERS_PER_INCH))
+        figure.set_figheight(figure.get_figheight() + TITLE_LINE * (1 + lines.count("\n")))
+        figure.suptitle(lines)
 
 
 def selected(frame: pd.DataFrame, where: Mapping[str, object]) -> pd.DataFrame:

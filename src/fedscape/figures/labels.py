@@ -1,6 +1,7 @@
 """Words in figures: what a run is called beside others, what a panel shows, what an axis measures."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import pandas as pd
@@ -91,6 +92,19 @@ def barrier_label(column: str, measure: str, split: str | None = None) -> str:
 def value_word(value: object, column: str) -> str:
     """The words for a value of a column in a legend or a title."""
     return _WORDS.get(column, {}).get(str(value), _word(value, column))
+
+
+def balanced(text: str, letters: int) -> str:
+    """A text in lines of at most `letters`: as few as `textwrap.fill` needs, and about equally long.
+
+    So that no line holds a single word where another one has room for it.
+    """
+
+    def lines(width: int) -> list[str]:
+        return wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+    fewest = len(lines(letters))
+    return "\n".join(lines(next(width for width in range(1, letters + 1) if len(lines(width)) == fewest)))
 
 
 def words_of(column: str) -> list[str]:

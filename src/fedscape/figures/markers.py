@@ -10,6 +10,7 @@ from matplotlib.colors import LogNorm, to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from fedscape.figures.medium import medium
 from fedscape.figures.style import HALO, Look, halo_line, series_handle
 from fedscape.figures.surface import HATCHING, NOT_FINITE, SURFACE_COLOURS
 
@@ -135,7 +136,7 @@ def draw_points(
     rim_width: float = RIM,
 ) -> None:  # fmt: skip
     """Markers of `size` points, filled with their true loss, with a rim of their run's colour, on white."""
-    area = size**2
+    area, rim_width = (size * medium().marker) ** 2, rim_width * medium().marker
     axes.scatter(
         *points.T,
         s=area,
@@ -161,7 +162,7 @@ def name_points(axes: Axes, names: Sequence[tuple[str, np.ndarray, str]], taken:
     boxes = [((point - low) * inches, np.zeros(2)) for point in taken]  # centres and half sizes
     for name, point, colour in names:
         anchor = (point - low) * inches
-        half = np.array([NAME_LETTER * len(name), NAME_HEIGHT]) / 2
+        half = np.array([NAME_LETTER * len(name), NAME_HEIGHT]) / 2 * medium().letter
         others = [(centre, size) for centre, size in boxes if not np.allclose(centre, anchor)]
 
         def room(side: np.ndarray, anchor=anchor, half=half, others=others) -> float:

@@ -9,9 +9,12 @@ from matplotlib.colors import LogNorm
 
 from fedscape.errors import FedscapeError
 from fedscape.figures.style import halo_line, log_steps, scale_ends
+from fedscape.figures.surface import smooth
 from fedscape.tables.surfaces import SMALLEST_LOSS, lattice
 
-CLIENT_LINES = 14  # most lines over the whole range of the client's own loss
+CLIENT_LINES = 6  # most lines over the range of a client's own loss: more would tangle with the others
+
+NUMBER_BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0.6}
 
 
 def chosen_surface(
@@ -60,8 +63,12 @@ def draw_own(axes: Axes, own: pd.DataFrame, steps: np.ndarray, colour: str) -> N
     loss = np.ma.masked_invalid(loss.T)  # matplotlib wants a row per y
     steps = steps[(steps > loss.min()) & (steps < loss.max())]
     if steps.size:
-        lines = axes.contour(x, y, loss, steps, colors=colour, linewidths=1.0, zorder=2)
-        axes.clabel(lines, fmt="%g", fontsize=6.5)
+        x, y, loss = smooth(x, y, loss.T.filled(np.nan))
+        lines = axes.contour(
+            x, y, np.ma.masked_invalid(loss.T), steps, colors=colour, linewidths=1.1, zorder=2
+        )
+        for number in axes.clabel(lines, fmt="%g", fontsize=6.5, colors="black", inline_spacing=2):
+            number.set_bbox({**NUMBER_BOX, "edgecolor": colour})
     axes.plot(
         *lowest_point(own), linestyle="none", marker="x", color=colour, markersize=7, markeredgewidth=1.8,
         path_effects=halo_line(1.8), zorder=2.5, clip_on=False,

@@ -9,13 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+
+from fedscape.figures.medium import medium
 
 PER_ROW = 3
+NARROWEST, NARROWEST_SURFACE = 1.6, 1.9  # inches: of a panel in print
+SHRUNK = 0.6, 1.0  # height of a panel in print, as a share of that on a screen: lowest, highest
 ONE_SURFACE, SEVERAL_SURFACES = 4.8, 3.5  # width of a surface's panel in inches
-LABEL_WIDTH, LABEL_HEIGHT = 0.8, 0.95  # inches that labels and title take from a panel's width and height
+LABELS = 1.05, 0.95  # inches that labels and title take from a panel's width and height
+PRINTED_LABELS = 0.72, 0.55  # the same in print, where labels are short
 TRUTH_HEIGHT = 1.7  # inches of the small panels
 BAR_WIDTH = 0.8  # inches for the colour bar with its words
 LEGEND_HANDLE, LEGEND_LETTER, LEGEND_ROW = 0.75, 0.056, 0.18  # inches, at the font size of legends
+SMALLEST_MARKER = 4.0  # points, in a legend in print
 LINE_GAP = 0.08  # inches above and below labels and titles of a surface, which are stacked closely
 TALLEST, FLATTEST = 1.5, 0.5  # height over width of a panel: thinner boxes get white margins
 
@@ -26,9 +33,13 @@ def panel_grid(
 ) -> tuple[Figure, list[Axes]]:  # fmt: skip
     """A figure with a panel per title, in rows of at most `per_row`; all panels have the same axis labels.
 
-    size: width and height of a panel in inches. share: whether the panels share their limits, too.
+    size: width and height of a panel in inches; in print the panels share the style's width.
+    share: whether the panels share their limits, too.
     """
-    columns = min(len(titles), per_row)
+    width = medium().style.inches
+    columns = min(len(titles), per_row if width is None else max(1, int(width / NARROWEST)))
+    if width is not None:
+        size = (width / columns, size[1] * float(np.clip(width / columns / size[0], *SHRUNK)))
     rows = -(-len(titles) // columns)
     figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
     panels = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
@@ -51,7 +62,7 @@ def legend_below(figure: Figure, handles: Sequence[Artist]) -> int:
 
 def legend_columns(names: Sequence[str], width: float) -> int:
     """The most columns in which a legend of these names fits a width in inches, at least one."""
-    widths = [LEGEND_HANDLE + LEGEND_LETTER * len(name) for name in names]
+    widths = [medium().letter * (LEGEND_HANDLE + LEGEND_LETTER * len(name)) for name in names]
     for columns in range(len(names), 1, -1):
         # A legend is filled column by column, as evenly as possible.
         parts = np.array_split(widths, columns)
@@ -70,13 +81,18 @@ def surface_grid(
     """
     columns = min(len(surfaces), PER_ROW)
     columns = 2 if len(surfaces) == 4 else columns  # two rows of two fill a page better than three and one
-    rows = -(-len(surfaces) // columns)
     width = ONE_SURFACE if columns == 1 else SEVERAL_SURFACES
+    page, bar = medium().style.inches, BAR_WIDTH
+    if page is not None:
+        columns = min(columns, max(1, int((page - bar) / NARROWEST_SURFACE)))
+        width = (page - bar) / columns
+    rows = -(-len(surfaces) // columns)
     shapes = [np.ptp(surface["y"]) / np.ptp(surface["x"]) for surface in surfaces if len(surface)]
     shape = float(np.clip(max(shapes, default=1), FLATTEST, TALLEST))
-    heights = [(width - LABEL_WIDTH) * shape + LABEL_HEIGHT, *([TRUTH_HEIGHT] if truth else [])]
+    labels = LABELS if page is None else PRINTED_LABELS
+    heights = [(width - labels[0]) * shape + labels[1], *([TRUTH_HEIGHT] if truth else [])]
     figure = Figure(
-        figsize=(columns * width + BAR_WIDTH, rows * sum(heights)),
+        figsize=(columns * width + bar, rows * sum(heights)),
         layout=ConstrainedLayoutEngine(h_pad=LINE_GAP),
     )
     # Two columns a panel, one for each of the small panels below it.
@@ -97,5 +113,9 @@ def surface_grid(
 
 def surface_legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """The legend below panels that keep their height: the figure grows."""
+    for handle in handles:
+        if isinstance(handle, Line2D):
+            size = handle.get_markersize()
+            handle.set_markersize(min(size, max(SMALLEST_MARKER, size * medium().marker)))
     rows = legend_below(figure, handles)
-    figure.set_figheight(figure.get_figheight() + LEGEND_ROW * (1 + rows))
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW * medium().letter * (1 + rows))

@@ -1,7 +1,6 @@
 """The house style: one look for all figures, told apart without colour, the same bytes every time."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,12 @@ from matplotlib.typing import LineStyleType
 from fedscape.files import atomic
 
 DOTS_PER_INCH = 200
+METADATA: dict[str, dict[str, str | None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": "fedscape"},
+    "pdf": {"CreationDate": None, "Creator": "fedscape", "Producer": None},
+}
+"""What a file of each ending says about itself."""
 
 RC: dict[str, Any] = {
     "font.size": 9,
@@ -84,15 +89,6 @@ def graded_looks(names: Iterable[str], apart: str) -> dict[str, Look]:
     return {name: graded.get(name, Look(BLACK, "", LINES[1])) for name in dict.fromkeys(names)}
 
 
-@contextmanager
-def house_style() -> Iterator[None]:
-    """A context for drawing and saving figures, independent of the user's matplotlibrc."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(matplotlib.RcParams(RC))
-        yield
-
-
 def halo_line(width: float) -> list[AbstractPathEffect]:
     """A white rim around a line of `width` points, so that it shows on dark and on light ground."""
     return [Stroke(linewidth=width + 1.6, foreground="white"), Normal()]
@@ -137,9 +133,9 @@ def series_handle(name: str, look: Look, line: bool = True) -> Line2D:
     )  # fmt: skip
 
 
-def save(figure: Figure, png: Path, svg: Path) -> None:
-    """Write a figure as PNG (200 dots per inch) and SVG: no clock, no random identifiers, each file whole."""
-    with atomic(png) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
-    with atomic(svg) as temporary:
-        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": "fedscape"})
+def save(figure: Figure, *paths: Path) -> None:
+    """Write a figure as PNG, SVG or PDF, by the paths' endings: no clock, no random names, whole files."""
+    for path in paths:
+        ending = path.suffix.removeprefix(".").lower()
+        with atomic(path) as temporary:
+            figure.savefig(temporary, format=ending, metadata=METADATA[ending])

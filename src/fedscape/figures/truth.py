@@ -5,20 +5,29 @@ where the policy itself changes the models' own loss, a line says so. The residu
 distance from the plane's centre that lies off the plane (0: on it).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from fedscape.figures.medium import medium
 from fedscape.figures.style import Look, plain_log_ticks
 
+ALONE = 5.0, 1.9  # inches: of the small panels in a figure of their own, a row's height
 SMALL = 7  # points: font size in the small panels
 OFF_PLANE = "off the plane\n(share of distance)"
 NOTE_LETTERS = 40  # of a line of the note above a small panel
-MOST_NAMED_CLIENTS = 10  # numbers on an axis
+MOST_NAMED_CLIENTS, NUMBER = 10, 0.2  # numbers on an axis; inches that each has for itself
+CENTRE = "\n0 %: the plane's centre"
+OFF_PLANE_NOTE = "Off the plane: the share of a model's distance from the plane's centre that lies off it"
+CENTRE_NOTE = "; of the centre itself, 0 %"
+OTHER_MODELS = " (\N{BLACK UP-POINTING TRIANGLE} start, \N{BLACK STAR} average)"
+ON_CENTRE = 1e-6  # distance in parameter space, and share of it
 WORTH_A_NOTE = 0.01  # relative change of a model's loss by the batch-norm policy
 POLICIES = {
     "keep": "batch norm as at the centre",
@@ -40,14 +49,21 @@ def compare_rounds(losses: Axes, residuals: Axes, markers: pd.DataFrame, styles:
         plain_log_ticks(losses.xaxis, most=4)
         plain_log_ticks(losses.yaxis, most=4)
     words = {"transform": losses.transAxes, "fontsize": SMALL - 1, "color": "0.35"}
-    losses.text(0.03, 0.95, "shown too high", va="top", **words)
-    losses.text(0.98, 0.05, "shown too low", ha="right", **words)
+    if medium().in_print:
+        medium().note("Above the diagonal, the plane shows a model too high, below it too low.")
+    else:
+        losses.text(0.03, 0.95, "shown too high", va="top", **words)
+        losses.text(0.98, 0.05, "shown too low", ha="right", **words)
     for (run, _), rows in markers.groupby(["run", "seed"], sort=False):
         look, rows = styles[str(run)], rows.sort_values("round")
         losses.plot(rows["loss_under_policy"], rows["loss_at_projection"], linestyle="none", **_dots(look))
-        residuals.plot(rows["round"], rows["residual"], color=look.colour, linestyle=look.line, linewidth=1.2)
+        off = rows["residual"].where(~at_centre(rows))
+        residuals.plot(rows["round"], off, color=look.colour, linestyle=look.line, linewidth=1.2)
+        centre = rows.loc[at_centre(rows), "round"]
+        if len(centre):
+            residuals.plot(centre, centre * 0, color=look.colour, linestyle="none", marker="o", clip_on=False)
     losses.set(xlabel="true loss", ylabel="loss at projection")
-    residuals.set(xlabel="round", ylabel=OFF_PLANE, ylim=(0, 1.02))
+    residuals.set(xlabel="round", ylabel=_off_plane(markers), ylim=(0, 1.02))
     residuals.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     residuals.yaxis.set_major_formatter(PercentFormatter(1))
     _finish(losses, residuals, markers)
@@ -69,7 +85,7 @@ def compare_runs(losses: Axes, residuals: Axes, markers: pd.DataFrame, styles: M
     losses.set(
         xlabel="loss: true (filled),\nat projection (hollow)", yticks=range(len(runs)), yticklabels=runs
     )
-    residuals.set(xlabel=OFF_PLANE, xlim=(-0.03, 1.03), yticks=range(len(runs)), yticklabels=[])
+    residuals.set(xlabel=_off_plane(markers), xlim=(-0.03, 1.03), yticks=range(len(runs)), yticklabels=[])
     residuals.xaxis.set_major_formatter(PercentFormatter(1))
     for axes in (losses, residuals):
         axes.set_ylim(len(runs) - 0.5, -0.5)  # the first run on top
@@ -98,15 +114,44 @@ def compare_clients(
         losses.set_yscale("log")
         plain_log_ticks(losses.yaxis, most=4)
     clients = [(i, f"{client:.0f}") for i, client in enumerate(rows["client"]) if not pd.isna(client)]
-    step = -(-len(clients) // MOST_NAMED_CLIENTS)
+    width = losses.get_window_extent().width / losses.figure.dpi  # before the layout, which changes it little
+    most = min(MOST_NAMED_CLIENTS, max(2, int(width / NUMBER)))
+    step = -(-len(clients) // most)
     ticks = dict(clients[::step])
     for axes in (losses, residuals):
         axes.set_xticks(list(ticks), list(ticks.values()))
-        axes.set_xlabel("client (\N{BLACK UP-POINTING TRIANGLE} start, \N{BLACK STAR} average)")
+        axes.set_xlabel(f"client{'' if medium().in_print else OTHER_MODELS}")
     losses.set_ylabel("loss: true (filled),\nat projection (hollow)")
-    residuals.set(ylabel=OFF_PLANE, ylim=(-0.03, 1.03))
+    residuals.set(ylabel=_off_plane(rows), ylim=(-0.03, 1.03))
     residuals.yaxis.set_major_formatter(PercentFormatter(1))
     _finish(losses, residuals, markers)
+
+
+def truth_grid(titles: Sequence[str]) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+    """An empty figure of the small panels alone: for each title a row of two, as a print has them."""
+    width = medium().style.inches or ALONE[0]
+    figure = Figure(figsize=(width, ALONE[1] * len(titles)), layout="constrained")
+    rows = []
+    for part, title in zip(figure.subfigures(len(titles), 1, squeeze=False).ravel(), titles, strict=True):
+        losses, residuals = part.subplots(1, 2)
+        if title:
+            part.suptitle(title, fontsize=matplotlib.rcParams["axes.titlesize"])
+        rows.append((losses, residuals))
+    return figure, rows
+
+
+def at_centre(markers: pd.DataFrame) -> pd.Series:
+    """Which models are the plane's centre: at no distance from it that could be off the plane."""
+    return (markers[["x", "y", "residual"]].astype(float).abs() < ON_CENTRE).all(axis="columns")
+
+
+def _off_plane(markers: pd.DataFrame) -> str:
+    """The label of the residual, which says where one of the models is the plane's centre."""
+    centre = bool(at_centre(markers).any())
+    if medium().in_print:
+        medium().note(OFF_PLANE_NOTE + (CENTRE_NOTE if centre else ""))
+        return "off the plane"
+    return OFF_PLANE + (CENTRE if centre else "")
 
 
 def policy_note(markers: pd.DataFrame) -> str:

@@ -77,7 +77,7 @@ def _figure(
         got = ", ".join(sources) or "none"
         raise FedscapeError(f"{where}: name one source, one of {', '.join(FIGURE_SOURCES)}; got {got}")
     source = sources[0]
-    shared = ("kind", "title", "caption", "where", *FIGURE_SOURCES)
+    shared = ("kind", "title", "caption", "where", "style", "width", *FIGURE_SOURCES)
     own = {key: value for key, value in entry.items() if key not in shared}
     kind = plugin("figure", entry["kind"], own, where, shared)
     check_choice(kind.settings, content, where)
@@ -100,7 +100,12 @@ def _figure(
         raise FedscapeError(f"{where}.where: selects no run")
     words = (constant("figure", kind.kind, "CAPTION"), entry.get("caption"))
     caption = " ".join(filter(None, words))
-    return Figure(kind, entry.get("title", ""), caption, source, entry[source], selection, groups)
+    style = {"use": entry.get("style", "print" if "width" in entry else "screen")}
+    if "width" in entry:
+        if style["use"] == "screen":
+            raise FedscapeError(f"{where}.width: a figure for the screen has none; say style: print")
+        style["width"] = float(entry["width"])
+    return Figure(kind, entry.get("title", ""), caption, source, entry[source], selection, groups, style)
 
 
 def _drawn(source: str, name: str, kind: str, analyses: Analyses, where: str) -> Analysis:

@@ -218,7 +218,11 @@ CONTRACTS: Mapping[str, Contract] = {
         {
             "draw": Function(
                 ("frames", "settings", "labels"), "the figure, of CSVs by what they hold", required=True
-            )
+            ),
+            "diagnostics": Function(
+                ("frames", "settings", "labels"),
+                "what the figure leaves out in print, as a figure of its own, or None",
+            ),
         },
         {
             "SOURCES": Constant(

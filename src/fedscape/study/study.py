@@ -123,6 +123,7 @@ class Figure:
     name: str | list[str]  # of the source's entry; for partitions, names of them
     where: Mapping[str, list]
     groups: tuple[str, ...]  # groups of the source that it draws, where the source has groups
+    style: Mapping[str, object]  # what it is drawn for: `use`, and for print `width` in mm
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ ALLOWED = {
     "settings": set(),
     "study": set(),
     "jobs": {"study"},
-    "command": {"study", "jobs"},
+    "command": {"study", "jobs", "figures"},
     "console": {"command", "jobs"},
     "data": {"jobs"},
     "models": {"data", "jobs"},

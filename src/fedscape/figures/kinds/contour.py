@@ -11,16 +11,22 @@ named, not drawn.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
+from fedscape.figures.inset import draw_inset
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.looks import run_looks
-from fedscape.figures.markers import draw_models, legend_handles
-from fedscape.figures.panels import surface_grid, surface_legend
+from fedscape.figures.markers import LAST, draw_models, legend_handles
+from fedscape.figures.medium import medium
+from fedscape.figures.panels import legend_below, surface_grid, surface_legend
+from fedscape.figures.style import Look, series_handle
 from fedscape.figures.surface import (
+    Limits,
     colour_bar,
     draw_surface,
     global_surfaces,
@@ -28,7 +34,7 @@ from fedscape.figures.surface import (
     loss_scale,
     say_diverged,
 )
-from fedscape.figures.truth import compare_rounds, compare_runs
+from fedscape.figures.truth import compare_rounds, compare_runs, truth_grid
 
 CAPTION = (
     "Colour is the loss of all clients' samples on a plane through the models; each marker is filled with "
@@ -47,6 +53,7 @@ class Settings:
         None  # loss where the colours end; null: 10 times the worst model's, at least 10
     )
     marked_rounds: int = 10  # most rounds of a trajectory that get a marker; its line has all
+    inset: bool = True  # an enlarged part of a panel in which starts and ends hide each other
     truth: bool = True  # small panels that compare the models' own loss with the loss where they are shown
 
     def __post_init__(self):
@@ -58,20 +65,14 @@ class Settings:
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure. Raises FedscapeError where a group has markers and no surface, or no loss is finite."""
-    markers = frames["markers"]
-    markers = markers[markers["role"].isin(["global", "diverged"])]
-    if markers.empty:
-        raise FedscapeError("the plane has no global models; planes of kind clients are drawn by kind local")
+    markers, styles = _named(frames["markers"], labels)
     titles = panel_titles(markers, "group", labels)
-    markers = markers.assign(run=run_labels(markers, NAMES, ["group"], labels))
-    styles = run_looks(markers, markers["run"], NAMES, ["group"], labels)
     alive = markers[markers["role"] == "global"]
     surfaces = global_surfaces(frames["surface"], markers)
     drawn = pd.concat(surfaces.values())
     norm = loss_scale(drawn, alive, settings.highest_loss)
 
-    # A plane around a single model holds it exactly.
-    truth = settings.truth and bool((alive["residual"] > 0).any())
+    truth = settings.truth and not medium().in_print and _is_worth_comparing(alive)
     figure, cells, bar = surface_grid(list(surfaces.values()), truth)
     for (cell, below), (group, title) in zip(cells, titles.items(), strict=True):
         models = alive[alive["group"] == group]
@@ -79,14 +80,63 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         if models.empty:
             say_diverged(axes, markers.loc[markers["group"] == group, "run"])
             continue
-        draw_surface(axes, surfaces[group], norm)
-        label_axes(axes, models)
+        draw_surface(axes, surfaces[group], norm, models)
         draw_models(axes, models, styles, norm, settings.marked_rounds)
+        label_axes(axes, models)
+        if settings.inset:
+
+            def enlarge(inset: Axes, limits: Limits, surface=surfaces[group], models=models) -> None:
+                draw_surface(inset, surface, norm, models, limits)
+                draw_models(inset, models, styles, norm, settings.marked_rounds)
+
+            taken = models[["x", "y"]].to_numpy(float)
+            draw_inset(axes, _ends(models), LAST * medium().marker, taken, enlarge)
         if below is not None:
-            compare = compare_rounds if models.duplicated(["run", "seed"]).any() else compare_runs
             losses, residuals = map(figure.add_subplot, below)
-            compare(losses, residuals, models, styles)
+            _compare(losses, residuals, models, styles)
     if len(drawn):
-        colour_bar(figure.add_subplot(bar), drawn, norm)
+        colour_bar(figure.add_subplot(bar), drawn, alive, norm)
     surface_legend(figure, legend_handles(markers, drawn, styles, titles))
     return figure
+
+
+def diagnostics(
+    frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()
+) -> Figure | None:
+    """The small panels alone, for print; None where they would say nothing."""
+    markers, styles = _named(frames["markers"], labels)
+    titles = panel_titles(markers, "group", labels)
+    groups = dict(iter(markers[markers["role"] == "global"].groupby("group", sort=False)))
+    if not (settings.truth and any(_is_worth_comparing(rows) for rows in groups.values())):
+        return None
+    figure, rows_of_panels = truth_grid([titles[group] for group in groups])
+    for (losses, residuals), models in zip(rows_of_panels, groups.values(), strict=True):
+        _compare(losses, residuals, models, styles)
+    along = bool(markers.duplicated(["group", "run", "seed"]).any())
+    legend_below(figure, [series_handle(run, look, line=along) for run, look in styles.items()])
+    return figure
+
+
+def _named(markers: pd.DataFrame, labels: Sequence[Mapping]) -> tuple[pd.DataFrame, dict[str, Look]]:
+    """The global models and runs that diverged, with the name of each run, and how it is drawn."""
+    markers = markers[markers["role"].isin(["global", "diverged"])]
+    if markers.empty:
+        raise FedscapeError("the plane has no global models; planes of kind clients are drawn by kind local")
+    markers = markers.assign(run=run_labels(markers, NAMES, ["group"], labels))
+    return markers, run_looks(markers, markers["run"], NAMES, ["group"], labels)
+
+
+def _ends(models: pd.DataFrame) -> np.ndarray:
+    """x and y of the first and the last model of each run and seed."""
+    by_round = models.sort_values("round").groupby(["run", "seed"])[["x", "y"]]
+    return pd.concat([by_round.first(), by_round.last()]).to_numpy(float)
+
+
+def _is_worth_comparing(models: pd.DataFrame) -> bool:
+    """Whether a model is off the plane; one around a single model holds it exactly."""
+    return bool((models["residual"] > 0).any())
+
+
+def _compare(losses: Axes, residuals: Axes, models: pd.DataFrame, styles: Mapping[str, Look]) -> None:
+    compare = compare_rounds if models.duplicated(["run", "seed"]).any() else compare_runs
+    compare(losses, residuals, models, styles)

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fedscape.errors import FedscapeError
+from fedscape.figures.inset import draw_inset
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.markers import (
     EMPTY,
@@ -28,10 +29,12 @@ from fedscape.figures.markers import (
     name_points,
     true_fills,
 )
+from fedscape.figures.medium import medium
 from fedscape.figures.own_surface import chosen_surface, client_steps, draw_own
 from fedscape.figures.panels import surface_grid, surface_legend
 from fedscape.figures.style import halo_line
 from fedscape.figures.surface import (
+    Limits,
     colour_bar,
     draw_surface,
     global_surfaces,
@@ -39,7 +42,7 @@ from fedscape.figures.surface import (
     loss_scale,
     say_diverged,
 )
-from fedscape.figures.truth import compare_clients
+from fedscape.figures.truth import compare_clients, truth_grid
 
 NAMED = "#D55E00"  # the client whose own loss is drawn; all others are black and grey
 OTHERS = "0.2"
@@ -63,6 +66,7 @@ class Settings:
     highest_loss: float | None = (
         None  # loss where the colours end; null: 10 times the worst model's, at least 10
     )
+    inset: bool = True  # an enlarged part of a panel in which models hide each other
     truth: bool = True  # small panels that compare the models' own loss with the loss where they are shown
 
     def __post_init__(self):
@@ -86,7 +90,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     norm = loss_scale(drawn, alive, settings.highest_loss)
     steps = client_steps([rows for rows in own.values() if rows is not None], norm)
 
-    figure, cells, bar = surface_grid(list(surfaces.values()), settings.truth)
+    figure, cells, bar = surface_grid(list(surfaces.values()), settings.truth and not medium().in_print)
     for (cell, below), (group, title) in zip(cells, titles.items(), strict=True):
         models = alive[alive["group"] == group]
         axes = figure.add_subplot(cell)
@@ -96,20 +100,51 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             continue
         number = models.loc[models["role"] == "client", "round"].iloc[0]
         axes.set_title(", ".join(word for word in (title, f"round {number}") if word))
-        draw_surface(axes, surfaces[group], norm)
+        draw_surface(axes, surfaces[group], norm, models)
         label_axes(axes, models)
         overlaid = own[group]
         named_client = None if overlaid is None else int(overlaid["client"].iloc[0])
         if overlaid is not None:
             draw_own(axes, overlaid, steps, NAMED)
         _draw_round(axes, models, named_client, norm)
+        if settings.inset:
+
+            def enlarge(
+                inset: Axes, limits: Limits, group=group, models=models, named_client=named_client
+            ) -> None:
+                draw_surface(inset, surfaces[group], norm, models, limits)
+                _draw_round(inset, models, named_client, norm)
+
+            ends = models.loc[models["role"] != "path", ["x", "y"]].to_numpy(float)
+            draw_inset(axes, ends, SIZES[CLIENT_MARKER] * medium().marker, ends, enlarge)
         if below is not None:
             losses, residuals = map(figure.add_subplot, below)
             compare_clients(losses, residuals, models[models["role"] != "path"], named_client, NAMED)
     if len(drawn):
-        colour_bar(figure.add_subplot(bar), drawn, norm)
+        colour_bar(figure.add_subplot(bar), drawn, alive, norm)
     handles = [] if alive.empty else _legend_handles(alive, any(rows is not None for rows in own.values()))
     surface_legend(figure, handles + common_handles(drawn, diverged_names(markers, titles)))
+    return figure
+
+
+def diagnostics(
+    frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()
+) -> Figure | None:
+    """The small panels alone, for print; None where they are switched off."""
+    markers, surface = frames["markers"], frames["surface"]
+    titles = panel_titles(markers, "group", labels)
+    groups = {
+        str(group): rows
+        for group, rows in markers[~markers["role"].isin(["diverged", "path"])].groupby("group", sort=False)
+    }
+    if not (settings.truth and groups):
+        return None
+    figure, rows_of_panels = truth_grid([titles[group] for group in groups])
+    surfaces = global_surfaces(surface, markers)
+    for (losses, residuals), (group, models) in zip(rows_of_panels, groups.items(), strict=True):
+        own = chosen_surface(surface, surfaces[group], group, settings.client)
+        named_client = None if own is None else int(own["client"].iloc[0])
+        compare_clients(losses, residuals, models, named_client, NAMED)
     return figure
 
 

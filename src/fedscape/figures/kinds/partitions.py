@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fedscape.figures.labels import value_names
+from fedscape.figures.medium import medium
 from fedscape.figures.panels import panel_grid
 
 COUNT_COLOURS = "Blues"  # from white, which is no sample; monotone in grey
@@ -109,7 +110,7 @@ def _draw_cells(axes: Axes, table: pd.DataFrame, norm: Normalize, numbers: bool)
     for side in axes.spines.values():
         side.set_visible(True)
     size = _number_size(table)
-    if numbers and size >= NUMBER_SIZES[0]:
+    if numbers and not medium().in_print and size >= NUMBER_SIZES[0]:
         for (row, column), count in np.ndenumerate(table.to_numpy()):
             if count:
                 tone = "white" if norm(count) > 0.6 else "black"

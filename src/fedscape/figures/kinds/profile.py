@@ -4,7 +4,7 @@ Frames: `layers` (layers.csv). From left to right stand the layers, the shallowe
 where single layers are averaged; where layers add up, the one added last, so that `deep` is read from right
 to left. Other orders (random, middle-out, outside-in) are drawn over the number of averaged layers. A line is
 the mean over pairs of models (seeds, clients) and over the end that the other layers come from, in a band
-from the smallest to the largest; it is broken where a value is missing. Single layers are marks with bars:
+from the smallest to the largest; it is broken where a value is missing. Single layers are points with bars:
 there is nothing between one layer and the next.
 """
 
@@ -116,8 +116,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     levels: list[Line2D] = []
     for i, (axes, (_, rows, steps)) in enumerate(zip(panels, drawn, strict=True)):
         for look, (regime, regime_rows) in zip(styles.values(), steps.items(), strict=True):
-            draw_regime = _draw_marks if regime in SINGLE else _draw_line
-            draw_regime(axes, regime_rows, settings.column, look)
+            _draw_regime(axes, regime_rows, settings.column, look, joined=regime not in SINGLE)
         levels = _draw_levels(axes, rows, settings)
         first = i % per_row == 0 or len(measures) == 2
         _name_axes(axes, names[i], rows, settings, first)
@@ -146,31 +145,22 @@ def _along_label(regimes: Sequence[str]) -> str:
     return " or ".join(words + ([] if set(SINGLE).issuperset(regimes) else ["layer added last"]))
 
 
-def _draw_line(axes: Axes, rows: pd.DataFrame, column: str, look: Look) -> None:
-    """One regime: the mean along the layers, in a band from the smallest value to the largest."""
-    points = cells(rows, ["step"], column)
-    stride = max(1, -(-len(points) // MARKED))
-    axes.plot(
-        points["step"], points["mean"], color=look.colour, linestyle=look.line, marker=look.marker,
-        markevery=stride, markersize=4, markerfacecolor="white",
-    )  # fmt: skip
-    if (points["min"] < points["max"]).any():
-        axes.fill_between(
-            points["step"], points["min"], points["max"], color=look.colour, alpha=0.15, linewidth=0
-        )
+def _draw_regime(axes: Axes, rows: pd.DataFrame, column: str, look: Look, joined: bool) -> None:
+    """One regime: means along the layers, from the smallest value to the largest: a band, or bars.
 
-
-def _draw_marks(axes: Axes, rows: pd.DataFrame, column: str, look: Look) -> None:
-    """Single layers: the mean of each, on a bar from the smallest value to the largest."""
+    joined: whether layers add up; single ones are no steps of a way, so no line joins them.
+    """
     points = cells(rows, ["step"], column)
+    stride = max(1, -(-len(points) // MARKED)) if joined else 1
     axes.plot(
-        points["step"], points["mean"], color=look.colour, linestyle="none", marker=look.marker,
-        markersize=6, markerfacecolor="none", zorder=3,
+        points["step"], points["mean"], color=look.colour, linestyle=look.line if joined else "none",
+        marker=look.marker, markevery=stride, markersize=4, markerfacecolor="white",
     )  # fmt: skip
-    if (points["min"] < points["max"]).any():
-        axes.vlines(
-            points["step"], points["min"], points["max"], colors=look.colour, linewidth=0.9, zorder=1.9
-        )
+    ends = points["min"], points["max"]
+    if not joined:
+        axes.vlines(points["step"], *ends, colors=look.colour, linewidth=1, zorder=1.9)
+    elif (ends[0] < ends[1]).any():
+        axes.fill_between(points["step"], *ends, color=look.colour, alpha=0.15, linewidth=0)
 
 
 def _draw_levels(axes: Axes, rows: pd.DataFrame, settings: Settings) -> list[Line2D]:

@@ -45,6 +45,7 @@ def _settings(study: Study, wildcards: Wildcards) -> dict:
     return {
         "figure": figure.kind.keys,
         "title": figure.title,
+        "style": figure.style,
         "where": sorted(figure.where.items()),
         # Of the study's names those that the figure may show, so that others change without redrawing it.
         "labels": fitting_labels(study, runs, columns),
