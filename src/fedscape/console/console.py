@@ -59,7 +59,7 @@ class Console:
         self._results: dict[Path, None] = {}  # folders of the studies that have had jobs, in their order
         self._notes: list[str] = []  # what a call says that runs no job: `--lint`, `--unlock`
         self._has_jobs = False
-        self._has_line = False  # whether the cursor is behind a line of progress
+        self._has_line = False  # whether the last line is one of progress, to be written anew
         self._failures = 0
         self._last_line = self._last_look = -FILE_SECONDS
         self._is_closed = False
