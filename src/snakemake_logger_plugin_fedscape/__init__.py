@@ -10,6 +10,7 @@ import sys
 from threading import Event, Thread
 
 from snakemake.logging import ColorizingTextHandler
+from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 
 from fedscape.console.console import Console
@@ -29,7 +30,7 @@ class LogHandler(LogHandlerBase):
         if settings.verbose:
             self._plain = ColorizingTextHandler(settings.nocolor, stream)
             return
-        self._console = Console(stream, stream.isatty(), settings.dryrun)
+        self._console = Console(stream, stream.isatty(), settings.dryrun, settings.show_failed_logs)
         if self._console.is_live and not settings.dryrun:
             os.environ["TQDM_DISABLE"] = "1"  # jobs draw no bars into the line
             Thread(target=self._tick, args=(self._console,), daemon=True).start()
@@ -39,6 +40,8 @@ class LogHandler(LogHandlerBase):
         if self._console is None:
             self._plain.setFormatter(self.formatter)
             self._plain.emit(record)
+            return
+        if record.levelno < logging.WARNING and Quietness.ALL in (self.common_settings.quiet or ()):
             return
         fields = vars(record)
         event = fields.get("event")

@@ -382,7 +382,7 @@ def test_a_run_stops_by_itself_before_its_time_is_up(weathered):
     assert limited["JobState"] == "FAILED"
     assert end - start < timedelta(minutes=minutes)
     shown = re.findall(
-        r"^Logfile \S+_limited_random_fedavg_seed0.log:\n=+\n(.*?)\n=+\n", said, re.DOTALL | re.MULTILINE
+        r"^train failed; its log: \S+_limited_random_fedavg_seed0\.log.*\n((?:  .*\n)+)", said, re.MULTILINE
     )
     assert any("stopped by SIGTERM: run again to continue from round" in log for log in shown)
 
@@ -400,7 +400,7 @@ def test_a_failure_is_shown_with_its_logs(weathered):
     weather, said, code = weathered
     log = "results/weather/smoke/logs/train/digits_convnet_calm_broken_fedavg_seed0.log"
     assert code == 1
-    assert f"{log} (check log file(s) for error details)" in said
+    assert f"train failed; its log: {log}, " in said
     assert "fedscape: the initial weights are of no use" in said
     slurms = (
         weather.clone.folder

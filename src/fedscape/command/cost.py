@@ -7,7 +7,7 @@ from operator import add
 from pathlib import Path
 
 from fedscape.command.lenient_readers import all_rows, numbers
-from fedscape.command.prices import CPU, PRICES_CSV, Prices, read_prices
+from fedscape.command.prices import CPU, OWN_SECONDS, PRICES_CSV, Prices, read_prices
 from fedscape.command.repository import enter_repository, read_settings
 from fedscape.command.work import WEIGHT_BYTES, Workload, work_of
 from fedscape.errors import printable
@@ -138,12 +138,13 @@ def _notes(
     yield "CPU hours: of one core. GPU hours: with one GPU a job, in place of the CPU hours, not beside them."
     yield "Memory: of the largest job, on a CPU; what the rules ask for stands in rules/*.smk."
     if prices.own:
-        yield f"Measured on runs of this clone (up to {prices.own} of a network); else {PRICES_CSV}."
+        rough = f", of {prices.own_seconds:.1f} s or more" if prices.own_seconds < OWN_SECONDS else ""
+        yield f"Measured on runs of this clone (up to {prices.own} of a network{rough}); else {PRICES_CSV}."
     yield f"{PRICES_CSV}: seconds a sample, measured on {'; '.join(filter(None, prices.sources))}."
     if was_measured:
         yield f"Took: on the clock, what {study.folder}/tables/costs.csv has of jobs of this very study."
     else:
-        yield "Nothing was measured at this scale: all hours are extrapolated from seconds a sample."
+        yield "No job was measured at this scale: all hours are extrapolated from seconds a sample."
     yield "Training is counted by its samples, rounds and epochs; analyses roughly, within a factor of three."
     if not gpus:
         yield "GPU hours are unknown: nothing was measured on a GPU (benchmarks/costs.py --device cuda does)."

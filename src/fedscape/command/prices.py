@@ -3,13 +3,13 @@
 import csv
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from fedscape.command.lenient_readers import numbers
+from fedscape.command.lenient_readers import last_rows, numbers
 from fedscape.command.work import MEMORY, TRAINING_MEMORY, Workload, model_label
 from fedscape.errors import FedscapeError
 from fedscape.regular import json_object, read_regular
@@ -23,7 +23,9 @@ KINDS = ("step", "evaluation", "parameters", "method", "job", *MEMORY)
 HELD = 10
 """Models that an analysis has in memory at a time, about: those of a plane, its directions, its point."""
 CPU = "cpu"
-OWN_SECONDS = 30  # of a run; a shorter one measures how PyTorch warms up
+OWN_SECONDS = 30
+"""Of a run of this clone that counts; of a shorter one, which counts where there is no such, the usual round
+does, since the first one measures how PyTorch warms up."""
 RUNS = "*/*/runs/*/*/*/*/*/seed*/run.json"
 Key = tuple[str, str, str, str]  # kind, name, shape, device
 
@@ -33,8 +35,9 @@ class Prices:
     """Measured costs by what they are of; those of this clone's results before the committed ones."""
 
     values: Mapping[Key, float]
-    own: int  # runs of this clone that were measured
+    own: int  # runs of this clone that were measured, of one network
     sources: tuple[str, ...]  # how the committed ones were measured
+    own_seconds: float = 0.0  # of the longest run of a network, of that which was measured least
 
     def seconds(self, rule: str, work: Workload, device: str) -> float | None:
         """Seconds of a job on a device; None if no measurement tells."""
@@ -83,12 +86,26 @@ def read_prices() -> Prices:
     """The committed table, and over it what the runs of this clone took."""
     committed = list(_committed())
     values = {key: value for key, value, _ in committed}
-    own: dict[Key, list[float]] = {}
-    for key, value in _own(values):
-        own.setdefault(key, []).append(value)
-    values |= {key: statistics.median(measured) for key, measured in own.items()}
-    sources = tuple(dict.fromkeys(source for _, _, source in committed))
-    return Prices(values, max(map(len, own.values()), default=0), sources)
+    own: dict[Key, list[_Measured]] = {}
+    for key, measured in _own(values):
+        own.setdefault(key, []).append(measured)
+    for key, several in own.items():
+        long = [measured for measured in several if measured.seconds >= OWN_SECONDS]
+        values[key] = statistics.median(measured.value for measured in long or several)
+    return Prices(
+        values,
+        own=max(map(len, own.values()), default=0),
+        own_seconds=min((max(run.seconds for run in several) for several in own.values()), default=0.0),
+        sources=tuple(dict.fromkeys(source for _, _, source in committed)),
+    )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A price as one run has it, and the seconds for which that trained."""
+
+    value: float
+    seconds: float
 
 
 def _committed() -> Iterator[tuple[Key, float, str]]:
@@ -116,17 +133,17 @@ def _committed() -> Iterator[tuple[Key, float, str]]:
         raise FedscapeError(f"{PRICES_CSV}:{reader.line_num}: no CSV ({error})") from None
 
 
-def _own(committed: Mapping[Key, float]) -> Iterator[tuple[Key, float]]:
+def _own(committed: Mapping[Key, float]) -> Iterator[tuple[Key, _Measured]]:
     """Seconds a sample of each finished run here, from what its run.json says."""
     for path in Path("results").glob(RUNS):
         run = json_object(path)
         # Made before these numbers were kept, or damaged.
         with suppress(ValueError, KeyError, TypeError, AttributeError, ArithmeticError, FedscapeError):
-            yield from _of_run(run, committed)
+            yield from _of_run(run, path.with_name("timing.csv"), committed)
 
 
-def _of_run(run: Mapping, committed: Mapping[Key, float]) -> list[tuple[Key, float]]:
-    """What one run.json says; nothing of a run that was too short."""
+def _of_run(run: Mapping, timing: Path, committed: Mapping[Key, float]) -> list[tuple[Key, _Measured]]:
+    """What one run.json says; of a short run the usual round of timing.csv, without the first."""
     shape = json_object(Path("results", "data", run["identity"]["dataset"], "dataset.json"))
     training, done = run["training"], run["rounds"]
     epochs = training["local_epochs"]
@@ -135,18 +152,28 @@ def _of_run(run: Mapping, committed: Mapping[Key, float]) -> list[tuple[Key, flo
     evaluated = done // training["evaluate_every"] + 2
     label, sizes = model_label(run["model"]), "x".join(map(str, shape["shape"]))
     cores = run["threads"] if run["device"] == CPU else 1
-    seconds, evaluating = (
-        cores * time for time in (run["seconds"] - run["evaluation_seconds"], run["evaluation_seconds"])
-    )
+    seconds, evaluating = run["seconds"] - run["evaluation_seconds"], run["evaluation_seconds"]
+    measured_for = seconds
+    if seconds < OWN_SECONDS:
+        rounds = last_rows(timing)
+        seconds = _usual(rounds, "training_seconds", seconds / done) * done
+        evaluating = _usual(rounds, "evaluation_seconds", evaluating / evaluated) * evaluated
     evaluations = evaluated * (run["samples"] + shape["test"])
     factor = committed.get(("method", run["algorithm"]["kind"], "", CPU), 1.0)
     values = {
-        "step": seconds / steps / factor,
-        "evaluation": evaluating / evaluations,
+        "step": cores * seconds / steps / factor,
+        "evaluation": cores * evaluating / evaluations,
         "parameters": run["parameters"],
     }
     if not all(map(math.isfinite, values.values())) or not isinstance(run["device"], str):
         raise ValueError("no number of seconds")
-    if seconds < OWN_SECONDS:
-        return []
-    return [((kind, label, sizes, run["device"]), value) for kind, value in values.items()]
+    return [
+        ((kind, label, sizes, run["device"]), _Measured(value, measured_for))
+        for kind, value in values.items()
+    ]
+
+
+def _usual(rounds: Sequence[Mapping[str, str]], column: str, otherwise: float) -> float:
+    """Median seconds of the rounds that have any, after the first of these, in which PyTorch warms up."""
+    cells = [cell for row in rounds for cell in numbers(row, column) or () if cell > 0]
+    return statistics.median(cells[1:]) if len(cells) > 1 else otherwise

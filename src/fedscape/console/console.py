@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from fedscape.command.lenient_readers import last_lines
 from fedscape.console.plan import PlannedJob, plan_lines
 from fedscape.console.progress import CallProgress
 from fedscape.console.results import result_lines
@@ -18,6 +19,8 @@ LIVE_SECONDS, FILE_SECONDS = 0.2, 60
 """Between two lines of progress: on a terminal, where one takes the place of the other, and in a file."""
 LOOK_SECONDS = 2
 """Between two looks at the logs of running jobs, on a terminal."""
+LOG_LINES = 5
+"""Lines of the log of a job that has failed: the last one is ours, or the end of a traceback."""
 CLEAR = "\r\x1b[2K"
 """Terminals' sequence: back to the beginning of the line, and empty it."""
 NOTHING = "Nothing to be done"
@@ -36,20 +39,27 @@ class Console:
     """One call of Snakemake, as it is told event by event.
 
     stream: where to write. is_live: whether it is a terminal, whose line can be written anew. is_dry_run:
-    whether jobs are only listed. clock: seconds, of `time.monotonic`.
+    whether jobs are only listed. shows_logs: whether to quote the log of a job that has failed: on a cluster
+    a job reaches no terminal. clock: seconds, of `time.monotonic`.
     """
 
     def __init__(
-        self, stream: TextIO, is_live: bool, is_dry_run: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        stream: TextIO,
+        is_live: bool,
+        is_dry_run: bool,
+        shows_logs: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ):
         self.stream, self.is_live, self.is_dry_run, self.clock = stream, is_live, is_dry_run, clock
+        self.shows_logs = shows_logs
         self._progress = CallProgress(clock())
         self._planned: list[PlannedJob] = []
         self._logs: dict[int, Path] = {}  # of the jobs that run, by their numbers
         self._results: dict[Path, None] = {}  # folders of the studies that have had jobs, in their order
         self._notes: list[str] = []  # what a call says that runs no job: `--lint`, `--unlock`
         self._has_jobs = False
-        self._has_line = False  # whether the cursor is behind a line of progress
+        self._has_line = False  # whether the last line is one of progress, to be written anew
         self._failures = 0
         self._last_line = self._last_look = -FILE_SECONDS
         self._is_closed = False
@@ -98,7 +108,7 @@ class Console:
                 self._say(note)
         elif self.is_dry_run:
             self._write_lines(plan_lines(self._planned))
-        elif self._has_line or self._progress.done or self._failures:
+        elif self._progress.total and (self._has_line or self._progress.done or self._failures):
             self._write_progress()
             if self.is_live:
                 self.stream.write("\n")
@@ -125,8 +135,10 @@ class Console:
         self._progress.failed(fields["jobid"])
         self._logs.pop(fields["jobid"], None)
         self._failures += 1
-        logs = ", ".join(map(str, fields["log"] or ())) or "none"
-        self._say(f"{fields['rule_name']} failed; its log: {logs}")
+        logs = [str(path) for path in fields["log"] or ()]
+        self._say(f"{fields['rule_name']} failed; its log: {', '.join(logs) or 'none'}")
+        if self.shows_logs and logs:
+            self._write_lines(f"  {line}" for line in last_lines(logs[0])[-LOG_LINES:])
 
     def _say(self, text: str) -> None:
         """Lines of their own, above that of progress."""

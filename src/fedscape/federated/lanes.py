@@ -72,6 +72,7 @@ class Lanes:
         self._known = torch.zeros(lanes, device=self.device)
         self._states: dict[str, Tensor] = {}  # what the rule's clients keep, by name, [L, n]
         self._busy: list[_Lane] = []
+        self._is_checked = False  # whether a loss has been seen not to branch on values
 
     @property
     def device(self) -> torch.device:
@@ -209,6 +210,9 @@ class Lanes:
         if self.lanes > 1:
             self.state.copy_(self._row(row))
         size, inputs = lane.progress.size, batch(lane.progress)
+        if not self._is_checked:
+            self._is_checked = True
+            self.stacked.check(rule, self.state, inputs, self._clients(row), context)
         loss = self.sequential(rule, inputs, self._clients(row), context)
         self._losses[row].add_(loss, alpha=size)
         if self.lanes > 1:
@@ -224,6 +228,7 @@ class Lanes:
         models = ModelState(*(vector[selection] for vector in self._models.vectors))
         gradient = self._gradient[selection]
         losses = self.stacked(rule, models, inputs, self._clients(selection), context, out=gradient)
+        self._is_checked = True
         if not everyone:
             self._gradient[selection] = gradient
             self._models.buffers[selection] = models.buffers

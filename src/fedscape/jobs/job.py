@@ -26,6 +26,7 @@ from fedscape.study.encoding import decode
 
 GPUS = "CUDA_VISIBLE_DEVICES"  # what SLURM, or whoever shares a machine, grants
 ENDED = "ended"  # the first word of the last line in the log of a job that has succeeded
+INTERRUPTED = "stopped by Ctrl-C: run again, what is done is kept"
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of mallopt(3)
 KEPT_BYTES = 1 << 30
 THREADS = 1
@@ -159,6 +160,9 @@ def _logged(snakemake, folder: Path) -> Iterator[JobContext]:
         except SystemExit as reason:  # a job that was told to stop says how to resume
             print(reason, file=log)
             raise
+        except KeyboardInterrupt:
+            print(INTERRUPTED, file=log)
+            raise SystemExit(INTERRUPTED) from None
         except Exception as error:
             with suppress(OSError):
                 if user_error := _user_error(error, folder):

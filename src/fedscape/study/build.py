@@ -8,7 +8,7 @@ from fedscape.errors import FedscapeError
 from fedscape.plugins import Plugin
 from fedscape.settings.training import Augmentation
 from fedscape.study.analyses import build_analyses, build_figures
-from fedscape.study.catalog import constant, names, plugin, settings_class
+from fedscape.study.catalog import check_kind, constant, names, plugin, settings_class
 from fedscape.study.claims import build_claims, claim_figures
 from fedscape.study.grid import Run, crossed
 from fedscape.study.limits import (
@@ -37,7 +37,8 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin
     content: the study file merged with its scale, already checked against the schema.
     known: all data sets. where: file and scale, for messages.
     Raises FedscapeError for every unknown name and impossible value, but not for what only follows from it:
-    runs are looked at when all that they are named after is right, what selects runs when these are.
+    runs are looked at when all that they are named after is right and all kinds are known, and what selects
+    runs when these are right.
     """
     problems = Problems()
 
@@ -58,6 +59,7 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin
         check_count(len(methods), MOST_METHODS, "methods", f"{where}: methods")
     # A start may name a method, which must be right before.
     inits = Named() if problems else built("inits", lambda _, entry, key: _init(entry, methods, key))
+    problems.of(_check_kinds, content, where)
     problems.tell()
     all_names = Names.of(content, methods)
     entries = [
@@ -117,6 +119,17 @@ def known_datasets(own: Mapping[str, dict]) -> Named[Plugin]:
             "dataset", entry["kind"], _without(entry, "kind"), f"config: datasets.{name}", ["kind"]
         )
     return datasets
+
+
+def _check_kinds(content: dict, where: str) -> None:
+    """Refuse kinds that are not there, in the sections that are read when the runs are right."""
+    problems = Problems()
+    for section, role in (("planes", "plane"), ("figures", "figure")):
+        for name, entry in content.get(section, {}).items():
+            problems.of(check_kind, role, entry["kind"], f"{where}: {section}.{name}")
+    for number, entry in enumerate(content.get("claims", [])):
+        problems.of(check_kind, "measure", entry["measure"], f"{where}: claims[{number}]")
+    problems.tell()
 
 
 def _dataset(name: str, known: Mapping[str, Plugin], where: str) -> Plugin:

@@ -80,9 +80,14 @@ def plugin(role: str, kind: str, values: dict, where: str, beside: Iterable[str]
 
     beside: keys that the entry may have beside these, for the message about one that it may not.
     """
+    check_kind(role, kind, where)
+    return Plugin(kind, settings_from(settings_class(role, kind), values, where, beside))
+
+
+def check_kind(role: str, kind: str, where: str) -> None:
+    """Refuse the name of a plug-in that its role has not."""
     if kind not in names(role):
         raise FedscapeError(f"{where}: {unknown(role, kind, names(role))}")
-    return Plugin(kind, settings_from(settings_class(role, kind), values, where, beside))
 
 
 def check_training(role: str, rule: Plugin, training: object, where: str) -> None:

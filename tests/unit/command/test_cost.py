@@ -166,6 +166,45 @@ def test_runs_of_this_clone_come_before_the_table(here):
     assert prices.values["evaluation", "convnet", "1x8x8", "a GPU"] == pytest.approx(2 / (22 * 1000))
 
 
+def short_run(here, partition: str, **seconds: float) -> None:
+    """A finished run of three rounds and its timing, as training leaves them."""
+    run = {
+        "identity": {"dataset": "digits"}, "model": {"kind": "cnn"}, "algorithm": {"kind": "fedavg"},
+        "training": {"local_epochs": 2, "participation": 1.0, "evaluate_every": 1},
+        "samples": 100, "rounds": 3, "parameters": 7, "device": CPU, "threads": 1,
+        "seconds": 6.0, "evaluation_seconds": 1.0, **seconds,
+    }  # fmt: skip
+    folder = here / RUN.replace("iid", partition)
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(run))
+    (folder / "timing.csv").write_text(
+        "round,training_seconds,evaluation_seconds\n0,0,0.7\n1,3,0.1\n2,0.5,0.1\n3,0.5,0.1\n"
+    )
+
+
+def test_a_run_counts_however_short_and_without_its_first_round(here, capsys):
+    data = here / "results/data/digits/dataset.json"
+    data.parent.mkdir(parents=True)
+    data.write_text(json.dumps({"shape": [1, 8, 8], "train": 899, "test": 20}))
+    assert ("step", "cnn", "1x8x8", CPU) not in read_prices().values
+    short_run(here, "iid")
+    prices = read_prices()
+    assert (prices.own, prices.own_seconds) == (1, 5.0)
+    assert prices.values["step", "cnn", "1x8x8", CPU] == pytest.approx(0.5 / (100 * 2))
+    assert prices.values["evaluation", "cnn", "1x8x8", CPU] == pytest.approx(0.1 / (100 + 20))
+    assert main(["cost", "tiny", "--config", "scale=smoke"]) == 0
+    assert (
+        "Measured on runs of this clone (up to 1 of a network, of 5.0 s or more)" in capsys.readouterr().out
+    )
+    # A run that is long enough counts alone.
+    short_run(here, "dir0.1", seconds=61.0, evaluation_seconds=1.0)
+    prices = read_prices()
+    assert prices.values["step", "cnn", "1x8x8", CPU] == pytest.approx(60 / (3 * 100 * 2))
+    assert prices.own_seconds == 60
+    assert main(["cost", "tiny", "--config", "scale=smoke"]) == 0
+    assert "(up to 2 of a network); else" in capsys.readouterr().out
+
+
 def test_what_is_not_known_is_said(here, capsys):
     assert main(["cost", "tiny", "--config", "scale=paper"]) == 0
     text = capsys.readouterr().out

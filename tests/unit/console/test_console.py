@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from fedscape.console.console import CLEAR, Console
+from fedscape.console.console import CLEAR, LOG_LINES, Console
 
 
 class Clock:
@@ -22,8 +22,8 @@ def clock():
     return Clock()
 
 
-def call(stream, clock, is_live=False, is_dry_run=False):
-    console = Console(stream, is_live, is_dry_run, clock)
+def call(stream, clock, is_live=False, is_dry_run=False, shows_logs=False):
+    console = Console(stream, is_live, is_dry_run, shows_logs, clock)
     console.show("run_info", "Job stats", logging.INFO, {"stats": {"train": 2, "total": 2}})
     return console
 
@@ -148,7 +148,7 @@ def test_a_message_of_several_lines_has_several(clock):
 
 def test_a_call_that_ends_with_an_error_says_nothing_more(clock):
     stream = io.StringIO()
-    console = Console(stream, False, True, clock)
+    console = Console(stream, False, True, clock=clock)
     console.show(None, "Building DAG of jobs...", logging.INFO, {})
     console.show("error", "MissingRuleException:\nNo rule to produce x", logging.ERROR, {})
     console.close()
@@ -157,7 +157,7 @@ def test_a_call_that_ends_with_an_error_says_nothing_more(clock):
 
 def test_a_call_that_runs_no_job_says_what_it_has_done(clock):
     stream = io.StringIO()
-    console = Console(stream, False, False, clock)
+    console = Console(stream, False, False, clock=clock)
     for message in ("Assuming unrestricted shared filesystem usage.", "Unlocked working directory."):
         console.show(None, message, logging.INFO, {})
     console.close()
@@ -200,3 +200,14 @@ def test_a_line_that_nobody_watches_opens_no_log(clock, tmp_path):
     clock.now = 100
     console.tick()
     assert stream.getvalue().splitlines()[-1] == "0 of 2 jobs, 2 min; train"
+
+
+def test_the_log_of_a_job_on_a_cluster_is_quoted(clock, tmp_path):
+    log, stream = tmp_path / "train.log", io.StringIO()
+    log.write_text("".join(f"round {number}/9: \n" for number in range(9)) + "fedscape: no\x1b[2J use\n")
+    console = call(stream, clock, shows_logs=True)
+    fields = {"jobid": 0, "rule_name": "train", "log": [str(log), "slurm.log"]}
+    console.show("job_error", "", logging.ERROR, fields)
+    first, *quoted = stream.getvalue().splitlines()
+    assert first == f"train failed; its log: {log}, slurm.log"
+    assert len(quoted) == LOG_LINES and quoted[-1] == "  fedscape: no\\x1b[2J use"

@@ -18,6 +18,7 @@ from engine_helpers import (
 )
 from torch.nn.functional import cross_entropy
 
+from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import normalise
 from fedscape.federated.algorithms import fedavg, gradaug, mimelite, mixup, scaffold
 from fedscape.federated.batches import client_task
@@ -195,3 +196,58 @@ def test_how_many_lanes(lanes, device, side, participants, expected):
     images = SimpleNamespace(device=torch.device(device), shape=(7, 1, side, side - 1), ndim=4)
     training = replace(TRAINING, lanes=lanes)
     assert lane_count(training, SimpleNamespace(inputs=images), participants) == expected
+
+
+def on_a_branch(network, parameters, batch, client, context):
+    loss = cross_entropy(network(parameters, batch.inputs), batch.labels)
+    return loss if loss > 1 else 2 * loss
+
+
+def on_an_item(network, parameters, batch, client, context):
+    loss = cross_entropy(network(parameters, batch.inputs), batch.labels)
+    return loss * min(1.0, loss.item())
+
+
+def on_a_selection(network, parameters, batch, client, context):
+    logits, wanted = network(parameters, batch.inputs), batch.labels > 1
+    return cross_entropy(logits[wanted], batch.labels[wanted])
+
+
+def on_the_round(network, parameters, batch, client, context):
+    loss = cross_entropy(network(parameters, batch.inputs), batch.labels)
+    return torch.where(loss > 1, loss, 2 * loss) if context.round == 1 else loss
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize("loss", [on_a_branch, on_an_item, on_a_selection])
+def test_a_loss_that_branches_on_values_is_refused_at_the_first_step_whatever_the_lanes(
+    tmp_path, loss, lanes
+):
+    steps = []
+
+    def counted(*arguments):
+        steps.append(1)
+        return loss(*arguments)
+
+    rule = SimpleNamespace(__name__="mine", Settings=fedavg.Settings, loss=counted)
+    with pytest.raises(FedscapeError) as error:
+        rounds_in(tmp_path / "run", lanes, rule)
+    said = str(error.value)
+    line = loss.__code__.co_firstlineno + 2
+    assert said.startswith(f"tests/unit/federated/test_lanes.py:{line}: branches on the values of a tensor")
+    assert said.endswith("use torch.where, or multiply by the mask") and steps == [1]
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_a_loss_that_branches_on_the_round_is_not(tmp_path, lanes):
+    rounds_in(
+        tmp_path / "run", lanes, SimpleNamespace(__name__="mine", Settings=fedavg.Settings, loss=on_the_round)
+    )
+
+
+def test_the_look_at_a_loss_changes_nothing(tmp_path, monkeypatch):
+    looked, _ = rounds_in(tmp_path / "with", 1, model="convnet")
+    monkeypatch.setattr("fedscape.federated.gradients.StackedGradient.check", lambda *_: None)
+    plain, _ = rounds_in(tmp_path / "without", 1, model="convnet")
+    for with_it, without in zip(looked.states[-1].model.vectors, plain.states[-1].model.vectors, strict=True):
+        assert torch.equal(with_it, without)

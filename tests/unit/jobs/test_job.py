@@ -12,9 +12,10 @@ import torch
 from snakemake.iocontainers import InputFiles, Params
 from threadpoolctl import threadpool_info
 
+from fedscape.command.progress import STOP
 from fedscape.errors import FedscapeError
 from fedscape.files import write_text
-from fedscape.jobs.job import job
+from fedscape.jobs.job import INTERRUPTED, job
 from fedscape.jobs.recorded import FOLDER, record_of
 
 
@@ -128,6 +129,19 @@ def test_a_log_that_cannot_be_written_is_one_line(fail, tmp_path):
     assert terminal == (
         f"fedscape: {tmp_path}/results: no space left on device; make room and run again: what is done is kept\n"
     )
+
+
+def test_ctrl_c_is_one_line_in_the_log_and_on_the_terminal(tmp_path, monkeypatch):
+    monkeypatch.setattr("fedscape.jobs.job.keep_freed_memory", lambda: None)
+    log = tmp_path / "job.log"
+    snakemake = SimpleNamespace(
+        output=["a"], log=[str(log)], rule="train", threads=1, input=InputFiles(), wildcards={},
+        params=Params(fromdict={"settings": []}),
+    )  # fmt: skip
+    with pytest.raises(SystemExit) as stop, job(snakemake):
+        raise KeyboardInterrupt
+    assert stop.value.code == INTERRUPTED, "which Python prints as it ends with 1"
+    assert log.read_text().splitlines()[-1] == INTERRUPTED and INTERRUPTED.startswith(STOP)
 
 
 def test_another_error_is_a_traceback_in_the_log(tmp_path, monkeypatch):

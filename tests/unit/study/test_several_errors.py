@@ -88,8 +88,8 @@ def test_figures_claims_and_tables_are_told_together(repository):
     lines = said(
         repository,
         ("figures/surface/plane", "final"),
-        ("figures/line/kind", "interpolated"),
-        ("claims/0/measure", "finals"),
+        ("figures/line/kind", "contour"),
+        ("claims/0/plane", "finals"),
         ("tables/table-1/published/iid", [1, 2]),
     )
     assert [line.removeprefix(f"{HERE}: ").partition(":")[0] for line in lines] == [
@@ -98,7 +98,23 @@ def test_figures_claims_and_tables_are_told_together(repository):
         "claims[0]",
         "tables.table-1.published.iid",
     ]
-    assert "did you mean 'finals'?" in lines[0] and "did you mean 'interpolation'?" in lines[1]
+    assert "did you mean 'finals'?" in lines[0]
+
+
+def test_kinds_that_are_not_there_are_told_beside_wrong_methods(repository):
+    lines = said(
+        repository,
+        ("figures/line/kind", "interpolated"),
+        ("planes/local/kind", "client"),
+        ("claims/0/measure", "finals"),
+        ("methods/fedavg/lr", True),
+    )
+    assert [line.removeprefix(f"{HERE}: ").partition(";")[0] for line in lines] == [
+        "methods.fedavg.lr: got True, expected a number",
+        "planes.local: unknown plane 'client'",
+        "figures.line: unknown figure 'interpolated'",
+        "claims[0]: unknown measure 'finals'",
+    ]
 
 
 def test_what_only_follows_is_not_told(repository):
