@@ -22,7 +22,7 @@ from matplotlib.patches import Patch
 
 from fedscape.columns.connectivity import RESTS
 from fedscape.fields import LayerOrder, LossOrError, Split
-from fedscape.figures.axes import fit_labels, percent_ticks
+from fedscape.figures.axes import fit_labels, percent_ticks, thin_ticks
 from fedscape.figures.barrier_cells import barrier_colours, draw_cells, write_numbers
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
 from fedscape.figures.layers import AT_DEPTH, floor_note, measured_rows, step_names, with_panels, with_steps
@@ -125,6 +125,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     if any(not np.isfinite(grid).all(axis=None) for grid in grids):
         surface_legend(figure, [Patch(**HATCHING, label="no value")])
     fit_labels(figure)
+    for axes in panels:
+        thin_ticks(axes)
     return figure
 
 
