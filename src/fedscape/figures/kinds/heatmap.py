@@ -36,6 +36,7 @@ LETTER, LETTER_OF_LABEL, LINE = 0.062, 0.08, 0.16  # inches: of a layer's name, 
 MARGINS = 0.35, 0.55  # inches beside and below the cells, without names
 BAR = 1.0, 0.15  # inches: width of the colour bar with its words, and without
 NARROWEST_TITLE = 26  # letters
+NAME = 0.115  # inches of a layer's name, with its distance from the next
 
 SOURCES = ("connectivity",)  # what a study file may draw it from
 CONNECTION = "layers"  # the kind that it draws
@@ -127,6 +128,10 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     fit_labels(figure)
     for axes in panels:
         thin_ticks(axes)
+    # Where panels are low, their layers' names would touch.
+    lowest = min(axes.bbox.height for axes in panels) / figure.dpi
+    missing = NAME * max(len(axes.get_yticks()) for axes in panels) - lowest
+    figure.set_figheight(figure.get_figheight() + max(0.0, missing) * -(-len(panels) // per_row))
     return figure
 
 
