@@ -74,7 +74,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         names = axes.get_legend_handles_labels()[1]
         below = axes.transAxes + ScaledTranslation(0, -AXIS, figure.dpi_scale_trans)
         axes.legend(
-            loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=min(2, legend_columns(names, width)),
+            loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below,
+            ncols=min(2, legend_columns(names, width)),
             title=fill(_heading(bool(sup), several), int(width / HEADING_LETTER)), title_fontsize=8,
         )  # fmt: skip
     limits = value_range(measured[settings.measure], settings.log)
