@@ -4,15 +4,18 @@ from textwrap import fill
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fedscape.figures.labels import texts
 
 MARGIN = 0.05  # share of a range that is left free at each end
 FEWEST_LETTERS = 20  # of a line of a vertical label
-LONGEST_LABEL = 1.1  # of a vertical axis, in heights of its panel
+LONGEST_LABEL = 1.1  # of a vertical axis or of a title, in heights or widths of its panel
+TICK_GAP = 1.3  # between two named ticks of a horizontal axis, in widths of the longest name
 
 
 def in_rows(frame: pd.DataFrame, conditions: dict | None) -> pd.Series:
@@ -52,15 +55,34 @@ class RoundLocator(MaxNLocator):
 
 
 def fit_labels(figure: Figure) -> None:
-    """Vertical labels that are longer than their panels, in more lines. Call it when all else is drawn."""
+    """Vertical labels longer than their panels, and titles that touch, in more lines; call it last."""
     figure.draw_without_rendering()
+    titles = [axes.title for axes in figure.axes if axes.get_title()]
+    extents = [title.get_window_extent() for title in titles]
+    for title, extent in zip(titles, extents, strict=True):
+        others = [other for other in extents if other is not extent]
+        if title.axes and any(extent.overlaps(other) for other in others):
+            _break(title, extent.width / title.axes.bbox.width, 1)
     for axes in figure.axes:
         label = axes.yaxis.label
-        room, length = LONGEST_LABEL * axes.bbox.height, label.get_window_extent().height
-        if label.get_text() and length > room:
-            lines = label.get_text().split("\n")
-            letters = max(FEWEST_LETTERS, int(max(map(len, lines)) * room / length))
-            label.set_text("\n".join(fill(line, letters, break_long_words=False) for line in lines))
+        _break(label, label.get_window_extent().height / axes.bbox.height, FEWEST_LETTERS)
+
+
+def _break(text: Text, length: float, fewest: int) -> None:
+    """A text in lines that fit. length: in panels. fewest: letters of a line."""
+    if text.get_text() and length > LONGEST_LABEL:
+        lines = text.get_text().split("\n")
+        letters = max(fewest, int(max(map(len, lines)) * LONGEST_LABEL / length))
+        text.set_text("\n".join(fill(line, letters, break_long_words=False) for line in lines))
+
+
+def thin_ticks(axes: Axes) -> None:
+    """Every second, third, ... of named ticks along a panel where all would touch, after `fit_labels`."""
+    labels = axes.get_xticklabels()
+    widest = max((label.get_window_extent().width for label in labels), default=0.0)
+    stride = max(1, int(np.ceil(TICK_GAP * widest * len(labels) / axes.bbox.width)))
+    if stride > 1:
+        axes.set_xticks(axes.get_xticks()[::stride], [label.get_text() for label in labels[::stride]])
 
 
 def percent_ticks(axis: Axis) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from scipy.optimize import isotonic_regression
 
 from fedscape.figures.style import Look
 
@@ -45,19 +46,13 @@ def name_ends(axes: Axes, ends: Ends, styles: Mapping[str, Look]) -> None:
 def spread(heights: Sequence[float], gap: float) -> np.ndarray:
     """Heights in the same order that are at least `gap` apart, and as near to those given as that allows.
 
-    Least squares with a minimal distance is isotonic regression of the heights less what their ranks take:
-    neighbours that are too close are pooled. All stay between 0 and 1 where there is room.
+    Least squares with a minimal distance is isotonic regression of the heights less what their ranks take.
+    All stay between 0 and 1 where there is room.
     """
     order = np.argsort(heights, kind="stable")
     taken = gap * np.arange(len(order))
-    pools: list[list[float]] = []  # sum and number of the members of each
-    for value in np.asarray(heights, float)[order] - taken:
-        pools.append([value, 1])
-        while len(pools) > 1 and pools[-2][0] / pools[-2][1] > pools[-1][0] / pools[-1][1]:
-            total, count = pools.pop()
-            pools[-1][0] += total
-            pools[-1][1] += count
-    means = np.repeat([total / count for total, count in pools], [int(count) for _, count in pools])
     positions = np.empty(len(order))
-    positions[order] = np.clip(means, 0, max(0.0, 1 - gap * (len(order) - 1))) + taken
+    if len(order):
+        nearest = isotonic_regression(np.asarray(heights, float)[order] - taken).x
+        positions[order] = np.clip(nearest, 0, max(0.0, 1 - gap * (len(order) - 1))) + taken
     return positions

@@ -117,7 +117,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     names = LETTER * max(map(len, styles))
     width += names if at_ends else 0
     figure, panels = panel_grid(list(titles.values()), (width, 3.2), "round", vertical)
-    at_ends = at_ends and names <= WIDEST * figure.get_figwidth()
+    too_wide = at_ends and names > WIDEST * figure.get_figwidth()
+    at_ends = at_ends and not too_wide
     last, bars = int(frame["round"].max()), False
     ends: dict[str, tuple[float, float]] = {}
     for axes, panel in zip(panels, titles, strict=True):
@@ -153,7 +154,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             Line2D([], [], color="black", linestyle="none", marker="x", markersize=8, label="diverged")
         )
     if len(handles) > (named == 1):
-        (surface_legend if many and not at_ends else legend_below)(figure, handles)
+        (surface_legend if too_wide or (many and not at_ends) else legend_below)(figure, handles)
     if at_ends:
         name_ends(panels[0], ends, styles)
     fit_labels(figure)

@@ -22,7 +22,7 @@ from matplotlib.patches import Patch
 
 from fedscape.columns.connectivity import RESTS
 from fedscape.fields import LayerOrder, LossOrError, Split
-from fedscape.figures.axes import fit_labels, percent_ticks
+from fedscape.figures.axes import fit_labels, percent_ticks, thin_ticks
 from fedscape.figures.barrier_cells import barrier_colours, draw_cells, write_numbers
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
 from fedscape.figures.layers import AT_DEPTH, floor_note, measured_rows, step_names, with_panels, with_steps
@@ -36,6 +36,7 @@ LETTER, LETTER_OF_LABEL, LINE = 0.062, 0.08, 0.16  # inches: of a layer's name, 
 MARGINS = 0.35, 0.55  # inches beside and below the cells, without names
 BAR = 1.0, 0.15  # inches: width of the colour bar with its words, and without
 NARROWEST_TITLE = 26  # letters
+NAME = 0.115  # inches of a layer's name, with its distance from the next
 
 CAPTION = (
     "One row per layer, the shallowest on top, one column per round; hatched cells were not measured or "
@@ -129,6 +130,12 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     if any(not np.isfinite(grid).all(axis=None) for grid in grids):
         surface_legend(figure, [Patch(**HATCHING, label="no value")])
     fit_labels(figure)
+    for axes in panels:
+        thin_ticks(axes)
+    # Where panels are low, their layers' names would touch.
+    lowest = min(axes.bbox.height for axes in panels) / figure.dpi
+    missing = NAME * max(len(axes.get_yticks()) for axes in panels) - lowest
+    figure.set_figheight(figure.get_figheight() + max(0.0, missing) * -(-len(panels) // per_row))
     return figure
 
 

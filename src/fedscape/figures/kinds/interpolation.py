@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from fedscape.errors import FedscapeError
 from fedscape.fields import LossOrError, Split
@@ -29,6 +30,7 @@ from fedscape.figures.style import Look, plain_log_ticks
 MARKED = 7  # points of a path that get a marker, its ends among them
 PANEL = 4.6, 4.2  # inches
 HEADING_LETTER = 0.062  # inches, of a letter of a legend's title
+AXIS = 0.48  # inches of the horizontal axis with its label
 
 CAPTION = (
     "Loss along the straight line between two models; a barrier is a rise above the straight line between "
@@ -74,8 +76,10 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             _draw_pair(axes, rows, settings.measure, styles[end], styles[start].line, name)
         axes.grid(True, axis="y")
         names = axes.get_legend_handles_labels()[1]
+        below = axes.transAxes + ScaledTranslation(0, -AXIS, figure.dpi_scale_trans)
         axes.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=min(2, legend_columns(names, width)),
+            loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below,
+            ncols=min(2, legend_columns(names, width)),
             title=fill(_heading(bool(sup), several), int(width / HEADING_LETTER)), title_fontsize=8,
         )  # fmt: skip
     limits = value_range(measured[settings.measure], settings.log)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from fedscape.fields import Choose, Circumstance, Result
 from fedscape.figures.axes import fit_labels
@@ -29,7 +30,7 @@ BETWEEN, LETTER, AXIS = 1.8, 0.066, 0.6  # inches: between two circumstances; of
 LANE, LANES, GAP = 0.05, 0.5, 0.07  # between two bars, of all at most, before the first; 1: BETWEEN
 
 NAMES = 0.1  # before the names; 1: BETWEEN
-LEAST_FREE = 0.2  # of a panel, for the lines
+LEAST_FREE = 0.4  # of a panel, for lines and bars
 
 CAPTION = (
     "A method's rank by its mean over seeds, 1 for the best, with the 95 % bootstrap interval of the "
@@ -166,11 +167,29 @@ def _name_axes(axes: Axes, stops: Sequence[str], items: int, outside: float) -> 
 
 
 def _make_room(axes: Axes, last: int, gutter: float) -> None:
-    """Limits with as much room for the names as they take. last: position of the last circumstance."""
-    names = max(text.get_window_extent().width for text in axes.texts)
-    free = max(LEAST_FREE, 1 - 2 * names / axes.bbox.width)
-    room = ((last + 2 * (gutter + 2 * NAMES)) / free - last) / 2
-    axes.set_xlim(-room, last + room)
+    """Limits with as much room for the names as they take; in a narrow panel they stand on the left alone.
+
+    last: position of the last circumstance.
+    """
+    right = [text for text in axes.texts if text.get_horizontalalignment() == "left"]
+    left = [text for text in axes.texts if text.get_horizontalalignment() == "right"]
+    if left and _free(axes, left, right) < LEAST_FREE:
+        for text in right:
+            text.set_text(text.get_text().split("  ")[0])
+    inside = last + 2 * (gutter + 2 * NAMES)
+    total = inside / max(0.1, _free(axes, left, right))
+    before, after = (_widest(axes, texts) * total + gutter + 2 * NAMES for texts in (left, right))
+    axes.set_xlim(-before, last + after)
+
+
+def _free(axes: Axes, left: Sequence[Text], right: Sequence[Text]) -> float:
+    """The share of a panel's width that names leave."""
+    return 1 - _widest(axes, left) - _widest(axes, right)
+
+
+def _widest(axes: Axes, texts: Sequence[Text]) -> float:
+    """The width of the longest text, as a share of the panel's."""
+    return max((text.get_window_extent().width for text in texts), default=0.0) / axes.bbox.width
 
 
 def _agreement(ranks: Sequence[Mapping[str, Estimate]]) -> str:
