@@ -1,7 +1,6 @@
 """A loss surface in one pair of axes, and the colour scale that all panels of a figure share."""
 
 from collections.abc import Iterable, Sequence
-from textwrap import fill
 
 import matplotlib
 import numpy as np
@@ -216,7 +215,7 @@ def label_axes(axes: Axes, markers: pd.DataFrame) -> None:
 def say_diverged(axes: Axes, runs: Iterable[str]) -> None:
     """The panel of a group whose runs all diverged, with their names."""
     axes.set(xticks=[], yticks=[], facecolor="0.95", box_aspect=1)
-    words = fill(", ".join(dict.fromkeys(runs)), 30, break_on_hyphens=False)
+    words = balanced(", ".join(dict.fromkeys(runs)), 30)
     axes.text(
         0.5, 0.5, f"all runs diverged\n({words})", transform=axes.transAxes, ha="center", va="center",
         color="0.35",

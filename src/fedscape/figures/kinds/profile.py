@@ -10,7 +10,6 @@ from the smallest to the largest; it is broken where a value is missing. Single 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from textwrap import fill
 from typing import Literal, get_args
 
 import numpy as np
@@ -22,7 +21,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fedscape.errors import FedscapeError
 from fedscape.fields import LayerOrder, Split
-from fedscape.figures.labels import WHOLE, barrier_label, value_word
+from fedscape.figures.labels import WHOLE, balanced, barrier_label, value_word
 from fedscape.figures.layers import AT_DEPTH, measured_rows, step_names, thinned, with_panels, with_steps
 from fedscape.figures.looks import listed_looks
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
@@ -174,7 +173,7 @@ def _name_axes(axes: Axes, names: Mapping[int, str], measure: str, settings: Set
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if first:
-        axes.set_ylabel(fill(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS))
+        axes.set_ylabel(balanced(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS))
     if measure == "error" and settings.column != "ratio":
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     axes.grid(True, axis="y")
