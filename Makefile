@@ -36,8 +36,9 @@ lint: docs
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
-# The site, from the Markdown where it lies; its notebooks run, a warning fails, and nothing is fetched.
+# The site, from the Markdown where it lies, with the examples' pages; notebooks run, a warning fails, nothing is fetched.
 docs: .venv/installed-dev
+	$(BIN)/fedscape redraw --page
 	$(BIN)/sphinx-build -q -W --keep-going -j 2 -c docs -d docs/_build/doctrees . docs/_build/html
 	@echo "docs/_build/html/index.html"
 

@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--all", action="store_true", help="name jobs that are done or wait, too")
     pack.add_argument("--to", metavar="FOLDER", help="in place of docs/examples of this clone")
     redraw.add_argument("folder", nargs="*", help="an example; otherwise all that keep CSVs")
+    redraw.add_argument("--page", action="store_true", help="only index.html, from what is drawn already")
     redraw.add_argument("--cores", default="all", metavar="N", help="as for snakemake")
     pack.add_argument(
         "--missing", action="store_true", help="only name what is not kept yet, for snakemake to make"
@@ -112,7 +113,7 @@ def _figure(options: argparse.Namespace) -> int:
 def _redraw(options: argparse.Namespace) -> int:
     from fedscape.examples.redraw import redraw
 
-    return redraw(options.folder, options.cores)
+    return redraw(options.folder, options.cores, options.page)
 
 
 def _use_library_of_this_clone() -> None:

@@ -85,6 +85,15 @@ def test_its_page_names_both_commits_and_stays_as_it_is(drawn):
     assert contents(clone.folder / EXAMPLE) == before
 
 
+def test_its_html_page_alone_is_written_from_what_is_drawn(drawn):
+    clone, _ = drawn
+    before = contents(clone.folder / EXAMPLE)
+    for name in ("index.html", "plotly.min.js"):
+        (clone.folder / EXAMPLE / name).unlink()
+    fedscape(clone, "redraw", "--page", "--cores", "1")
+    assert contents(clone.folder / EXAMPLE) == before
+
+
 def test_a_seed_is_a_target(smoke):
     """What is measured on its runs, but neither tables nor figures, which wait for all seeds."""
     jobs = smoke.pending("fedalign_seed2", "--config", "scale=small")

@@ -15,7 +15,8 @@ from fedscape.examples.store import EXAMPLES, SETTINGS, Example
 from fedscape.provenance import last_change
 from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job
-from fedscape.study.kept import DRAWING, costs_csv, drawing_jobs, drawn_from
+from fedscape.study.kept import costs_csv, drawing_jobs, drawn_from
+from fedscape.study.stages.page import PAGE as PAGE_STAGE
 from fedscape.study.study import Study
 
 SHOWN = {
@@ -27,10 +28,11 @@ LAST_LINES = 15  # of Snakemake's output that are shown if no error is fedscape'
 EMPTY_LINES = 2  # of a CSV without rows: its header and its end
 
 
-def redraw(folders: Sequence[str], cores: str) -> int:
+def redraw(folders: Sequence[str], cores: str, only_page: bool = False) -> int:
     """Draw the examples in these folders, or in all of docs/examples that keep CSVs.
 
-    cores: as for Snakemake. Raises FedscapeError for an example that lacks a CSV, before any of it is drawn.
+    cores: as for Snakemake. only_page: write index.html alone, from the figures and tables that are there.
+    Raises FedscapeError for an example that lacks a CSV, before any of it is drawn.
     """
     start = enter_repository()
     examples = [Example(Path(os.path.relpath(start / folder))) for folder in folders]
@@ -39,11 +41,11 @@ def redraw(folders: Sequence[str], cores: str) -> int:
         if not examples:
             raise FedscapeError(f"{EXAMPLES}: no example keeps CSVs; `fedscape pack` brings them")
     for example in examples:
-        _redraw(example, cores)
+        _redraw(example, cores, only_page)
     return 0
 
 
-def _redraw(example: Example, cores: str) -> None:
+def _redraw(example: Example, cores: str, only_page: bool) -> None:
     name, scale = example.study_and_scale
     made_with = example.made_with()
     if made_with is None:
@@ -59,35 +61,51 @@ def _redraw(example: Example, cores: str) -> None:
             f"{example.kept(study, missing[0])}: not kept, and {reader} is drawn from it "
             f"({len(missing)} of {len(needed)} CSVs are missing); `fedscape pack {name}` brings them"
         )
+    drawn: list[str] = []
+    shown = SHOWN
+    if only_page:
+        outputs = {path for job in jobs for path in job.outputs}
+        jobs, shown = [job for job in jobs if job.rule == PAGE_STAGE.name], {".": SHOWN["."]}
+        drawn = [path for job in jobs for path in job.inputs if path in outputs]
     print(printable(f"{example.folder}: {len(jobs)} jobs"), flush=True)
     with TemporaryDirectory() as scratch:
-        _draw(example, study, jobs, Path(scratch), cores)
+        _draw(example, study, jobs, drawn, Path(scratch), cores)
         results = Path(scratch, study.folder)
-        for folder, endings in SHOWN.items():
+        for folder, endings in shown.items():
             files = [
                 path
                 for path in (results / folder).glob("*")
                 if path.suffix in endings and not _is_empty(path)
             ]
             _replace(example.folder / folder, files, endings)
-    write_page(example, study, made_with, last_change())
+    if not only_page:
+        write_page(example, study, made_with, last_change())
 
 
-def _draw(example: Example, study: Study, jobs: Sequence[Job], scratch: Path, cores: str) -> None:
+def _draw(
+    example: Example, study: Study, jobs: Sequence[Job], drawn: Sequence[str], scratch: Path, cores: str
+) -> None:
     """Have Snakemake run the drawing jobs in `scratch`, with their own rules and no others.
 
-    To Snakemake all other files are inputs that must exist, so that nothing is trained if one is missing.
+    drawn: inputs of these jobs that the example shows already. To Snakemake all other files are inputs that
+    must exist, so that nothing is trained if one is missing.
     """
     for kept in example.files():
         path = f"{study.folder}/{kept.relative_to(example.data).with_suffix('')}"
         Path(scratch, path).parent.mkdir(parents=True, exist_ok=True)
         Path(scratch, path).write_bytes(example.read(study, path))
+    for path in drawn:
+        file = example.folder / Path(path).relative_to(study.folder)
+        if not file.is_file():
+            raise FedscapeError(f"{file}: not there; `fedscape redraw {example.folder}` draws it")
+        Path(scratch, path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, Path(scratch, path))
     Path(scratch, CONFIG.parent).symlink_to(Path.cwd() / CONFIG.parent)
     process = subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", "--snakefile", "Snakefile", "--directory", str(scratch)),
             *("--cores", cores, "--quiet", "--config", f"study={study.name}", f"scale={study.scale}"),
-            *("--allowed-rules", *DRAWING, "--", *(job.outputs[0] for job in jobs)),
+            *("--allowed-rules", *{job.rule: None for job in jobs}, "--", *(job.outputs[0] for job in jobs)),
         ],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False,

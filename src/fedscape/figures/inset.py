@@ -9,7 +9,7 @@ from fedscape.figures.style import HALO
 from fedscape.figures.surface import Limits
 
 SIDE = 0.34  # of the inset, as a share of the panel's
-LEAST = 1.8  # magnification below which an inset shows nothing new
+MAGNIFICATION = 1.8, 40.0  # below, an inset shows nothing new; above, its models are as good as one
 AROUND = 0.3  # room on each side of the models in an inset, as a share of their extent
 CORNERS = np.array([(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)])
 
@@ -67,7 +67,8 @@ def _window(members: np.ndarray) -> tuple[np.ndarray, float] | None:
     """Centre and half side of what an inset shows, as shares of the panel; None if hardly enlarged."""
     first, last = members.min(axis=0), members.max(axis=0)
     half = float(np.max(last - first)) * (0.5 + AROUND)
-    return ((first + last) / 2, half) if 0 < half * 2 * LEAST <= SIDE else None
+    least, most = MAGNIFICATION
+    return ((first + last) / 2, half) if 2 * half * least <= SIDE <= 2 * half * most else None
 
 
 def _room(spot: np.ndarray, points: np.ndarray) -> float:

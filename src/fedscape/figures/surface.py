@@ -1,7 +1,6 @@
 """A loss surface in one pair of axes, and the colour scale that all panels of a figure share."""
 
 from collections.abc import Iterable, Sequence
-from textwrap import fill
 
 import matplotlib
 import numpy as np
@@ -27,7 +26,8 @@ SURFACE_COLOURS = ListedColormap(
 )
 BANDS = 32  # filled steps between the lowest and the highest loss
 LINES, ALL_LINES = 12, 18  # numbered lines on the whole scale, at most; about as many with the thin ones
-NEAR_LINES, NEAR = 7, 0.05  # thin lines among models; distance of logarithms below which two lines are one
+NEAR_LINES = 7  # thin lines among the models
+NEAR, MOST_LINES = 0.05, 40  # distance of logarithms below which two lines are one; that fit on a small scale
 LINE = "0.15"  # of all lines: dark enough for the darkest ground
 Limits = tuple[tuple[float, float], tuple[float, float]]
 LEFT_OUT = 0.01  # share of the losses beyond each end of the colours
@@ -118,7 +118,8 @@ def draw_surface(
     axes.contourf(x, y, shown, bands, norm=norm, cmap=SURFACE_COLOURS)
     steps = log_steps(low, high, LINES)
     near = near_models(models["loss_at_projection"], norm)
-    thin = apart([*steps, *near, *between(steps, bands)], len(steps))
+    gap = min(NEAR, float(np.log(high / low)) / MOST_LINES)
+    thin = apart([*steps, *near, *between(steps, bands)], len(steps), gap)
     contour_lines(axes, (x, y, shown), thin, width=0.35, alpha=0.45)
     lines = contour_lines(axes, (x, y, shown), steps, width=0.7, alpha=0.8)
     if lines is not None:
@@ -158,11 +159,14 @@ def near_models(losses: pd.Series, norm: LogNorm) -> np.ndarray:
     return np.geomspace(ends[0], ends[1], NEAR_LINES) if ends[1] > ends[0] else ends[:1]
 
 
-def apart(losses: Sequence[float], fixed: int) -> np.ndarray:
-    """The losses, without those that are nearly one of those before them. fixed: how many stand elsewhere."""
+def apart(losses: Sequence[float], fixed: int, gap: float) -> np.ndarray:
+    """The losses, without those that are nearly one of those before them.
+
+    fixed: how many of the first stand elsewhere. gap: least distance of two logarithms.
+    """
     kept: list[float] = []
     for loss in losses:
-        if all(abs(np.log(loss / other)) > NEAR for other in kept):
+        if all(abs(np.log(loss / other)) > gap for other in kept):
             kept.append(float(loss))
     return np.sort(kept[fixed:])
 
@@ -216,7 +220,7 @@ def label_axes(axes: Axes, markers: pd.DataFrame) -> None:
 def say_diverged(axes: Axes, runs: Iterable[str]) -> None:
     """The panel of a group whose runs all diverged, with their names."""
     axes.set(xticks=[], yticks=[], facecolor="0.95", box_aspect=1)
-    words = fill(", ".join(dict.fromkeys(runs)), 30, break_on_hyphens=False)
+    words = balanced(", ".join(dict.fromkeys(runs)), 30)
     axes.text(
         0.5, 0.5, f"all runs diverged\n({words})", transform=axes.transAxes, ha="center", va="center",
         color="0.35",

@@ -6,7 +6,6 @@ distance from the plane's centre that lies off the plane (0: on it).
 """
 
 from collections.abc import Mapping, Sequence
-from textwrap import fill
 
 import matplotlib
 import numpy as np
@@ -15,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from fedscape.figures.labels import balanced
 from fedscape.figures.medium import medium
 from fedscape.figures.style import Look, plain_log_ticks
 
@@ -165,7 +165,7 @@ def policy_note(markers: pd.DataFrame) -> str:
         return ""
     policy = POLICIES.get(markers["batch_norm"].iloc[0], "batch norm")
     amount = f"up to {100 * (factor - 1):.0f} %" if factor < 2 else f"a factor of up to {factor:.3g}"
-    return fill(f"{policy}: models' own loss changes by {amount}", NOTE_LETTERS)
+    return balanced(f"{policy}: models' own loss changes by {amount}", NOTE_LETTERS)
 
 
 def _positive_losses(markers: pd.DataFrame) -> np.ndarray:

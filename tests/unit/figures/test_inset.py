@@ -41,8 +41,13 @@ def test_models_that_hide_each_other_are_enlarged_in_a_free_corner():
 
 @pytest.mark.parametrize(
     ("x", "y", "settings"),
-    [([1, 4, 7], [1, 4, 7], {}), ([1, 1, 7], [1, 1, 7], {}), ([1, 1.2, 7], [1, 1.1, 7], {"inset": False})],
-    ids=["apart", "at one point", "switched off"],
+    [
+        ([1, 4, 7], [1, 4, 7], {}),
+        ([1, 1, 7], [1, 1, 7], {}),
+        ([1, 1.001, 7], [1, 1, 7], {}),
+        ([1, 1.2, 7], [1, 1.1, 7], {"inset": False}),
+    ],
+    ids=["apart", "at one point", "nearly", "switched off"],
 )
 def test_no_inset_where_it_shows_nothing_new(x, y, settings):
     assert not drawn(x, y, **settings).child_axes
@@ -85,6 +90,12 @@ class TestScale:
         assert figure.axes[0].collections[0].norm.vmax <= 40
         bar = figure.axes[-1]
         assert bar.get_ylim()[1] <= 40 and "loss" in bar.get_ylabel()
+
+    def test_a_surface_that_is_nearly_flat_has_lines(self):
+        surface = surface_frame(**{**FLAT, "loss": lambda x, y: 2.3 + 1e-3 * (x + y)})
+        markers = markers_frame().assign(loss=2.3, loss_at_projection=2.305)
+        axes = contour.draw({"surface": surface, "markers": markers}, contour.Settings()).axes[0]
+        assert sum(len(lines.levels) for lines in axes.collections[1:] if hasattr(lines, "levels")) > 5
 
     def test_thin_lines_are_densest_where_models_are_shown(self):
         import pandas as pd

@@ -10,6 +10,7 @@ from figure_frames import RUN
 from matplotlib.colors import to_rgb
 
 from fedscape.columns.identity import NAMES
+from fedscape.errors import FedscapeError
 from fedscape.figures.draw import selected
 from fedscape.figures.labels import pair_labels, run_labels
 from fedscape.figures.looks import (
@@ -161,6 +162,13 @@ class TestOneStudy:
             ("labels: [", "labels: [{label: Mild, where: {partition: dir0.2}}, "),
         )
         assert FIGURE.settings(after.get("pilot"), {"figure": "methods"}) == before
+
+    def test_a_figure_may_be_for_print(self, read):
+        study = read(("panels: init}", "panels: init, width: 170}")).get("pilot")
+        assert FIGURE.settings(study, {"figure": "both"})["style"] == {"use": "print", "width": 170.0}
+        assert FIGURE.settings(study, {"figure": "methods"})["style"] == {"use": "screen"}
+        with pytest.raises(FedscapeError, match=r"figures\.both\.width: a figure for the screen has none"):
+            read(("panels: init}", "panels: init, style: screen, width: 85}")).get("pilot")
 
     def test_no_look_trains_anything_again(self, read):
         settings = TRAIN.settings(read().get("pilot"), read().get("pilot").runs[0].names)

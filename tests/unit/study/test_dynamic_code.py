@@ -52,6 +52,7 @@ COMMANDS = {
     "study/reference.py": {"__file__", "training.__file__", "inspect"},
     "study/reference_example.py": {"__file__"},
     "study/contracts_page.py": {"__file__"},  # writes CONTRIBUTING.md
+    "examples/verdicts.py": {"__file__"},  # writes README.md
     # Writes results/README.md, of all files beside it.
     "columns/readme.py": {"__file__", "importlib.import_module", "inspect"},
 }

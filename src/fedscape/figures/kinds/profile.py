@@ -11,7 +11,6 @@ there is nothing between one layer and the next.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from textwrap import fill
 from typing import Literal, get_args
 
 import numpy as np
@@ -23,6 +22,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fedscape.errors import FedscapeError
 from fedscape.fields import LayerOrder, Split
+<<<<<<< HEAD
 from fedscape.figures.axes import percent_ticks
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
 from fedscape.figures.layers import (
@@ -34,6 +34,10 @@ from fedscape.figures.layers import (
     with_panels,
     with_steps,
 )
+=======
+from fedscape.figures.labels import WHOLE, balanced, barrier_label, value_word
+from fedscape.figures.layers import AT_DEPTH, measured_rows, step_names, thinned, with_panels, with_steps
+>>>>>>> looks
 from fedscape.figures.looks import listed_looks
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
 from fedscape.figures.style import Look, series_handle
@@ -189,8 +193,12 @@ def _name_axes(
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if first:
+<<<<<<< HEAD
         label = fill(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS)
         axes.set_ylabel(label + floor_note(rows, settings.column))
+=======
+        axes.set_ylabel(balanced(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS))
+>>>>>>> looks
     if measure == "error" and settings.column != "ratio":
         percent_ticks(axes.yaxis)
     axes.grid(True, axis="y")
