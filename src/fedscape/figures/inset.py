@@ -43,9 +43,10 @@ def draw_inset(
     inset.set(xticks=[], yticks=[], aspect="auto")
     for side in inset.spines.values():
         side.set(visible=True, linewidth=0.8)
+    zoom = SIDE / (2 * half)
+    words = f"\N{MULTIPLICATION SIGN}{zoom:.{0 if zoom >= 10 else 1}f}"
     inset.text(
-        0.97, 0.03, f"\N{MULTIPLICATION SIGN}{SIDE / (2 * half):.2g}", transform=inset.transAxes, ha="right",
-        path_effects=HALO, zorder=9,
+        0.97, 0.03, words, transform=inset.transAxes, ha="right", path_effects=HALO, zorder=9,
     )  # fmt: skip
     # No lines between the two: among lines of equal loss and trajectories they would be read as more of them.
     window_of_panel = (first[0], first[1], last[0] - first[0], last[1] - first[1])

@@ -22,9 +22,8 @@ from matplotlib.ticker import MaxNLocator
 
 from fedscape.errors import FedscapeError
 from fedscape.fields import LayerOrder, Split
-<<<<<<< HEAD
 from fedscape.figures.axes import percent_ticks
-from fedscape.figures.labels import WHOLE, barrier_label, value_word
+from fedscape.figures.labels import WHOLE, balanced, barrier_label, value_word
 from fedscape.figures.layers import (
     AT_DEPTH,
     floor_note,
@@ -34,10 +33,6 @@ from fedscape.figures.layers import (
     with_panels,
     with_steps,
 )
-=======
-from fedscape.figures.labels import WHOLE, balanced, barrier_label, value_word
-from fedscape.figures.layers import AT_DEPTH, measured_rows, step_names, thinned, with_panels, with_steps
->>>>>>> looks
 from fedscape.figures.looks import listed_looks
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
 from fedscape.figures.style import Look, series_handle
@@ -193,12 +188,8 @@ def _name_axes(
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if first:
-<<<<<<< HEAD
-        label = fill(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS)
+        label = balanced(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS)
         axes.set_ylabel(label + floor_note(rows, settings.column))
-=======
-        axes.set_ylabel(balanced(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS))
->>>>>>> looks
     if measure == "error" and settings.column != "ratio":
         percent_ticks(axes.yaxis)
     axes.grid(True, axis="y")
