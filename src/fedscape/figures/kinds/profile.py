@@ -4,12 +4,13 @@ Frames: `layers` (layers.csv). From left to right stand the layers, the shallowe
 where single layers are averaged; where layers add up, the one added last, so that `deep` is read from right
 to left. Other orders (random, middle-out, outside-in) are drawn over the number of averaged layers. A line is
 the mean over pairs of models (seeds, clients) and over the end that the other layers come from, in a band
-from the smallest to the largest; it is broken where a value is missing. Single layers are points with bars.
+from the smallest to the largest; it is broken where a value is missing.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from textwrap import fill
 from typing import Literal, get_args
 
 import numpy as np
@@ -21,7 +22,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fedscape.errors import FedscapeError
 from fedscape.fields import LayerOrder, Split
-from fedscape.figures.labels import WHOLE, balanced, barrier_label, value_word
+from fedscape.figures.labels import WHOLE, barrier_label, value_word
 from fedscape.figures.layers import AT_DEPTH, measured_rows, step_names, thinned, with_panels, with_steps
 from fedscape.figures.looks import listed_looks
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
@@ -32,7 +33,6 @@ from fedscape.tables.layers import SINGLE, cells, later_round, of_rests
 HEIGHT, LETTER = 2.7, 0.056  # inches of a panel without the names of its layers; of a letter of these
 LAYER, WIDTHS, MARGIN = 0.14, (2.9, 6.2), 0.8  # inches: of a layer; of all, least and most; beside them
 LABEL_LETTERS = 34  # of a line of the vertical label
-NO_BARRIER = 5e-4  # nats, or as a share: half of the least range of an axis of barriers
 MARKED = 24  # points of a line that get a marker, at most
 ENDS = "mean of both models"
 
@@ -95,18 +95,13 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     )
     regimes = {regime: value_word(regime, "regime") for regime in get_args(LayerOrder)}
     styles = listed_looks([regimes[regime] for regime in settings.regimes], list(regimes.values()))
-    handles = [
-        series_handle(name, look, line=regime not in SINGLE)
-        for regime, (name, look) in zip(settings.regimes, styles.items(), strict=True)
-    ]
+    handles = [series_handle(name, look) for name, look in styles.items()]
     levels: list[Line2D] = []
     for i, (axes, (measure, rows, steps)) in enumerate(zip(panels, drawn, strict=True)):
-        for look, (regime, regime_rows) in zip(styles.values(), steps.items(), strict=True):
-            _draw_regime(axes, regime_rows, settings.column, look, joined=regime not in SINGLE)
+        for look, regime_rows in zip(styles.values(), steps.values(), strict=True):
+            _draw_line(axes, regime_rows, settings.column, look)
         levels = _draw_levels(axes, rows, settings)
         _name_axes(axes, names[i], measure, settings, i % per_row == 0 or len(measures) == 2)
-    if settings.column != "value":
-        _keep_rounding_flat(panels)
     _same_heights(panels, [measure for measure, *_ in drawn])
     if len(handles + levels) > 1:
         surface_legend(figure, handles + levels)
@@ -132,22 +127,18 @@ def _along_label(regimes: Sequence[str]) -> str:
     return " or ".join(words + ([] if set(SINGLE).issuperset(regimes) else ["layer added last"]))
 
 
-def _draw_regime(axes: Axes, rows: pd.DataFrame, column: str, look: Look, joined: bool) -> None:
-    """One regime: means along the layers, from the smallest value to the largest: a band, or bars.
-
-    joined: whether layers add up; single ones are no steps of a way, so no line joins them.
-    """
+def _draw_line(axes: Axes, rows: pd.DataFrame, column: str, look: Look) -> None:
+    """One regime: the mean along the layers, in a band from the smallest value to the largest."""
     points = cells(rows, ["step"], column)
-    stride = max(1, -(-len(points) // MARKED)) if joined else 1
+    stride = max(1, -(-len(points) // MARKED))
     axes.plot(
-        points["step"], points["mean"], color=look.colour, linestyle=look.line if joined else "none",
-        marker=look.marker, markevery=stride, markersize=4, markerfacecolor="white",
+        points["step"], points["mean"], color=look.colour, linestyle=look.line, marker=look.marker,
+        markevery=stride, markersize=4, markerfacecolor="white",
     )  # fmt: skip
-    ends = points["min"], points["max"]
-    if not joined:
-        axes.vlines(points["step"], *ends, colors=look.colour, linewidth=1, zorder=1.9)
-    elif (ends[0] < ends[1]).any():
-        axes.fill_between(points["step"], *ends, color=look.colour, alpha=0.15, linewidth=0)
+    if (points["min"] < points["max"]).any():
+        axes.fill_between(
+            points["step"], points["min"], points["max"], color=look.colour, alpha=0.15, linewidth=0
+        )
 
 
 def _draw_levels(axes: Axes, rows: pd.DataFrame, settings: Settings) -> list[Line2D]:
@@ -173,17 +164,10 @@ def _name_axes(axes: Axes, names: Mapping[int, str], measure: str, settings: Set
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if first:
-        axes.set_ylabel(balanced(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS))
+        axes.set_ylabel(fill(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS))
     if measure == "error" and settings.column != "ratio":
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     axes.grid(True, axis="y")
-
-
-def _keep_rounding_flat(panels: Sequence[Axes]) -> None:
-    """No panel so close to 0 that the rounding of 32 bits would look like a result."""
-    for axes in panels:
-        low, high = axes.get_ylim()
-        axes.set_ylim(min(low, -NO_BARRIER), max(high, NO_BARRIER))
 
 
 def _same_heights(panels: Sequence[Axes], measures: Sequence[str]) -> None:
