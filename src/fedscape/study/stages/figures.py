@@ -54,10 +54,9 @@ def _settings(study: Study, wildcards: Wildcards) -> dict:
 
 
 def figure_runs(study: Study, figure: Figure) -> list[Run]:
-    """The runs whose names a figure may show."""
-    if isinstance(figure.name, list):  # of partitions
-        # In the order of the list: so stand the panels.
-        return [run for name in figure.name for run in study.runs if run.partition == name]
+    """The runs whose names a figure may show; of partitions in the order of its list, so stand the panels."""
+    if isinstance(figure.name, list):
+        return [run for partition in figure.name for run in study.runs if run.partition == partition]
     runs: Iterable[Run] = study.runs
     if figure.groups:
         groups = study.analyses[_SECTION_OF[figure.source]][figure.name].groups
