@@ -11,6 +11,12 @@ min_version("9.19")
 # Scripts run in processes of their own and import the library of this clone, whichever is installed.
 ROOT = Path(workflow.current_basedir)
 sys.path.insert(0, str(ROOT / "src"))
+# The console has been imported already, perhaps from another clone, whose library this one must not go by.
+if "fedscape" in sys.modules and not (ROOT / "src" / "fedscape").samefile(
+    sys.modules["fedscape"].__path__[0]
+):
+    for imported in [name for name in sys.modules if name.partition(".")[0] == "fedscape"]:
+        del sys.modules[imported]
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])))
 
 

@@ -109,3 +109,11 @@ def test_a_site_is_named_in_one_place(planned):
         assert ("gpu=1" in planned[name].split(", ")) == (name in ON_GPU), name
     assert "runtime=60" in planned["drift"].split(", ")
     assert "runtime=1440" in planned["train"] and "mem_mb=32000" in planned["train"]
+
+
+def test_a_clone_goes_by_its_own_library_whichever_the_console_came_from(smoke):
+    shown = '\nimport fedscape.study.build\nprint("library:", fedscape.study.build.__file__)\n\n\nrule all:'
+    with smoke.edited("Snakefile", lambda text: text.replace("\nrule all:", shown)):
+        said = smoke.snakemake("-n", "pilot", "--config", "scale=smoke", PYTHONPATH=str(ROOT / "src")).stdout
+    assert f"library: {smoke.folder / 'src/fedscape/study/build.py'}\n" in said
+    assert "in all; this was a dry run" in said, "the console of another clone is good enough"

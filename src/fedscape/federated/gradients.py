@@ -19,7 +19,6 @@ from fedscape.federated.network import Network
 from fedscape.federated.rule import Batch, Client, Context, Rule
 from fedscape.federated.state import ModelState
 
-REPOSITORY, PYTORCH = Path(__file__).resolve().parents[3], Path(torch.__file__).parent
 ON_VALUES = ("data-dependent control flow", "calling .item()", "dynamic shape")
 """What PyTorch says of a loss whose steps, not only whose value, depend on what a tensor holds."""
 
@@ -143,9 +142,13 @@ def autocast(device: torch.device, enabled: bool) -> torch.autocast:
 
 def _on_values(error: RuntimeError) -> str:
     """Where a loss, or the network in it, branches on the values of a tensor, and what to write instead."""
-    frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    file, line = [(file, line) for file, line in frames if PYTORCH not in file.parents][-1]
-    shown = file.relative_to(REPOSITORY) if REPOSITORY in file.parents else file
+    frames = [
+        (Path(frame.f_code.co_filename), line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if not frame.f_globals["__name__"].startswith("torch.")
+    ]
+    file, line = frames[-1]
+    shown = file.relative_to(Path.cwd()) if Path.cwd() in file.parents else file
     return (
         f"{shown}:{line}: branches on the values of a tensor (`if`, `.item()`, a selection by a mask), which "
         "differ between the clients that train in one pass; use torch.where, or multiply by the mask"
