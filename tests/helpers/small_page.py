@@ -23,7 +23,7 @@ def small_page(folder: Path, labels=LABELS, title: str = "A study") -> Path:
         "runs": runs_frame({"partition": "iid"}, {"partition": "dir0.1", "test_accuracy": 0.25}),
         "claims": pd.DataFrame(
             [
-                {"study": "s", "scale": "quick", "number": number, "claim": f"{HOSTILE} {number}", "verdict": verdict, "seeds": 3}
+                {"study": "s", "scale": "quick", "number": number, "claim": f"{HOSTILE} {number}", "verdict": verdict, "values": "0.25;0.75", "seeds": 3}
                 for number, verdict in enumerate(("holds", "does not hold, within noise", "holds"), 1)
             ]
         ),

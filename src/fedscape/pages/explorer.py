@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from fedscape.columns.identity import NAMES
-from fedscape.figures.labels import pair_names, panel_titles, run_labels, value_word
+from fedscape.figures.labels import pair_names, panel_titles, run_labels
+from fedscape.figures.layer_names import layer_names
 from fedscape.figures.looks import run_looks
 from fedscape.figures.style import Look
 from fedscape.tables.surfaces import lattice, loss_ceiling
@@ -148,7 +149,7 @@ def layers(name: str, title: str, rows: pd.DataFrame, labels: Sequence[Mapping])
         return []
     shown = shown.assign(
         pair=pair_words(shown, labels),
-        layer=[value_word(layer, "layer") for layer in shown["layer"]],
+        layer=layer_names(shown),
         round=shown["to_round"].astype(int),
     )
     maps = []

@@ -165,6 +165,7 @@ def test_the_keyboard_reaches_everything(opened):
     opened.locator("tr.claim summary").first.focus()
     opened.keyboard.press("Enter")
     assert opened.get_by_text("case 2 - case 1 > 0: 0.5 [0.25, 0.75]").is_visible()
+    assert opened.get_by_text("0.25;0.75").first.is_visible()
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -55,7 +55,8 @@ OF_CURVATURE = ("quantity", "index", "definition", "of", "data")  # columns that
 
 CAPTION = (
     "One line per run, the mean over seeds where there are several, in a band from the smallest to the "
-    "largest; a cross marks the round in which a run diverged."
+    "largest, or with a bar at the last round where lines are many; a cross marks the round in which a run "
+    "diverged."
 )
 SOURCES = ("table",)  # what a study file may draw it from
 

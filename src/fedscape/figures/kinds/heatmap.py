@@ -40,7 +40,7 @@ NAME = 0.115  # inches of a layer's name, with its distance from the next
 
 CAPTION = (
     "One row per layer, the shallowest on top, one column per round; hatched cells were not measured or "
-    "lack a value for some seed or client."
+    "lack a value for some seed or client. Barriers of the loss below 0.0001 nats are 0."
 )
 SOURCES = ("connectivity",)  # what a study file may draw it from
 CONNECTION = "layers"  # the kind that it draws

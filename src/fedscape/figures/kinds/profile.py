@@ -46,8 +46,8 @@ MARKED = 24  # points of a line that get a marker, at most
 ENDS = "mean of both models"
 
 CAPTION = (
-    "Barriers along the layers, the shallowest on the left: the mean over pairs of models, in a band from "
-    "the smallest to the largest."
+    "Barriers along the layers, the shallowest on the left: the mean over pairs of models, in a band (of "
+    "single layers on a bar) from the smallest to the largest. Barriers of the loss below 0.0001 nats are 0."
 )
 SOURCES = ("connectivity",)  # what a study file may draw it from
 CONNECTION = "layers"  # the kind that it draws
