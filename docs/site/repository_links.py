@@ -39,8 +39,9 @@ def _resolved(app: Sphinx, document: nodes.document) -> None:
 
 
 def _copied(app: Sphinx, error: Exception | None) -> None:
-    """The examples' pages, and the library beside them."""
-    for file in [*ROOT.glob("docs/examples/**/*.html"), *ROOT.glob("docs/examples/**/*.min.js")]:
+    """The examples' pages, the library beside them, and the figures that they lead to."""
+    kinds = ("*.html", "*.min.js", "figures/*.png")
+    for file in [file for kind in kinds for file in ROOT.glob(f"docs/examples/*/{kind}")]:
         copy = Path(app.outdir) / file.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 from edited_study import ROOT
-from figure_frames import markers_frame, round_frames, surface_frame
+from figure_frames import RUN, markers_frame, round_frames, surface_frame
+from layer_frames import layers_frame
 from run_frames import runs_frame
 from table_files import write_table
 
@@ -32,7 +33,31 @@ def small_page(folder: Path, labels=LABELS, title: str = "A study") -> Path:
         ),
         "costs": pd.DataFrame([{"study": "s", "scale": "quick", "stage": "train", "seconds": 3600.0, "job_seconds": 3660.0}]),
     }  # fmt: skip
+    frames["layers"] = layers_frame(lambda averaged, number, rest: 0.1 * min(averaged) + 0.01 * number)
+    line = {
+        **RUN,
+        "curvature": "ends",
+        "group": "all",
+        "round": 3,
+        "of": "global",
+        "client": -1,
+        "data": "global",
+    }
+    frames["density"] = pd.DataFrame(
+        [{**line, "eigenvalue": i / 10, "density": 1 / (1 + i)} for i in range(9)]
+    )
+    cell = {
+        "study": "s",
+        "scale": "quick",
+        "table": "one",
+        "source": "Table 1",
+        "column": "accuracy",
+        "half_width": 0.02,
+    }
+    frames["table"] = pd.DataFrame([{**cell, "row": "A", "mean": 0.9}, {**cell, "row": "B", "mean": 0.8312}])
     sources = {name: [write_table(folder / f"{name}.csv", frame, name)] for name, frame in frames.items()}
-    study = PageStudy("s", "quick", title, labels=labels, claim_figures=[[], [], []])
+    study = PageStudy(
+        "s", "quick", title, labels=labels, claim_figures=[[], [], []], tables={"one": "Accuracy"}
+    )
     make_page(study, sources, ROOT / "workflow" / "page", folder / "index.html", folder / "plotly.min.js")
     return folder / "index.html"

@@ -1,9 +1,10 @@
 "use strict";
-// The explorer: a plane as contours and as a landscape, with the models on it and a slider over rounds; barriers
-// layer by layer; spectra. Plotly draws; everything shown is in the data beside this script.
+// The explorer: a plane as contours and as a landscape, with the models on it and a slider over rounds. Plotly draws;
+// everything shown is in the data beside this script.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const SCALE = "Cividis"; // perceptually uniform, alike for colour-blind readers
+const ON_CENTRE = 1e-6; // share of the distance from the centre below which a model is the centre
 const LEAST = 1e-6; // where a loss reaches zero, its logarithm ends here
 const byId = (id) => document.getElementById(id);
 
@@ -15,9 +16,8 @@ function unpacked(text, columns) {
 }
 
 function colours() {
-  const style = getComputedStyle(document.documentElement);
-  const body = getComputedStyle(document.body);
-  return { text: body.color, ground: body.backgroundColor, line: style.getPropertyValue("--line") };
+  // A computed colour: a custom property would come as it is written, `light-dark(...)`.
+  return { text: getComputedStyle(document.body).color, line: getComputedStyle(document.querySelector(".plot")).borderTopColor };
 }
 
 function layout(more) {
@@ -67,6 +67,7 @@ class Explorer {
     step.max = this.steps.length - 1;
     step.value = step.max;
     step.parentElement.hidden = this.steps.length < 2;
+    this.boxes();
     this.draw();
   }
 
@@ -138,18 +139,34 @@ class Explorer {
       },
       margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, uirevision: this.controls.plane.value,
     }), CONFIG);
-    for (const plot of [byId("explorer-flat")]) {
-      plot.removeAllListeners?.("plotly_legendclick");
-      plot.on("plotly_legendclick", (event) => {
-        const { legendgroup } = event.data[event.curveNumber];
-        if (!legendgroup) return false;
-        this.hidden.has(legendgroup) ? this.hidden.delete(legendgroup) : this.hidden.add(legendgroup);
-        this.mark();
-        return false;
-      });
-      plot.on("plotly_legenddoubleclick", () => false);
-    }
+    const plot = byId("explorer-flat");
+    plot.removeAllListeners?.("plotly_legendclick");
+    plot.on("plotly_legendclick", (event) => {
+      const { legendgroup } = event.data[event.curveNumber];
+      if (legendgroup) this.show(legendgroup, this.hidden.has(legendgroup));
+      return false;
+    });
+    plot.on("plotly_legenddoubleclick", () => false);
     this.say();
+  }
+
+  // Switch a run on or off, in both plots and among the check boxes, which the keyboard reaches.
+  show(run, shown) {
+    shown ? this.hidden.delete(run) : this.hidden.add(run);
+    for (const box of byId("explorer-runs").querySelectorAll("input")) box.checked = !this.hidden.has(box.value);
+    this.mark();
+  }
+
+  boxes() {
+    byId("explorer-runs").replaceChildren(
+      ...this.plane.runs.map(({ run }) => {
+        const box = Object.assign(document.createElement("input"), { type: "checkbox", value: run, checked: true });
+        box.addEventListener("change", () => this.show(run, box.checked));
+        const label = document.createElement("label");
+        label.append(box, run);
+        return label;
+      }),
+    );
   }
 
   axes() {
@@ -164,7 +181,7 @@ class Explorer {
   // The loss that a model has in this view: of the point where it is drawn, or its own (null where nobody measured it).
   loss(run, index, drawn) {
     if (this.shown.client === null) return run[drawn][index];
-    if (drawn === "loss") return run.client[index] === this.shown.client ? run.own_loss[index] : null;
+    if (drawn === "loss_under_policy") return run.client[index] === this.shown.client ? run.own_loss[index] : null;
     return this.below(run.x[index], run.y[index]);
   }
 
@@ -210,14 +227,14 @@ class Explorer {
           mode: "lines+markers", showlegend: false, line: { color: look.colour, width: relief ? 5 : 2, dash: relief ? "solid" : look.dash }, marker: marker(5),
         })),
         trace(current, { mode: "markers", showlegend: true, marker: marker(13) }),
-        ...(relief && drawn === "loss" ? [this.stems(run, current, trace)] : []),
+        ...(relief && drawn === "loss_under_policy" ? [this.stems(run, current, trace)] : []),
       ];
     });
   }
 
   // From the point under a model up or down to its true loss.
   stems(run, indices, trace) {
-    const ends = indices.flatMap((index) => [this.loss(run, index, "loss_at_projection"), this.loss(run, index, "loss"), null]);
+    const ends = indices.flatMap((index) => [this.loss(run, index, "loss_at_projection"), this.loss(run, index, "loss_under_policy"), null]);
     const thrice = (column) => indices.flatMap((index) => [run[column][index], run[column][index], null]);
     return trace(indices, {
       mode: "lines", x: thrice("x"), y: thrice("y"), z: ends.map((loss) => this.height(loss)), text: undefined,
@@ -235,12 +252,16 @@ class Explorer {
 
   told(run, index) {
     const client = run.client[index] === null ? "" : `, client ${run.client[index]}`;
-    const role = run.role[index] === "global" ? `round ${run.round[index]}` : `${run.role[index]}${client}`;
+    const role = run.role[index] === "global" ? "" : `, ${run.role[index]}${client}`;
+    const [loss, underPolicy] = [shown(run.loss[index]), shown(run.loss_under_policy[index])];
+    const policy = loss === underPolicy ? [] : [`true loss with the plane's batch norm ${underPolicy}`];
+    const residual = run.residual[index];
+    const off = residual !== null && residual < ON_CENTRE ? "the plane's centre" : `off the plane by ${shown(residual, 3)} of its distance from the centre`;
     const own = run.own_loss[index] === null ? [] : [`loss on its own samples ${shown(run.own_loss[index])}`];
     return [
-      `<b>${plain(run.run)}</b>`, role, `true loss ${shown(run.loss[index])}`,
+      `<b>${plain(run.run)}</b>`, `round ${run.round[index]}${role}`, `true loss ${loss}`, ...policy,
       `loss at its projection ${shown(run.loss_at_projection[index])}`,
-      `off the plane by ${shown(run.residual[index], 3)} of its distance from the centre`, ...own,
+      off, ...own,
     ].join("<br>");
   }
 
@@ -286,73 +307,12 @@ class Explorer {
   save(format) {
     for (const [id, view] of [["explorer-flat", "contours"], ["explorer-relief", "landscape"]]) {
       const filename = `${this.plane.plane}-${this.plane.group}-${view}`;
-      Plotly.downloadImage(byId(id), { format, filename, width: 900, height: 700, scale: format === "png" ? 2 : 1 });
+      const { data, layout } = byId(id);
+      // On paper, whatever the theme.
+      const paper = { ...layout, paper_bgcolor: "#ffffff", font: { ...layout.font, color: "#000000" } };
+      Plotly.downloadImage({ data, layout: paper }, { format, filename, width: 900, height: 700, scale: format === "png" ? 2 : 1 });
     }
   }
 }
 
-class HeatMaps {
-  constructor(maps) {
-    this.maps = maps;
-    [this.map, this.step, this.word] = ["layers-map", "layers-step", "layers-step-word"].map(byId);
-    maps.forEach((each, index) => this.map.add(new Option(`${each.entry}: ${each.measure}, ${each.split} samples`, index)));
-    this.map.addEventListener("change", () => this.open());
-    this.step.addEventListener("input", () => this.draw());
-    document.addEventListener("themechange", () => this.draw());
-    this.open();
-  }
-
-  open() {
-    this.shown = this.maps[this.map.value];
-    this.rounds = Object.keys(this.shown.barrier).map(Number).sort((a, b) => a - b);
-    this.step.max = this.rounds.length - 1;
-    this.step.value = this.step.max;
-    this.step.parentElement.hidden = this.rounds.length < 2;
-    // One scale for all rounds, so that they can be compared.
-    this.values = this.rounds.map((round) => unpacked(this.shown.barrier[round], this.shown.layers.length));
-    const finite = this.values.flat(2).filter(Number.isFinite);
-    this.range = [Math.min(0, ...finite), Math.max(...finite)];
-    this.draw();
-  }
-
-  draw() {
-    const { layers, pairs, measure } = this.shown;
-    const [low, high] = this.range;
-    this.word.textContent = `round ${this.rounds[this.step.value]}`;
-    Plotly.react(byId("layers-plot"), [{
-      type: "heatmap", x: layers.map(plain), y: pairs.map(plain), z: this.values[this.step.value], xgap: 1, ygap: 1,
-      zmin: low, zmax: high, colorscale: SCALE, colorbar: { title: { text: `barrier of the ${measure}`, side: "right" }, thickness: 14 },
-      hovertemplate: "%{y}<br>%{x}<br>barrier %{z:.4g}<extra></extra>",
-    }], layout({
-      xaxis: { tickangle: -40, automargin: true, type: "category" }, yaxis: { automargin: true, type: "category", autorange: "reversed" },
-      height: 160 + 26 * pairs.length,
-    }), CONFIG);
-  }
-}
-
-class Spectra {
-  constructor(spectra) {
-    this.spectra = spectra;
-    this.entry = byId("spectra-entry");
-    spectra.forEach((each, index) => this.entry.add(new Option(each.title, index)));
-    this.entry.addEventListener("change", () => this.draw());
-    document.addEventListener("themechange", () => this.draw());
-    this.draw();
-  }
-
-  draw() {
-    const { lines } = this.spectra[this.entry.value];
-    const grid = { gridcolor: colours().line };
-    Plotly.react(byId("spectra-plot"), lines.map((line, index) => ({
-      type: "scatter", mode: "lines", x: line.eigenvalue, y: line.density, name: plain(line.name),
-      line: { dash: ["solid", "dash", "dot", "dashdot"][index % 4] },
-    })), layout({
-      xaxis: { title: { text: "eigenvalue of the Hessian" }, ...grid },
-      yaxis: { title: { text: "density" }, type: "log", exponentformat: "power", ...grid },
-    }), CONFIG);
-  }
-}
-
 if (DATA.planes.length) window.explorer = new Explorer(DATA.planes);
-if (DATA.layers.length) window.heatMaps = new HeatMaps(DATA.layers);
-if (DATA.spectra.length) window.spectra = new Spectra(DATA.spectra);

@@ -58,7 +58,9 @@ const theme = document.getElementById("theme");
 const isDark = () =>
   (document.documentElement.dataset.theme ??
     (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+const redraw = () => document.dispatchEvent(new Event("themechange"));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 theme.addEventListener("click", () => {
   document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-  document.dispatchEvent(new Event("themechange"));
+  redraw();
 });

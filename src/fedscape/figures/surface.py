@@ -16,7 +16,7 @@ from fedscape.errors import FedscapeError
 from fedscape.figures.labels import balanced
 from fedscape.figures.medium import medium
 from fedscape.figures.style import log_steps, plain_log_ticks, scale_ends
-from fedscape.tables.surfaces import CEILING, SMALLEST_LOSS, lattice, loss_ceiling
+from fedscape.tables.surfaces import SMALLEST_LOSS, lattice, loss_ceiling, typical_models
 
 # Cividis (perceptually uniform, alike for colour-blind readers, monotone in grey) with some white in it, so
 # that the runs' lines stand out from all of it.
@@ -90,8 +90,8 @@ def loss_scale(surface: pd.DataFrame, markers: pd.DataFrame, highest: float | No
         raise FedscapeError("no finite loss, neither on the surface nor of a model")
     low = max(np.quantile(losses, LEFT_OUT, method="lower"), SMALLEST_LOSS)
     if highest is None:
-        typical = markers[markers["loss"] <= CEILING * markers["loss"].median()]
-        highest = min(np.quantile(losses, 1 - LEFT_OUT, method="higher"), loss_ceiling(typical))
+        ceiling = loss_ceiling(typical_models(markers))
+        highest = min(np.quantile(losses, 1 - LEFT_OUT, method="higher"), ceiling)
     return LogNorm(low, max(highest, 1.01 * low), clip=True)  # a flat surface needs a scale of some width
 
 

@@ -15,7 +15,8 @@ from fedscape.figures.labels import pair_names, panel_titles, run_labels
 from fedscape.figures.layer_names import layer_names
 from fedscape.figures.looks import run_looks
 from fedscape.figures.style import Look
-from fedscape.tables.surfaces import lattice, loss_ceiling
+from fedscape.tables.layers import cells, later_round, of_rests
+from fedscape.tables.surfaces import lattice, loss_ceiling, typical_models
 
 MARKER_NUMBERS = (
     "x",
@@ -23,7 +24,6 @@ MARKER_NUMBERS = (
     "loss",
     "loss_under_policy",
     "loss_at_projection",
-    "error",
     "residual",
     "own_loss",
 )
@@ -48,9 +48,7 @@ def packed(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode("ascii")
 
 
-def plane(
-    name: str, title: str, markers: pd.DataFrame, surface: pd.DataFrame, labels: Sequence[Mapping]
-) -> list[dict]:
+def plane(name: str, markers: pd.DataFrame, surface: pd.DataFrame, labels: Sequence[Mapping]) -> list[dict]:
     """The groups of one entry of `planes`, each with its surfaces and the models marked on them.
 
     markers, surface: rows of markers.csv and surface.csv of all its groups.
@@ -63,12 +61,12 @@ def plane(
         {
             "plane": name,
             "group": str(group),
-            "title": ": ".join(filter(None, [title, titles[group]])),
+            "title": titles[group],
             "axes": str(rows["axes"].iloc[0]),
             "batch_norm": str(rows["batch_norm"].iloc[0]),
             "samples": int(rows["samples"].iloc[0]),
             "explained": numbers(rows[["explained_x", "explained_y"]].iloc[0]),
-            "ceiling": loss_ceiling(rows),
+            "ceiling": loss_ceiling(typical_models(rows)),
             "surfaces": surfaces(surface[surface["group"] == group]),
             "runs": runs(rows, looks),
             "steps": step_words(rows),
@@ -98,7 +96,6 @@ def runs(rows: pd.DataFrame, looks: Mapping[str, Look]) -> list[dict]:
         {
             "run": f"{run}, seed {seed}" if several else str(run),
             "look": plotted(looks[str(run)]),
-            "partition": str(part["partition"].iloc[0]),
             **{column: numbers(part[column]) for column in MARKER_NUMBERS},
             "round": part["round"].astype(int).tolist(),
             "step": steps(part).tolist(),
@@ -142,35 +139,34 @@ def step_words(rows: pd.DataFrame) -> dict[str, str]:
     return words
 
 
-def layers(name: str, title: str, rows: pd.DataFrame, labels: Sequence[Mapping]) -> list[dict]:
-    """Barriers layer by layer of one entry of `connectivity`: a heat map per round over pairs and layers."""
-    shown = rows[(rows["regime"] == "single") & (rows["alignment"] == rows["alignment"].iloc[0])]
+def layers(name: str, rows: pd.DataFrame, labels: Sequence[Mapping]) -> list[dict]:
+    """Barriers of single layers of one entry of `connectivity`: a heat map per round over pairs and layers.
+
+    As in figures, a cell is a mean that has a value only where all that it is of have one.
+    """
+    shown = of_rests(rows[rows["regime"] == "single"])
     if shown.empty:
         return []
-    shown = shown.assign(
-        pair=pair_words(shown, labels),
-        layer=layer_names(shown),
-        round=shown["to_round"].astype(int),
-    )
+    shown = shown.assign(pair=pair_words(shown, labels), layer=layer_names(shown), at=later_round(shown))
     maps = []
-    for (split, measure), part in shown.groupby(["split", "measure"], sort=False):
+    for (split, measure, alignment), part in shown.groupby(["split", "measure", "alignment"], sort=False):
         order = part.sort_values("depth")["layer"].drop_duplicates().tolist()
         pairs = part["pair"].drop_duplicates().tolist()
         by_round = {
             str(number): packed(
-                at.groupby(["pair", "layer"])["barrier"]
-                .mean()
-                .unstack()
-                .reindex(pairs)[order]
+                cells(at, ["pair", "layer"], "barrier")
+                .pivot(index="pair", columns="layer", values="mean")
+                .reindex(index=pairs, columns=order)
                 .to_numpy(float)
             )
-            for number, at in part.groupby("round")
-            if set(order) <= set(at["layer"])
+            for number, at in part.groupby("at")
         }
+        words = [f"{name}: {measure}", f"{split} samples"]
+        words += [f"{alignment} units matched"] if shown["alignment"].nunique() > 1 else []
         maps.append(
             {
-                "entry": name, "title": title, "split": split, "measure": measure, "layers": order,
-                "pairs": pairs, "barrier": by_round,
+                "title": ", ".join(words), "measure": str(measure), "layers": order, "pairs": pairs,
+                "barrier": by_round,
             }
         )  # fmt: skip
     return maps
@@ -190,6 +186,7 @@ def spectra(rows: pd.DataFrame, labels: Sequence[Mapping]) -> list[dict]:
     if rows.empty:
         return []
     rows = rows.assign(run=run_labels(rows, NAMES, ["curvature", "group"], labels))
+    looks = run_looks(rows, rows["run"], NAMES, ["curvature", "group"], labels)
     keys = ["run", "seed", "round", "of", "client", "data"]
     return [
         {
@@ -198,10 +195,11 @@ def spectra(rows: pd.DataFrame, labels: Sequence[Mapping]) -> list[dict]:
                 {
                     "name": f"{run}, round {number}"
                     + (f", client {client} ({data})" if of == "client" else ""),
+                    "look": plotted(looks[str(run)]),
                     "eigenvalue": numbers(line["eigenvalue"]),
                     "density": numbers(line["density"]),
                 }
-                for (run, _, number, of, client, data), line in part.groupby(keys, sort=False)
+                for (run, _, number, of, client, data), line in part.groupby(keys, sort=False, dropna=False)
             ],
         }
         for (name, group), part in rows.groupby(["curvature", "group"], sort=False)

@@ -18,16 +18,24 @@ from fedscape.columns.identity import NAMES
 from fedscape.figures.labels import run_labels
 from fedscape.files import read_json, write_text
 from fedscape.pages import explorer
+from fedscape.tables.cases import NOT_RUN_HERE
+from fedscape.tables.claims import (
+    FAILS,
+    FAILS_WITHIN_NOISE,
+    HOLDS,
+    HOLDS_WITHIN_NOISE,
+    NOT_MEASURABLE,
+)
 from fedscape.tables.read import joined, read_table
 
 THUMBNAIL = (640, 400)  # pixels, at most
 VERDICTS = {
-    "holds": "verdict-holds",
-    "holds, within noise": "verdict-holds within",
-    "does not hold, within noise": "verdict-fails within",
-    "does not hold": "verdict-fails",
-    "not measurable": "verdict-open",
-    "not run at this scale": "verdict-open within",
+    HOLDS: "verdict-holds",
+    HOLDS_WITHIN_NOISE: "verdict-holds within",
+    FAILS_WITHIN_NOISE: "verdict-fails within",
+    FAILS: "verdict-fails",
+    NOT_MEASURABLE: "verdict-open",
+    NOT_RUN_HERE: "verdict-open within",
 }
 """What a claim may come to, and how it is shown; in the order of the bar."""
 RUN_COLUMNS = (
@@ -89,6 +97,7 @@ def make_page(
         css=_text(templates / "page.css"),
         page_js=_text(templates / "page.js"),
         explorer_js=_text(templates / "explorer.js"),
+        measures_js=_text(templates / "measures.js"),
         data=_embedded(shown),
         draws=any(shown[kind] for kind in ("planes", "layers", "spectra")),
         has_planes=bool(shown["planes"]),
@@ -119,13 +128,13 @@ def explored(study: PageStudy, frames: Mapping[str, pd.DataFrame]) -> dict:
         each
         for name, markers in frames["markers"].groupby("plane", sort=False)
         for each in explorer.plane(
-            str(name), "", markers, frames["surface"][frames["surface"]["plane"] == name], study.labels
+            str(name), markers, frames["surface"][frames["surface"]["plane"] == name], study.labels
         )
     ]
     layers = [
         each
         for name, rows in frames["layers"].groupby("connectivity", sort=False)
-        for each in explorer.layers(str(name), "", rows, study.labels)
+        for each in explorer.layers(str(name), rows, study.labels)
     ]
     return {
         "planes": planes,
@@ -204,13 +213,14 @@ def _table(table: pd.DataFrame, titles: Mapping[str, str]) -> dict:
     rows = []
     columns = table["column"].drop_duplicates().tolist()
     for label, cells in table.groupby("row", sort=False):
-        row = [str(label)]
+        row: list[tuple[str, float | None]] = [(str(label), None)]  # text, and the number to sort by
         for cell in cells.set_index("column").loc[columns].to_dict("records"):
             ours = cell["note"] if pd.isna(cell["mean"]) else f"{cell['mean']:.4g}"
             if pd.notna(cell["half_width"]):
                 ours += f" ± {cell['half_width']:.2g}"
             published = "" if pd.isna(cell["published"]) else f"{cell['published']:g}"
-            row += [ours if pd.notna(ours) else "", published]
+            mean = None if pd.isna(cell["mean"]) else float(cell["mean"])
+            row += [(ours if pd.notna(ours) else "", mean), (published, None)]
         rows.append(row)
     heads = [{"word": "", "number": False}]
     for column in columns:
@@ -256,7 +266,10 @@ def _content(frame: pd.DataFrame) -> dict:
         for name, number in zip(frame, numbers, strict=True)
     ]
     rows = [
-        ["" if pd.isna(cell) else f"{cell:.5g}" if isinstance(cell, float) else str(cell) for cell in row]
+        [
+            ("" if pd.isna(cell) else f"{cell:.5g}" if isinstance(cell, float) else str(cell), None)
+            for cell in row
+        ]
         for row in frame.itertuples(index=False)
     ]
     return {"heads": heads, "rows": rows}

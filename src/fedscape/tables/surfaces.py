@@ -35,6 +35,11 @@ def lattice(surface: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x, y, surface.pivot(index="i", columns="j", values="loss").to_numpy(dtype=float)
 
 
+def typical_models(markers: pd.DataFrame) -> pd.DataFrame:
+    """The models with up to ten times their median loss: one far above would make the rest flat."""
+    return markers[markers["loss"] <= CEILING * markers["loss"].median()]
+
+
 def loss_ceiling(markers: pd.DataFrame) -> float:
     """The loss above which a surface is shown alike: ten times that of the worst model (or a loss of 1).
 

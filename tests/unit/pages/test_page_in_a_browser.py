@@ -110,10 +110,13 @@ def test_the_height_of_a_model_is_drawn_or_true(opened):
     iid = "iid"
     lift = opened.evaluate("explorer.lift")
     heights = {}
-    for height in ("loss_at_projection", "loss"):
+    for height in ("loss_at_projection", "loss_under_policy"):
         choose(opened, "height", height)
         heights[height] = drawn(opened, "relief")[iid][2][0] - lift
-    assert heights == {"loss_at_projection": pytest.approx(0.9), "loss": pytest.approx(1.0)}
+    assert heights == {
+        "loss_at_projection": pytest.approx(0.9),
+        "loss_under_policy": pytest.approx(1.0),
+    }
 
 
 def test_hovering_a_model_tells_its_numbers(opened):
@@ -133,6 +136,42 @@ def test_the_legend_switches_a_run_off_in_both_plots(opened):
     opened.wait_for_function("() => explorer.hidden.size === 1", timeout=WAIT)
     for plot in ("flat", "relief"):
         assert len(drawn(opened, plot)) == 1
+
+
+def test_a_check_box_switches_a_run_off_by_the_keyboard(opened):
+    opened.get_by_text("Runs shown", exact=True).focus()
+    opened.keyboard.press("Enter")
+    opened.get_by_role("checkbox", name="iid", exact=True).focus()
+    opened.keyboard.press("Space")
+    for plot in ("flat", "relief"):
+        assert len(drawn(opened, plot)) == 1 and "iid" not in drawn(opened, plot)
+    opened.keyboard.press("Space")
+    assert len(drawn(opened, "flat")) == 2
+
+
+def test_barriers_of_layers_have_a_map_and_a_slider(opened):
+    opened.locator("#layers-step").fill("1")
+    assert opened.locator("#layers-step-word").inner_text() == "round 10"
+    rows = opened.evaluate("document.getElementById('layers-plot')._fullData[0].z.map((row) => [...row])")
+    assert rows == [pytest.approx([0.1, 0.2, 0.3, 0.4], abs=1e-6)]
+
+
+def test_a_spectrum_is_drawn_as_it_is(opened):
+    densities = opened.evaluate("[...document.getElementById('spectra-plot')._fullData[0].y]")
+    assert densities == pytest.approx([1 / (1 + i) for i in range(9)], rel=1e-5)
+
+
+def test_the_paper_s_tables_are_sorted_by_their_means(opened):
+    table = opened.locator("#tables table")
+    table.locator("th button", has_text="accuracy").click()
+    assert table.locator("tbody td:first-child").all_inner_texts() == ["B", "A"]
+
+
+def test_an_exported_picture_is_for_paper(opened):
+    opened.get_by_role("button", name="Light / dark").click()
+    with opened.expect_download() as download:
+        opened.get_by_role("button", name="Save SVG").click()
+    assert "rgb(255, 255, 255)" in download.value.path().read_text()
 
 
 def test_play_goes_to_the_last_round(opened):
