@@ -35,7 +35,6 @@ EDITS = {
     "another scale": (STUDY, put({"scales/small/images": 700})),
     "a method that no run uses": (STUDY, add({"methods/other": {"algorithm": "fedavg", "rounds": 3}})),
     "a partition that no run uses": (STUDY, add({"partitions/other": {"scheme": "iid", "clients": 3}})),
-    "a figure less": (STUDY, add({"scales/quick/figures/figure-4": None})),
     "another study": (OTHER, put({"methods/fedprox/mu": 2.0e-4})),
     "a new study": ("config/studies/mine.yaml", new_file((EDITED / "deep.yaml").read_text())),
     "where raw data lie": (CONFIG, put({"data_root": "elsewhere"})),

@@ -35,7 +35,7 @@ EDITS = {
     "a scale's partition": (*study({"scales/quick/partitions/dir0.5/min_size": 12}), {"partition": "/dir0.5/"}),
     "another name for a partition": (
         STUDY, renamed("homog", "even"),
-        {"partition": "/even/", "figure": ALL, "claims": ALL, "table": "/(heterogeneity|gap)[.]"},
+        {"partition": "/even/", "figure": "/(?!one-layer|some-layers|surface)[^/]*[.]", "claims": ALL, "table": "/(heterogeneity|gap)[.]"},
     ),
     "a data set": ("src/fedscape/data/datasets/digits.py", more_code, {"dataset": "digits"}),
     "a data set that this scale has not": ("src/fedscape/data/datasets/tinyshakespeare.py", more_code, {}),

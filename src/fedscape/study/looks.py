@@ -36,6 +36,21 @@ def name_numbers(study: Study, runs: Iterable[Run], columns: Iterable[str] = KEY
     return rows
 
 
+def telling_columns(study: Study, runs: Iterable[Run], columns: Iterable[str] = KEYS) -> tuple[str, ...]:
+    """The columns that may name one of these runs beside the others: a figure knows no other numbers.
+
+    Those in which the runs differ, those of labels that fit them, and the partition, by which a single run
+    is coloured.
+    """
+    runs = list(runs)
+    labelled = {key for label in fitting_labels(study, runs) for key in label["where"]}
+    return tuple(
+        key
+        for key in columns
+        if key == "partition" or key in labelled or len({getattr(run, key) for run in runs}) > 1
+    )
+
+
 def fitting_labels(study: Study, runs: Iterable[Run], columns: Collection[str] = KEYS) -> list[dict]:
     """The labels about these columns that fit one of these runs, of their values those that the runs have."""
     runs = list(runs)

@@ -40,7 +40,6 @@ BESIDE = {
         "importlib.metadata.version",
         "fedscape.__file__",
     },
-    "federated/gradients.py": {"__file__", "torch.__file__"},  # for a message that names a line
     "jobs/job.py": {"sys.modules"},  # whether torch is there; nothing is imported
     "data/datasets/sklearn_descriptions.py": {
         "importlib.resources"
