@@ -23,10 +23,6 @@ TEXTS = {
     "an expectation's spelling": (STUDY, swap("expect: {above: 1}", "expect: {above: 1.0}")),
     "a grid's spelling": (STUDY, swap("finals-resnet20: {grid: 13}", "finals-resnet20: {grid: [13, 13]}")),
     "the order of keys": (STUDY, swap("{rounds: 20, local_epochs: 2,", "{local_epochs: 2, rounds: 20,")),
-    "the order of entries": (
-        STUDY,
-        swap("  convnet: {}\n  resnet20: {norm: batch}\n", "  resnet20: {norm: batch}\n  convnet: {}\n"),
-    ),
     "the order of sections": (STUDY, lambda text: _moved_last(text, "labels:")),
     "a comment in a study": (STUDY, swap("runs:\n", "# which runs\nruns:\n")),
 }

@@ -134,6 +134,11 @@ EDITS = {
         {"figure": drawn("more")},
     ),
     "a figure less": (*study_with({"scales/quick/figures/figure-4": None}), PAGE),
+    "the order of entries, by which names have looks": (
+        STUDY,
+        swap("  convnet: {}\n  resnet20: {norm: batch}\n", "  resnet20: {norm: batch}\n  convnet: {}\n"),
+        PAGE,
+    ),
     "a figure's caption": (*study_with({"figures/accuracy/caption": "Mind the axis."}), PAGE),
     "the figure of a claim": (*study_with({"claims/0/figure": "accuracy"}), PAGE),
     "the words of a claim": (*study({"claims/0/claim": "Truly, the final loss rises"}), CLAIMS),

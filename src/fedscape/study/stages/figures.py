@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from fedscape.study.grid import RUN_KEYS, Run, matching, runs_of
-from fedscape.study.looks import KEYS, fitting_labels, name_numbers
+from fedscape.study.looks import KEYS, fitting_labels, name_numbers, telling_columns
 from fedscape.study.stages.connectivity import CONNECTIVITY_SECTION, LAYERS, PATH
 from fedscape.study.stages.curvature import CURVATURE, CURVATURE_SECTION
 from fedscape.study.stages.data import PARTITION
@@ -49,7 +49,7 @@ def _settings(study: Study, wildcards: Wildcards) -> dict:
         "where": sorted(figure.where.items()),
         # Of the study's names those that the figure may show, so that others change without redrawing it.
         "labels": fitting_labels(study, runs, columns),
-        "numbers": name_numbers(study, runs, columns),
+        "numbers": name_numbers(study, runs, telling_columns(study, runs, columns)),
     }
 
 
