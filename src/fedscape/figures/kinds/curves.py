@@ -6,7 +6,8 @@ their seed are one line, their mean; so are pairs that differ only in their seed
 end that supplies the layers that are not averaged. Up to three lines of a panel lie in bands from the
 smallest value to the largest; beside more of them, whose bands would blend, stands a bar for the last round.
 The mean is drawn where all have a value: once a run has diverged, the mean of the others would flatter. A
-cross marks that round. Lines of a single panel that are many have their names at their ends.
+cross marks that round. A smoothed mean ends where its window does; what was measured stays behind it, and
+bands, bars and ends are of that. Lines of a single panel that are many have their names at their ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,7 +57,8 @@ OF_CURVATURE = ("quantity", "index", "definition", "of", "data")  # columns that
 CAPTION = (
     "One line per run, the mean over seeds where there are several, in a band from the smallest to the "
     "largest, or with a bar at the last round where lines are many; a cross marks the round in which a run "
-    "diverged."
+    "diverged. Where a line is smoothed, bold is its mean over a window of rounds, drawn where the window is "
+    "whole; thin, and in band and bar, is what was measured."
 )
 SOURCES = ("table",)  # what a study file may draw it from
 
@@ -131,7 +133,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             if several and values.shape[1] > 1 and last in values.index:
                 ends[str(run)] = _draw_bar(axes, values, last, styles[str(run)], index)
                 bars = True
-            elif values.shape[1] > 1 and not several and window == 1:
+            elif values.shape[1] > 1 and not several:
                 _draw_band(axes, values, styles[str(run)])
             if _diverged(rows) and len(values):
                 _draw_cross(axes, values.mean(axis=1), styles[str(run)])
@@ -233,20 +235,28 @@ def _values(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 
 def smoothed(values: pd.Series, window: int) -> pd.Series:
-    """The centred mean over a window of rounds, the index, at each round that has a value."""
+    """The centred mean over a window of rounds, the index, where there are values before and after all of it.
+
+    window: odd. A mean at the ends would be of one side alone: a value that nobody measured.
+    """
     if window == 1 or values.empty:
         return values
-    every = values.reindex(range(values.index.min(), values.index.max() + 1))
-    return every.rolling(window, center=True, min_periods=1).mean().reindex(values.index)
+    first, last, half = values.index.min(), values.index.max(), window // 2
+    means = values.reindex(range(first, last + 1)).rolling(window, center=True, min_periods=1).mean()
+    return means.reindex(values.index[(values.index >= first + half) & (values.index <= last - half)])
 
 
 def _draw_line(
     axes: Axes, values: pd.DataFrame, window: int, look: Look, index: int, name: str
 ) -> dict[str, tuple[float, float]]:
-    """The mean of one run over its seeds; returns its end by its name. index: of the run in the panel."""
+    """The mean of one run over its seeds; returns its end, as measured, by its name.
+
+    index: of the run in the panel.
+    """
     mean = values.mean(axis=1)
     if mean.empty:
         return {}
+    end = float(mean.index[-1]), float(mean.iloc[-1])
     if window > 1:
         axes.plot(mean.index, mean, color=look.colour, linewidth=0.6, alpha=0.45, zorder=1.5)
         mean = smoothed(mean, window)
@@ -256,7 +266,7 @@ def _draw_line(
         mean.index, mean, color=look.colour, linestyle=look.line, marker=look.marker,
         markevery=(index % step, step), markerfacecolor="white",
     )  # fmt: skip
-    return {name: (float(mean.index[-1]), float(mean.iloc[-1]))}
+    return {name: end}
 
 
 def _draw_band(axes: Axes, values: pd.DataFrame, look: Look) -> None:
