@@ -49,9 +49,9 @@ CLIENTS = False  # planes of one round's clients are for `local`
 class Settings:
     """What a contour figure shows beside surface and models."""
 
-    highest_loss: float | None = (
-        None  # loss where the colours end; null: 10 times the worst model's, at least 10
-    )
+    # loss where the colours end; null: the highest but for the highest hundredth, at most the larger of 10
+    # and 10 times the worst model's, where models above 10 times their median are left out
+    highest_loss: float | None = None
     marked_rounds: int = 10  # most rounds of a trajectory that get a marker; its line has all
     inset: bool = True  # an enlarged part of a panel in which starts and ends hide each other
     truth: bool = True  # small panels that compare the models' own loss with the loss where they are shown

@@ -63,9 +63,9 @@ class Settings:
     """Whose own surface is overlaid, and what stands beside."""
 
     client: int | None = None  # whose own loss is drawn; null: the client whose lowest point is farthest off
-    highest_loss: float | None = (
-        None  # loss where the colours end; null: 10 times the worst model's, at least 10
-    )
+    # loss where the colours end; null: the highest but for the highest hundredth, at most the larger of 10
+    # and 10 times the worst model's, where models above 10 times their median are left out
+    highest_loss: float | None = None
     inset: bool = True  # an enlarged part of a panel in which models hide each other
     truth: bool = True  # small panels that compare the models' own loss with the loss where they are shown
 
