@@ -37,9 +37,11 @@ from fedscape.figures.surface import (
 from fedscape.figures.truth import compare_rounds, compare_runs, truth_grid
 
 CAPTION = (
-    "Colour is the loss of all clients' samples on a plane through the models; each marker is filled with "
-    "the model's own loss, and the small panels below say how far that is from the loss where the plane "
-    "shows it."
+    "Colour is the loss of all clients' samples on a plane through the models, with bands and lines of equal "
+    "loss interpolated between the points of a grid. Losses beyond the pointed ends of the colour bar (the "
+    "lowest and the highest hundredth, if the scale ends by itself) share its end colours. Each marker is "
+    "filled with the model's own loss; where there are small panels below, they say how far that is from the "
+    "loss where the plane shows it."
 )
 SOURCES = ("plane",)  # what a study file may draw it from
 CLIENTS = False  # planes of one round's clients are for `local`

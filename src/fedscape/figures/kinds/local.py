@@ -52,7 +52,10 @@ SIZES = {START_MARKER: 10, CLIENT_MARKER: 7, AGGREGATE_MARKER: 15}  # points
 CAPTION = (
     "Filled: the loss of all clients' samples; contour lines: that of one client's own samples. Lines "
     "lead from the start of the round to each client's model and on to their average; markers are filled "
-    "with the models' own loss on all clients' samples."
+    "with the models' own loss on all clients' samples; where there are small panels below, they say how far "
+    "that is from the loss where the plane shows it. Bands and lines of equal loss are interpolated between "
+    "the points of a grid. Losses beyond the pointed ends of the colour bar (the lowest and the highest "
+    "hundredth, if the scale ends by itself) share its end colours."
 )
 SOURCES = ("plane",)  # what a study file may draw it from
 CLIENTS = True  # only planes of one round's clients
