@@ -54,7 +54,8 @@ def figure(file: str, use: str | None, width: str | None, to: str | None) -> int
     if target.suffix.removeprefix(".").lower() not in METADATA:
         raise FedscapeError(f"--to {to}: write {', '.join(f'.{ending}' for ending in METADATA)}")
     style = _style(settings["style"], use, width)
-    for written in write_figure(content, settings["title"], style, [target]):
+    caption = study.figures[path.stem].caption
+    for written in write_figure(content, settings["title"], style, [target], caption):
         print(printable(os.path.relpath(written, start)))
     return 0
 

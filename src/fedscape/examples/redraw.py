@@ -20,10 +20,10 @@ from fedscape.study.stages.page import PAGE as PAGE_STAGE
 from fedscape.study.study import Study
 
 SHOWN = {
-    ".": (".html", ".js"),
-    "figures": (".png",),
-    "tables": (".csv", ".md"),
-}  # folder -> endings of the files that an example shows
+    ".": ("index.html", "plotly.min.js"),
+    "figures": ("*.png",),
+    "tables": ("*.csv", "*.md"),
+}  # folder -> patterns of the names of the files that an example shows
 LAST_LINES = 15  # of Snakemake's output that are shown if no error is fedscape's own
 EMPTY_LINES = 2  # of a CSV without rows: its header and its end
 
@@ -71,13 +71,9 @@ def _redraw(example: Example, cores: str, only_page: bool) -> None:
     with TemporaryDirectory() as scratch:
         _draw(example, study, jobs, drawn, Path(scratch), cores)
         results = Path(scratch, study.folder)
-        for folder, endings in shown.items():
-            files = [
-                path
-                for path in (results / folder).glob("*")
-                if path.suffix in endings and not _is_empty(path)
-            ]
-            _replace(example.folder / folder, files, endings)
+        for folder, patterns in shown.items():
+            files = [path for path in _matching(results / folder, patterns) if not _is_empty(path)]
+            _replace(example.folder / folder, files, patterns)
     if not only_page:
         write_page(example, study, made_with, last_change())
 
@@ -125,12 +121,17 @@ def _is_empty(path: Path) -> bool:
     return path.suffix == ".csv" and path.read_bytes().count(b"\n") <= EMPTY_LINES
 
 
-def _replace(folder: Path, files: Sequence[Path], endings: Sequence[str]) -> None:
-    """Replace the files of a folder that have these endings by copies of these."""
+def _matching(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    """The files of a folder whose names have one of these patterns."""
+    return [path for pattern in patterns for path in folder.glob(pattern)]
+
+
+def _replace(folder: Path, files: Sequence[Path], patterns: Sequence[str]) -> None:
+    """Replace the files of a folder whose names have these patterns by copies of these."""
     folder.mkdir(parents=True, exist_ok=True)
     names = {file.name for file in files}
-    for old in folder.iterdir():
-        if old.suffix in endings and old.name not in names:
+    for old in _matching(folder, patterns):
+        if old.name not in names:
             old.unlink()
     for file in files:
         shutil.copyfile(file, folder / file.name)

@@ -60,11 +60,13 @@ def draw_figure(
     write_figure(Content(kind, settings, frames, where, labels), title, style, [png, svg])
 
 
-def write_figure(content: Content, title: str, style: Style, paths: Sequence[Path]) -> list[Path]:
+def write_figure(
+    content: Content, title: str, style: Style, paths: Sequence[Path], caption: str = ""
+) -> list[Path]:
     """Draw a figure in a style and write it to all paths (PNG, SVG, PDF); gives what was written.
 
-    In print also `<name>-diagnostics` of each path, for a kind that has them, and `<name>.txt`: title, and
-    what the caption must say because the figure does not.
+    In print also `<name>-diagnostics` of each path, for a kind that has them, and `<name>.txt`: title,
+    caption (by default the kind's), and what it must say because the figure does not.
     """
     plugin = load("figures.kinds", content.kind)
     tables = {name: _read(files, name) for name, files in content.frames.items()}
@@ -93,9 +95,10 @@ def write_figure(content: Content, title: str, style: Style, paths: Sequence[Pat
             others = [path.with_name(f"{path.stem}-diagnostics{path.suffix}") for path in paths]
             save(legible(beside), *others)
             written += others
-        caption = paths[0].with_suffix(".txt")
-        write_text(caption, "".join(f"{line}\n" for line in filter(None, [title, *medium.notes])))
-        return [*written, caption]
+        text = paths[0].with_suffix(".txt")
+        lines = filter(None, [title, caption or plugin.CAPTION, *medium.notes])
+        write_text(text, "".join(f"{line}\n" for line in lines))
+        return [*written, text]
 
 
 def _diagnostics(plugin: ModuleType) -> Callable[..., Figure | None]:

@@ -5,14 +5,22 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.labels import NAMES_OF_PAIR, groups_over_seeds, pair_names, panel_titles, value_word
+from fedscape.figures.labels import (
+    NAMES_OF_PAIR,
+    groups_over_seeds,
+    pair_names,
+    panel_titles,
+    value_word,
+)
 from fedscape.figures.layer_names import layer_names
+from fedscape.tables.layers import cells
 
 # Regimes drawn over the depth of a layer; the others are drawn over the number of averaged layers.
 AT_DEPTH = ("single", "direction", "shallow", "deep")
-# Nats: smaller barriers of the loss are drawn as 0. Means of some thousand losses in single precision are
-# right to about a tenth of it.
+# Nats: barriers of the loss whose mean over pairs is smaller are drawn as 0. Means of some thousand losses in
+# single precision are right to about a tenth of it.
 FLOOR = 1e-4
+FLOORED = ("barrier", "ratio")  # columns of layers.csv
 MOST_NAMED = 44  # layers whose names all stand on an axis; of more, every second, third, ...
 
 
@@ -21,7 +29,7 @@ def measured_rows(
 ) -> pd.DataFrame:
     """The rows of layers.csv with one of the regimes, and those of the full average beside them.
 
-    Layers have the field's names. Barriers of the loss below FLOOR are 0, which `floored` marks.
+    Layers have the field's names.
     alignment: None: all with which the regimes were measured. Raises FedscapeError for what was not measured.
     """
     for column, values in (
@@ -38,19 +46,34 @@ def measured_rows(
     if not alignments:
         raise FedscapeError(f"no rows of {', '.join(regimes)} with alignment {', '.join(alignment or [])}")
     layers = layers[layers["alignment"].isin(alignments) & layers["regime"].isin([*regimes, "full"])]
-    return without_noise(layers.assign(layer=layer_names(layers)))
+    return layers.assign(layer=layer_names(layers))
 
 
-def without_noise(layers: pd.DataFrame) -> pd.DataFrame:
-    """The rows with barriers of the loss below FLOOR, and their ratios, as 0; `floored`: which these are."""
-    noise = (layers["measure"] == "loss") & (layers["barrier"].abs() < FLOOR) & (layers["barrier"] != 0)
-    zeros = {column: layers[column].mask(noise, 0.0) for column in ("barrier", "ratio")}
-    return layers.assign(floored=noise, **zeros)
+def without_noise(means: pd.DataFrame, barriers: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """Means, and smallest and largest values, as 0 where the barriers are below FLOOR; whether a mean is.
+
+    Means come first, so that those drawn are those of the CSV. means: of barriers or of their ratios, of the
+    loss; columns mean, min, max. barriers: the same rows and columns, of the barriers.
+    """
+    noise = (barriers < FLOOR) & (barriers > -FLOOR) & (means != 0)
+    return means.mask(noise, 0.0), bool(noise["mean"].any())
 
 
-def floor_note(layers: pd.DataFrame, column: str) -> str:
-    """What the label of an axis says where barriers are drawn as 0, else nothing. column: that is drawn."""
-    return f"\n(0: below {FLOOR:.4f} nats)" if column != "value" and layers["floored"].any() else ""
+def drawn_cells(rows: pd.DataFrame, keys: Sequence[str], column: str) -> tuple[pd.DataFrame, bool]:
+    """As `cells`, without noise; whether some means are drawn as 0. rows: of one measure."""
+    table = cells(rows, keys, column)
+    if column not in FLOORED or not (rows["measure"] == "loss").all():
+        return table, False
+    statistics = ["mean", "min", "max"]
+    means, floored = without_noise(
+        table[statistics].astype(float), cells(rows, keys, "barrier")[statistics].astype(float)
+    )
+    return pd.concat([table[list(keys)], means], axis="columns"), floored
+
+
+def floor_note(floored: bool) -> str:
+    """What the label of an axis says where barriers are drawn as 0, else nothing."""
+    return f"\n(0: below {FLOOR:.4f} nats)" if floored else ""
 
 
 def with_panels(layers: pd.DataFrame, labels: Sequence[Mapping]) -> tuple[pd.DataFrame, dict[str, str]]:

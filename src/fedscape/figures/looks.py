@@ -8,8 +8,9 @@ all have that in common, of its method; marker and dash are those of the next na
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any, overload
 
 import matplotlib
@@ -108,7 +109,7 @@ def run_looks(
     within: Sequence[str] = (),
     labels: Sequence[Mapping] = (),
 ) -> dict[str, Look]:
-    """A look per name of runs, in the order of the rows; no two alike.
+    """A look per name of runs, in the order of the rows; no two alike while there are looks.
 
     names: of the run of each row, as `run_labels` gives them with the same columns, `within` and labels.
     """
@@ -213,20 +214,28 @@ def _natural(text: str) -> list:
 
 
 def _unlike(names: pd.Series, ranks: Sequence[_Rank]) -> dict[str, Look]:
-    """A look per name, in the order of the rows; of two alike, the later in the study gets another marker."""
+    """A look per name, in the order of the rows; of two alike, the later in the study gets the nearest other.
+
+    Where all looks are used, names share them.
+    """
     rank_of: dict[str, _Rank] = {}
     for name, rank in zip(names.astype(str), ranks, strict=True):
         rank_of[name] = min(rank, rank_of.get(name, rank))
-    taken: dict[Look, str] = {}
+    looks: dict[str, Look] = {}
+    taken: set[Look] = set()
     for name, rank in sorted(rank_of.items(), key=lambda item: (item[1], item[0])):
-        look, step = rank.look, 0
-        while look in taken:
-            step += 1
-            line = _line(LINES.index(look.line) + (step % len(MARKERS) == 0))
-            look = Look(look.colour, _marker(MARKERS.index(look.marker) + 1), line)
-        taken[look] = name
-    looks = {name: look for look, name in taken.items()}
+        looks[name] = next((look for look in _nearest(rank.look) if look not in taken), rank.look)
+        taken.add(looks[name])
     return {name: looks[name] for name in rank_of}
+
+
+def _nearest(look: Look) -> Iterator[Look]:
+    """All looks from this one on: other markers first, then other dashes, at last other colours."""
+    marker, line = MARKERS.index(look.marker), LINES.index(look.line)
+    after = COLOURS.index(look.colour) if look.colour in COLOURS else 0
+    for colour in dict.fromkeys([look.colour, *COLOURS[after:], *COLOURS[:after]]):
+        for lap, step in product(range(len(LINES)), range(len(MARKERS))):
+            yield Look(colour, _marker(marker + step), _line(line + lap))
 
 
 def _marker(number: int) -> str:

@@ -111,8 +111,11 @@ def draw_surface(
     if not np.isfinite(loss).all():
         axes.add_patch(Rectangle((x[0], y[0]), np.ptp(x), np.ptp(y), zorder=0, **HATCHING))
     low, high = scale_ends(norm)
-    medium().note(f"Contours: through the monotone cubic interpolation of {len(x)} x {len(y)} points.")
+    points = f"{len(x)} x {len(y)} points"
+    measured = loss
     x, y, loss = smooth(x, y, loss, limits)
+    if loss is not measured:
+        medium().note(f"Contours: through the monotone cubic interpolation of {points}.")
     shown = np.ma.clip(np.ma.masked_invalid(loss.T), low, high)  # matplotlib wants a row per y
     bands = np.geomspace(low, high, BANDS + 1)
     axes.contourf(x, y, shown, bands, norm=norm, cmap=SURFACE_COLOURS)

@@ -217,9 +217,12 @@ def _comments(text: str, class_name: str) -> dict[str, str]:
     node = next(n for n in ast.parse(text).body if isinstance(n, ast.ClassDef) and n.name == class_name)
     for field in node.body:
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            above = lines[field.lineno - 2] if lines[field.lineno - 2].lstrip().startswith("#") else ""
-            comment = re.search(r"#\s*(.*)", "\n".join([*lines[field.lineno - 1 : field.end_lineno], above]))
-            comments[field.target.id] = comment.group(1) if comment else ""
+            first = field.lineno - 1
+            while lines[first - 1].lstrip().startswith("#"):
+                first -= 1
+            above = [line.lstrip("# ") for line in lines[first : field.lineno - 1]]
+            beside = re.search(r"#\s*(.*)", "\n".join(lines[field.lineno - 1 : field.end_lineno]))
+            comments[field.target.id] = beside.group(1) if beside else " ".join(above)
     return comments
 
 

@@ -13,7 +13,7 @@ from fedscape.cli import main
 from fedscape.columns.csvs import write_csv
 from fedscape.columns.kinds import FILES
 from fedscape.errors import FedscapeError
-from fedscape.examples import pack, store
+from fedscape.examples import pack, redraw, store
 from fedscape.examples.page import with_part
 from fedscape.regular import LARGEST
 from fedscape.study.campaign import read_study
@@ -199,6 +199,25 @@ def test_a_damaged_csv_is_named(clone, capsys, content, message):
     damaged.write_bytes(content)
     line = refused(capsys, ["redraw", "docs/examples/tiny-smoke"])
     assert damaged.relative_to(clone).as_posix() in line and message in line
+
+
+def test_redrawing_replaces_the_page_and_leaves_what_else_lies_beside_it(clone, monkeypatch):
+    def draw(example, study, jobs, drawn, scratch, cores):
+        page = scratch / study.folder / "index.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text("new")
+
+    make(clone, 0, 1)
+    assert packed() == 0
+    folder = clone / "docs/examples/tiny-smoke"
+    mine, old = ["notes.html", "table.js"], ["index.html", "plotly.min.js"]
+    for name in [*mine, *old]:
+        (folder / name).write_text("old")
+    monkeypatch.setattr(redraw, "_draw", draw)
+    monkeypatch.setattr(redraw, "write_page", lambda *_: None)
+    assert main(["redraw", str(folder)]) == 0
+    assert all((folder / name).read_text() == "old" for name in mine)
+    assert (folder / "index.html").read_text() == "new" and not (folder / "plotly.min.js").exists()
 
 
 @pytest.mark.parametrize("text", ["", "made_with: {}", "made_with: {commit: 1}", "a: [", "made_with: *a"])

@@ -283,15 +283,26 @@ class TestCurves:
         figure = self.draw(frame, smooth=smooth)
         raw = frame.groupby("round")["test_accuracy"].mean()
         lines = [line.get_ydata() for line in figure.axes[0].lines]
-        assert np.allclose(lines[-1], raw.rolling(window, center=True, min_periods=1).mean())
+        assert np.allclose(lines[-1], raw.rolling(window, center=True).mean().dropna())
+        assert len(figure.axes[0].collections) == 1, "the band of what was measured"
         assert len(lines) == (1 if window == 1 else 2) and np.allclose(lines[0], raw)
         assert ("mean of" in figure.axes[0].get_ylabel()) == (window > 1)
 
     def test_a_window_is_of_rounds_where_some_have_no_value(self):
         values = pd.Series([0.0, 3.0, 6.0, 12.0], index=[0, 1, 2, 10])
-        assert list(curves.smoothed(values, 3)) == [1.5, 3.0, 4.5, 12.0]
+        assert curves.smoothed(values, 3).to_dict() == {1: 3.0, 2: 4.5}
+        assert curves.smoothed(values, 13).empty
+        sparse = pd.Series([0.0, 3.0, 9.0], index=[0, 5, 10])
+        assert curves.smoothed(sparse, 3).to_dict() == {5: 3.0}
         with pytest.raises(ValueError, match="smooth must be"):
             curves.Settings("test_accuracy", smooth=2.5)
+
+    def test_a_smoothed_line_is_named_where_what_was_measured_ends(self):
+        names = [f"p{i}" for i in range(curves.MOST_IN_LEGEND + 1)]
+        frame = rounds_frame(partitions=names)
+        frame.loc[frame["round"] == 5, "test_accuracy"] = 0.9
+        figure = self.draw(frame, smooth=3)
+        assert [text.xy for text in figure.axes[0].texts] == [(5, 0.9)] * len(names)
 
     def test_percents_have_no_zeros_that_say_nothing(self):
         figure = self.draw(rounds_frame())

@@ -180,6 +180,15 @@ class TestHeatmap:
         errors = layers_frame(lambda a, r, rest: 5e-5, measures=("error",))
         assert (self.grids(self.draw(errors, measure="error"))[0] == 5e-5).all()
 
+    def test_rounding_is_what_a_mean_is_below(self):
+        """A mean of small barriers is that of the CSV where it is no rounding itself."""
+        for rest, mean in ((3e-4, 1.95e-4), (1e-4, 0.0)):
+            frame = layers_frame(lambda a, r, end, high=rest: (len(a) < 4) * (high if end == "to" else 9e-5))
+            assert np.allclose(self.grids(self.draw(frame))[0][:-1], mean, atol=1e-9)
+            both = self.draw(frame, column="ratio")
+            assert self.grids(both)[0][:-1].all() == bool(mean)
+            assert ("below" in both.axes[-1].get_ylabel()) == (not mean)
+
     def test_layers_have_the_names_of_the_field(self):
         frame = layers_frame(ranks, ["conv", "stages.0.0.conv1", "classifier"], rounds=[0])
         assert texts(self.draw(frame).axes[0].get_yticklabels()) == ["conv1", "layer1.0.conv1", "fc"]
@@ -362,6 +371,18 @@ class TestCurvesOfPairs:
         lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 3]
         assert [list(line.get_ydata()) for line in lines] == [[0, 1, 2]] * 2
         assert figure.axes[0].get_ylabel() == "barrier of the loss (nats)"
+
+    def test_rounding_is_no_barrier_and_the_label_says_so(self):
+        settings = {"rows": {"regime": "full", "measure": "loss", "split": "train"}}
+        seeds = [
+            layers_frame(lambda a, r, rest, t=top: t, seed=seed, to_seed=seed, group=f"g{seed}")
+            for seed, top in enumerate((9e-5, 3e-4))
+        ]
+        small, large = (self.draw(frame, **settings) for frame in (seeds[0], pd.concat(seeds)))
+        assert not small.axes[0].lines[0].get_ydata().any()
+        assert small.axes[0].get_ylabel().endswith("\n(0: below 0.0001 nats)")
+        assert np.allclose(large.axes[0].lines[0].get_ydata(), 1.95e-4, atol=1e-9)
+        assert "below" not in large.axes[0].get_ylabel()
 
     def test_a_line_per_pair_of_models_with_a_band_over_seeds_and_clients(self):
         pairs = [

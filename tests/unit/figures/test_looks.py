@@ -218,6 +218,17 @@ class TestRunLooks:
         assert len(set(looks.values())) == 2
         assert looks["A"] == nth_look(2)
 
+    def test_any_number_of_names_gets_looks(self):
+        """Names that share a colour, more than it has markers and dashes; then more than there are looks."""
+        runs = [{"method": f"m{number}"} for number in range(300)]
+        numbers = [["method", run["method"], 0, None] for run in runs]
+        most = 42 * len(COLOURS)
+        for count in (42, 43, 300):
+            frame = self.frame(*runs[:count])
+            looks = run_looks(frame, frame["method"], ["method"], labels=Labels.of([], numbers))
+            assert len(looks) == count and len(set(looks.values())) == min(count, most)
+            assert len({look.colour for look in looks.values()}) == min(len(COLOURS), -(-count // 42))
+
     def test_nth_looks_differ_in_colour_and_marker_and_line(self):
         assert len({nth_look(number) for number in range(42)}) == 42
         first = [nth_look(number) for number in range(5)]

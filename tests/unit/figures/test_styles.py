@@ -66,12 +66,27 @@ def test_a_file_in_print_is_as_wide_as_asked_without_a_title(tmp_path):
     assert "A title" not in paths[1].read_text()
     caption = (tmp_path / "figure.txt").read_text(encoding="utf-8")
     assert caption.startswith(
-        "A title\nContours: through the monotone cubic interpolation of 7 x 4 points.\n"
+        f"A title\n{contour.CAPTION}\nContours: through the monotone cubic interpolation of 7 x 4 points.\n"
     )
     assert "1,500 training samples" in caption
     before = [path.read_bytes() for path in written]
     write_figure(drawn, "A title", Style("print", 85), paths)
     assert [path.read_bytes() for path in written] == before
+
+
+@pytest.mark.parametrize("kind", [contour, local])
+def test_a_caption_holds_whatever_is_drawn(kind):
+    """Panels below may be missing; contours are interpolated; ends of the colours stand for more."""
+    for words in ("where there are small panels below", "interpolated between", "pointed ends", "hundredth"):
+        assert words in kind.CAPTION
+
+
+def test_only_what_was_smoothed_is_said_to_be():
+    surface = surface_frame()
+    surface.loc[surface.index[0], "loss"] = float("inf")
+    with house_style(Style("print", 85)) as drawn_for:
+        contour.draw({**PLANE, "surface": surface}, contour.Settings())
+        assert drawn_for.notes and not any("cubic" in note for note in drawn_for.notes)
 
 
 def test_on_a_screen_all_is_in_one_figure(tmp_path):
@@ -137,6 +152,7 @@ class TestCommand:
         assert self.run(file, "--style", "print", "--width", "85mm", "--to", "mine.svg") == 0
         assert capsys.readouterr().out.split() == ["mine.svg", "mine.txt"]
         assert 'width="240.9' in (clone / "mine.svg").read_text()
+        assert curves.CAPTION in (clone / "mine.txt").read_text()
         assert self.run(file, "--width", "17cm") == 0
         assert capsys.readouterr().out.split() == ["loss.pdf", "loss.txt"]
         assert self.run(file, "--to", "screen.png") == 0

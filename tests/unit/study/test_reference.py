@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from fedscape.settings.training import Schedule
+from fedscape.study import reference
 from fedscape.study.campaign import read_campaign
 from fedscape.study.catalog import PACKAGES, names
 from fedscape.study.files import read_yaml
@@ -115,3 +116,8 @@ def test_defaults_are_spelled_as_in_yaml():
     for value, text in ((None, "null"), (True, "true"), ("a", "a"), ("", '""'), ([0.9, 1], "[0.9, 1]")):
         assert as_yaml(value) == text and yaml.safe_load(text) == value
     assert as_yaml(Nested()) == "{}"
+
+
+def test_a_comment_of_several_lines_is_joined():
+    text = "class A:\n    # first part,\n    # second part\n    x: int = 1\n    y: int = 2  # beside\n    z: int\n"
+    assert reference._comments(text, "A") == {"x": "first part, second part", "y": "beside", "z": ""}

@@ -37,9 +37,11 @@ from fedscape.figures.surface import (
 from fedscape.figures.truth import compare_rounds, compare_runs, truth_grid
 
 CAPTION = (
-    "Colour is the loss of all clients' samples on a plane through the models; each marker is filled with "
-    "the model's own loss, and the small panels below say how far that is from the loss where the plane "
-    "shows it."
+    "Colour is the loss of all clients' samples on a plane through the models, with bands and lines of equal "
+    "loss interpolated between the points of a grid. Losses beyond the pointed ends of the colour bar (the "
+    "lowest and the highest hundredth, if the scale ends by itself) share its end colours. Each marker is "
+    "filled with the model's own loss; where there are small panels below, they say how far that is from the "
+    "loss where the plane shows it."
 )
 SOURCES = ("plane",)  # what a study file may draw it from
 CLIENTS = False  # planes of one round's clients are for `local`
@@ -49,9 +51,9 @@ CLIENTS = False  # planes of one round's clients are for `local`
 class Settings:
     """What a contour figure shows beside surface and models."""
 
-    highest_loss: float | None = (
-        None  # loss where the colours end; null: 10 times the worst model's, at least 10
-    )
+    # loss where the colours end; null: the highest but for the highest hundredth, at most the larger of 10
+    # and 10 times the worst model's, where models above 10 times their median are left out
+    highest_loss: float | None = None
     marked_rounds: int = 10  # most rounds of a trajectory that get a marker; its line has all
     inset: bool = True  # an enlarged part of a panel in which starts and ends hide each other
     truth: bool = True  # small panels that compare the models' own loss with the loss where they are shown

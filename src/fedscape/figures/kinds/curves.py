@@ -6,7 +6,8 @@ their seed are one line, their mean; so are pairs that differ only in their seed
 end that supplies the layers that are not averaged. Up to three lines of a panel lie in bands from the
 smallest value to the largest; beside more of them, whose bands would blend, stands a bar for the last round.
 The mean is drawn where all have a value: once a run has diverged, the mean of the others would flatter. A
-cross marks that round. Lines of a single panel that are many have their names at their ends.
+cross marks that round. A smoothed mean ends where its window does; what was measured stays behind it, and
+bands, bars and ends are of that. Lines of a single panel that are many have their names at their ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ from fedscape.figures.labels import (
     value_word,
 )
 from fedscape.figures.layer_names import layer_names
-from fedscape.figures.layers import without_noise
+from fedscape.figures.layers import FLOORED, floor_note, without_noise
 from fedscape.figures.looks import line_looks, pair_looks, run_looks
 from fedscape.figures.panels import legend_below, panel_grid, surface_legend
 from fedscape.figures.style import COLOURS, Look, graded_looks, plain_log_ticks, series_handle
@@ -56,7 +57,8 @@ OF_CURVATURE = ("quantity", "index", "definition", "of", "data")  # columns that
 CAPTION = (
     "One line per run, the mean over seeds where there are several, in a band from the smallest to the "
     "largest, or with a bar at the last round where lines are many; a cross marks the round in which a run "
-    "diverged."
+    "diverged. Where a line is smoothed, bold is its mean over a window of rounds, drawn where the window is "
+    "whole; thin, and in band and bar, is what was measured."
 )
 SOURCES = ("table",)  # what a study file may draw it from
 
@@ -93,8 +95,6 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     frame = _matching_rows(frame, settings.rows or {}, name)
     if not np.isfinite(frame[measure].astype(float)).any():
         raise FedscapeError(f"measure {measure}: the column has no finite value in the rows drawn")
-    if "regime" in frame:
-        frame = without_noise(frame)
     if settings.lines == "layer":
         frame = frame.assign(layer=layer_names(frame))
     within = [settings.panels] if settings.panels else []
@@ -120,25 +120,29 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     figure, panels = panel_grid(list(titles.values()), (width, 3.2), "round", vertical)
     too_wide = at_ends and names > WIDEST * figure.get_figwidth()
     at_ends = at_ends and not too_wide
-    last, bars = int(frame["round"].max()), False
+    last, bars, floored = int(frame["round"].max()), False, False
     ends: dict[str, tuple[float, float]] = {}
     for axes, panel in zip(panels, titles, strict=True):
         panel_rows = frame if panel is None else frame[frame[settings.panels] == panel]
         several = panel_rows["run"].nunique() > MOST_BANDS
         for index, (run, rows) in enumerate(panel_rows.groupby("run", sort=False)):
-            values = _values(rows, measure)
-            ends |= _draw_line(axes, values, window, styles[str(run)], index, str(run))
-            if several and values.shape[1] > 1 and last in values.index:
-                ends[str(run)] = _draw_bar(axes, values, last, styles[str(run)], index)
+            means, below = _means(rows, measure)
+            floored |= below
+            replicated = bool(rows.duplicated("round").any())
+            ends |= _draw_line(axes, means["mean"], window, styles[str(run)], index, str(run))
+            if several and replicated and last in means.index:
+                ends[str(run)] = _draw_bar(axes, means, last, styles[str(run)], index)
                 bars = True
-            elif values.shape[1] > 1 and not several and window == 1:
-                _draw_band(axes, values, styles[str(run)])
-            if _diverged(rows) and len(values):
-                _draw_cross(axes, values.mean(axis=1), styles[str(run)])
+            elif replicated and not several:
+                _draw_band(axes, means, styles[str(run)])
+            if _diverged(rows) and len(means):
+                _draw_cross(axes, means["mean"], styles[str(run)])
         axes.grid(True, axis="y")
-        if "regime" in frame and measure in ("barrier", "ratio"):
+        if "regime" in frame and measure in FLOORED:
             axes.axhline(0, color="0.4", linewidth=0.8, zorder=1)
         axes.xaxis.set_major_locator(RoundLocator(last))
+    for axes in panels:
+        axes.set_ylabel(axes.get_ylabel() + floor_note(floored and bool(axes.get_ylabel())))
     if settings.log:
         panels[0].set_yscale("log")
         plain_log_ticks(panels[0].yaxis, most=9)
@@ -226,27 +230,42 @@ def _vertical_label(frame: pd.DataFrame, settings: Settings) -> tuple[str, bool]
     return fill(words, LABEL_LETTERS), percent
 
 
-def _values(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """The values of one run [rounds, seeds], of the rounds in which all seeds have one."""
-    values = rows.pivot(index="round", columns=_replicates(rows), values=measure).astype(float)
-    return values.replace([np.inf, -np.inf], np.nan).dropna()
+def _means(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, bool]:
+    """Mean, min and max over the seeds of one run, by round; whether some are barriers that are drawn as 0.
+
+    Of the rounds in which all seeds have a value.
+    """
+
+    def over_seeds(column: str) -> pd.DataFrame:
+        values = rows.pivot(index="round", columns=_replicates(rows), values=column).astype(float)
+        values = values.replace([np.inf, -np.inf], np.nan).dropna()
+        return pd.DataFrame({name: getattr(values, name)(axis=1) for name in ("mean", "min", "max")})
+
+    means = over_seeds(measure)
+    if "regime" not in rows or measure not in FLOORED or not (rows["measure"] == "loss").all():
+        return means, False
+    return without_noise(means, over_seeds("barrier"))
 
 
 def smoothed(values: pd.Series, window: int) -> pd.Series:
-    """The centred mean over a window of rounds, the index, at each round that has a value."""
+    """The centred mean over a window (odd) of rounds, the index, where there are values on either side."""
     if window == 1 or values.empty:
         return values
-    every = values.reindex(range(values.index.min(), values.index.max() + 1))
-    return every.rolling(window, center=True, min_periods=1).mean().reindex(values.index)
+    first, last, half = values.index.min(), values.index.max(), window // 2
+    means = values.reindex(range(first, last + 1)).rolling(window, center=True, min_periods=1).mean()
+    return means.reindex(values.index[(values.index >= first + half) & (values.index <= last - half)])
 
 
 def _draw_line(
-    axes: Axes, values: pd.DataFrame, window: int, look: Look, index: int, name: str
+    axes: Axes, mean: pd.Series, window: int, look: Look, index: int, name: str
 ) -> dict[str, tuple[float, float]]:
-    """The mean of one run over its seeds; returns its end by its name. index: of the run in the panel."""
-    mean = values.mean(axis=1)
+    """The mean of one run over its seeds; returns its end, as measured, by its name.
+
+    index: of the run in the panel.
+    """
     if mean.empty:
         return {}
+    end = float(mean.index[-1]), float(mean.iloc[-1])
     if window > 1:
         axes.plot(mean.index, mean, color=look.colour, linewidth=0.6, alpha=0.45, zorder=1.5)
         mean = smoothed(mean, window)
@@ -256,21 +275,19 @@ def _draw_line(
         mean.index, mean, color=look.colour, linestyle=look.line, marker=look.marker,
         markevery=(index % step, step), markerfacecolor="white",
     )  # fmt: skip
-    return {name: (float(mean.index[-1]), float(mean.iloc[-1]))}
+    return {name: end}
 
 
-def _draw_band(axes: Axes, values: pd.DataFrame, look: Look) -> None:
-    axes.fill_between(
-        values.index, values.min(axis=1), values.max(axis=1), color=look.colour, alpha=0.15, linewidth=0
-    )
+def _draw_band(axes: Axes, means: pd.DataFrame, look: Look) -> None:
+    axes.fill_between(means.index, means["min"], means["max"], color=look.colour, alpha=0.15, linewidth=0)
 
 
-def _draw_bar(axes: Axes, values: pd.DataFrame, last: int, look: Look, index: int) -> tuple[float, float]:
+def _draw_bar(axes: Axes, means: pd.DataFrame, last: int, look: Look, index: int) -> tuple[float, float]:
     """A bar from the last round's smallest value to its largest, in a lane of its own; returns its middle."""
-    at, row = last * (1 + LANE * (index + 1.5)), values.loc[last].to_numpy()
-    axes.plot([at, at], [row.min(), row.max()], color=look.colour, linewidth=1.1, solid_capstyle="butt")
-    axes.plot(at, row.mean(), color=look.colour, marker=look.marker, markersize=3.5, markerfacecolor="white")
-    return at, float(row.mean())
+    at, (mean, low, high) = last * (1 + LANE * (index + 1.5)), means.loc[last].to_numpy(float)
+    axes.plot([at, at], [low, high], color=look.colour, linewidth=1.1, solid_capstyle="butt")
+    axes.plot(at, mean, color=look.colour, marker=look.marker, markersize=3.5, markerfacecolor="white")
+    return at, float(mean)
 
 
 def _draw_cross(axes: Axes, mean: pd.Series, look: Look) -> None:

@@ -25,10 +25,18 @@ from fedscape.fields import LayerOrder, LossOrError, Split
 from fedscape.figures.axes import fit_labels, percent_ticks, thin_ticks
 from fedscape.figures.barrier_cells import barrier_colours, draw_cells, write_numbers
 from fedscape.figures.labels import WHOLE, barrier_label, value_word
-from fedscape.figures.layers import AT_DEPTH, floor_note, measured_rows, step_names, with_panels, with_steps
+from fedscape.figures.layers import (
+    AT_DEPTH,
+    drawn_cells,
+    floor_note,
+    measured_rows,
+    step_names,
+    with_panels,
+    with_steps,
+)
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
 from fedscape.figures.surface import HATCHING
-from fedscape.tables.layers import SINGLE, cells, later_round, of_rests
+from fedscape.tables.layers import SINGLE, later_round, of_rests
 
 CELL = 0.36, 0.165  # inches
 WIDTHS, HEIGHTS = (0.8, 4.0), (1.2, 5.4)  # inches of a panel's cells together: smallest, largest
@@ -40,7 +48,7 @@ NAME = 0.115  # inches of a layer's name, with its distance from the next
 
 CAPTION = (
     "One row per layer, the shallowest on top, one column per round; hatched cells were not measured or "
-    "lack a value for some seed or client. Barriers of the loss below 0.0001 nats are 0."
+    "lack a value for some seed or client. Means of barriers of the loss below 0.0001 nats are drawn as 0."
 )
 SOURCES = ("connectivity",)  # what a study file may draw it from
 CONNECTION = "layers"  # the kind that it draws
@@ -80,12 +88,14 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     )
     layers, pairs = with_panels(layers.assign(at=later_round(layers)), labels)
     ends = [RESTS] if settings.rest == "mean" else [(end,) for end in RESTS if settings.rest in (end, "both")]
-    grids, titles, row_labels = [], [], []
+    grids, titles, row_labels, floored = [], [], [], False
     for (pair, title), regime, rests in product(pairs.items(), settings.regimes, ends):
         rows = layers[layers["panel"] == pair]
         if not (rows["regime"] == regime).any():  # all of its pairs diverged
             continue
-        grids.append(_grid(rows, regime, rests, settings.column))
+        grid, below = _grid(rows, regime, rests, settings.column)
+        grids.append(grid)
+        floored |= below
         words = [
             value_word(regime, "regime"),
             *(value_word(rest, "rest") for rest in rests if len(rests) == 1),
@@ -126,7 +136,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     if percent:
         percent_ticks(bar.ax.yaxis)
     label = barrier_label(settings.column, settings.measure, settings.split)
-    bar.set_label(fill(label, int(size[1] / LETTER_OF_LABEL)) + floor_note(layers, settings.column))
+    bar.set_label(fill(label, int(size[1] / LETTER_OF_LABEL)) + floor_note(floored))
     if any(not np.isfinite(grid).all(axis=None) for grid in grids):
         surface_legend(figure, [Patch(**HATCHING, label="no value")])
     fit_labels(figure)
@@ -139,16 +149,17 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     return figure
 
 
-def _grid(layers: pd.DataFrame, regime: str, rests: Sequence[str], column: str) -> pd.DataFrame:
-    """Barriers by layer (named rows, from the top down) and round (columns)."""
+def _grid(layers: pd.DataFrame, regime: str, rests: Sequence[str], column: str) -> tuple[pd.DataFrame, bool]:
+    """Barriers by layer (named rows, from the top down) and round (columns); whether some are drawn as 0."""
     rows = of_rests(with_steps(layers, regime, regime in AT_DEPTH), rests)
-    grid = cells(rows, ["step", "at"], column).pivot(index="step", columns="at", values="mean")
-    grid = grid.rename(index=step_names(rows))
-    full = cells(layers[layers["regime"] == "full"], ["at"], column)
+    table, floored = drawn_cells(rows, ["step", "at"], column)
+    grid = table.pivot(index="step", columns="at", values="mean").rename(index=step_names(rows))
+    full, full_floored = drawn_cells(layers[layers["regime"] == "full"], ["at"], column)
     if regime in SINGLE and len(full):
+        floored |= full_floored
         average = full.set_index("at")["mean"].reindex(grid.columns)
         grid = pd.concat([average.to_frame(WHOLE).T, grid])
-    return grid
+    return grid, floored
 
 
 def _sizes(grids: Sequence[pd.DataFrame]) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -52,7 +52,10 @@ SIZES = {START_MARKER: 10, CLIENT_MARKER: 7, AGGREGATE_MARKER: 15}  # points
 CAPTION = (
     "Filled: the loss of all clients' samples; contour lines: that of one client's own samples. Lines "
     "lead from the start of the round to each client's model and on to their average; markers are filled "
-    "with the models' own loss on all clients' samples."
+    "with the models' own loss on all clients' samples; where there are small panels below, they say how far "
+    "that is from the loss where the plane shows it. Bands and lines of equal loss are interpolated between "
+    "the points of a grid. Losses beyond the pointed ends of the colour bar (the lowest and the highest "
+    "hundredth, if the scale ends by itself) share its end colours."
 )
 SOURCES = ("plane",)  # what a study file may draw it from
 CLIENTS = True  # only planes of one round's clients
@@ -63,9 +66,9 @@ class Settings:
     """Whose own surface is overlaid, and what stands beside."""
 
     client: int | None = None  # whose own loss is drawn; null: the client whose lowest point is farthest off
-    highest_loss: float | None = (
-        None  # loss where the colours end; null: 10 times the worst model's, at least 10
-    )
+    # loss where the colours end; null: the highest but for the highest hundredth, at most the larger of 10
+    # and 10 times the worst model's, where models above 10 times their median are left out
+    highest_loss: float | None = None
     inset: bool = True  # an enlarged part of a panel in which models hide each other
     truth: bool = True  # small panels that compare the models' own loss with the loss where they are shown
 

@@ -26,6 +26,7 @@ from fedscape.figures.axes import percent_ticks
 from fedscape.figures.labels import WHOLE, balanced, barrier_label, value_word
 from fedscape.figures.layers import (
     AT_DEPTH,
+    drawn_cells,
     floor_note,
     measured_rows,
     step_names,
@@ -37,7 +38,7 @@ from fedscape.figures.looks import listed_looks
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
 from fedscape.figures.style import Look, series_handle
 from fedscape.moment import Moment
-from fedscape.tables.layers import SINGLE, cells, later_round, of_rests
+from fedscape.tables.layers import SINGLE, later_round, of_rests
 
 HEIGHT, LETTER = 2.7, 0.056  # inches of a panel without the names of its layers; of a letter of these
 LAYER, WIDTHS, MARGIN = 0.14, (2.9, 6.2), 0.8  # inches: of a layer; of all, least and most; beside them
@@ -47,7 +48,8 @@ ENDS = "mean of both models"
 
 CAPTION = (
     "Barriers along the layers, the shallowest on the left: the mean over pairs of models, in a band (of "
-    "single layers on a bar) from the smallest to the largest. Barriers of the loss below 0.0001 nats are 0."
+    "single layers on a bar) from the smallest to the largest. Means of barriers of the loss "
+    "below 0.0001 nats are drawn as 0."
 )
 SOURCES = ("connectivity",)  # what a study file may draw it from
 CONNECTION = "layers"  # the kind that it draws
@@ -114,11 +116,13 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     ]
     levels: list[Line2D] = []
     for i, (axes, (_, rows, steps)) in enumerate(zip(panels, drawn, strict=True)):
+        floored = False
         for look, (regime, regime_rows) in zip(styles.values(), steps.items(), strict=True):
-            _draw_regime(axes, regime_rows, settings.column, look, joined=regime not in SINGLE)
-        levels = _draw_levels(axes, rows, settings)
+            floored |= _draw_regime(axes, regime_rows, settings.column, look, joined=regime not in SINGLE)
+        levels, level_floored = _draw_levels(axes, rows, settings)
         first = i % per_row == 0 or len(measures) == 2
-        _name_axes(axes, names[i], rows, settings, first)
+        _name_axes(axes, names[i], rows["measure"].iloc[0], settings, first)
+        axes.set_ylabel(axes.get_ylabel() + floor_note(first and (floored or level_floored)))
     _same_heights(panels, [measure for measure, *_ in drawn])
     if len(handles + levels) > 1:
         surface_legend(figure, handles + levels)
@@ -144,12 +148,13 @@ def _along_label(regimes: Sequence[str]) -> str:
     return " or ".join(words + ([] if set(SINGLE).issuperset(regimes) else ["layer added last"]))
 
 
-def _draw_regime(axes: Axes, rows: pd.DataFrame, column: str, look: Look, joined: bool) -> None:
+def _draw_regime(axes: Axes, rows: pd.DataFrame, column: str, look: Look, joined: bool) -> bool:
     """One regime: means along the layers, from the smallest value to the largest: a band, or bars.
 
+    Gives whether some are drawn as 0.
     joined: whether layers add up; single ones are no steps of a way, so no line joins them.
     """
-    points = cells(rows, ["step"], column)
+    points, floored = drawn_cells(rows, ["step"], column)
     stride = max(1, -(-len(points) // MARKED)) if joined else 1
     axes.plot(
         points["step"], points["mean"], color=look.colour, linestyle=look.line if joined else "none",
@@ -160,36 +165,37 @@ def _draw_regime(axes: Axes, rows: pd.DataFrame, column: str, look: Look, joined
         axes.vlines(points["step"], *ends, colors=look.colour, linewidth=1, zorder=1.9)
     elif (ends[0] < ends[1]).any():
         axes.fill_between(points["step"], *ends, color=look.colour, alpha=0.15, linewidth=0)
+    return floored
 
 
-def _draw_levels(axes: Axes, rows: pd.DataFrame, settings: Settings) -> list[Line2D]:
-    """Horizontal lines for comparison: no barrier, or both models; beside single layers the full average."""
-    levels = []
+def _draw_levels(axes: Axes, rows: pd.DataFrame, settings: Settings) -> tuple[list[Line2D], bool]:
+    """Horizontal lines for comparison: no barrier, or both models; beside single layers the full average.
+
+    Also gives whether that is drawn as 0.
+    """
+    levels, floored = [], False
     if settings.column == "value":
         mean = rows[["from_value", "to_value"]].to_numpy(float).mean()
         levels.append(axes.axhline(mean, color="0.4", linewidth=1, zorder=1, label=ENDS))
     else:
         axes.axhline(0, color="0.4", linewidth=0.8, zorder=1)
-    full = rows.loc[rows["regime"] == "full", settings.column]
+    full = rows[rows["regime"] == "full"]
     if set(SINGLE).issuperset(settings.regimes) and len(full):
-        mean = float(full.mean(skipna=False))
+        table, floored = drawn_cells(full, ["at"], settings.column)
+        mean = float(table["mean"].iloc[0])
         levels.append(axes.axhline(mean, color="black", linewidth=1.2, linestyle=":", label=WHOLE))
-    return levels
+    return levels, floored
 
 
-def _name_axes(
-    axes: Axes, names: Mapping[int, str], rows: pd.DataFrame, settings: Settings, first: bool
-) -> None:
+def _name_axes(axes: Axes, names: Mapping[int, str], measure: str, settings: Settings, first: bool) -> None:
     """Ticks and the vertical label. names: of the steps along the axis; empty where it counts layers."""
-    measure = rows["measure"].iloc[0]
     if names:
         ticks = thinned(len(names))
         axes.set_xticks(list(names)[ticks], list(names.values())[ticks], rotation=90, fontsize=7)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if first:
-        label = balanced(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS)
-        axes.set_ylabel(label + floor_note(rows, settings.column))
+        axes.set_ylabel(balanced(barrier_label(settings.column, measure, settings.split), LABEL_LETTERS))
     if measure == "error" and settings.column != "ratio":
         percent_ticks(axes.yaxis)
     axes.grid(True, axis="y")
