@@ -14,6 +14,7 @@ from fedscape.console.progress import CallProgress
 from fedscape.console.results import result_lines
 from fedscape.console.within import parts_done
 from fedscape.errors import printable
+from fedscape.terminal import CLEAR
 
 LIVE_SECONDS, FILE_SECONDS = 0.2, 60
 """Between two lines of progress: on a terminal, where one takes the place of the other, and in a file."""
@@ -21,8 +22,6 @@ LOOK_SECONDS = 2
 """Between two looks at the logs of running jobs, on a terminal."""
 LOG_LINES = 5
 """Lines of the log of a job that has failed: the last one is ours, or the end of a traceback."""
-CLEAR = "\r\x1b[2K"
-"""Terminals' sequence: back to the beginning of the line, and empty it."""
 NOTHING = "Nothing to be done"
 """How Snakemake begins, at the level of a note, where all is up to date."""
 PREPARING = ("Assuming unrestricted", "Building DAG", "Config file", "Processed")
@@ -151,7 +150,7 @@ class Console:
         self._last_line, self._has_line = self.clock(), True
         line = printable(self._progress.line(self._last_line))
         if self.is_live:  # a line that wraps could not be cleared
-            # What a job prints overwrites the line instead of following it.
+            # What a job prints overwrites the line instead of following it; one that fails empties it first.
             self._write(f"{CLEAR}{line[: shutil.get_terminal_size().columns - 1]}\r")
         else:
             self._write(f"{line}\n")

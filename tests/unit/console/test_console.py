@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from fedscape.console.console import CLEAR, LOG_LINES, Console
+from fedscape.console.console import LOG_LINES, Console
+from fedscape.terminal import CLEAR
 
 
 class Clock:
