@@ -1,16 +1,18 @@
 """The console as Snakemake's logger: an error of ours must not end the thread that hands records on."""
 
 import logging
-from types import SimpleNamespace
+
+from snakemake_interface_logger_plugins.settings import OutputSettingsLoggerInterface
 
 from snakemake_logger_plugin_fedscape import LogHandler
 
 
-def plugin():
-    settings = SimpleNamespace(
-        stdout=False, verbose=False, dryrun=False, show_failed_logs=False, quiet=None, nocolor=True
-    )
-    return LogHandler(settings, None)
+class Settings(OutputSettingsLoggerInterface):
+    """As for a call without options."""
+
+    stdout = verbose = dryrun = show_failed_logs = printshellcmds = debug_dag = False
+    nocolor = True
+    quiet = None
 
 
 def record(message, level=logging.INFO, **fields):
@@ -18,7 +20,7 @@ def record(message, level=logging.INFO, **fields):
 
 
 def test_a_record_that_cannot_be_shown_hides_no_later_one(capsys):
-    handler = plugin()
+    handler = LogHandler(Settings(), None)
     handler.emit(record("a job", event="job_info"))  # of a later Snakemake, without the fields
     handler.emit(record("a warning", logging.WARNING))
     told = capsys.readouterr().err
@@ -26,7 +28,7 @@ def test_a_record_that_cannot_be_shown_hides_no_later_one(capsys):
 
 
 def test_an_end_that_cannot_be_told_ends_the_call(capsys, monkeypatch):
-    handler = plugin()
+    handler = LogHandler(Settings(), None)
 
     def fail():
         raise ValueError("no end")
