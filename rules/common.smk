@@ -8,6 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+from snakemake.logging import logger
+
 from fedscape.command.prices import read_prices
 from fedscape.command.repository import check_settings_files, check_writable
 from fedscape.command.resources import memory_factor, time_factor
@@ -45,7 +47,14 @@ def study_of(wildcards):
 
 def targets_of(study):
     """For `input:` of a target rule: all that a study makes at the chosen scale."""
-    return lambda wildcards: targets(CAMPAIGN.get(study))
+
+    def files(wildcards):
+        asked_for = CAMPAIGN.get(study)
+        # For the console, which learns of no study from a call that runs no job.
+        logger.info(f"Asked for {study}", extra={"study": study, "scale": asked_for.scale})
+        return targets(asked_for)
+
+    return files
 
 
 def targets_of_seed(study, seed):

@@ -36,16 +36,20 @@ class LogHandler(LogHandlerBase):
             Thread(target=self._tick, args=(self._console,), daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one record."""
+        """Show one record. An error here is told; it must not end the thread that hands records on."""
         if self._console is None:
             self._plain.setFormatter(self.formatter)
             self._plain.emit(record)
             return
         if record.levelno < logging.WARNING and Quietness.ALL in (self.common_settings.quiet or ()):
             return
-        fields = vars(record)
-        event = fields.get("event")
-        self._console.show(None if event is None else str(event), record.getMessage(), record.levelno, fields)
+        try:
+            fields = vars(record)
+            event = fields.get("event")
+            name = None if event is None else str(event)
+            self._console.show(name, record.getMessage(), record.levelno, fields)
+        except Exception:
+            self.handleError(record)
 
     def close(self) -> None:
         """Say what has come of the call."""
@@ -54,6 +58,8 @@ class LogHandler(LogHandlerBase):
             self.acquire()
             try:
                 self._console.close()
+            except Exception:
+                self.handleError(logging.makeLogRecord({"msg": "the end of the call"}))
             finally:
                 self.release()
         super().close()

@@ -13,9 +13,10 @@ from fedscape.pages.study_page import PageStudy, make_page
 
 HOSTILE = '<img src=x onerror="document.title=1"></script><script>document.title=2</script>'
 LABELS = [{"label": HOSTILE, "where": {"partition": ["dir0.1"]}}]
+VERDICTS = ("holds", "does not hold, within noise", "holds")
 
 
-def small_page(folder: Path, labels=LABELS, title: str = "A study") -> Path:
+def small_page(folder: Path, labels=LABELS, title: str = "A study", verdicts=VERDICTS) -> Path:
     """Write `index.html` and what lies beside it; gives the page."""
     rounds = round_frames(plane="local")
     frames = {
@@ -25,7 +26,7 @@ def small_page(folder: Path, labels=LABELS, title: str = "A study") -> Path:
         "claims": pd.DataFrame(
             [
                 {"study": "s", "scale": "quick", "number": number, "claim": f"{HOSTILE} {number}", "verdict": verdict, "values": "0.25;0.75", "seeds": 3}
-                for number, verdict in enumerate(("holds", "does not hold, within noise", "holds"), 1)
+                for number, verdict in enumerate(verdicts, 1)
             ]
         ),
         "contrasts": pd.DataFrame(

@@ -14,6 +14,7 @@ from fedscape.console.progress import CallProgress
 from fedscape.console.results import result_lines
 from fedscape.console.within import parts_done
 from fedscape.errors import printable
+from fedscape.terminal import CLEAR
 
 LIVE_SECONDS, FILE_SECONDS = 0.2, 60
 """Between two lines of progress: on a terminal, where one takes the place of the other, and in a file."""
@@ -21,8 +22,6 @@ LOOK_SECONDS = 2
 """Between two looks at the logs of running jobs, on a terminal."""
 LOG_LINES = 5
 """Lines of the log of a job that has failed: the last one is ours, or the end of a traceback."""
-CLEAR = "\r\x1b[2K"
-"""Terminals' sequence: back to the beginning of the line, and empty it."""
 NOTHING = "Nothing to be done"
 """How Snakemake begins, at the level of a note, where all is up to date."""
 PREPARING = ("Assuming unrestricted", "Building DAG", "Config file", "Processed")
@@ -56,9 +55,9 @@ class Console:
         self._progress = CallProgress(clock())
         self._planned: list[PlannedJob] = []
         self._logs: dict[int, Path] = {}  # of the jobs that run, by their numbers
-        self._results: dict[Path, None] = {}  # folders of the studies that have had jobs, in their order
+        self._results: dict[Path, None] = {}  # folders of the studies that were asked for or have had jobs
         self._notes: list[str] = []  # what a call says that runs no job: `--lint`, `--unlock`
-        self._has_jobs = False
+        self._has_jobs = self._is_up_to_date = False
         self._has_line = False  # whether the last line is one of progress, to be written anew
         self._failures = 0
         self._last_line = self._last_look = -FILE_SECONDS
@@ -82,8 +81,11 @@ class Console:
         elif event == "group_error":
             for job in fields["job_error_info"]:
                 self._failed(job)
+        elif event is None and {"study", "scale"} <= fields.keys():  # a target, as rules/common.smk says
+            self._add_study(fields)
         elif (event in (None, "error") and level >= logging.WARNING) or message.startswith(NOTHING):
             self._has_jobs = True
+            self._is_up_to_date |= message.startswith(NOTHING)
             self._say(message)
         elif event is None and level == logging.INFO and not message.startswith(PREPARING):
             self._notes.append(message)
@@ -106,6 +108,8 @@ class Console:
         if not self._has_jobs:
             for note in self._notes:
                 self._say(note)
+        elif self._is_up_to_date:
+            self._write_results()
         elif self.is_dry_run:
             self._write_lines(plan_lines(self._planned))
         elif self._progress.total and (self._has_line or self._progress.done or self._failures):
@@ -113,7 +117,7 @@ class Console:
             if self.is_live:
                 self.stream.write("\n")
             if self._progress.done == self._progress.total:
-                self._write_lines(line for folder in self._results for line in result_lines(folder))
+                self._write_results()
             elif self._failures:
                 self._write_lines([f"{self._failures} failed; run again to resume what is left"])
         self._is_closed = True
@@ -124,12 +128,15 @@ class Console:
             return
         names = dict(fields["wildcards"] or {})
         if {"study", "scale"} <= names.keys():
-            self._results[Path("results", names["study"], names["scale"])] = None
+            self._add_study(names)
         number, logs = fields["jobid"], fields["log"] or ()
         self._progress.started(number, fields["rule_name"], self.clock())
         if logs:
             self._logs[number] = Path(str(logs[0]))
         self.tick()
+
+    def _add_study(self, names: Mapping[str, Any]) -> None:
+        self._results[Path("results", names["study"], names["scale"])] = None
 
     def _failed(self, fields: Mapping[str, Any]) -> None:
         self._progress.failed(fields["jobid"])
@@ -151,10 +158,13 @@ class Console:
         self._last_line, self._has_line = self.clock(), True
         line = printable(self._progress.line(self._last_line))
         if self.is_live:  # a line that wraps could not be cleared
-            # What a job prints overwrites the line instead of following it.
+            # What a job prints overwrites the line instead of following it; one that fails empties it first.
             self._write(f"{CLEAR}{line[: shutil.get_terminal_size().columns - 1]}\r")
         else:
             self._write(f"{line}\n")
+
+    def _write_results(self) -> None:
+        self._write_lines(line for folder in self._results for line in result_lines(folder))
 
     def _write_lines(self, lines: Iterable[str]) -> None:
         self._write("".join(f"{printable(line)}\n" for line in lines))

@@ -23,6 +23,7 @@ from fedscape.jobs.recorded import void_records
 from fedscape.jobs.unrecorded import keep_notes
 from fedscape.settings.plain import Settings, from_plain
 from fedscape.study.encoding import decode
+from fedscape.terminal import clear_line
 
 GPUS = "CUDA_VISIBLE_DEVICES"  # what SLURM, or whoever shares a machine, grants
 ENDED = "ended"  # the first word of the last line in the log of a job that has succeeded
@@ -121,7 +122,8 @@ def job(snakemake) -> Iterator[JobContext]:
     try:
         with _logged(snakemake, folder) as context:
             yield context
-    except (FedscapeError, OSError) as error:
+    except BaseException as error:
+        clear_line(sys.__stderr__)  # of the console's progress: what is told now has a line of its own
         user_error = _user_error(error, folder)
         if user_error is None:
             raise
@@ -179,7 +181,7 @@ def _check_inputs(inputs: Sequence[str]) -> None:
             raise FedscapeError(f"{path}: not an ordinary file; delete it to have it rebuilt")
 
 
-def _user_error(error: Exception, folder: Path) -> FedscapeError | None:
+def _user_error(error: BaseException, folder: Path) -> FedscapeError | None:
     """An error as one line that tells a user what to do about it; None for one that users cannot mend.
 
     folder: where the job writes, named if the error itself names no path.

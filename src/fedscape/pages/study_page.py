@@ -114,7 +114,7 @@ def make_page(
         runs=_runs(runs, study.labels),
         tables=[_table(read_table(path, "table"), study.tables) for path in sources.get("table", ())],
         costs=_costs(read_table(sources["costs"][0], "costs")),
-        cost_words=_cost_words(read_table(sources["costs"][0], "costs")),
+        cost_words=cost_words(read_table(sources["costs"][0], "costs"), made),
         command=f"snakemake {study.name} --cores all --config scale={study.scale}",
         provenance=_provenance(made),
     )
@@ -241,12 +241,15 @@ def _costs(costs: pd.DataFrame) -> dict:
     )
 
 
-def _cost_words(costs: pd.DataFrame) -> str:
+def cost_words(costs: pd.DataFrame, made: Sequence[Mapping]) -> str:
+    """The hours of runs, and of all else, with what they are hours of."""
+    devices = sorted({str(run["device"]) for run in made})
+    unit = "of one core" if set(devices) <= {"cpu"} else f"on {', '.join(devices)}"
     trained = costs["stage"] == "train"
     hours = costs.loc[trained, "seconds"].sum() / 3600
     rest = costs.loc[~trained, "job_seconds"].sum() / 3600
     return (
-        f"{trained.sum()} runs took {hours:.2f} hours of one core, starts and what is measured on models "
+        f"{trained.sum()} runs took {hours:.2f} hours {unit}, starts and what is measured on models "
         f"{rest:.2f}."
     )
 

@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from fedscape.console.console import CLEAR, LOG_LINES, Console
+from fedscape.console.console import LOG_LINES, Console
+from fedscape.terminal import CLEAR
 
 
 class Clock:
@@ -115,22 +116,40 @@ def test_a_failed_job_names_its_log_once(clock):
     ]
 
 
-def test_claims_and_where_to_look_are_the_last_lines(clock, tmp_path, monkeypatch):
+RESULTS = [
+    "pilot at quick: 3 claims: holds 2, does not hold 1",
+    "pilot at quick: results/pilot/quick/index.html",
+]
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A study that has been made."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "results" / "pilot" / "quick"
     (folder / "tables").mkdir(parents=True)
     (folder / "tables" / "claims.csv").write_text("number,verdict\n1,holds\n2,does not hold\n3,holds\n")
     (folder / "index.html").touch()
+
+
+def test_claims_and_where_to_look_are_the_last_lines(clock, results):
     stream = io.StringIO()
     console = call(stream, clock)
     for number in range(2):
         job(console, number)
         ended(console, number)
     console.close()
-    assert stream.getvalue().splitlines()[-2:] == [
-        "pilot at quick: 3 claims: holds 2, does not hold 1",
-        "pilot at quick: results/pilot/quick/index.html",
-    ]
+    assert stream.getvalue().splitlines()[-2:] == RESULTS
+
+
+@pytest.mark.parametrize("is_dry_run", [False, True])
+def test_where_nothing_is_to_be_done_the_study_that_was_asked_for_is_told(clock, results, is_dry_run):
+    stream = io.StringIO()
+    console = Console(stream, False, is_dry_run, clock=clock)
+    console.show(None, "Asked for pilot", logging.INFO, {"study": "pilot", "scale": "quick"})
+    console.show(None, "Nothing to be done (all ...).", logging.INFO, {})
+    console.close()
+    assert stream.getvalue().splitlines() == ["Nothing to be done (all ...).", *RESULTS]
 
 
 def test_text_of_strangers_cannot_move_the_cursor(clock):

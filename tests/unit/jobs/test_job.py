@@ -17,6 +17,7 @@ from fedscape.errors import FedscapeError
 from fedscape.files import write_text
 from fedscape.jobs.job import INTERRUPTED, job
 from fedscape.jobs.recorded import FOLDER, record_of
+from fedscape.terminal import CLEAR
 
 
 @pytest.fixture(autouse=True)
@@ -30,12 +31,12 @@ def fail(tmp_path, monkeypatch):
     """Run a job that raises; gives what the terminal and the log show."""
     monkeypatch.setattr("fedscape.jobs.job.keep_freed_memory", lambda: None)  # of the process of these tests
 
-    def fail(error, log=tmp_path / "job.log", inputs=()):
+    def fail(error, log=tmp_path / "job.log", inputs=(), terminal=io.StringIO):
         snakemake = SimpleNamespace(
             output=[str(tmp_path / "results" / "rounds.csv")], log=[str(log)], rule="train", threads=1, input=InputFiles(inputs), wildcards={},
             params=Params(fromdict={"settings": []}),
         )  # fmt: skip
-        terminal = io.StringIO()
+        terminal = terminal()
         with monkeypatch.context() as patch:
             patch.setattr("sys.__stderr__", terminal)
             with pytest.raises(SystemExit) as stop, job(snakemake):
@@ -80,6 +81,18 @@ def test_a_job_computes_the_same_bits_whatever_it_was_granted(tmp_path, monkeypa
 
 def test_bad_input_is_one_line(fail):
     assert fail(FedscapeError("x.npz: cut off")) == ("fedscape: x.npz: cut off\n",) * 2
+
+
+class Terminal(io.StringIO):
+    """What a person watches: the console's line of progress may stand in it."""
+
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_a_failed_job_has_a_line_of_its_own(fail):
+    told, log = fail(FedscapeError("x.npz: cut off"), terminal=Terminal)
+    assert told == f"{CLEAR}fedscape: x.npz: cut off\n" and CLEAR not in log
 
 
 @pytest.mark.parametrize(

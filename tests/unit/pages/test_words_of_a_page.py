@@ -1,0 +1,27 @@
+"""What a page says in words about claims and costs."""
+
+import pytest
+from run_frames import runs_frame
+from small_page import small_page
+
+from fedscape.pages.study_page import cost_words
+from fedscape.tables.cases import NOT_RUN_HERE
+
+
+@pytest.mark.parametrize(
+    ("devices", "unit"),
+    [
+        (["cpu", "cpu"], "of one core"),
+        (["NVIDIA H100"], "on NVIDIA H100"),
+        (["cpu", "NVIDIA H100"], "on NVIDIA H100, cpu"),
+    ],
+)
+def test_hours_are_of_what_the_runs_were_trained_on(devices, unit):
+    costs = runs_frame({"seconds": 3600.0}).assign(stage="train", job_seconds=3660.0)
+    words = cost_words(costs, [{"device": device} for device in devices])
+    assert words.startswith(f"1 runs took 1.00 hours {unit}, ")
+
+
+def test_claims_that_were_not_run_are_not_called_tested(tmp_path):
+    page = small_page(tmp_path, verdicts=("holds", NOT_RUN_HERE, "not measurable"))
+    assert "3 claims of the paper, 2 of them tested on these runs." in page.read_text(encoding="utf-8")
