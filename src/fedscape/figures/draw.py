@@ -57,8 +57,11 @@ def draw_figure(
 
     kind: a module of fedscape.figures.kinds. settings, frames, where, labels: see `Content`. In print there
     is no title, and what the kind keeps out of its figure is in files beside it; see `write_figure`.
-    Raises FedscapeError where `where` leaves nothing to draw, or the kind finds nothing in what it leaves.
+    Such files of an earlier drawing are removed. Raises FedscapeError where `where` leaves nothing to draw,
+    or the kind finds nothing in what it leaves.
     """
+    for path in (caption_file(png), *diagnostics_files([png, svg])):
+        path.unlink(missing_ok=True)
     write_figure(Content(kind, settings, frames, where, labels), title, style, [png, svg])
 
 

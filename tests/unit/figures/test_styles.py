@@ -11,7 +11,7 @@ from PIL import Image
 from table_files import write_table
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.draw import Content, write_figure
+from fedscape.figures.draw import Content, draw_figure, write_figure
 from fedscape.figures.kinds import contour, curves, local
 from fedscape.figures.labels import balanced
 from fedscape.figures.medium import LETTERS, SCREEN, Style, house_style, legible, medium
@@ -94,6 +94,18 @@ def test_on_a_screen_all_is_in_one_figure(tmp_path):
     svg = tmp_path / "figure.svg"
     assert write_figure(drawn, "A title", SCREEN, [svg]) == [svg]
     assert "<!-- A title -->" in svg.read_text() and "off the plane" in svg.read_text()
+
+
+def test_nothing_of_print_stays_when_a_study_draws_for_the_screen_again(tmp_path):
+    drawn = content(tmp_path, "contour", PLANE)
+    arguments = {
+        "kind": drawn.kind, "settings": {}, "title": "", "frames": drawn.frames, "where": {}, "labels": (),
+        "png": tmp_path / "figure.png", "svg": tmp_path / "figure.svg",
+    }  # fmt: skip
+    draw_figure(**arguments, style=Style("print", 85))
+    assert len(list(tmp_path.glob("figure*"))) == 5
+    draw_figure(**arguments)
+    assert {path.name for path in tmp_path.glob("figure*")} == {"figure.png", "figure.svg"}
 
 
 def test_a_style_lasts_as_long_as_its_figure():
