@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fedscape.command.repository import enter_repository, read_settings
 from fedscape.errors import FedscapeError, printable
-from fedscape.figures.draw import Content, write_figure
+from fedscape.figures.draw import WRITTEN, Content, caption_file, diagnostics_files, write_figure
 from fedscape.figures.looks import Labels
 from fedscape.figures.medium import WIDTHS, Style
 from fedscape.figures.style import METADATA
@@ -54,10 +54,21 @@ def figure(file: str, use: str | None, width: str | None, to: str | None) -> int
     if target.suffix.removeprefix(".").lower() not in METADATA:
         raise FedscapeError(f"--to {to}: write {', '.join(f'.{ending}' for ending in METADATA)}")
     style = _style(settings["style"], use, width)
+    _refuse_foreign_files(target, style)
     caption = study.figures[path.stem].caption
     for written in write_figure(content, settings["title"], style, [target], caption):
         print(printable(os.path.relpath(written, start)))
     return 0
+
+
+def _refuse_foreign_files(target: Path, style: Style) -> None:
+    """Refuse to overwrite files beside a figure in print that no such figure left there."""
+    text = caption_file(target)
+    if style.use == "screen" or (text.is_file() and WRITTEN in text.read_text("utf-8", "replace")):
+        return
+    for path in (text, *diagnostics_files([target])):
+        if path.exists():
+            raise FedscapeError(f"{path}: is there, and not fedscape's; move it away or choose another --to")
 
 
 def _style(own: dict, use: str | None, width: str | None) -> Style:

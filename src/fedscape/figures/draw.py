@@ -19,6 +19,8 @@ from fedscape.plugins import load
 from fedscape.tables.read import read_table
 
 TITLE_LINE = 0.2  # inches of a line of the title
+DIAGNOSTICS = "-diagnostics"  # at the end of their file's name
+WRITTEN = "(Written by fedscape, beside its figure.)"  # the last line of a caption's file
 LETTERS_PER_INCH = 13  # of a title, on average; longer titles are wrapped
 
 
@@ -55,8 +57,11 @@ def draw_figure(
 
     kind: a module of fedscape.figures.kinds. settings, frames, where, labels: see `Content`. In print there
     is no title, and what the kind keeps out of its figure is in files beside it; see `write_figure`.
-    Raises FedscapeError where `where` leaves nothing to draw, or the kind finds nothing in what it leaves.
+    Such files of an earlier drawing are removed. Raises FedscapeError where `where` leaves nothing to draw,
+    or the kind finds nothing in what it leaves.
     """
+    for path in (caption_file(png), *diagnostics_files([png, svg])):
+        path.unlink(missing_ok=True)
     write_figure(Content(kind, settings, frames, where, labels), title, style, [png, svg])
 
 
@@ -65,8 +70,8 @@ def write_figure(
 ) -> list[Path]:
     """Draw a figure in a style and write it to all paths (PNG, SVG, PDF); gives what was written.
 
-    In print also `<name>-diagnostics` of each path, for a kind that has them, and `<name>.txt`: title,
-    caption (by default the kind's), and what it must say because the figure does not.
+    In print also `<name>-diagnostics` of each path, for a kind that has them, and `<name>-caption.txt`:
+    title, caption (by default the kind's), and what it must say because the figure does not.
     """
     plugin = load("figures.kinds", content.kind)
     tables = {name: _read(files, name) for name, files in content.frames.items()}
@@ -92,13 +97,23 @@ def write_figure(
         save(legible(figure), *paths)
         written = list(paths)
         if beside is not None:
-            others = [path.with_name(f"{path.stem}-diagnostics{path.suffix}") for path in paths]
+            others = diagnostics_files(paths)
             save(legible(beside), *others)
             written += others
-        text = paths[0].with_suffix(".txt")
-        lines = filter(None, [title, caption or plugin.CAPTION, *medium.notes])
+        text = caption_file(paths[0])
+        lines = filter(None, [title, caption or plugin.CAPTION, *medium.notes, WRITTEN])
         write_text(text, "".join(f"{line}\n" for line in lines))
         return [*written, text]
+
+
+def diagnostics_files(paths: Sequence[Path]) -> list[Path]:
+    """Where the diagnostics of a figure in print are."""
+    return [path.with_name(f"{path.stem}{DIAGNOSTICS}{path.suffix}") for path in paths]
+
+
+def caption_file(path: Path) -> Path:
+    """Where the words of a figure in print are. path: of the figure."""
+    return path.with_name(f"{path.stem}-caption.txt")
 
 
 def _diagnostics(plugin: ModuleType) -> Callable[..., Figure | None]:

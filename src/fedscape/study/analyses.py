@@ -66,6 +66,12 @@ def build_figures(
         for name, entry in content.get("figures", {}).items()
     )
     problems.tell()
+    for name in figures:
+        other = name.removesuffix("-diagnostics")
+        if other != name and other in figures:
+            raise FedscapeError(
+                f"{where}: figures.{name}: in print its files are the diagnostics of {other}; rename it"
+            )
     return figures
 
 

@@ -170,6 +170,19 @@ class TestOneStudy:
         with pytest.raises(FedscapeError, match=r"figures\.both\.width: a figure for the screen has none"):
             read(("panels: init}", "panels: init, style: screen, width: 85}")).get("pilot")
 
+    def test_no_figure_is_called_as_the_diagnostics_of_another(self, read):
+        line = "  both: {kind: curves, table: rounds, measure: test_loss, panels: init}"
+        for name in ("both-diagnostics", "diagnostics"):
+            more = (line, f"{line}\n{line.replace('both', name)}")
+            if name == "diagnostics":
+                assert name in read(more).get("pilot").figures
+                continue
+            with pytest.raises(
+                FedscapeError, match=r"figures\.both-diagnostics: in print its files"
+            ) as error:
+                read(more).get("pilot")
+            assert "\n" not in str(error.value)
+
     def test_no_look_trains_anything_again(self, read):
         settings = TRAIN.settings(read().get("pilot"), read().get("pilot").runs[0].names)
         assert "numbers" not in settings

@@ -11,7 +11,7 @@ from PIL import Image
 from table_files import write_table
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.draw import Content, write_figure
+from fedscape.figures.draw import Content, draw_figure, write_figure
 from fedscape.figures.kinds import contour, curves, local
 from fedscape.figures.labels import balanced
 from fedscape.figures.medium import LETTERS, SCREEN, Style, house_style, legible, medium
@@ -54,7 +54,7 @@ def test_a_file_in_print_is_as_wide_as_asked_without_a_title(tmp_path):
     written = write_figure(drawn, "A title", Style("print", 85), paths)
     assert [path.name for path in written] == [
         *("figure.png", "figure.svg", "figure.pdf"),
-        *("figure-diagnostics.png", "figure-diagnostics.svg", "figure-diagnostics.pdf", "figure.txt"),
+        *("figure-diagnostics.png", "figure-diagnostics.svg", "figure-diagnostics.pdf", "figure-caption.txt"),
     ]  # fmt: skip
     with Image.open(paths[0]) as picture:
         assert picture.width / 600 * 25.4 == pytest.approx(85, abs=0.05)
@@ -64,7 +64,7 @@ def test_a_file_in_print_is_as_wide_as_asked_without_a_title(tmp_path):
         points, abs=0.01
     )
     assert "A title" not in paths[1].read_text()
-    caption = (tmp_path / "figure.txt").read_text(encoding="utf-8")
+    caption = (tmp_path / "figure-caption.txt").read_text(encoding="utf-8")
     assert caption.startswith(
         f"A title\n{contour.CAPTION}\nContours: through the monotone cubic interpolation of 7 x 4 points.\n"
     )
@@ -94,6 +94,18 @@ def test_on_a_screen_all_is_in_one_figure(tmp_path):
     svg = tmp_path / "figure.svg"
     assert write_figure(drawn, "A title", SCREEN, [svg]) == [svg]
     assert "<!-- A title -->" in svg.read_text() and "off the plane" in svg.read_text()
+
+
+def test_nothing_of_print_stays_when_a_study_draws_for_the_screen_again(tmp_path):
+    drawn = content(tmp_path, "contour", PLANE)
+    arguments = {
+        "kind": drawn.kind, "settings": {}, "title": "", "frames": drawn.frames, "where": {}, "labels": (),
+        "png": tmp_path / "figure.png", "svg": tmp_path / "figure.svg",
+    }  # fmt: skip
+    draw_figure(**arguments, style=Style("print", 85))
+    assert len(list(tmp_path.glob("figure*"))) == 5
+    draw_figure(**arguments)
+    assert {path.name for path in tmp_path.glob("figure*")} == {"figure.png", "figure.svg"}
 
 
 def test_a_style_lasts_as_long_as_its_figure():
@@ -150,13 +162,26 @@ class TestCommand:
     def test_a_figure_for_a_column(self, clone, capsys):
         file = "results/remedies/smoke/figures/loss.png"
         assert self.run(file, "--style", "print", "--width", "85mm", "--to", "mine.svg") == 0
-        assert capsys.readouterr().out.split() == ["mine.svg", "mine.txt"]
+        assert capsys.readouterr().out.split() == ["mine.svg", "mine-caption.txt"]
         assert 'width="240.9' in (clone / "mine.svg").read_text()
-        assert curves.CAPTION in (clone / "mine.txt").read_text()
+        assert curves.CAPTION in (clone / "mine-caption.txt").read_text()
         assert self.run(file, "--width", "17cm") == 0
-        assert capsys.readouterr().out.split() == ["loss.pdf", "loss.txt"]
+        assert capsys.readouterr().out.split() == ["loss.pdf", "loss-caption.txt"]
         assert self.run(file, "--to", "screen.png") == 0
-        assert not (clone / "screen.txt").exists()
+        assert not (clone / "screen-caption.txt").exists()
+
+    @pytest.mark.parametrize("name", ["mine-caption.txt", "mine-diagnostics.pdf"])
+    def test_files_of_others_are_not_overwritten(self, clone, capsys, name):
+        arguments = ["results/remedies/smoke/figures/loss.png", "--style", "print", "--to", "mine.pdf"]
+        (clone / name).write_text("mine")
+        assert self.run(*arguments) == 1
+        error = capsys.readouterr().err
+        assert f"{name}: is there, and not fedscape's" in error and error.count("\n") == 1
+        assert (clone / name).read_text() == "mine" and not (clone / "mine.pdf").exists()
+        (clone / name).unlink()
+        (clone / "mine.txt").write_text("mine")
+        assert self.run(*arguments) == self.run(*arguments) == 0
+        assert (clone / "mine.txt").read_text() == "mine"
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
