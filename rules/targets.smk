@@ -21,7 +21,7 @@ if MAIN:
 
     # Asked for what it cannot make, Snakemake names no study. Results lie in folders, so no file of ours is meant.
     rule no_such_target:
-        """Whatever is no study, rule or file in a folder: ends with a line that says what there is."""
+        """Nothing to ask for: it answers names that are no study, rule or file with what there is."""
         input:
             refuse_target,
         output:

@@ -13,7 +13,9 @@ IDENTITY = ["study", "scale", "dataset", "model", "partition", "init", "method",
 
 
 def test_a_second_call_has_nothing_to_do(made):
-    assert "Nothing to be done" in made.snakemake("--cores", "all").stdout
+    *_, note, claims, page = made.snakemake("--cores", "all").stdout.splitlines()
+    assert note.startswith("Nothing to be done") and " claims: " in claims
+    assert page == "pilot at quick: results/pilot/quick/index.html"
 
 
 def test_everything_the_readme_promises_is_there(made):
@@ -90,6 +92,7 @@ def test_the_paper_scale_lists_all_its_jobs(made):
     ("arguments", "expected"),
     [
         (["--list"], "Train one run"),
+        (["--list"], "no_such_target (Nothing to ask for"),
         (["--rulegraph"], "digraph"),
         (["-n", "--profile", "slurm", "--config", "scale=paper"], "38  train"),
         (["--lint"], "your workflow is in a good condition"),

@@ -66,7 +66,8 @@ def test_the_library_never_imports_snakemake():
 
 
 @pytest.mark.parametrize(
-    "part", ["columns", "settings", "study", "command", "console", "tables", "export", "figures", "examples"]
+    "part",
+    sorted(BOTTOM | {"study", "command", "console", "tables", "export", "figures", "examples", "pages"}),
 )
 def test_no_torch_where_every_process_passes(part):
     modules = [
