@@ -159,8 +159,9 @@ def test_a_full_disk_is_named_and_with_room_the_run_goes_on(faulty):
 
 def test_results_that_cannot_be_written_to_are_named(faulty):
     results = faulty.folder / "results"
-    # All of the job's outputs: where some are left, Snakemake itself names those as write-protected.
-    for path in (faulty.folder / TABLE).parent.iterdir():
+    # All that would be written: where some are left, Snakemake itself names those as write-protected.
+    tables = (faulty.folder / TABLE).parent
+    for path in (*tables.iterdir(), *(tables.parent / name for name in ("index.html", "plotly.min.js"))):
         path.unlink()
     with mounted(results, "--bind", str(results)):
         subprocess.run(["mount", "-o", "remount,ro,bind", str(results)], check=True)
