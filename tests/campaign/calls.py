@@ -65,7 +65,7 @@ def play(job: Job) -> None:
     """Run a job's script in the clone that we are in, with its outputs gone, as Snakemake does."""
     for output in job.outputs:
         Path(output).unlink(missing_ok=True)
-    seen = SimpleNamespace(rule=job.rule, **vars(job.snakemake))
+    seen = SimpleNamespace(scriptdir=str(Path(job.script).parent), rule=job.rule, **vars(job.snakemake))
     runpy.run_path(job.script, {"snakemake": seen}, run_name="__main__")
 
 
