@@ -26,7 +26,7 @@ SEED = int(os.environ.get("FEDSCAPE_KILL_SEED", "0"))
 STUDY = os.environ.get("FEDSCAPE_KILL_STUDY", "pilot")
 SCALE = os.environ.get("FEDSCAPE_KILL_SCALE", "smoke")
 EXECUTOR = shlex.split(os.environ.get("FEDSCAPE_KILL_EXECUTOR", "--cores 2"))
-CLOCKED = {"timing.csv", "costs.csv"}
+CLOCKED = {"timing.csv", "costs.csv", "index.html"}
 CLOCKED_KEYS = ("seconds", "evaluation_seconds", "peak_memory_mib", "started", "ended")  # of run.json
 
 
