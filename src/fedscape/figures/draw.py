@@ -101,7 +101,7 @@ def write_figure(
             save(legible(beside), *others)
             written += others
         text = caption_file(paths[0])
-        lines = filter(None, [title, caption or plugin.CAPTION, *medium.notes, WRITTEN])
+        lines = filter(None, [title, caption or getattr(plugin, "CAPTION", ""), *medium.notes, WRITTEN])
         write_text(text, "".join(f"{line}\n" for line in lines))
         return [*written, text]
 

@@ -35,6 +35,15 @@ def content(tmp_path, kind, frames, **settings):
     return Content(kind, settings, files, {}, LABELS)
 
 
+def test_a_kind_without_a_caption_is_drawn_in_print(tmp_path, monkeypatch):
+    """The contract does not ask a kind of one's own for one."""
+    monkeypatch.delattr(contour, "CAPTION")
+    write_figure(
+        content(tmp_path, "contour", PLANE), "A title", Style("print", 85), [tmp_path / "figure.png"]
+    )
+    assert (tmp_path / "figure-caption.txt").read_text(encoding="utf-8").startswith("A title\nContours:")
+
+
 @pytest.mark.parametrize("width", [85.0, 170.0])
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_figure_in_print_has_its_width_and_letters_of_seven_to_nine_points(name, width):
