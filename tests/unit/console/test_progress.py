@@ -11,6 +11,16 @@ def progress(**totals) -> CallProgress:
     return CallProgress(0.0, Counter(totals))
 
 
+def three_ended_and_one_begun(**totals) -> CallProgress:
+    """Three jobs of 10 s, one after the other, and a fourth that has just begun."""
+    state = progress(**totals)
+    for number in range(3):
+        state.started(number, "train", 10.0 * number)
+        state.ended(number, 10.0 * number + 10)
+    state.started(3, "train", 30.0)
+    return state
+
+
 def test_nothing_is_said_of_the_time_left_before_some_jobs_have_ended():
     state = progress(train=4)
     state.started(1, "train", 0.0)
@@ -39,11 +49,7 @@ def test_two_at_once_take_half_the_time():
 
 
 def test_what_a_running_job_has_done_counts():
-    state = progress(train=4)
-    for number in range(3):
-        state.started(number, "train", 10.0 * number)
-        state.ended(number, 10.0 * number + 10)
-    state.started(3, "train", 30.0)
+    state = three_ended_and_one_begun(train=4)
     assert state.left(36.0) == pytest.approx(4.0)
     assert state.line(36.0) == "3 of 4 jobs, 36 s; train; about 4 s left"
 
@@ -66,11 +72,7 @@ def test_several_jobs_of_a_stage_are_counted():
 
 
 def test_a_job_that_says_how_far_it_is_tells_how_long_its_stage_takes():
-    state = progress(train=5)
-    for number in range(3):
-        state.started(number, "train", 10.0 * number)
-        state.ended(number, 10.0 * number + 10)
-    state.started(3, "train", 30.0)
+    state = three_ended_and_one_begun(train=5)
     state.parts = {3: 0.25}
     # a quarter in 10 s: 30 s are left of it, and the fifth takes the mean of three of 10 s and one of 40 s
     assert state.left(40.0) == pytest.approx(30.0 + 17.5)
