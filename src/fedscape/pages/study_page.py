@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from fedscape.columns.identity import NAMES
 from fedscape.figures.labels import run_labels
-from fedscape.files import read_json, write_text
+from fedscape.files import read_json, reading, write_text
 from fedscape.pages import explorer
 from fedscape.tables.cases import NOT_RUN_HERE
 from fedscape.tables.claims import (
@@ -84,6 +84,7 @@ def make_page(
         name: joined(sources.get(name, ()), name) for name in ("markers", "surface", "layers", "density")
     }
     runs = read_table(sources["runs"][0], "runs")
+    costs = read_table(sources["costs"][0], "costs")
     claims = _claims(study, sources)
     made = [read_json(path) for path in sources.get("run", ())]
     shown = explored(study, frames)
@@ -105,6 +106,7 @@ def make_page(
         has_spectra=bool(shown["spectra"]),
         facts=facts(study, runs, made),
         claims=claims,
+        tested=len(claims) - counts[NOT_RUN_HERE],
         verdicts=[
             {"word": verdict, "tone": VERDICTS[verdict], "count": count} for verdict, count in counts.items()
         ],
@@ -113,8 +115,8 @@ def make_page(
         figures=[_figure(path, study.figures) for path in sources.get("figure", ())],
         runs=_runs(runs, study.labels),
         tables=[_table(read_table(path, "table"), study.tables) for path in sources.get("table", ())],
-        costs=_costs(read_table(sources["costs"][0], "costs")),
-        cost_words=cost_words(read_table(sources["costs"][0], "costs"), made),
+        costs=_costs(costs),
+        cost_words=cost_words(costs, made),
         command=f"snakemake {study.name} --cores all --config scale={study.scale}",
         provenance=_provenance(made),
     )
@@ -192,14 +194,20 @@ def _sections(study: PageStudy, shown: Mapping, claims: Sequence) -> list[tuple[
 
 
 def _figure(path: Path, figures: Mapping[str, PageFigure]) -> dict:
-    with Image.open(path) as picture:
-        small = picture.convert("RGB")
-        small.thumbnail(THUMBNAIL)
-        buffer = io.BytesIO()
-        small.save(buffer, "webp", quality=82, method=6)
-    thumbnail = base64.b64encode(buffer.getvalue()).decode("ascii")
     figure = figures[path.stem]
-    return {"name": path.stem, "title": figure.title, "caption": figure.caption, "thumbnail": thumbnail}
+    return {
+        "name": path.stem, "title": figure.title, "caption": figure.caption, "thumbnail": thumbnail(path),
+    }  # fmt: skip
+
+
+def thumbnail(path: Path) -> str:
+    """A small copy of a picture, as WebP in base64. Raises FedscapeError for a file that is not whole."""
+    with reading(path, "picture"), Image.open(path) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail(THUMBNAIL)
+    buffer = io.BytesIO()
+    small.save(buffer, "webp", quality=82, method=6)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _runs(runs: pd.DataFrame, labels: Sequence[Mapping]) -> dict:

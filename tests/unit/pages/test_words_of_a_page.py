@@ -4,7 +4,8 @@ import pytest
 from run_frames import runs_frame
 from small_page import small_page
 
-from fedscape.pages.study_page import cost_words
+from fedscape.errors import FedscapeError
+from fedscape.pages.study_page import cost_words, thumbnail
 from fedscape.tables.cases import NOT_RUN_HERE
 
 
@@ -25,3 +26,12 @@ def test_hours_are_of_what_the_runs_were_trained_on(devices, unit):
 def test_claims_that_were_not_run_are_not_called_tested(tmp_path):
     page = small_page(tmp_path, verdicts=("holds", NOT_RUN_HERE, "not measurable"))
     assert "3 claims of the paper, 2 of them tested on these runs." in page.read_text(encoding="utf-8")
+
+
+def test_a_damaged_picture_is_one_line(tmp_path):
+    picture = tmp_path / "loss.png"
+    picture.write_bytes(b"junk")
+    with pytest.raises(
+        FedscapeError, match=r"loss\.png: not a whole picture .*delete the file to have it rebuilt"
+    ):
+        thumbnail(picture)
