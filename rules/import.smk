@@ -1,10 +1,6 @@
 """Runs that were trained elsewhere."""
 
 
-localrules:
-    import,
-
-
 rule import:
     """Bring models that were trained elsewhere into the files that a run of ours has."""
     input:
@@ -20,6 +16,7 @@ rule import:
         STAGES["import"].log,
     wildcard_constraints:
         study=whose_runs(imported=True),
+    localrule: True
     conda:
         "../envs/cpu.yaml"
     threads: 1
