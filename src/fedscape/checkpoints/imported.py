@@ -112,7 +112,7 @@ def _vectors(
         path = Path(paths[index] if len(paths) > 1 else paths[0])
         part = _part(path, numbers) if path.suffix == ".safetensors" else {}
         source = f"{path}: {'/'.join(map(str, numbers))}" if part else str(path)
-        load_weights(module, renamed(part or read_weights(path), names, source), source)
+        load_weights(module, renamed(part or read_weights(path, wrapped=True), names, source), source)
         vectors = flatten(dict([*module.named_parameters(), *module.named_buffers()]), layout)
         if not all(vector.isfinite().all() for vector in vectors):
             raise FedscapeError(f"{source}: a weight is NaN or infinite")

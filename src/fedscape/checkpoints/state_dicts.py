@@ -25,10 +25,10 @@ def write_weights(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
         temporary.write_bytes(save(copies, metadata={"format": "pt"}))
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
+def read_weights(path: str | Path, wrapped: bool = False) -> dict[str, Tensor]:
     """Read a state_dict: .safetensors, or PyTorch's .pt/.pth (tensors only: no code in the file is run).
 
-    PyTorch's may hold it under `model` or `state_dict`, as files of training loops do.
+    wrapped: whether PyTorch's may hold it under `model` or `state_dict`, as files of training loops do.
     """
     path = Path(path)
     if not path.is_file():
@@ -40,7 +40,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # PyTorch's words advise to read the file anyway, and run its code
             raise ValueError("cut off, or other things than tensors in it") from error
-    tensors = _unwrapped(tensors)
+    if wrapped:
+        tensors = _unwrapped(tensors)
     if not isinstance(tensors, Mapping) or not all(map(_is_entry, tensors.items())):
         raise FedscapeError(f"{path}: holds no state_dict (a mapping of names to dense tensors with values)")
     return dict(tensors)

@@ -67,9 +67,10 @@ def work_of(study: Study, rule: str, names: Wildcards) -> Workload:
     try:
         work = count(study, names)
     except NotPrepared as reason:
-        known = rule == TRAIN.name and input_shape(study, names["dataset"])
+        keeps = rule in (TRAIN.name, IMPORT.name)
+        known = keeps and input_shape(study, names["dataset"])
         about = _about(study, Run.of(names)) if known else Workload()
-        work = replace(about, vectors=None if rule == TRAIN.name else 0.0, unknown=str(reason))
+        work = replace(about, vectors=None if keeps else 0.0, unknown=str(reason))
     return replace(work, memory=_MEMORY.get(rule, ""))
 
 

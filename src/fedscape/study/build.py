@@ -13,9 +13,7 @@ from fedscape.study.claims import build_claims, claim_figures
 from fedscape.study.grid import Run, crossed
 from fedscape.study.imported import build_imports, imported_methods, is_imported
 from fedscape.study.limits import (
-    LONGEST_CHAIN,
     MOST_METHODS,
-    MOST_RUNS,
     check_count,
     check_crossed,
     check_name,
@@ -24,12 +22,12 @@ from fedscape.study.limits import (
 from fedscape.study.methods import build_methods, grid_value, kept_moment
 from fedscape.study.problems import Problems
 from fedscape.study.selection import Names, subset_of
+from fedscape.study.sources import with_sources
 from fedscape.study.stages.every import SECTIONS
 from fedscape.study.study import (
     Analyses,
     AnyMethod,
     ImportedMethod,
-    ImportedRun,
     Init,
     Named,
     PartitionEntry,
@@ -83,7 +81,7 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin
         check_crossed(entries, own_names.every, where)
     all_names = own_names.with_labels(imports)
     asked = (*crossed(entries, own_names.every), *imports)
-    runs = _with_sources(asked, inits, imports, all_names, where)
+    runs = with_sources(asked, inits, imports, all_names, where)
     for init in dict.fromkeys(run.init for run in runs if run not in imports):
         proxy = inits[init].start.settings.get("dataset")
         if proxy is not None:
@@ -166,39 +164,6 @@ def _init(entry: dict, methods: Mapping[str, AnyMethod], where: str) -> Init:
         # `last` stays: of a run that diverges it is the last finite round.
         start = Plugin(start.kind, {**start.settings, "round": "last" if number == "last" else kept})
     return Init(start, entry.get("seed"))
-
-
-def _with_sources(
-    runs: tuple[Run, ...],
-    inits: Mapping[str, Init],
-    imports: Mapping[Run, ImportedRun],
-    all_names: Names,
-    where: str,
-) -> tuple[Run, ...]:
-    """The runs, and those that their `after-round` starts continue; a cycle of starts is refused."""
-    complete: dict[Run, None] = {}
-    imported = {run.method for run in imports}
-
-    def add(run: Run, chain: tuple[str, ...]) -> None:
-        source = None if run in imports else inits[run.init].source(run.dataset, run.model, run.seed)
-        if source:
-            key = f"{where}: inits.{run.init}"
-            all_names.selected({"init": source.init}, key)
-            all_names.selected({"partition": source.partition}, key)
-            if source not in imports and (source.init not in inits or source.method in imported):
-                raise FedscapeError(f"{key}: no entry of runs imports {source.path}")
-            if source.init in (*chain, run.init):
-                raise FedscapeError(
-                    f"{key}: starts form a cycle: {' -> '.join([*chain, run.init, source.init])}"
-                )
-            check_count(len(chain) + 1, LONGEST_CHAIN, "starts that continue one another", key)
-            add(source, (*chain, run.init))
-        complete[run] = None
-        check_count(len(complete), MOST_RUNS, "runs", f"{where}: runs")
-
-    for run in runs:
-        add(run, ())
-    return tuple(complete)
 
 
 def _grids(methods: Mapping[str, AnyMethod], content: dict) -> dict[str, str]:

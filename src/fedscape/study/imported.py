@@ -8,7 +8,7 @@ from fedscape.errors import FedscapeError
 from fedscape.study.files import refused_name
 from fedscape.study.grid import RUN_KEYS, Run, as_list
 from fedscape.study.methods import check_no_point
-from fedscape.study.model_files import NumberedModels, numbered_models
+from fedscape.study.model_files import NumberedModels, check_ending, numbered_models
 from fedscape.study.problems import Problems
 from fedscape.study.study import AnyMethod, ImportedMethod, ImportedRun, PartitionEntry
 from fedscape.study.types import unknown
@@ -73,6 +73,7 @@ def _runs(
     partitions: Mapping[str, PartitionEntry],
     where: str,
 ) -> dict[Run, ImportedRun]:
+    check_ending(entry[MODELS], f"{where}.{MODELS}")
     names = {key: as_list(entry[key]) if key in entry else every.get(key, []) for key in RUN_KEYS}
     for key in LABELS:
         if key not in entry:

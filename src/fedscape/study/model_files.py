@@ -32,8 +32,7 @@ def numbered_models(pattern: str, keys: tuple[str, ...], where: str) -> Numbered
     a `.safetensors` whose entries are called `<number>/<name>`, with a number for each key.
     Raises FedscapeError if there are none, or two of the same numbers.
     """
-    if not pattern.endswith(ENDINGS):
-        raise FedscapeError(f"{where}: {shown(pattern)}, expected files that end in {', '.join(ENDINGS)}")
+    check_ending(pattern, where)
     named = _named(pattern, keys, where)
     one_file = named == pattern and not any(f"{{{key}}}" in pattern for key in keys)
     entries = _entries(pattern, keys, where) if one_file else _files(named, keys)
@@ -46,6 +45,12 @@ def numbered_models(pattern: str, keys: tuple[str, ...], where: str) -> Numbered
         raise FedscapeError(f"{where}: no file is called {pattern}, with digits for {_words(keys)}")
     ascending = tuple(sorted(files))
     return NumberedModels(ascending, (pattern,) if one_file else tuple(files[key] for key in ascending))
+
+
+def check_ending(pattern: str, where: str) -> None:
+    """Refuse files of other kinds."""
+    if not pattern.endswith(ENDINGS):
+        raise FedscapeError(f"{where}: {shown(pattern)}, expected files that end in {', '.join(ENDINGS)}")
 
 
 def _named(pattern: str, keys: tuple[str, ...], where: str) -> str:

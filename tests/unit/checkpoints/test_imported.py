@@ -161,4 +161,4 @@ def test_a_file_that_holds_itself_is_refused(tmp_path):
     content: dict = {"model": {}}
     content["model"]["model"] = content
     torch.save(content, tmp_path / "a.pt")
-    assert "holds no state_dict" in refusal(read_weights, tmp_path / "a.pt")
+    assert "holds no state_dict" in refusal(read_weights, tmp_path / "a.pt", wrapped=True)
