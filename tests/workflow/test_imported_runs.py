@@ -117,7 +117,9 @@ def test_a_changed_file_reruns_what_depends_on_it_and_nothing_else(clone):
     write_study(clone, {"runs": [{**THEIRS["runs"][0], "map": {"module": "", "extra": None}}]})
     assert "import" in clone.pending(*ASKED)
     write_study(clone, THEIRS)
-    (clone.folder / "mine" / "round-3.safetensors").write_bytes(kept.read_bytes())
+    mine = clone.folder / "mine"
+    shutil.copy2(mine / "round-2.safetensors", mine / "round-3.safetensors")
+    shutil.copytree(mine / "round-2", mine / "round-3")
     assert "import" in clone.pending(*ASKED)
 
 
