@@ -56,6 +56,6 @@ include: "rules/targets.smk"
 
 
 # Each section of a study that looks at runs has the rules of its stages in the file of its name.
-for name in ("run", "data", "initial", "train", *SECTIONS, "tables", "figures", "page", "checks"):
+for name in ("run", "data", "initial", "train", "import", *SECTIONS, "tables", "figures", "page", "checks"):
 
     include: f"rules/{name}.smk"

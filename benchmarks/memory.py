@@ -25,6 +25,7 @@ import torch
 from measured import ROOT, Options, Place
 from stand_in import stand_in
 
+from fedscape.checkpoints.run_files import RunOutputs
 from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.columns.identity import IDENTITY
 from fedscape.command.data_sizes import input_shape
@@ -35,7 +36,7 @@ from fedscape.evaluation.eigenvalues import HessianProduct, state_of
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate
 from fedscape.evaluation.problem import ProblemSpec, open_problem
 from fedscape.federated.batches import BatchSource
-from fedscape.federated.train import FederatedMethod, RunInputs, RunOutputs, train_run
+from fedscape.federated.train import FederatedMethod, RunInputs, train_run
 from fedscape.jobs.job import keep_freed_memory
 from fedscape.jobs.resume import Resume
 from fedscape.models.build import random_model

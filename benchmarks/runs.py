@@ -15,13 +15,14 @@ import torch
 from plain import Task, final_loss, open_task
 from torch.utils.flop_counter import FlopCounterMode
 
+from fedscape.checkpoints.run_files import RunOutputs
 from fedscape.checkpoints.state_dicts import read_weights, write_weights
 from fedscape.columns.identity import IDENTITY
 from fedscape.data.partition import make_partition, open_partition
 from fedscape.data.prepare import prepare_dataset
 from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 from fedscape.federated.records import MEGABYTE, RESIDENT_UNIT
-from fedscape.federated.train import FederatedMethod, RunInputs, RunOutputs, train_run
+from fedscape.federated.train import FederatedMethod, RunInputs, train_run
 from fedscape.jobs.resume import Resume
 from fedscape.models.build import random_model
 from fedscape.plugins import Plugin

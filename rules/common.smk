@@ -153,8 +153,27 @@ def whose_starts(trained):
         inits = [re.escape(init) for init in study.inits if is_trained(study, init)]
         if inits:
             patterns.append(f"{name}(?=/{scale}/initial/[^/]+/[^/]+/(?:{'|'.join(inits)})/)")
-    those = "|".join(patterns) or "(?!)"  # which matches nothing
-    return those if trained else f"(?!{those})(?:{STUDIES})"
+    return _those(patterns) if trained else _others(patterns)
+
+
+def whose_runs(imported):
+    """The constraint of `study` in a run's files: runs that were trained elsewhere, or all others."""
+    if not MAIN:
+        return STUDIES
+    patterns = []
+    for name, scale in CAMPAIGN.every:
+        paths = [re.escape(path) for path in CAMPAIGN.get(name, scale).imports]
+        if paths:
+            patterns.append(f"{name}(?=/{scale}/runs/(?:{'|'.join(paths)})/)")
+    return _those(patterns) if imported else _others(patterns)
+
+
+def _those(patterns):
+    return "|".join(patterns) or "(?!)"  # which matches nothing
+
+
+def _others(patterns):
+    return f"(?!{_those(patterns)})(?:{STUDIES})"
 
 
 def times(factor, wildcards):

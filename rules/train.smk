@@ -16,6 +16,8 @@ rule train:
         STAGES["train"].log,
     benchmark:
         STAGES["train"].benchmark
+    wildcard_constraints:
+        study=whose_runs(imported=False),
     conda:
         "../envs/gpu.yaml"
     threads: 1

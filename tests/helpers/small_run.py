@@ -18,12 +18,13 @@ import numpy as np
 import pytest
 import torch
 
+from fedscape.checkpoints.run_files import RunOutputs
 from fedscape.checkpoints.state_dicts import write_weights
 from fedscape.checkpoints.writer import RowWriter
 from fedscape.data.storage import Inputs, Raw, write_dataset
 from fedscape.federated.client_store import ClientStore
 from fedscape.federated.records import GrowingTable
-from fedscape.federated.train import FederatedMethod, RunInputs, RunOutputs, train_run
+from fedscape.federated.train import FederatedMethod, RunInputs, train_run
 from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.models.build import random_model
 from fedscape.plugins import Plugin

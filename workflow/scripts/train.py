@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from fedscape.federated.train import FederatedMethod, RunInputs, RunOutputs, train_run
+from fedscape.checkpoints.run_files import RunOutputs
+from fedscape.federated.train import FederatedMethod, RunInputs, train_run
 from fedscape.jobs.job import job
 from fedscape.jobs.resume import Resume
 from fedscape.plugins import Plugin

@@ -1,4 +1,4 @@
-"""The runs of a group as an analysis is handed them: what identifies each, and its files."""
+"""The files of a run: as it writes them, and as an analysis is handed those of a group."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +19,18 @@ class RunFiles:
     trajectory: str | Path
     clients: str | Path | None = None
     partition: str | Path | None = None
+
+
+@dataclass(frozen=True)
+class RunOutputs:
+    """Paths of the files that a run writes."""
+
+    trajectory: str | Path  # global models of the kept rounds
+    clients: str | Path  # clients' models of theirs
+    final: str | Path  # the last global model, as a state_dict
+    rounds: str | Path  # .csv
+    timing: str | Path  # .csv
+    run: str | Path  # .json: what the run was
 
 
 def group_runs(context: JobContext, section: str) -> list[RunFiles]:

@@ -11,6 +11,8 @@ from fedscape.errors import FedscapeError
 from fedscape.files import atomic, reading
 
 TORCH_SUFFIXES = (".pt", ".pth")
+_WRAPPERS = ("modopt", "model", "state_dict")  # keys under which a file may hold the state_dict
+_DEEPEST = 2  # of these within one another: a file may hold itself
 SHOWN_NAMES = 3  # of the names that do not match: enough to see what is wrong
 
 
@@ -23,8 +25,11 @@ def write_weights(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
         temporary.write_bytes(save(copies, metadata={"format": "pt"}))
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read a state_dict: .safetensors, or PyTorch's .pt/.pth (tensors only: no code in the file is run)."""
+def read_weights(path: str | Path, wrapped: bool = False) -> dict[str, Tensor]:
+    """Read a state_dict: .safetensors, or PyTorch's .pt/.pth (tensors only: no code in the file is run).
+
+    wrapped: whether PyTorch's may hold it under `model` or `state_dict`, as files of training loops do.
+    """
     path = Path(path)
     if not path.is_file():
         raise FedscapeError(f"{path}: no such file of weights")
@@ -35,9 +40,20 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # PyTorch's words advise to read the file anyway, and run its code
             raise ValueError("cut off, or other things than tensors in it") from error
+    if wrapped:
+        tensors = _unwrapped(tensors)
     if not isinstance(tensors, Mapping) or not all(map(_is_entry, tensors.items())):
         raise FedscapeError(f"{path}: holds no state_dict (a mapping of names to dense tensors with values)")
     return dict(tensors)
+
+
+def _unwrapped(content: object) -> object:
+    """The state_dict in what others save beside it, such as an optimiser's state."""
+    for _ in range(_DEEPEST):
+        if isinstance(content, Mapping):
+            inner = [content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)]
+            content = inner[0] if inner else content
+    return content
 
 
 def _is_entry(item: tuple[object, object]) -> bool:

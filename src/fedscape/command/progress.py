@@ -141,7 +141,7 @@ def _course(study: Study, job: Job, resume: Path | None) -> str:
 
 def _rounds(study: Study, job: Job, resume: Path, progress: Mapping) -> str:
     """Round, last accuracy and time left of a run that trains."""
-    rounds = study.methods[job.wildcards["method"]].training.rounds
+    rounds = study.methods[job.wildcards["method"]].rounds
     done = count(progress.get("round")) or 0
     accuracies = [
         cells[0] for row in last_rows(resume / "rounds.csv") if (cells := numbers(row, "test_accuracy"))

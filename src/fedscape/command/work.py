@@ -13,10 +13,11 @@ from fedscape.study.stages.connectivity import LAYERS, PATH
 from fedscape.study.stages.curvature import CURVATURE
 from fedscape.study.stages.drift import DRIFT
 from fedscape.study.stages.every import STAGES
+from fedscape.study.stages.imported import IMPORT
 from fedscape.study.stages.planes import PLANE, SURFACE, SURFACE_PART
 from fedscape.study.stages.stage import Stage, Wildcards
 from fedscape.study.stages.training import INITIAL, PRETRAIN, TRAIN
-from fedscape.study.study import Method, Study
+from fedscape.study.study import AnyMethod, Method, Study
 
 WEIGHT_BYTES = 4  # bytes of a weight
 # Rough counts of what analyses compute, where the exact ones depend on what is found on the way.
@@ -66,9 +67,10 @@ def work_of(study: Study, rule: str, names: Wildcards) -> Workload:
     try:
         work = count(study, names)
     except NotPrepared as reason:
-        known = rule == TRAIN.name and input_shape(study, names["dataset"])
+        keeps = rule in (TRAIN.name, IMPORT.name)
+        known = keeps and input_shape(study, names["dataset"])
         about = _about(study, Run.of(names)) if known else Workload()
-        work = replace(about, vectors=None if rule == TRAIN.name else 0.0, unknown=str(reason))
+        work = replace(about, vectors=None if keeps else 0.0, unknown=str(reason))
     return replace(work, memory=_MEMORY.get(rule, ""))
 
 
@@ -79,7 +81,7 @@ def _little(study: Study, names: Wildcards) -> Workload:
 
 def _train(study: Study, names: Wildcards) -> Workload:
     run = Run.of(names)
-    method, samples = study.methods[run.method], samples_of(study, run.dataset)
+    method, samples = study.method(run.method), samples_of(study, run.dataset)
     training = method.training
     evaluated = training.rounds // training.evaluate_every + 2  # the start, and the end
     per_client = 1 + (_epochs(method) - 1 if method.client_paths else 0)
@@ -91,6 +93,12 @@ def _train(study: Study, names: Wildcards) -> Workload:
         evaluations=evaluated * sum(samples.values()),
         vectors=_kept(method) + 1 + kept,
     )
+
+
+def _import(study: Study, names: Wildcards) -> Workload:
+    run = Run.of(names)
+    files = study.imports[run.path]
+    return replace(_about(study, run), vectors=len(files.rounds) + 1 + len(files.clients))
 
 
 def _initial(study: Study, names: Wildcards) -> Workload:
@@ -204,6 +212,7 @@ _COUNTS: Mapping[str, Callable[[Study, Wildcards], Workload]] = {
     INITIAL.name: _initial,
     TRAIN.name: _train,
     PRETRAIN.name: _initial,
+    IMPORT.name: _import,
     PLANE.name: _plane,
     SURFACE.name: _surface,
     SURFACE_PART.name: _surface_part,
@@ -230,8 +239,9 @@ def _clients(study: Study, run: Run) -> int:
 
 def _participants(study: Study, run: Run) -> int:
     """Clients that take part in a round."""
-    training = study.methods[run.method].training
-    return max(1, round(_clients(study, run) * training.participation))
+    method = study.methods[run.method]
+    participation = method.training.participation if isinstance(method, Method) else 1
+    return max(1, round(_clients(study, run) * participation))
 
 
 def _epochs(method: Method) -> float:
@@ -240,6 +250,6 @@ def _epochs(method: Method) -> float:
     return sum(epochs.uniform) / 2 if isinstance(epochs, Epochs) else epochs
 
 
-def _kept(method: Method) -> int:
+def _kept(method: AnyMethod) -> int:
     """Global models that a run keeps."""
-    return method.training.rounds + 1 if method.keep_rounds == "all" else len(method.keep_rounds)
+    return method.rounds + 1 if method.keep_rounds == "all" else len(method.keep_rounds)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fedscape.checkpoints.run_files import RunOutputs
 from fedscape.checkpoints.state_dicts import load_weights, read_weights, write_weights
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.device import prepare_device
@@ -64,30 +65,6 @@ class FederatedMethod:
     algorithm: Plugin
     server: Plugin
     training: TrainingSettings
-
-
-@dataclass(frozen=True)
-class RunOutputs:
-    """Paths of the files that a run writes."""
-
-    trajectory: str | Path  # global models of the kept rounds
-    clients: str | Path  # clients' models of theirs
-    final: str | Path  # the last global model, as a state_dict
-    rounds: str | Path  # .csv
-    timing: str | Path  # .csv
-    run: str | Path  # .json: what the run was
-
-    @property
-    def by_file(self) -> dict[str, str | Path]:
-        """Paths by the files' names in the resume folder."""
-        return {
-            TRAJECTORY: self.trajectory,
-            CLIENTS: self.clients,
-            ROUNDS: self.rounds,
-            FINAL: self.final,
-            TIMING: self.timing,
-            RUN: self.run,
-        }
 
 
 def train_run(
@@ -170,7 +147,19 @@ def train_run(
                 "ended": now(),
             }
             write_json(folder.folder / RUN, description)
-        folder.finish(outputs.by_file)
+        folder.finish(_by_file(outputs))
+
+
+def _by_file(outputs: RunOutputs) -> dict[str, str | Path]:
+    """Paths by the files' names in the resume folder."""
+    return {
+        TRAJECTORY: outputs.trajectory,
+        CLIENTS: outputs.clients,
+        ROUNDS: outputs.rounds,
+        FINAL: outputs.final,
+        TIMING: outputs.timing,
+        RUN: outputs.run,
+    }
 
 
 def _path_points(kept: KeptModels, training: TrainingSettings) -> int:

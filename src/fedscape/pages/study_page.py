@@ -148,15 +148,18 @@ def explored(study: PageStudy, frames: Mapping[str, pd.DataFrame]) -> dict:
 def facts(study: PageStudy, runs: pd.DataFrame, made: Sequence[Mapping]) -> list[tuple[str, str]]:
     """What the first lines say: which paper, code and seeds, when, how long."""
     seeds = ", ".join(map(str, sorted(runs["seed"].unique())))
-    lines = [("Paper", study.paper), ("Runs", f"{len(runs)}"), ("Seeds", seeds)]
-    if made:
-        hours = sum(run["seconds"] for run in made) / 3600
-        ends = [datetime.fromisoformat(run[key]) for run in made for key in ("started", "ended")]
+    trained = [run for run in made if "training" in run]
+    imported = f", {len(made) - len(trained)} of them imported" if len(trained) < len(made) else ""
+    lines = [("Paper", study.paper), ("Runs", f"{len(runs)}{imported}"), ("Seeds", seeds)]
+    if trained:
+        hours = sum(run["seconds"] for run in trained) / 3600
+        ends = [datetime.fromisoformat(run[key]) for run in trained for key in ("started", "ended")]
         lines += [
             ("Trained", " to ".join(dict.fromkeys(f"{end:%Y-%m-%d}" for end in (min(ends), max(ends))))),
             ("Training time", f"{hours:.1f} hours" if hours >= 2 else f"{60 * hours:.1f} minutes"),
-            ("Commit", ", ".join(sorted({str(run["commit"])[:12] for run in made}))),
         ]
+    if made:
+        lines.append(("Commit", ", ".join(sorted({str(run["commit"])[:12] for run in made}))))
     return [(name, value) for name, value in lines if value]
 
 
@@ -264,7 +267,8 @@ def cost_words(costs: pd.DataFrame, made: Sequence[Mapping]) -> str:
 
 def _provenance(made: Sequence[Mapping]) -> list[tuple[str, str]]:
     keys = {"commit": "Commit", "python": "Python", "torch": "PyTorch", "device": "Device"}
-    return [(word, ", ".join(sorted({str(run[key]) for run in made}))) for key, word in keys.items() if made]
+    values = {word: sorted({str(run[key]) for run in made if key in run}) for key, word in keys.items()}
+    return [(word, ", ".join(own)) for word, own in values.items() if own]
 
 
 def _content(frame: pd.DataFrame) -> dict:

@@ -14,7 +14,7 @@ from fedscape.study.problems import Problems
 from fedscape.study.selection import Names, check_choice, subset_of
 from fedscape.study.stages.every import SECTION_OF_ENTRY, SECTIONS
 from fedscape.study.stages.stage import Section
-from fedscape.study.study import Analyses, Analysis, Entry, Figure, Method, Named, PartitionEntry
+from fedscape.study.study import Analyses, Analysis, AnyMethod, Entry, Figure, Named, PartitionEntry
 from fedscape.study.types import unknown
 
 _VERBS = {"figure": "draw", "measure": "measure"}
@@ -24,7 +24,7 @@ def build_analyses(
     content: dict,
     runs: tuple[Run, ...],
     names: Names,
-    methods: Mapping[str, Method],
+    methods: Mapping[str, AnyMethod],
     partitions: Mapping[str, PartitionEntry],
     where: str,
 ) -> Analyses:

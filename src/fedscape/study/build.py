@@ -11,10 +11,9 @@ from fedscape.study.analyses import build_analyses, build_figures
 from fedscape.study.catalog import check_kind, constant, names, plugin, settings_class
 from fedscape.study.claims import build_claims, claim_figures
 from fedscape.study.grid import Run, crossed
+from fedscape.study.imported import build_imports, imported_methods, is_imported
 from fedscape.study.limits import (
-    LONGEST_CHAIN,
     MOST_METHODS,
-    MOST_RUNS,
     check_count,
     check_crossed,
     check_name,
@@ -23,8 +22,17 @@ from fedscape.study.limits import (
 from fedscape.study.methods import build_methods, grid_value, kept_moment
 from fedscape.study.problems import Problems
 from fedscape.study.selection import Names, subset_of
+from fedscape.study.sources import with_sources
 from fedscape.study.stages.every import SECTIONS
-from fedscape.study.study import Analyses, Init, Method, Named, PartitionEntry, Study
+from fedscape.study.study import (
+    Analyses,
+    AnyMethod,
+    ImportedMethod,
+    Init,
+    Named,
+    PartitionEntry,
+    Study,
+)
 from fedscape.study.tables import build_tables
 from fedscape.study.types import required_fields, shown, unknown
 
@@ -53,23 +61,33 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin
     )
     models = built("models", _model)
     partitions = built("partitions", _partition)
-    methods: Named[Method] = Named()
+    methods: Named[AnyMethod] = Named()
     for base, entry in content["methods"].items():
         methods.update(problems.of(build_methods, base, entry, f"{where}: methods.{base}") or {})
         check_count(len(methods), MOST_METHODS, "methods", f"{where}: methods")
+    own_names = Names.of(content, methods)
+    imports = {}
+    if not problems:
+        imports = (
+            problems.of(build_imports, content["runs"], own_names.every, methods, partitions, where) or {}
+        )
+        methods.update(problems.of(imported_methods, imports, where) or {})
     # A start may name a method, which must be right before.
     inits = Named() if problems else built("inits", lambda _, entry, key: _init(entry, methods, key))
     problems.of(_check_kinds, content, where)
     problems.tell()
-    all_names = Names.of(content, methods)
     entries = [
-        problems.of(all_names.selected, entry, f"{where}: runs[{i}]")
+        problems.of(own_names.selected, entry, f"{where}: runs[{i}]")
         for i, entry in enumerate(content["runs"])
+        if not is_imported(entry)
     ]
     problems.tell()
-    check_crossed(entries, all_names.every, where)
-    runs = _with_sources(crossed(entries, all_names.every), inits, all_names, where)
-    for init in dict.fromkeys(run.init for run in runs):
+    if entries:
+        check_crossed(entries, own_names.every, where)
+    all_names = own_names.with_labels(imports)
+    asked = (*crossed(entries, own_names.every), *imports)
+    runs = with_sources(asked, inits, imports, all_names, where)
+    for init in dict.fromkeys(run.init for run in runs if run not in imports):
         proxy = inits[init].start.settings.get("dataset")
         if proxy is not None:
             datasets[proxy] = _dataset(proxy, known, f"{where}: inits.{init}.dataset")
@@ -98,6 +116,7 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin
         inits=inits,
         methods=methods,
         runs=runs,
+        imports=Named((run.path, files) for run, files in imports.items()),
         analyses=analyses,
         figures=figures,
         claims=claims,
@@ -150,7 +169,7 @@ def _partition(name: str, entry: dict, where: str) -> PartitionEntry:
     return PartitionEntry(scheme, entry.get("clients"), entry.get("seed"))
 
 
-def _init(entry: dict, methods: Mapping[str, Method], where: str) -> Init:
+def _init(entry: dict, methods: Mapping[str, AnyMethod], where: str) -> Init:
     shared = ("kind", "seed")
     start = plugin("initial", entry["kind"], _without(entry, *shared), where, shared)
     if start.kind == "after-round":
@@ -163,36 +182,12 @@ def _init(entry: dict, methods: Mapping[str, Method], where: str) -> Init:
     return Init(start, entry.get("seed"))
 
 
-def _with_sources(
-    runs: tuple[Run, ...], inits: Mapping[str, Init], all_names: Names, where: str
-) -> tuple[Run, ...]:
-    """The runs, and those that their `after-round` starts continue; a cycle of starts is refused."""
-    complete: dict[Run, None] = {}
-
-    def add(run: Run, chain: tuple[str, ...]) -> None:
-        source = inits[run.init].source(run.dataset, run.model, run.seed)
-        if source:
-            key = f"{where}: inits.{run.init}"
-            all_names.selected({"init": source.init}, key)
-            all_names.selected({"partition": source.partition}, key)
-            if source.init in (*chain, run.init):
-                raise FedscapeError(
-                    f"{key}: starts form a cycle: {' -> '.join([*chain, run.init, source.init])}"
-                )
-            check_count(len(chain) + 1, LONGEST_CHAIN, "starts that continue one another", key)
-            add(source, (*chain, run.init))
-        complete[run] = None
-        check_count(len(complete), MOST_RUNS, "runs", f"{where}: runs")
-
-    for run in runs:
-        add(run, ())
-    return tuple(complete)
-
-
-def _grids(methods: Mapping[str, Method], content: dict) -> dict[str, str]:
+def _grids(methods: Mapping[str, AnyMethod], content: dict) -> dict[str, str]:
     """The values of each grid point, to read: `lr=0.1;mu=1.0`."""
     texts = {}
     for name, method in methods.items():
+        if isinstance(method, ImportedMethod):
+            continue
         keys = content["methods"][method.base].get("grid", {})
         if keys:
             texts[name] = ";".join(f"{key}={_spelled(grid_value(method, key))}" for key in keys)
@@ -258,7 +253,7 @@ def _check_inputs(
     datasets: Mapping[str, Plugin],
     models: Mapping[str, Plugin],
     partitions: Mapping[str, PartitionEntry],
-    methods: Mapping[str, Method],
+    methods: Mapping[str, AnyMethod],
     where: str,
 ) -> None:
     """Refuse a run whose network, partition or method cannot take what its data set holds."""
@@ -275,6 +270,8 @@ def _check_inputs(
             f"{key}/{run.partition}: {run.partition} deals by label, of which a sequence has many; "
             "use iid, quantity or natural"
         )
+    if isinstance(method, ImportedMethod):
+        return
     if constant("algorithm", method.algorithm.kind, "INPUTS") == "images":
         raise FedscapeError(f"{key}/{run.method}: {method.algorithm.kind} is for images, not for {inputs}")
     if method.training.augmentation != Augmentation():

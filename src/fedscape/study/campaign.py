@@ -19,7 +19,7 @@ LONGEST = 32  # letters of a study's name, as of the names in it
 TAKEN = ("all", *STAGES, "data")  # names of rules, and of the folder that all studies share
 
 
-_DEFAULTS = {"inits": {"random": {"kind": "random"}}, "runs": [{}], "scales": {"quick": {}}}
+_DEFAULTS = {"inits": {"random": {"kind": "random"}}, "methods": {}, "runs": [{}], "scales": {"quick": {}}}
 """Of sections that a study may leave out: random starts, all runs that its names make up, one scale."""
 
 

@@ -18,7 +18,7 @@ from fedscape.study.grid import Member, Run, matching, runs_of
 from fedscape.study.limits import MOST_PAIRS, check_count
 from fedscape.study.methods import check_clients_kept, kept_moment, moment
 from fedscape.study.selection import Names, selected_runs
-from fedscape.study.study import Entry, Method, PartitionEntry
+from fedscape.study.study import AnyMethod, Entry, PartitionEntry
 from fedscape.study.types import filled, unknown
 
 
@@ -97,7 +97,7 @@ def plain_connection(settings: Connection) -> dict:
 
 
 def pairs_of(
-    settings: LayersEntry, members: Sequence[Member], methods: Mapping[str, Method]
+    settings: LayersEntry, members: Sequence[Member], methods: Mapping[str, AnyMethod]
 ) -> list[SelectedPair]:
     """The pairs of models that a job of kind `layers` joins."""
     pairs: list[SelectedPair] = []
@@ -117,13 +117,13 @@ def pairs_of(
 
 
 def _rounds(
-    asked: Sequence[Moment], start: Run, end: Run, methods: Mapping[str, Method]
+    asked: Sequence[Moment], start: Run, end: Run, methods: Mapping[str, AnyMethod]
 ) -> dict[tuple[int, int], Moment]:
     """Rounds of both runs -> what asks for them; of a short run, several shares may be one round."""
     rounds: dict[tuple[int, int], Moment] = {}
     for value in asked:
-        number = moment(value, methods[start.method].training.rounds, "rounds")
-        to_number = moment(value, methods[end.method].training.rounds, "rounds")
+        number = moment(value, methods[start.method].rounds, "rounds")
+        to_number = moment(value, methods[end.method].rounds, "rounds")
         if value == "last" or (number, to_number) not in rounds:
             rounds[number, to_number] = value
     return rounds
@@ -171,7 +171,7 @@ def _check_round(asked: Moment, run: Run, settings: LayersEntry, entry: Entry) -
     """Refuse a round of which a run does not keep the models that are joined."""
     method, where = entry.methods[run.method], f"{entry.where}.rounds"
     if settings.between == "clients":
-        number = moment(asked, method.training.rounds, where)
+        number = moment(asked, method.rounds, where)
         check_clients_kept(number, run.method, entry.methods, where)
         return
     number = kept_moment(asked, run.method, entry.methods, where)

@@ -54,7 +54,7 @@ def _check_rounds(entry: Entry, settings: CurvatureSettings) -> None:
             if not needs_clients(settings) or "global" in settings.of:
                 number = kept_moment(asked, run.method, entry.methods, where)
             else:
-                number = moment(asked, entry.methods[run.method].training.rounds, where)
+                number = moment(asked, entry.methods[run.method].rounds, where)
             if needs_clients(settings):
                 check_clients_kept(number, run.method, entry.methods, where)
 

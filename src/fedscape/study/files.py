@@ -110,6 +110,14 @@ def merged(base: Mapping, change: Mapping) -> dict:
     return result
 
 
+def refused_name(name: object) -> str:
+    """What is said of a name that no part of a study can have."""
+    return (
+        f"name '{name}' may hold only a-z, 0-9, '.' and '-', starts with a letter or digit, and has at "
+        "most 32 of them"
+    )
+
+
 def _messages(error: ValidationError) -> list[str]:
     """What is wrong with a value: a message for each of its keys that is unknown or missing, else one."""
     value, rule, allowed = _broken(error)
@@ -125,10 +133,7 @@ def _message(error: ValidationError) -> str:
     """What is wrong with a value, and what its schema allows."""
     value, rule, allowed = _broken(error)
     if rule in ("pattern", "propertyNames"):
-        return (
-            f"name '{value}' may hold only a-z, 0-9, '.' and '-', starts with a letter or digit, and has at "
-            "most 32 of them"
-        )
+        return refused_name(value)
     if rule == "enum":
         return unknown("value", value, allowed)
     if rule in _SIGNS:

@@ -66,7 +66,7 @@ def check_job_names(stage: Stage, owner: Any, names: Wildcards) -> None:
     """
     held = {"dataset": "datasets"} if stage.shared else _HELD
     for wildcard, name in names.items():
-        if wildcard in held and name not in getattr(owner, held[wildcard]):
+        if wildcard in held and wildcard not in stage.labels and name not in getattr(owner, held[wildcard]):
             raise UnknownName(name)
     # A job of another stage may be rerun for the settings of this one, and have more names.
     own = {wildcard: names[wildcard] for wildcard in _wildcards(stage) if wildcard in names}

@@ -14,7 +14,7 @@ from fedscape.settings.training import TrainingSettings
 from fedscape.study.catalog import check_training, constant, names, plugin, settings_class
 from fedscape.study.limits import MOST_KEPT, MOST_POINTS, check_count
 from fedscape.study.problems import Problems
-from fedscape.study.study import Method
+from fedscape.study.study import AnyMethod, Method
 from fedscape.study.types import checked, unknown
 
 _OWN_KEYS = (
@@ -33,8 +33,7 @@ _POINT = re.compile(r"\.g\d+$")  # how the names of grid points end; tables tell
 
 def build_methods(name: str, entry: dict, where: str) -> dict[str, Method]:
     """The method, or one for each point of its `grid`, named `name.g1`, `name.g2`, ..."""
-    if _POINT.search(name):
-        raise FedscapeError(f"{where}: names that end in .g and a number are those of grid points")
+    check_no_point(name, where)
     grid = entry.get("grid")
     if not grid:
         return {name: _method(name, entry, where)}
@@ -52,6 +51,12 @@ def build_methods(name: str, entry: dict, where: str) -> dict[str, Method]:
         methods[f"{name}.g{number}"] = problems.of(_method, name, settings, key)
     problems.tell()
     return methods
+
+
+def check_no_point(name: str, where: str) -> None:
+    """Refuse a method's name that is like those of grid points."""
+    if _POINT.search(name):
+        raise FedscapeError(f"{where}: names that end in .g and a number are those of grid points")
 
 
 def grid_value(method: Method, key: str) -> object:
@@ -76,15 +81,15 @@ def moment(value: Moment, rounds: int, where: str) -> int:
     return number
 
 
-def kept_moment(value: Moment, method: str, methods: Mapping[str, Method], where: str) -> int:
+def kept_moment(value: Moment, method: str, methods: Mapping[str, AnyMethod], where: str) -> int:
     """As `moment`, of a round whose global model the method must keep."""
-    number = moment(value, methods[method].training.rounds, where)
+    number = moment(value, methods[method].rounds, where)
     if not methods[method].keeps(number):
         raise FedscapeError(f"{where}: round {number} is not among the keep_rounds of {method}")
     return number
 
 
-def check_clients_kept(number: int, method: str, methods: Mapping[str, Method], where: str) -> None:
+def check_clients_kept(number: int, method: str, methods: Mapping[str, AnyMethod], where: str) -> None:
     """Refuse a round whose clients' models the method does not keep."""
     kept = methods[method].client_rounds
     if number not in kept:

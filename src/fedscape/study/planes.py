@@ -11,7 +11,7 @@ from fedscape.settings.planes import SurfaceSettings
 from fedscape.study.catalog import constant, plugin
 from fedscape.study.grid import Run, runs_of
 from fedscape.study.methods import check_clients_kept, kept_moment, moment
-from fedscape.study.study import Entry, Method
+from fedscape.study.study import AnyMethod, Entry
 from fedscape.study.types import filled
 
 _OF_RUNS = ("kind", "runs", "each", "seeds")  # keys of an entry beside those of its kind and its surface
@@ -52,7 +52,7 @@ def plain_plane(settings: PlaneEntry) -> dict:
     return {**to_plain(settings), "plane": settings.plane.keys}
 
 
-def plane_of(settings: PlaneEntry, method: Method) -> Plugin:
+def plane_of(settings: PlaneEntry, method: AnyMethod) -> Plugin:
     """The plane as its job takes it, its round as a number or `last`, which may be an earlier one.
 
     method: of the first run.
@@ -61,7 +61,7 @@ def plane_of(settings: PlaneEntry, method: Method) -> Plugin:
     asked: Moment | None = plane.settings.get("round")
     if asked is None or asked == "last":
         return plane
-    return Plugin(plane.kind, {**plane.settings, "round": moment(asked, method.training.rounds, "round")})
+    return Plugin(plane.kind, {**plane.settings, "round": moment(asked, method.rounds, "round")})
 
 
 def _surface_keys(entry: Entry, kind: str) -> dict[str, object]:

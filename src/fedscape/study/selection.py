@@ -1,11 +1,11 @@
 """Selections of runs by name: `where` in an analysis or a figure, and each entry of `runs`."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from fedscape.errors import FedscapeError
 from fedscape.study.grid import Run, as_list, ordered
-from fedscape.study.study import Method, Study
+from fedscape.study.study import AnyMethod, Study
 from fedscape.study.types import unknown
 
 
@@ -17,7 +17,7 @@ class Names:
     points: Mapping[str, list[str]]  # method as the study names it -> its grid points
 
     @classmethod
-    def of(cls, content: dict, methods: Mapping[str, Method]) -> "Names":
+    def of(cls, content: dict, methods: Mapping[str, AnyMethod]) -> "Names":
         """The names of a study's content; methods are known by their grid points."""
         points: dict[str, list[str]] = {}
         for name, method in methods.items():
@@ -26,6 +26,14 @@ class Names:
         every = {key: list(content[section]) for key, section in sections.items()}
         every |= {"dataset": content["datasets"], "method": list(methods), "seed": content.get("seeds", [0])}
         return cls(every, points)
+
+    def with_labels(self, runs: Collection[Run]) -> "Names":
+        """With the names of starts and methods that only imported runs have."""
+        labels = {
+            key: dict.fromkeys([*self.every[key], *(getattr(run, key) for run in runs)])
+            for key in ("init", "method")
+        }
+        return replace(self, every={**self.every, **{key: list(names) for key, names in labels.items()}})
 
     def selected(self, selection: Mapping[str, object], key: str) -> dict[str, list]:
         """A selection with lists for single values and grids written out; an unknown name is refused.

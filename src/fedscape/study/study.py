@@ -70,12 +70,61 @@ class Method:
     order_seed: int | None
     base: str  # the method's name without a grid point
 
+    @property
+    def rounds(self) -> int:
+        """The last round."""
+        return self.training.rounds
+
     def keeps(self, number: int) -> bool:
         """Whether the global model after round `number` is kept."""
-        if self.keep_rounds == "all":
-            return True
-        position = bisect_left(self.keep_rounds, number)
-        return self.keep_rounds[position : position + 1] == [number]
+        return self.keep_rounds == "all" or _holds(self.keep_rounds, number)
+
+
+@dataclass(frozen=True)
+class ImportedMethod:
+    """What is known of a method by which runs were trained elsewhere: which of their models there are."""
+
+    keep_rounds: list[int]  # ascending
+    client_rounds: list[int]
+    base: str  # its name
+
+    @property
+    def rounds(self) -> int:
+        """The last round."""
+        return self.keep_rounds[-1]
+
+    @property
+    def client_paths(self) -> bool:
+        """No models of clients between their epochs."""
+        return False
+
+    def keeps(self, number: int) -> bool:
+        """Whether there is a global model of round `number`."""
+        return _holds(self.keep_rounds, number)
+
+
+AnyMethod = Method | ImportedMethod
+
+
+@dataclass(frozen=True)
+class ImportedRun:
+    """The files that hold the models of a run that was trained elsewhere."""
+
+    rounds: tuple[int, ...]  # of the global models, ascending
+    models: tuple[str, ...]  # a file for each round, or one for all
+    clients: tuple[tuple[int, int], ...]  # round and number of each client's model, ascending
+    client_models: tuple[str, ...]  # likewise a file for each, or one for all
+    names: tuple[tuple[str, str | None], ...]  # what files call a part of the network, what it calls it
+
+    @property
+    def client_rounds(self) -> list[int]:
+        """Rounds of which there are clients' models, ascending."""
+        return list(dict.fromkeys(number for number, _ in self.clients))
+
+
+def _holds(ascending: Sequence[int], number: int) -> bool:
+    position = bisect_left(ascending, number)
+    return position < len(ascending) and ascending[position] == number
 
 
 @dataclass(frozen=True)
@@ -85,7 +134,7 @@ class Entry:
     keys: Mapping[str, Any]
     members: Sequence[Member]
     groups: Mapping[str, tuple[Member, ...]]
-    methods: Mapping[str, Method]
+    methods: Mapping[str, AnyMethod]
     partitions: Mapping[str, PartitionEntry]
     where: str  # for messages
 
@@ -141,8 +190,9 @@ class Study:
     models: Mapping[str, Plugin]
     partitions: Mapping[str, PartitionEntry]
     inits: Mapping[str, Init]
-    methods: Mapping[str, Method]
+    methods: Mapping[str, AnyMethod]
     runs: tuple[Run, ...]
+    imports: Mapping[str, ImportedRun]  # path of a run that was trained elsewhere -> its files
     analyses: Analyses
     figures: Mapping[str, Figure]
     claims: tuple[Claim, ...]
@@ -155,6 +205,18 @@ class Study:
     def folder(self) -> str:
         """Where everything of this study at this scale lies."""
         return f"results/{self.name}/{self.scale}"
+
+    @property
+    def trained_runs(self) -> list[Run]:
+        """The runs that are trained here."""
+        return [run for run in self.runs if run.path not in self.imports]
+
+    def method(self, name: str) -> Method:
+        """A method by which runs are trained here; an UnknownName for that of imported runs."""
+        method = self.methods[name]
+        if isinstance(method, ImportedMethod):
+            raise UnknownName(name)
+        return method
 
     @property
     def seeds(self) -> list[int]:

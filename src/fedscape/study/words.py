@@ -31,6 +31,7 @@ _NAMED = {
     "label": "entry",
     "claim": "entry",
     "where": "[selection](runs.md)",
+    "run": "[selection](runs.md)",
     "selection": "list of [selections](runs.md)",
     "density": "keys and values",
     "expectation": "keys and values",

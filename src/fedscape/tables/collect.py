@@ -76,7 +76,14 @@ def summary_text(runs: pd.DataFrame) -> str:
     ]
     if (runs["chosen_on"] == "test_accuracy").any():
         parts.append("Without a validation split, the best round is chosen on the test set itself.")
+    if is_imported(runs).any():
+        parts.append("Runs without losses were imported: what happened while they trained is not known here.")
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def is_imported(runs: pd.DataFrame) -> pd.Series:
+    """Whether each run was trained elsewhere: no round of it was evaluated, not even the start."""
+    return runs["test_loss"].isna() & runs["clients"].isna()
 
 
 def _run_row(run: pd.DataFrame) -> dict:

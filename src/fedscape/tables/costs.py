@@ -53,7 +53,8 @@ def run_costs(timing: pd.DataFrame) -> pd.DataFrame:
     """What each run cost, from its rounds: one row per run.
 
     rounds; seconds (training and evaluation, all rounds); evaluation_seconds (of those); median_round_seconds
-    (training and evaluation of one round); peak_memory_mib; median_training_seconds.
+    (training and evaluation of one round); peak_memory_mib; median_training_seconds. All but the first are
+    NaN for a run that was imported.
     """
     rows = [_cost(run) for _, run in timing.groupby(IDENTITY)] if len(timing) else []
     return pd.DataFrame(rows, columns=[*IDENTITY, *COST])
@@ -65,8 +66,8 @@ def _cost(run: pd.DataFrame) -> dict:
     return {
         **run.iloc[-1][IDENTITY],
         "rounds": run["round"].max(),
-        "seconds": seconds.sum(),
-        "evaluation_seconds": run["evaluation_seconds"].sum(),
+        "seconds": seconds.sum(min_count=1),
+        "evaluation_seconds": run["evaluation_seconds"].sum(min_count=1),
         "median_round_seconds": seconds[trained].median(),
         "peak_memory_mib": run["peak_memory_mib"].max(),
         "median_training_seconds": run["training_seconds"][trained].median(),

@@ -69,7 +69,7 @@ VALUES = [
     ("runs", [], "runs: got [], needs 1 or more"),
     ("runs", {}, "runs: got {}, expected a list"),
     ("runs/0", 5, "runs.0: got 5, expected keys and values"),
-    ("runs/0/models", "convnet", "runs.0: unknown key 'models'; did you mean 'model'? allowed: dataset, model, "),
+    ("runs/0/models", "convnet", "runs[0].models: got 'convnet', expected files that end in .safetensors, .pt, .pth"),
     ("runs/0/model", [], "runs.0.model: got [], not one of the allowed forms: a name or a list of names"),
     ("planes/finals/gird", 5, "planes.finals: unknown key 'gird'; did you mean 'grid'? allowed: kind, runs, each, seeds, grid, "),
     ("planes/finals/from", {}, "planes.finals: unknown key 'from'; "),

@@ -34,7 +34,8 @@ def _dataset_settings(study: Study, wildcards: Wildcards) -> dict:
 
 
 def _datasets(study: Study) -> Iterator[Wildcards]:
-    starts = [study.inits[init].start.settings for init in dict.fromkeys(run.init for run in study.runs)]
+    inits = dict.fromkeys(run.init for run in study.trained_runs)
+    starts = [study.inits[init].start.settings for init in inits]
     proxies = [start["dataset"] for start in starts if "dataset" in start]
     for dataset in dict.fromkeys([*(run.dataset for run in study.runs), *proxies]):
         yield {"dataset": dataset}

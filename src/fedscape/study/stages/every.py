@@ -7,6 +7,7 @@ from fedscape.study.stages.curvature import CURVATURE, CURVATURE_SECTION
 from fedscape.study.stages.data import DATASET, PARTITION
 from fedscape.study.stages.drift import DRIFT, DRIFT_SECTION
 from fedscape.study.stages.figures import FIGURE
+from fedscape.study.stages.imported import IMPORT
 from fedscape.study.stages.page import PAGE
 from fedscape.study.stages.planes import EXPORT, PLANE, PLANES_SECTION, SURFACE, SURFACE_PART
 from fedscape.study.stages.stage import Section, Stage
@@ -14,7 +15,7 @@ from fedscape.study.stages.tables import CLAIMS, COSTS, TABLE, TABLES
 from fedscape.study.stages.training import INITIAL, PRETRAIN, TRAIN
 
 _STAGES = (
-    *(DATASET, PARTITION, INITIAL, PRETRAIN, TRAIN),
+    *(DATASET, PARTITION, INITIAL, PRETRAIN, TRAIN, IMPORT),
     *(PLANE, SURFACE_PART, SURFACE, EXPORT, PATH, LAYERS, CURVATURE, DRIFT),
     *(TABLES, COSTS, CLAIMS, TABLE, FIGURE, PAGE),
 )

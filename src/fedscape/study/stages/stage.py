@@ -58,6 +58,8 @@ class Stage:
     """Whether outputs are removed once the jobs that read them are done."""
     targets: tuple[str, ...] = ()
     """Outputs that are made for their own sake, though no other job may read them."""
+    labels: tuple[str, ...] = ()
+    """Wildcards that may stand for what the study does not define."""
     tracks: tuple[str, ...] = ()
     """Stages whose settings and code a job is rerun for, if not its own alone."""
 

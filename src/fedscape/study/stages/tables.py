@@ -61,7 +61,7 @@ def _costs_inputs(study: Study, wildcards: Wildcards) -> Files:
         stage.file(study, start, "start") for stage in (INITIAL, PRETRAIN) for start in stage.jobs(study)
     ]
     return {
-        "timing": run_files(study, study.runs, "timing"),
+        "timing": run_files(study, study.trained_runs, "timing"),
         INITIAL.name: starts,
         **{stage.name: group_files(stage, next(iter(stage.outputs)), study) for stage in _LONG},
     }

@@ -58,7 +58,7 @@ def _start_settings(study: Study, wildcards: Wildcards) -> dict:
 
 def _starts(trained: bool) -> Callable[[Study], Iterator[Wildcards]]:
     def jobs(study: Study) -> Iterator[Wildcards]:
-        starts = dict.fromkeys((run.dataset, run.model, run.init, run.seed) for run in study.runs)
+        starts = dict.fromkeys((run.dataset, run.model, run.init, run.seed) for run in study.trained_runs)
         for dataset, model, init, seed in starts:
             if is_trained(study, init) == trained:
                 yield {"dataset": dataset, "model": model, "init": init, "seed": str(seed)}
@@ -73,7 +73,7 @@ def _run_inputs(study: Study, wildcards: Wildcards) -> Files:
 
 
 def _run_settings(study: Study, wildcards: Wildcards) -> dict:
-    method = study.methods[wildcards["method"]]
+    method = study.method(wildcards["method"])
     seed = int(wildcards["seed"])
     return {
         "model": study.models[wildcards["model"]].keys,
@@ -118,7 +118,7 @@ TRAIN = Stage(
     },
     inputs=_run_inputs,
     settings=_run_settings,
-    jobs=lambda study: [run.names for run in study.runs],
+    jobs=lambda study: [run.names for run in study.trained_runs],
     resume=f"{_RUN}/resume",
     gpu=True,
     targets=("final",),

@@ -1,0 +1,104 @@
+"""Files of models that were trained elsewhere: which rounds and clients they hold, told by names alone."""
+
+import glob
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fedscape.errors import FedscapeError
+from fedscape.files import reading
+from fedscape.regular import is_regular, open_regular
+from fedscape.study.types import shown
+
+ENDINGS = (".safetensors", ".pt", ".pth")
+LARGEST_HEADER = 100_000_000  # bytes of a safetensors file's header, as its own library has it
+_NUMBER = r"\d{1,9}"
+_LENGTH_BYTES = 8
+
+
+@dataclass(frozen=True)
+class NumberedModels:
+    """Models by their numbers: of the round, or of round and client."""
+
+    numbers: tuple[tuple[int, ...], ...]  # ascending
+    files: tuple[str, ...]  # a file for each, or one for all
+
+
+def numbered_models(pattern: str, keys: tuple[str, ...], where: str) -> NumberedModels:
+    """The models in the files that a pattern names.
+
+    pattern: a path in which `{key}`, or a `*` for each key in their order, stands for digits; or without any,
+    a `.safetensors` whose entries are called `<number>/<name>`, with a number for each key.
+    Raises FedscapeError if there are none, or two of the same numbers.
+    """
+    check_ending(pattern, where)
+    named = _named(pattern, keys, where)
+    one_file = named == pattern and not any(f"{{{key}}}" in pattern for key in keys)
+    entries = _entries(pattern, keys, where) if one_file else _files(named, keys)
+    files: dict[tuple[int, ...], str] = {}
+    for numbers, path in entries:
+        if files.setdefault(numbers, path) != path:
+            words = " ".join(f"{key} {number}" for key, number in zip(keys, numbers, strict=True))
+            raise FedscapeError(f"{where}: both {files[numbers]} and {path} are {words}")
+    if not files:
+        raise FedscapeError(f"{where}: no file is called {pattern}, with digits for {_words(keys)}")
+    ascending = tuple(sorted(files))
+    return NumberedModels(ascending, (pattern,) if one_file else tuple(files[key] for key in ascending))
+
+
+def check_ending(pattern: str, where: str) -> None:
+    """Refuse files of other kinds."""
+    if not pattern.endswith(ENDINGS):
+        raise FedscapeError(f"{where}: {shown(pattern)}, expected files that end in {', '.join(ENDINGS)}")
+
+
+def _named(pattern: str, keys: tuple[str, ...], where: str) -> str:
+    """The pattern with `{key}` for each `*`."""
+    left = [key for key in keys if f"{{{key}}}" not in pattern]
+    stars = pattern.count("*")
+    if stars != len(left) and (stars or len(left) < len(keys)):
+        raise FedscapeError(f"{where}: {shown(pattern)}, expected a `*` each for {_words(keys)}, or none")
+    for key in left if stars else ():
+        pattern = pattern.replace("*", f"{{{key}}}", 1)
+    return pattern
+
+
+def _files(named: str, keys: tuple[str, ...]) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Numbers and path of each file; names with anything but digits there are of other files."""
+    parts = re.split(rf"\{{({'|'.join(keys)})\}}", named)
+    texts, order = parts[::2], parts[1::2]
+    called = re.compile(f"({_NUMBER})".join(map(re.escape, texts)))
+    for path in sorted(glob.glob("*".join(map(glob.escape, texts)))):  # noqa: PTH207 (a path may be absolute)
+        if (match := called.fullmatch(path)) and is_regular(path):
+            numbers = dict(zip(order, map(int, match.groups()), strict=True))
+            yield tuple(numbers[key] for key in keys), path
+
+
+def _entries(path: str, keys: tuple[str, ...], where: str) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Numbers of each model in one file, from its header."""
+    words = "/".join(f"<{key}>" for key in keys)
+    if not path.endswith(".safetensors"):
+        raise FedscapeError(f"{where}: {shown(path)}, expected `*` where its name has {_words(keys)}")
+    if not is_regular(path):
+        raise FedscapeError(f"{where}: {path} not found; `*` stands for {_words(keys)} where there are many")
+    called = re.compile("/".join([f"({_NUMBER})"] * len(keys)) + "/.+")
+    for name in _entry_names(path):
+        match = called.fullmatch(name)
+        if match is None:
+            raise FedscapeError(f"{where}: {path}: expected entries called {words}/<entry>, {shown(name)}")
+        yield tuple(map(int, match.groups())), path
+
+
+def _entry_names(path: str) -> list[str]:
+    """Names of the tensors in a safetensors file, of which the header alone is read."""
+    with reading(path, "file of weights", "get it again"), open_regular(path) as file:
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        if length > LARGEST_HEADER:
+            raise ValueError("no safetensors file")
+        header = json.loads(file.read(length))
+        return [name for name in header if name != "__metadata__"]
+
+
+def _words(keys: tuple[str, ...]) -> str:
+    return " and ".join(f"the {key}" for key in keys)

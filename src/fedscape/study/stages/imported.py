@@ -1,0 +1,40 @@
+"""Stage `import`: runs that were trained elsewhere, as files like those of `train`."""
+
+from fedscape.study.grid import Run
+from fedscape.study.stages.data import dataset_files
+from fedscape.study.stages.stage import Files, Stage, Wildcards
+from fedscape.study.stages.training import TRAIN
+from fedscape.study.study import Study
+
+
+def _inputs(study: Study, wildcards: Wildcards) -> Files:
+    run = Run.of(wildcards)
+    files = study.imports[run.path]
+    return {
+        "dataset": dataset_files(run.dataset),
+        "models": list(files.models),
+        "client_models": list(files.client_models),
+    }
+
+
+def _settings(study: Study, wildcards: Wildcards) -> dict:
+    run = Run.of(wildcards)
+    files = study.imports[run.path]
+    return {
+        "model": study.models[run.model].keys,
+        "rounds": list(files.rounds),
+        "clients": [list(numbers) for numbers in files.clients],
+        "names": [list(names) for names in files.names],
+    }
+
+
+IMPORT = Stage(
+    "import",
+    outputs=TRAIN.outputs,
+    inputs=_inputs,
+    settings=_settings,
+    jobs=lambda study: [run.names for run in study.runs if run.path in study.imports],
+    labels=("init",),
+    targets=TRAIN.targets,
+    local=True,
+)

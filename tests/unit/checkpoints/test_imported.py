@@ -1,0 +1,164 @@
+"""Models that were trained elsewhere, in the files that a run of ours has."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from broken_input import refusal
+from safetensors.torch import save_file
+from small_run import IDENTITY, OUTPUTS, prepare, run_once
+
+from fedscape.checkpoints.imported import ImportedFiles, import_run, renamed
+from fedscape.checkpoints.readers import ClientModels, Trajectory
+from fedscape.checkpoints.run_files import RunOutputs
+from fedscape.checkpoints.state_dicts import read_weights, write_weights
+from fedscape.plugins import Plugin
+from fedscape.settings.imports import ImportedModels
+
+SMALL = {"blocks": [1, 1, 1], "width": 4}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Path, dict[str, Path]]:
+    """The folder of a run of ours, and its files."""
+    folder = tmp_path_factory.mktemp("trained")
+    prepare(folder, "resnet", model_settings=SMALL)
+    files = run_once(folder, "resnet", model_settings=SMALL, client_paths=False, rounds=3)
+    return folder, files
+
+
+def models(files: dict[str, Path]) -> tuple[dict, dict]:
+    """State_dicts of the global models by round, and of clients' by round and number."""
+    trajectory, clients = Trajectory.open(files["trajectory"]), ClientModels.open(files["clients"])
+
+    def state(vectors: torch.Tensor, buffers: dict) -> dict:
+        names = [name for name, _ in trajectory.layout.parameters]
+        shapes = dict(trajectory.layout.parameters)
+        sizes = [torch.Size(shapes[name]).numel() for name in names]
+        parts = zip(names, vectors.split(sizes), strict=True)
+        return {**{name: part.view(shapes[name]).clone() for name, part in parts}, **buffers}
+
+    of_rounds = {
+        number: state(trajectory.parameters(number), trajectory.buffers(number))
+        for number in trajectory.rounds
+    }
+    of_clients = {
+        (number, client): state(clients.parameters(number, client), clients.buffers(number, client))
+        for number in clients.rounds
+        for client in clients.clients(number).tolist()
+    }
+    return of_rounds, of_clients
+
+
+def imported(
+    folder: Path, paths: list, client_paths: list, numbers: list, clients: list, names: tuple = ()
+) -> dict[str, Path]:
+    """The files of an imported run."""
+    files = {name: folder / "imported" / file for name, file in OUTPUTS.items()}
+    for file in files.values():
+        file.unlink(missing_ok=True)
+    files["run"].parent.mkdir(exist_ok=True)
+    import_run(
+        identity=IDENTITY,
+        model=Plugin("resnet", SMALL),
+        dataset=folder / "data",
+        files=ImportedFiles(paths, client_paths),
+        imported=ImportedModels(numbers, [list(key) for key in clients], [list(pair) for pair in names]),
+        outputs=RunOutputs(**files),
+        fingerprint="0",
+    )
+    return files
+
+
+def one_each(folder: Path, states: dict) -> list[Path]:
+    """A file for each state_dict, as PyTorch's loops save them: more beside it, and all below `module`."""
+    paths = [folder / f"{'-'.join(map(str, [key]))}.pt" for key in states]
+    for path, state in zip(paths, states.values(), strict=True):
+        torch.save({"model": {f"module.{name}": value for name, value in state.items()}, "epoch": 3}, path)
+    return paths
+
+
+def all_in_one(path: Path, states: dict) -> list[Path]:
+    """One file of all state_dicts."""
+    entries = {}
+    for key, state in states.items():
+        start = "/".join(map(str, key if isinstance(key, tuple) else (key,)))
+        entries |= {f"{start}/{name}": value.contiguous() for name, value in state.items()}
+    save_file(entries, path)
+    return [path]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_an_imported_run_of_ours_has_the_same_bytes(trained, together, tmp_path):
+    folder, files = trained
+    of_rounds, of_clients = models(files)
+    names = ()
+    if together:
+        paths, client_paths = (
+            all_in_one(tmp_path / f"{i}.safetensors", states)
+            for i, states in enumerate((of_rounds, of_clients))
+        )
+    else:
+        paths, client_paths = one_each(tmp_path, of_rounds), one_each(tmp_path, of_clients)
+        names = (("module", ""),)
+    out = imported(folder, paths, client_paths, list(of_rounds), list(of_clients), names)
+    for name in ("trajectory", "clients", "final"):
+        assert out[name].read_bytes() == files[name].read_bytes(), name
+
+
+def test_what_our_own_runs_alone_have_is_empty(trained, tmp_path):
+    folder, files = trained
+    of_rounds, _ = models(files)
+    paths = [tmp_path / "round-7.safetensors"]
+    write_weights(paths[0], of_rounds[2])
+    out = imported(folder, paths, [], [7], [])
+    rounds, timing = pd.read_csv(out["rounds"]), pd.read_csv(out["timing"])
+    assert rounds["round"].tolist() == timing["round"].tolist() == [7]
+    measured = [name for name in rounds if name not in (*IDENTITY, "round", "diverged")]
+    assert rounds[measured].isna().all(axis=None) and not rounds["diverged"].any()
+    assert timing.drop(columns=[*IDENTITY, "round"]).isna().all(axis=None)
+    assert Trajectory.open(out["trajectory"]).rounds == (7,)
+    assert ClientModels.open(out["clients"]).rounds == ()
+    assert json.loads(out["run"].read_text())["models"] == [str(paths[0])]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda state: state.pop("conv.weight"), "lacks conv.weight (1 such names, the model has "),
+        (lambda state: state.update(extra=torch.ones(1)), "has unknown extra (1 such names, the model has "),
+        (
+            lambda state: state.update({"conv.weight": torch.ones(2, 3)}),
+            "conv.weight has shape (2, 3), the model's has (4, 1, 3, 3)",
+        ),
+        (lambda state: state["conv.weight"].fill_(float("nan")), "a weight is NaN or infinite"),
+    ],
+)
+def test_a_model_of_another_kind_is_named(trained, change, said, tmp_path):
+    folder, files = trained
+    of_rounds, _ = models(files)
+    change(of_rounds[1])
+    paths = [tmp_path / f"{number}.safetensors" for number in of_rounds]
+    for path, state in zip(paths, of_rounds.values(), strict=True):
+        write_weights(path, state)
+    message = refusal(imported, folder, paths, [], list(of_rounds), [])
+    assert message.startswith(f"{paths[1]}: {said}")
+
+
+def test_the_longest_beginning_in_whole_parts_is_renamed():
+    tensors = {name: torch.ones(1) for name in ("base.conv1.weight", "base.conv10.weight", "head.bias", "x")}
+    names = {"base": "", "base.conv1": "stem", "head": "fc", "x": None}
+    assert list(renamed(tensors, names, "a.pt")) == ["stem.weight", "conv10.weight", "fc.bias"]
+    assert list(renamed({"a": torch.ones(1)}, {"": "net"}, "a.pt")) == ["net.a"]
+    both = {"a.w": torch.ones(1), "b.w": torch.ones(1)}
+    said = refusal(renamed, both, {"a": "b"}, "a.pt")
+    assert said == "a.pt: a.w and b.w are both called b.w by `map`"
+
+
+def test_a_file_that_holds_itself_is_refused(tmp_path):
+    content: dict = {"model": {}}
+    content["model"]["model"] = content
+    torch.save(content, tmp_path / "a.pt")
+    assert "holds no state_dict" in refusal(read_weights, tmp_path / "a.pt", wrapped=True)

@@ -1,0 +1,20 @@
+"""Bring models that were trained elsewhere into the files of a run."""
+
+from pathlib import Path
+
+from fedscape.checkpoints.imported import ImportedFiles, import_run
+from fedscape.checkpoints.run_files import RunOutputs
+from fedscape.jobs.job import job
+from fedscape.plugins import Plugin
+from fedscape.settings.imports import ImportedModels
+
+with job(snakemake) as context:
+    import_run(
+        identity=context.identity,
+        model=Plugin.of(context.settings["model"]),
+        dataset=Path(snakemake.input.dataset[0]).parent,
+        files=ImportedFiles(snakemake.input.models, snakemake.input.client_models),
+        imported=context.typed(ImportedModels),
+        outputs=RunOutputs(**dict(snakemake.output.items())),
+        fingerprint=context.fingerprint,
+    )
