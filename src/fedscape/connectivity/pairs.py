@@ -18,7 +18,7 @@ from fedscape.connectivity.layerwise import barrier_rows, layerwise_barriers
 from fedscape.connectivity.matching import match_weights, permuted, units_moved
 from fedscape.connectivity.permutations import Permutations, permutations_of
 from fedscape.connectivity.repair import check_repairable, repair, repaired
-from fedscape.evaluation.evaluate import Evaluation, EvaluationSet, evaluate
+from fedscape.evaluation.evaluate import Evaluation, SampleSet, evaluate
 from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
 from fedscape.jobs.resume import Resume, ResumeFolder, counts_to
 from fedscape.jobs.step_rows import join_steps, write_step
@@ -142,7 +142,7 @@ class _Averages:
 
     def _barriers(self, first: Model, second: Model, alignment: Alignment) -> list[dict]:
         problem, settings = self.problem, self.settings
-        data = {"train": problem.train, "test": problem.test}
+        data = problem.splits
         if alignment not in REPAIRED:
             return _repaired(problem.module, first, second, data, len(self.layers))
         return layerwise_barriers(
@@ -152,7 +152,7 @@ class _Averages:
 
 
 def _repaired(
-    module: nn.Module, first: Model, second: Model, data: Mapping[str, EvaluationSet], layers: int
+    module: nn.Module, first: Model, second: Model, data: Mapping[str, SampleSet], layers: int
 ) -> list[dict]:
     """Rows of the full average of two models whose activations are repaired."""
 

@@ -94,9 +94,8 @@ def _first_model(
     """The network, the tensors of any of its models and a sample, for a look at its layers."""
     problem = samples.problem
     parameters, buffers = checkpoints.state(Checkpoint(0, checkpoints.trajectories[0].rounds[0]))
-    ((inputs, _), *_) = samples.first.batches()
     tensors = {name: tensor.to(problem.device) for name, tensor in {**parameters, **buffers}.items()}
-    return problem.module, tensors, inputs
+    return problem.module, tensors, samples.first
 
 
 def _targets(checkpoints: Checkpoints, settings: CurvatureSettings) -> Iterator[Target]:
