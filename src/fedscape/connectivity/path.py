@@ -62,7 +62,7 @@ def evaluate_paths(
             points = path_rows(opened, checkpoints, ends, positions, settings.batch_norm)
             names = {**runs[start].identity, **columns.other_end(runs[end].identity)}
             write_step(folder.folder, number, PATH_FILE, [{**names, **point} for point in points])
-            barriers = [{**names, **row} for row in barrier_rows(points, positions)]
+            barriers = [{**names, **row} for row in rise_rows(points, positions)]
             write_step(folder.folder, number, BARRIERS_FILE, barriers)
         if not folder.finished:
             join_steps(folder.folder, PATH_FILE, columns.PATH_CSV)
@@ -70,7 +70,7 @@ def evaluate_paths(
         folder.finish({PATH_FILE: out_path, BARRIERS_FILE: out_barriers})
 
 
-def barrier_rows(points: Sequence[dict[str, object]], positions: np.ndarray) -> list[dict[str, object]]:
+def rise_rows(points: Sequence[dict[str, object]], positions: np.ndarray) -> list[dict[str, object]]:
     """Rows of barriers.csv about one line, by split and measure, without the names of its ends."""
     rows = []
     for split, part in pd.DataFrame(points).groupby("split"):

@@ -4,8 +4,27 @@ Each takes a PyTorch module and its models, as state_dicts or files of them, and
 of the workflow's CSVs, computed by the functions of its stages.
 """
 
+from fedscape.notebook.barriers import Barriers, barriers
+from fedscape.notebook.curvature import Curvature, curvature
+from fedscape.notebook.drift import drift
 from fedscape.notebook.landscape import Landscape, landscape
 from fedscape.plugins import Plugin
+from fedscape.settings.connectivity import LayersSettings, PathSettings
+from fedscape.settings.curvature import CurvatureSettings, DensitySettings
 from fedscape.settings.planes import SurfaceSettings
 
-__all__ = ["Landscape", "Plugin", "SurfaceSettings", "landscape"]
+__all__ = [
+    "Barriers",
+    "Curvature",
+    "CurvatureSettings",
+    "DensitySettings",
+    "Landscape",
+    "LayersSettings",
+    "PathSettings",
+    "Plugin",
+    "SurfaceSettings",
+    "barriers",
+    "curvature",
+    "drift",
+    "landscape",
+]

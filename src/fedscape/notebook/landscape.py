@@ -28,7 +28,15 @@ from fedscape.landscape.material import Material
 from fedscape.landscape.plane import Plane
 from fedscape.landscape.points import Columns, Points
 from fedscape.landscape.surface import surface_rows
-from fedscape.notebook.models import Runs, State, client_models, problem_of, runs_of
+from fedscape.notebook.models import (
+    GROUP,
+    Runs,
+    State,
+    client_models,
+    identity_of,
+    problem_of,
+    runs_of,
+)
 from fedscape.plugins import Plugin, load
 from fedscape.settings.planes import SurfaceSettings
 
@@ -99,10 +107,10 @@ def landscape(
     plane_kind, settings = _kind(kind)
     surface = surface or SurfaceSettings()
     problem = problem_of(network, data, loss, owners=owners)
-    runs = runs_of(problem, models, apart=plane_kind.FEWEST_RUNS > 1)
+    runs = runs_of(network, models, apart=plane_kind.FEWEST_RUNS > 1)
     _check_runs(_name(kind), plane_kind, runs, clients)
     trajectories = list(runs.values())
-    kept = [client_models(problem, trajectories[0], clients)] if plane_kind.CLIENTS else []
+    kept = [client_models(network, trajectories[0], clients)] if plane_kind.CLIENTS else []
     material = Material(problem, Checkpoints(trajectories, kept), seed)
     marks = plane_kind.marks(material, settings)
     plane = plane_kind.plane(material, settings).to(problem.device)
@@ -111,9 +119,8 @@ def landscape(
     measures = [losses.of_marker(mark) for mark in marks]
     places = np.array([(values["x"], values["y"]) for values in measures], dtype=float)
     lowest = bottom_among(losses.at, places) if plane_kind.CLIENTS else None
-    names = {**dict.fromkeys(SURFACE_CSV.names, ""), "model": type(network).__name__, "seed": 0}
-    names |= {"plane": _name(kind), "group": "all"}
-    identities = [{**names, "method": run} for run in runs]
+    entry = {"plane": _name(kind), "group": GROUP}
+    identities = [{**identity_of(network, run), **entry} for run in runs]
     rows = marker_rows(marks, measures, identities, material.checkpoints)
     policy, samples = problem.policy(surface.batch_norm), len(problem.train.labels)
     markers = marker_table(rows, plane, lowest, plane_kind.AXES, policy, samples)
@@ -126,8 +133,8 @@ def landscape(
             if place not in points:
                 points[place] = evaluator.measure(*place)
 
-    named = {**names, "method": next(iter(runs)) if len(runs) == 1 else "*"}
-    table = surface_rows(evaluator, {}, evaluate_missing).assign(**named)
+    of_all = {**identities[0], "method": next(iter(runs)) if len(runs) == 1 else "*"}
+    table = surface_rows(evaluator, {}, evaluate_missing).assign(**of_all)
     return Landscape(plane, markers.loc[:, MARKERS_CSV.columns], table.loc[:, SURFACE_CSV.columns])
 
 

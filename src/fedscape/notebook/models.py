@@ -12,6 +12,7 @@ from fedscape.checkpoints.format import VECTORS
 from fedscape.checkpoints.layout import Layout, check_layout, flatten, layout_of
 from fedscape.checkpoints.readers import ClientModels, Trajectory
 from fedscape.checkpoints.state_dicts import check_weights, read_weights
+from fedscape.columns.identity import IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.loss import Loss
 from fedscape.evaluation.prepared import Samples, prepared_set
@@ -23,6 +24,14 @@ Models = State | Sequence[State] | Trajectory
 """Of one run: its global models, round after round from round 0 on, or only one; or a kept trajectory."""
 Runs = Models | Mapping[str, Models]
 """Of one run, or of several by their names."""
+
+GROUP = "all"
+"""Of the runs in a notebook, which are looked at together, the column `group`."""
+
+
+def identity_of(network: nn.Module, run: str) -> dict[str, object]:
+    """The identifying columns of a run's rows: the network's class, and as `method` the name of the run."""
+    return {**dict.fromkeys(IDENTITY, ""), "model": type(network).__name__, "method": run, "seed": 0}
 
 
 def problem_of(
@@ -56,25 +65,23 @@ def problem_of(
     )
 
 
-def tensors_of(problem: Problem, state: State, name: str) -> dict[str, Tensor]:
+def tensors_of(network: nn.Module, state: State, name: str) -> dict[str, Tensor]:
     """All parameters and buffers of a model by name, on the CPU; `name` stands for it in messages.
 
     Raises FedscapeError for the model of another network, and for numbers that are NaN or infinite.
     """
     source = str(state) if isinstance(state, (str, Path)) else name
     tensors = read_weights(state) if isinstance(state, (str, Path)) else dict(state)
-    check_weights(problem.module, tensors, source)
+    check_weights(network, tensors, source)
     # Buffers that no state_dict holds are the network's own.
-    tensors = {
-        name: tensor.cpu() for name, tensor in (dict(problem.module.named_buffers()) | tensors).items()
-    }
+    tensors = {name: tensor.cpu() for name, tensor in (dict(network.named_buffers()) | tensors).items()}
     broken = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
     if broken:
         raise FedscapeError(f"{source}: {broken} is NaN or infinite")
     return tensors
 
 
-def runs_of(problem: Problem, models: Runs, apart: bool = False) -> dict[str, Trajectory]:
+def runs_of(network: nn.Module, models: Runs, apart: bool = False) -> dict[str, Trajectory]:
     """The trajectory of each run by its name; apart: models in a list are runs of their own."""
     if isinstance(models, (str, Path, Trajectory)):
         named: Mapping[str, Models] = {"models": models}
@@ -87,28 +94,30 @@ def runs_of(problem: Problem, models: Runs, apart: bool = False) -> dict[str, Tr
         named = {"models": models}
     if not named:
         raise FedscapeError("models: none")
-    return {name: _trajectory(problem, name, run) for name, run in named.items()}
+    return {name: _trajectory(network, name, run) for name, run in named.items()}
 
 
-def client_models(problem: Problem, trajectory: Trajectory, clients: Sequence[State]) -> ClientModels:
+def client_models(network: nn.Module, trajectory: Trajectory, clients: Sequence[State]) -> ClientModels:
     """The models that clients 0, 1, ... handed back in the last round of a trajectory."""
-    vectors = _vectors(problem.layout, [
-        tensors_of(problem, state, f"clients[{number}]") for number, state in enumerate(clients)
+    vectors = _vectors(layout_of(network), [
+        tensors_of(network, state, f"clients[{number}]") for number, state in enumerate(clients)
     ])  # fmt: skip
     arrays = {name: vector[None] for name, vector in vectors.items()}
     arrays["clients"] = np.arange(len(clients))[None]
-    return ClientModels.in_memory("clients", problem.layout, [trajectory.last], arrays)
+    return ClientModels.in_memory("clients", layout_of(network), [trajectory.last], arrays)
 
 
-def _trajectory(problem: Problem, name: str, models: Models) -> Trajectory:
+def _trajectory(network: nn.Module, name: str, models: Models) -> Trajectory:
     if isinstance(models, Trajectory):
-        check_layout(problem.module, models.layout, models.path)
+        check_layout(network, models.layout, models.path)
         return models
     states = [models] if isinstance(models, (str, Path, Mapping)) else list(models)
     if not states:
         raise FedscapeError(f"{name}: no models")
-    tensors = [tensors_of(problem, state, f"{name}[{number}]") for number, state in enumerate(states)]
-    return Trajectory.in_memory(name, problem.layout, range(len(states)), _vectors(problem.layout, tensors))
+    tensors = [tensors_of(network, state, f"{name}[{number}]") for number, state in enumerate(states)]
+    return Trajectory.in_memory(
+        name, layout_of(network), range(len(states)), _vectors(layout_of(network), tensors)
+    )
 
 
 def _vectors(layout: Layout, states: Sequence[dict[str, Tensor]]) -> dict[str, np.ndarray]:

@@ -95,8 +95,8 @@ def test_classification_with_batch_norm_against_a_loop_of_ones_own(policy):
         shaped = {name: named[name].view(shape) for name, shape in layout.parameters}
         copy.load_state_dict({**shaped, **buffers})
         if policy == "recalibrate":
-            norm = copy[1]
-            norm.momentum = 1.0
+            norm = copy.get_submodule("1")
+            norm.momentum = 1.0  # pyright: ignore[reportAttributeAccessIssue]
             with torch.no_grad():
                 copy.train()(inputs)
         with torch.no_grad():
