@@ -1,6 +1,5 @@
 """The loss on a plane through any models of a network, and what the plane says of each of them."""
 
-import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -18,7 +17,6 @@ from fedscape.errors import FedscapeError
 from fedscape.evaluation.loss import Loss, cross_entropies
 from fedscape.evaluation.prepared import Samples
 from fedscape.figures.style import house_style
-from fedscape.landscape import planes
 from fedscape.landscape.bottom import bottom_among
 from fedscape.landscape.evaluator import SurfaceEvaluator
 from fedscape.landscape.grid import box_around, grid_axes
@@ -39,6 +37,7 @@ from fedscape.notebook.models import (
 )
 from fedscape.plugins import Plugin, load
 from fedscape.settings.planes import SurfaceSettings
+from fedscape.study.catalog import plugin
 
 
 @dataclass(frozen=True)
@@ -104,11 +103,12 @@ def landscape(
 
     Raises FedscapeError, one line, for models of another network, an unknown kind, or too few models for it.
     """
-    plane_kind, settings = _kind(kind)
+    asked = kind if isinstance(kind, Plugin) else Plugin(kind)
+    plane_kind, settings = plugin("plane", asked.kind, dict(asked.settings), "kind").load("landscape.planes")
     surface = surface or SurfaceSettings()
     problem = problem_of(network, data, loss, owners=owners)
     runs = runs_of(network, models, apart=plane_kind.FEWEST_RUNS > 1)
-    _check_runs(_name(kind), plane_kind, runs, clients)
+    _check_runs(asked.kind, plane_kind, runs, clients)
     trajectories = list(runs.values())
     kept = [client_models(network, trajectories[0], clients)] if plane_kind.CLIENTS else []
     material = Material(problem, Checkpoints(trajectories, kept), seed)
@@ -119,7 +119,7 @@ def landscape(
     measures = [losses.of_marker(mark) for mark in marks]
     places = np.array([(values["x"], values["y"]) for values in measures], dtype=float)
     lowest = bottom_among(losses.at, places) if plane_kind.CLIENTS else None
-    entry = {"plane": _name(kind), "group": GROUP}
+    entry = {"plane": asked.kind, "group": GROUP}
     identities = [{**identity_of(network, run), **entry} for run in runs]
     rows = marker_rows(marks, measures, identities, material.checkpoints)
     policy, samples = problem.policy(surface.batch_norm), len(problem.train.labels)
@@ -136,22 +136,6 @@ def landscape(
     of_all = {**identities[0], "method": next(iter(runs)) if len(runs) == 1 else "*"}
     table = surface_rows(evaluator, {}, evaluate_missing).assign(**of_all)
     return Landscape(plane, markers.loc[:, MARKERS_CSV.columns], table.loc[:, SURFACE_CSV.columns])
-
-
-def _name(kind: str | Plugin) -> str:
-    return kind.kind if isinstance(kind, Plugin) else kind
-
-
-def _kind(kind: str | Plugin) -> tuple[ModuleType, Any]:
-    """The module of a kind of plane and its settings."""
-    plugin = kind if isinstance(kind, Plugin) else Plugin(kind)
-    kinds = sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(planes.__path__))
-    if plugin.kind not in kinds:
-        raise FedscapeError(f"kind {plugin.kind}: no such plane; allowed: {', '.join(kinds)}")
-    try:
-        return plugin.load("landscape.planes")
-    except (TypeError, ValueError) as error:
-        raise FedscapeError(f"kind {plugin.kind}: {error}") from error
 
 
 def _check_runs(

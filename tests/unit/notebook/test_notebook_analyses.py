@@ -89,10 +89,9 @@ def test_barriers_against_models_that_are_mixed_by_hand():
         mixed = {name: (1 - row["t"]) * first[name] + row["t"] * second[name] for name in first}
         data = (inputs, labels) if row["split"] == "train" else (held[0][40:], held[1][40:])
         assert row["loss"] == pytest.approx(loss_of(network, mixed, *data), rel=1e-5)
-    single = result.layers[
-        (result.layers["layer"] == "2") & (result.layers["rest"] == "to")
-        & (result.layers[["measure", "split", "alignment"]] == ["loss", "train", "none"]).all(axis=1)
-    ]  # fmt: skip
+    single = result.layers.query(
+        "layer == '2' and rest == 'to' and measure == 'loss' and split == 'train' and alignment == 'none'"
+    )
     mixed = {
         name: (first[name] + second[name]) / 2 if name.startswith("2.") else second[name] for name in first
     }

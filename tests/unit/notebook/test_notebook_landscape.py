@@ -96,7 +96,7 @@ def test_classification_with_batch_norm_against_a_loop_of_ones_own(policy):
         copy.load_state_dict({**shaped, **buffers})
         if policy == "recalibrate":
             norm = copy.get_submodule("1")
-            norm.momentum = 1.0  # pyright: ignore[reportAttributeAccessIssue]
+            vars(norm)["momentum"] = 1.0
             with torch.no_grad():
                 copy.train()(inputs)
         with torch.no_grad():
@@ -198,7 +198,7 @@ def test_what_cannot_be_drawn_is_refused_in_one_line():
     for call, words in {
         lambda: landscape(network, [models[0], less], data): r"models\[1\]: lacks 3.bias",
         lambda: landscape(network, {"mine": [nan]}, data): r"mine\[0\]: 3.bias is NaN or infinite",
-        lambda: landscape(network, models, data, "pca"): "kind pca: no such plane; allowed: clients, ",
+        lambda: landscape(network, models, data, "pca"): "kind: unknown plane 'pca'; allowed: clients, ",
         lambda: landscape(network, models, data, "three-models"): "models: 2 for kind three-models",
         lambda: landscape(network, models, data, Plugin("random", {"radius": 0})): "radius: got 0",
         lambda: landscape(network, models, data, "clients"): "clients: needed for kind clients",
