@@ -5,7 +5,7 @@ of the workflow's CSVs, computed by the functions of its stages.
 """
 
 from fedscape.notebook.barriers import Barriers, barriers
-from fedscape.notebook.curvature import Curvature, curvature
+from fedscape.notebook.curvature import CurvatureTables, curvature
 from fedscape.notebook.drift import drift
 from fedscape.notebook.landscape import Landscape, landscape
 from fedscape.plugins import Plugin
@@ -15,8 +15,8 @@ from fedscape.settings.planes import SurfaceSettings
 
 __all__ = [
     "Barriers",
-    "Curvature",
     "CurvatureSettings",
+    "CurvatureTables",
     "DensitySettings",
     "Landscape",
     "LayersSettings",

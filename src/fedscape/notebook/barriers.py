@@ -21,15 +21,15 @@ from fedscape.connectivity.path import path_positions, path_rows, rise_rows
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.loss import Loss, cross_entropies
 from fedscape.evaluation.prepared import Samples
-from fedscape.figures.style import house_style
 from fedscape.notebook.models import GROUP, State, identity_of, problem_of, runs_of
-from fedscape.plugins import load
+from fedscape.notebook.pictures import drawn, png
 from fedscape.settings.connectivity import LayersSettings, PathSettings
 
 
 @dataclass(frozen=True)
 class Barriers:
-    """What lies between two models, in tables with the columns of the CSVs of the same names.
+    """What lies between two models, in tables with the columns of the CSVs of the same names; a notebook shows
+    the figure of the line.
 
     path: loss and error at each `t` from the first model (0) to the second (1), by `split`. barriers: of loss
     and error on that line: `sup`, the largest rise above the straight line between the values at its ends,
@@ -45,9 +45,10 @@ class Barriers:
 
     def figure(self, **settings: Any) -> Figure:
         """The loss along the line. settings: those of the figure kind `interpolation`."""
-        kind = load("figures.kinds", "interpolation")
-        with house_style():
-            return kind.draw({"path": self.path, "barriers": self.barriers}, kind.Settings(**settings))
+        return drawn("interpolation", {"path": self.path, "barriers": self.barriers}, settings)
+
+    def _repr_png_(self) -> bytes:
+        return png(self.figure())
 
 
 def barriers(

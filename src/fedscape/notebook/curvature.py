@@ -23,7 +23,7 @@ from fedscape.settings.curvature import CurvatureSettings, Trace
 
 
 @dataclass(frozen=True)
-class Curvature:
+class CurvatureTables:
     """Quantities of the Hessian, in tables with the columns of curvature.csv and density.csv.
 
     quantities: a row each, `quantity` (`eigenvalue` with its `index`, 1 the largest and -1 the smallest;
@@ -43,7 +43,7 @@ def curvature(
     *,
     loss: Loss = cross_entropies,
     seed: int = 0,
-) -> Curvature:
+) -> CurvatureTables:
     """The curvature of the mean loss at models of a network, in eval mode with each model's own statistics.
 
     models, data, loss: as in `landscape`; the loss must be twice differentiable by PyTorch. settings: which
@@ -75,7 +75,7 @@ def curvature(
             of_model = model_rows(model, replace(settings, trace=trace), seed)
             rows += [{**names, **target.columns, **row} for row in of_model[0]]
             points += [{**names, **target.columns, **point} for point in of_model[1]]
-    return Curvature(
+    return CurvatureTables(
         pd.DataFrame(rows, columns=CURVATURE_CSV.columns), pd.DataFrame(points, columns=DENSITY_CSV.columns)
     )
 

@@ -16,7 +16,6 @@ from fedscape.columns.planes import MARKERS_CSV, SURFACE_CSV
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.loss import Loss, cross_entropies
 from fedscape.evaluation.prepared import Samples
-from fedscape.figures.style import house_style
 from fedscape.landscape.bottom import bottom_among
 from fedscape.landscape.evaluator import SurfaceEvaluator
 from fedscape.landscape.grid import box_around, grid_axes
@@ -35,14 +34,15 @@ from fedscape.notebook.models import (
     problem_of,
     runs_of,
 )
-from fedscape.plugins import Plugin, load
+from fedscape.notebook.pictures import drawn, png
+from fedscape.plugins import Plugin
 from fedscape.settings.planes import SurfaceSettings
 from fedscape.study.catalog import plugin
 
 
 @dataclass(frozen=True)
 class Landscape:
-    """A plane with the loss on it.
+    """A plane with the loss on it; a notebook shows its figure.
 
     plane: centre [P] and two directions [2, P] in the space of all parameters; `plane.at(x, y)` is a point.
     markers: a row per model, the columns of markers.csv: `x`, `y` where it is drawn, `residual` its distance
@@ -63,10 +63,11 @@ class Landscape:
         (client, highest_loss, truth) for a plane of one round's clients.
         """
         clients = (self.markers["role"] == "client").any()
-        kind = load("figures.kinds", "local" if clients else "contour")
         frames = {"surface": self.surface, "markers": self.markers}
-        with house_style():
-            return kind.draw(frames, kind.Settings(**settings))
+        return drawn("local" if clients else "contour", frames, settings)
+
+    def _repr_png_(self) -> bytes:
+        return png(self.figure())
 
 
 def landscape(

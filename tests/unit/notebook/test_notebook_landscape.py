@@ -77,7 +77,7 @@ def test_the_quadratic_loss_of_a_linear_network_is_a_paraboloid_that_is_known_ex
     assert result.surface["loss_se"].isna().all() == means
     assert list(result.surface) == SURFACE_CSV.columns and list(result.markers) == MARKERS_CSV.columns
     assert len(result.surface) == 20
-    result.figure()
+    assert result._repr_png_().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("policy", ["keep", "interpolate", "recalibrate"])
@@ -159,6 +159,8 @@ def test_a_kind_around_one_model_takes_its_state_dict_and_settings():
     result = landscape(network, model, data, Plugin("random", {"radius": 0.5}), surface=SMALL, seed=3)
     assert result.surface["x"].agg(["min", "max"]).tolist() == [-0.5, 0.5]
     assert result.markers[["x", "y", "residual"]].to_numpy().tolist() == [[0, 0, 0]]
+    labels = [text.get_text() for text in result.figure().legends[0].get_texts()]
+    assert "models" in labels
 
 
 def test_the_clients_of_a_round_with_their_own_losses():
