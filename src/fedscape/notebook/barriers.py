@@ -28,8 +28,7 @@ from fedscape.settings.connectivity import LayersSettings, PathSettings
 
 @dataclass(frozen=True)
 class Barriers:
-    """What lies between two models, in tables with the columns of the CSVs of the same names; a notebook shows
-    the figure of the line.
+    """What lies between two models, in tables with the columns of CSVs; a notebook shows the line.
 
     path: loss and error at each `t` from the first model (0) to the second (1), by `split`. barriers: of loss
     and error on that line: `sup`, the largest rise above the straight line between the values at its ends,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -128,15 +129,15 @@ def landscape(
 
     box = plane.box or box_around(places[:, 0], places[:, 1], surface.grid, surface.margin)
     evaluator = SurfaceEvaluator(problem, plane, *grid_axes(box, surface.grid), surface, seed)
-
-    def evaluate_missing(points: Points, columns: Columns) -> None:
-        for place in (place for column in columns for place in column):
-            if place not in points:
-                points[place] = evaluator.measure(*place)
-
     of_all = {**identities[0], "method": next(iter(runs)) if len(runs) == 1 else "*"}
-    table = surface_rows(evaluator, {}, evaluate_missing).assign(**of_all)
+    table = surface_rows(evaluator, {}, partial(_evaluate_missing, evaluator)).assign(**of_all)
     return Landscape(plane, markers.loc[:, MARKERS_CSV.columns], table.loc[:, SURFACE_CSV.columns])
+
+
+def _evaluate_missing(evaluator: SurfaceEvaluator, points: Points, columns: Columns) -> None:
+    for place in (place for column in columns for place in column):
+        if place not in points:
+            points[place] = evaluator.measure(*place)
 
 
 def _check_runs(

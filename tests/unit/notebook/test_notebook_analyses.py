@@ -69,7 +69,7 @@ def test_the_line_through_a_quadratic_loss_has_no_barrier_but_the_parabola_that_
     losses, t = result.path["loss"].to_numpy(float), result.path["t"].to_numpy(float)
     chord = (1 - t) * losses[0] + t * losses[-1]
     np.testing.assert_allclose(losses - chord, -bend * t * (1 - t), atol=1e-5)
-    row = result.barriers.set_index("measure").loc["loss"]
+    row = result.barriers.set_index("measure").to_dict("index")["loss"]
     assert row["sup"] == 0 and row["midpoint"] == pytest.approx(-bend / 4, rel=1e-4)
     mean = result.layers[(result.layers["regime"] == "full") & (result.layers["measure"] == "loss")]
     assert mean["barrier"].tolist() == pytest.approx([-bend / 4], rel=1e-4)
