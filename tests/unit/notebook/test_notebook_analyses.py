@@ -180,3 +180,15 @@ def test_drift_is_distances_and_the_agreement_of_updates():
     assert list(drift(network, {"a": models, "b": models[:2]})) == DRIFT_CSV.columns
     with pytest.raises(FedscapeError, match="clients: 1 of round 0; needed are one or more"):
         drift(network, models, {0: models[:1]})
+
+
+def test_the_rises_of_a_loss_that_is_a_mean_have_no_standard_errors():
+    network = nn.Linear(4, 3)
+    first, second = states(network, 2)
+    data = classes()[0], torch.randn(40, 3)
+    means = barriers(network, first, second, data, test=data, loss=nn.MSELoss(), path=SHORT).path
+    losses = barriers(network, first, second, data, test=data, loss=squares, path=SHORT).path
+    np.testing.assert_allclose(means["loss"], losses["loss"], rtol=1e-5)
+    assert means["loss_rise_se"].isna().all()
+    tested = losses[losses["split"] == "test"]["loss_rise_se"]
+    assert (tested[1:-1] > 0).all()
