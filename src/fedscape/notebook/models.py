@@ -99,12 +99,11 @@ def runs_of(network: nn.Module, models: Runs, apart: bool = False) -> dict[str, 
 
 def client_models(network: nn.Module, trajectory: Trajectory, clients: Sequence[State]) -> ClientModels:
     """The models that clients 0, 1, ... handed back in the last round of a trajectory."""
-    vectors = _vectors(layout_of(network), [
-        tensors_of(network, state, f"clients[{number}]") for number, state in enumerate(clients)
-    ])  # fmt: skip
-    arrays = {name: vector[None] for name, vector in vectors.items()}
+    layout = layout_of(network)
+    states = [tensors_of(network, state, f"clients[{number}]") for number, state in enumerate(clients)]
+    arrays = {name: vector[None] for name, vector in _vectors(layout, states).items()}
     arrays["clients"] = np.arange(len(clients))[None]
-    return ClientModels.in_memory("clients", layout_of(network), [trajectory.last], arrays)
+    return ClientModels.in_memory("clients", layout, [trajectory.last], arrays)
 
 
 def _trajectory(network: nn.Module, name: str, models: Models) -> Trajectory:
@@ -114,10 +113,9 @@ def _trajectory(network: nn.Module, name: str, models: Models) -> Trajectory:
     states = [models] if isinstance(models, (str, Path, Mapping)) else list(models)
     if not states:
         raise FedscapeError(f"{name}: no models")
+    layout = layout_of(network)
     tensors = [tensors_of(network, state, f"{name}[{number}]") for number, state in enumerate(states)]
-    return Trajectory.in_memory(
-        name, layout_of(network), range(len(states)), _vectors(layout_of(network), tensors)
-    )
+    return Trajectory.in_memory(name, layout, range(len(states)), _vectors(layout, tensors))
 
 
 def _vectors(layout: Layout, states: Sequence[dict[str, Tensor]]) -> dict[str, np.ndarray]:
