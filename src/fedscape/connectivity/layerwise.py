@@ -21,7 +21,6 @@ from fedscape.connectivity.layer_merges import Mixture, Model, Source, Tensors, 
 from fedscape.connectivity.layer_orders import ORDERS, order
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import Evaluation, SampleSet
-from fedscape.evaluation.loss import Loss, cross_entropies
 from fedscape.evaluation.prepared import Samples, prepared_set
 from fedscape.jobs.streams import stream
 from fedscape.settings.evaluation import BatchNorm
@@ -154,7 +153,6 @@ def layerwise_table(
     seed: int = 0,
     directions: int = 0,
     batch_norm: BatchNorm = "recalibrate",
-    loss: Loss = cross_entropies,
 ) -> pd.DataFrame:
     """`layerwise_barriers` of any two state_dicts of a module, computed where the module is.
 
@@ -164,7 +162,7 @@ def layerwise_table(
     """
     models = model_of(module, first), model_of(module, second)
     layers = chosen_layers(layers_of(*models[0]), groups)
-    samples = {split: prepared_set(split, source, module, loss) for split, source in data.items()}
+    samples = {split: prepared_set(split, source, module) for split, source in data.items()}
     rows = layerwise_barriers(
         module, models[0], models[1], samples, layers, regimes, seed, directions, batch_norm
     )
