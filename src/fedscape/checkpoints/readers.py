@@ -2,6 +2,8 @@
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import KeysView, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -18,8 +20,34 @@ from fedscape.files import reading
 from fedscape.moment import Moment
 
 
+@dataclass(frozen=True)
+class _Array:
+    """An array, read as safetensors reads one of a file."""
+
+    array: np.ndarray
+
+    def get_shape(self) -> list[int]:
+        return list(self.array.shape)
+
+    def __getitem__(self, part: tuple[slice, ...]) -> np.ndarray:
+        return self.array[part]
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """Arrays by name, read as safetensors reads a file."""
+
+    arrays: Mapping[str, np.ndarray]
+
+    def keys(self) -> KeysView[str]:
+        return self.arrays.keys()
+
+    def get_slice(self, name: str) -> _Array:
+        return _Array(self.arrays[name])
+
+
 class _Rows(ABC):
-    """Base of both readers: an open file, its layout and rounds."""
+    """Base of both readers: an open file, or arrays in memory, its layout and rounds."""
 
     kind: str
 
@@ -38,7 +66,6 @@ class _Rows(ABC):
                 raise ValueError("a round that is no whole number")
             if list(self.rounds) != sorted(set(self.rounds)):
                 raise ValueError("rounds that do not ascend")
-            self._rows = {number: row for row, number in enumerate(self.rounds)}
             for name, (dtype, shape) in self._shapes().items():
                 piece = self._file.get_slice(name)
                 held_dtype, held_shape = piece.get_dtype(), tuple(piece.get_shape())
@@ -49,6 +76,26 @@ class _Rows(ABC):
     def open(cls, path: str | Path) -> Self:
         """Open for reading; nothing is loaded yet. A corrupt or cut-off file is named in a FedscapeError."""
         return cls(path)
+
+    @classmethod
+    def in_memory(
+        cls, name: str, layout: Layout, rounds: Sequence[int], arrays: Mapping[str, np.ndarray]
+    ) -> Self:
+        """A reader of models that are in no file.
+
+        name: what messages call them. rounds: ascending. arrays: finite, by the names and of the shapes that
+        a file of them would have (`checkpoints.format`).
+        """
+        models = cls.__new__(cls)
+        models.path, models._metadata = Path(name), {}
+        models.layout, models.rounds = layout, tuple(rounds)
+        models._file = _Arrays(arrays)
+        return models
+
+    @cached_property
+    def _rows(self) -> dict[int, int]:
+        """The row of each kept round."""
+        return {number: row for row, number in enumerate(self.rounds)}
 
     @abstractmethod
     def _shapes(self) -> Shapes:

@@ -18,15 +18,14 @@ from fedscape.connectivity.layer_groups import module_of
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.batch_norm import has_batch_statistics, recalibrated
 from fedscape.evaluation.evaluate import (
-    MEASURES,
     Evaluation,
     SampleSet,
     evaluate,
     evaluation,
     laid_out,
-    measures,
     mode,
 )
+from fedscape.evaluation.loss import MEASURES, measures
 from fedscape.settings.evaluation import BatchNorm
 
 Tensors = Mapping[str, Tensor]
@@ -186,7 +185,7 @@ def _sharing(
                 for segment in chain[shared:]:
                     values.append(segment(values[-1], states[number]))
                 (logits,) = values.pop()
-                sums[number] += measures(logits, labels).sum(dim=1)
+                sums[number] += measures(logits, labels, data.loss).sum(dim=1)
                 before = keys[number]
     return [evaluation(of_mixture, len(data.labels)) for of_mixture in sums]
 

@@ -6,14 +6,13 @@ that are not averaged come from the first model or from the second: both are loo
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from fedscape.columns.connectivity import RESTS
 from fedscape.connectivity.barriers import BARRIER_MEASURES
@@ -21,7 +20,8 @@ from fedscape.connectivity.layer_groups import chosen_layers, layers_of
 from fedscape.connectivity.layer_merges import Mixture, Model, Source, Tensors, evaluate_mixtures
 from fedscape.connectivity.layer_orders import ORDERS, order
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import CPU_BATCH, GPU_BATCH, Evaluation, SampleSet
+from fedscape.evaluation.evaluate import Evaluation, SampleSet
+from fedscape.evaluation.prepared import Samples, prepared_set
 from fedscape.jobs.streams import stream
 from fedscape.settings.evaluation import BatchNorm
 
@@ -147,7 +147,7 @@ def layerwise_table(
     module: nn.Module,
     first: Tensors,
     second: Tensors,
-    data: Mapping[str, SampleSet | Dataset | Sequence[Tensor]],
+    data: Mapping[str, Samples],
     groups: Mapping[str, Sequence[str]] | None = None,
     regimes: Sequence[str] = REGIMES,
     seed: int = 0,
@@ -156,14 +156,13 @@ def layerwise_table(
 ) -> pd.DataFrame:
     """`layerwise_barriers` of any two state_dicts of a module, computed where the module is.
 
-    data: name of a split (`train` is what statistics are recalibrated on) -> a `Dataset` of PyTorch, a pair
-    of tensors (inputs, labels), both as the network takes them, or an `EvaluationSet`. groups: of layers, as
-    in `chosen_layers`.
+    data: name of a split (`train` is what statistics are recalibrated on) -> a `Dataset` of PyTorch, a
+    `DataLoader`, a pair of tensors (inputs, labels), both as the network takes them, or an `EvaluationSet`,
+    which has a loss of its own. groups: of layers, as in `chosen_layers`.
     """
-    device = next(module.parameters()).device
     models = model_of(module, first), model_of(module, second)
     layers = chosen_layers(layers_of(*models[0]), groups)
-    samples = {split: _samples(split, given, device) for split, given in data.items()}
+    samples = {split: prepared_set(split, source, module) for split, source in data.items()}
     rows = layerwise_barriers(
         module, models[0], models[1], samples, layers, regimes, seed, directions, batch_norm
     )
@@ -193,47 +192,6 @@ def model_of(module: nn.Module, state: Tensors) -> Model:
                 )
             kinds[-1][name] = tensor.to(own)
     return kinds[0], kinds[1]
-
-
-@dataclass(frozen=True)
-class PreparedSet:
-    """Samples as a network takes them, in place of an `EvaluationSet`.
-
-    inputs: [n, ...], images normalised already, or tokens. labels: int64 [n], or [n, T] of sequences.
-    """
-
-    inputs: Tensor
-    labels: Tensor
-    batch_size: int = CPU_BATCH
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of an input."""
-        return tuple(self.inputs.shape[1:])
-
-    def taken(self, rows: Tensor | slice) -> Tensor:
-        """The inputs of these rows."""
-        return self.inputs[rows]
-
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and labels in the order of the set; the last batch may be short."""
-        yield from zip(self.inputs.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
-
-
-def _samples(split: str, source: SampleSet | Dataset | Sequence[Tensor], device: torch.device) -> SampleSet:
-    if isinstance(source, Dataset):
-        pairs = [source[index] for index in range(len(cast(Sized, source)))]
-        inputs, labels = (torch.stack([torch.as_tensor(pair[kind]) for pair in pairs]) for kind in (0, 1))
-    elif isinstance(source, Sequence):
-        inputs, labels = source
-    else:
-        return source
-    if inputs.dtype == torch.uint8:
-        raise FedscapeError(f"{split}: inputs are uint8; give them normalised, or as an EvaluationSet")
-    if len(inputs) != len(labels):
-        raise FedscapeError(f"{split}: {len(inputs)} inputs, but {len(labels)} labels")
-    size = CPU_BATCH if device.type == "cpu" else GPU_BATCH
-    return PreparedSet(inputs.to(device), labels.to(device, torch.int64), size)
 
 
 def _regime_entries(layers: Sequence[str], regimes: Sequence[str], seed: int) -> Iterator[_Entry]:

@@ -18,7 +18,7 @@ from fedscape.connectivity.layerwise import barrier_rows, layerwise_barriers
 from fedscape.connectivity.matching import match_weights, permuted, units_moved
 from fedscape.connectivity.permutations import Permutations, permutations_of
 from fedscape.connectivity.repair import check_repairable, repair, repaired
-from fedscape.evaluation.evaluate import Evaluation, EvaluationSet, evaluate
+from fedscape.evaluation.evaluate import Evaluation, SampleSet, evaluate
 from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
 from fedscape.jobs.resume import Resume, ResumeFolder, counts_to
 from fedscape.jobs.step_rows import join_steps, write_step
@@ -52,7 +52,7 @@ def evaluate_pairs(
     A pair of which a model is missing (its run diverged before, its client did not take part) is left out
     with a note. Raises FedscapeError where units cannot be matched, or activations not repaired.
     """
-    averages = _Averages.open(open_problem(problem), settings)
+    averages = Averages.open(open_problem(problem), settings)
     checkpoints = Checkpoints.open(averages.problem.module, runs)
     tasks: list[tuple[ModelPair, Alignment]] = [
         (pair, matching) for pair in pairs for matching in averages.matchings
@@ -60,7 +60,7 @@ def evaluate_pairs(
     with ResumeFolder(resume, valid=counts_to(len(tasks))) as folder:
         for number, (pair, matching) in folder.steps(tasks, "{} of {} averages of two models"):
             if ends := endpoints(checkpoints, pair, averages.problem.device):
-                names = _names(runs, ends, settings.between)
+                names = pair_names([run.identity for run in runs], ends, settings.between)
                 rows, lengths = averages.rows(*ends, matching)
                 write_step(folder.folder, number, LAYERS_FILE, [{**names, **row} for row in rows])
                 write_step(folder.folder, number, DISTANCES_FILE, [{**names, **row} for row in lengths])
@@ -70,12 +70,14 @@ def evaluate_pairs(
         folder.finish({LAYERS_FILE: out_layers, DISTANCES_FILE: out_distances})
 
 
-def _names(runs: Sequence[RunFiles], ends: Sequence[Endpoint], between: str) -> dict[str, object]:
-    """The columns that name a pair of models."""
+def pair_names(
+    identities: Sequence[Mapping[str, object]], ends: Sequence[Endpoint], between: str
+) -> dict[str, object]:
+    """The columns that name a pair of models. identities: the identifying columns of each run."""
     first, second = (end.checkpoint for end in ends)
     return {
-        **runs[first.run].identity,
-        **columns.other_end(runs[second.run].identity),
+        **identities[first.run],
+        **columns.other_end(identities[second.run]),
         "between": between,
         "round": first.round,
         "to_round": second.round,
@@ -85,7 +87,7 @@ def _names(runs: Sequence[RunFiles], ends: Sequence[Endpoint], between: str) -> 
 
 
 @dataclass(frozen=True)
-class _Averages:
+class Averages:
     """What is evaluated of every pair.
 
     layers: name -> its tensors. permutations: the network's, where units are matched.
@@ -97,7 +99,7 @@ class _Averages:
     permutations: Permutations | None
 
     @classmethod
-    def open(cls, problem: Problem, settings: LayersSettings) -> "_Averages":
+    def open(cls, problem: Problem, settings: LayersSettings) -> "Averages":
         """Refuses what cannot be done before anything is computed."""
         layout = problem.layout
         names = [[name for name, _ in entries] for entries in (layout.parameters, layout.buffers)]
@@ -142,7 +144,7 @@ class _Averages:
 
     def _barriers(self, first: Model, second: Model, alignment: Alignment) -> list[dict]:
         problem, settings = self.problem, self.settings
-        data = {"train": problem.train, "test": problem.test}
+        data = problem.splits
         if alignment not in REPAIRED:
             return _repaired(problem.module, first, second, data, len(self.layers))
         return layerwise_barriers(
@@ -152,7 +154,7 @@ class _Averages:
 
 
 def _repaired(
-    module: nn.Module, first: Model, second: Model, data: Mapping[str, EvaluationSet], layers: int
+    module: nn.Module, first: Model, second: Model, data: Mapping[str, SampleSet], layers: int
 ) -> list[dict]:
     """Rows of the full average of two models whose activations are repaired."""
 

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from fedscape.checkpoints.checkpoint import Checkpoint, Checkpoints
 from fedscape.checkpoints.run_files import RunFiles
 from fedscape.columns import connectivity as columns
 from fedscape.connectivity.barriers import BARRIER_MEASURES, barrier
-from fedscape.evaluation.evaluate import LOSS, WRONG, evaluate_samples, evaluation
+from fedscape.evaluation.evaluate import evaluate_samples, evaluation
+from fedscape.evaluation.loss import LOSS, LOSS_SQUARED, WRONG
 from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
 from fedscape.jobs.resume import Resume, ResumeFolder, counts_to
 from fedscape.jobs.step_rows import join_steps, write_step
@@ -57,10 +59,10 @@ def evaluate_paths(
                 log.warning("%s: the run diverged and its path is left out", path)
                 continue
             ends = finals[start], finals[end]
-            points = _curve(opened, checkpoints, ends, positions, settings.batch_norm)
+            points = path_rows(opened, checkpoints, ends, positions, settings.batch_norm)
             names = {**runs[start].identity, **columns.other_end(runs[end].identity)}
             write_step(folder.folder, number, PATH_FILE, [{**names, **point} for point in points])
-            barriers = [{**names, **row} for row in _barrier_rows(points, positions)]
+            barriers = [{**names, **row} for row in rise_rows(points, positions)]
             write_step(folder.folder, number, BARRIERS_FILE, barriers)
         if not folder.finished:
             join_steps(folder.folder, PATH_FILE, columns.PATH_CSV)
@@ -68,7 +70,7 @@ def evaluate_paths(
         folder.finish({PATH_FILE: out_path, BARRIERS_FILE: out_barriers})
 
 
-def _barrier_rows(points: Sequence[dict[str, object]], positions: np.ndarray) -> list[dict[str, object]]:
+def rise_rows(points: Sequence[dict[str, object]], positions: np.ndarray) -> list[dict[str, object]]:
     """Rows of barriers.csv about one line, by split and measure, without the names of its ends."""
     rows = []
     for split, part in pd.DataFrame(points).groupby("split"):
@@ -94,17 +96,17 @@ def path_positions(points: int) -> np.ndarray:
     return np.arange(points) / (points - 1)
 
 
-def _curve(
+def path_rows(
     problem: Problem,
     checkpoints: Checkpoints,
     ends: tuple[Checkpoint, Checkpoint],
     positions: np.ndarray,
     batch_norm: BatchNorm,
 ) -> list[dict]:
-    """Rows of both splits at every position between the two models."""
+    """Rows of path.csv without the names of the ends: every split at every position between two models."""
     first, last = (checkpoints.parameters(end).to(problem.device) for end in ends)
     first_buffers, last_buffers = map(checkpoints.buffers, ends)
-    data = {"train": problem.train, "test": problem.test}
+    data = problem.splits
     rows: dict[str, list[dict]] = {split: [] for split in data}
     measured: dict[str, list[np.ndarray]] = {split: [] for split in data}
     for t in positions.tolist():
@@ -113,16 +115,23 @@ def _curve(
         tensors = problem.tensors((1 - t) * first + t * last, buffers, batch_norm)
         for split, samples in data.items():
             values = evaluate_samples(problem.module, *tensors, samples)
-            measured[split].append(values[[LOSS, WRONG]].cpu().numpy())
+            measured[split].append(_by_sample(values).cpu().numpy())
             means = dataclasses.asdict(evaluation(values.sum(dim=1), values.shape[1]))
             rows[split].append({"split": split, "t": t, **means, "batch_norm": problem.policy(batch_norm)})
     # The train loss is the mean over the partition's samples, of which all may be there; the test samples
     # stand for images that nobody has seen.
-    for split, share in (("train", problem.share), ("test", 0.0)):
+    for split in data:
+        share = problem.share if split == "train" else 0.0
         errors = rise_errors(positions, np.array(measured[split]), share)
         for row, of_measures in zip(rows[split], errors.tolist(), strict=True):
             row |= dict(zip(RISE_SE.values(), of_measures, strict=True))
-    return [*rows["train"], *rows["test"]]
+    return [row for split in data for row in rows[split]]
+
+
+def _by_sample(values: Tensor) -> Tensor:
+    """Loss and share of wrong answers of each sample [2, n]; NaN losses where only means are known."""
+    losses = values[LOSS].where(~values[LOSS_SQUARED].isnan(), torch.nan)
+    return torch.stack([losses, values[WRONG]])
 
 
 def rise_errors(positions: np.ndarray, values: np.ndarray, share: float) -> np.ndarray:

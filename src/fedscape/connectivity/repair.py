@@ -25,7 +25,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.batch_norm import has_batch_statistics
-from fedscape.evaluation.evaluate import EvaluationSet, laid_out, mode
+from fedscape.evaluation.evaluate import SampleSet, laid_out, mode
 
 STILL = 1e-6
 """Standard deviation, as a share of the mean's size, below which a channel is constant but for rounding."""
@@ -60,7 +60,7 @@ def repair(
     mixture: Mapping[str, Tensor],
     first: Mapping[str, Tensor],
     second: Mapping[str, Tensor],
-    data: EvaluationSet,
+    data: SampleSet,
 ) -> dict[str, Correction]:
     """Corrections by layer for `repaired`, in the order in which layers are computed.
 
@@ -98,7 +98,7 @@ def repaired(module: nn.Module, corrections: Mapping[str, Correction]) -> Iterat
 
 
 def output_statistics(
-    module: nn.Module, tensors: Mapping[str, Tensor], data: EvaluationSet, last: str | None = None
+    module: nn.Module, tensors: Mapping[str, Tensor], data: SampleSet, last: str | None = None
 ) -> dict[str, Statistics]:
     """Statistics of what each convolution and linear layer outputs in eval mode, in the order of computation.
 

@@ -11,7 +11,7 @@ It costs about as much as three to five products with 10 classes, and grows with
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 
 import torch
@@ -22,7 +22,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedscape.checkpoints.layout import Layout, parameters_of
 from fedscape.curvature.piecewise import PIECEWISE_LAYERS, check_piecewise_linear
-from fedscape.evaluation.evaluate import EvaluationSet, mode
+from fedscape.errors import FedscapeError
+from fedscape.evaluation.evaluate import SampleSet, mode
+from fedscape.evaluation.loss import cross_entropies
 
 PATCH_BYTES = 512 << 20
 """Memory for the inputs of all layers, of convolutions laid out patch by patch: it bounds the samples of a
@@ -43,26 +45,30 @@ class _Call:
 
 
 def exact_diagonal(
-    module: nn.Module, layout: Layout, parameters: Tensor, buffers: dict[str, Tensor], data: EvaluationSet
+    module: nn.Module, layout: Layout, parameters: Tensor, buffers: dict[str, Tensor], data: SampleSet
 ) -> Tensor:
     """diag(H) of the mean cross-entropy in eval mode: float64 [P], in the layout's order, all >= 0.
 
     parameters: the point [P]; computed in their type, added up in float64. Memory is bounded whatever the
-    number of samples. Raises FedscapeError, with the reason, for a network that is not piecewise linear.
+    number of samples. Raises FedscapeError, with the reason, for a network that is not piecewise linear, and
+    for data with another loss.
     """
+    if data.loss is not cross_entropies:
+        raise FedscapeError("an exact diagonal needs cross-entropy as the loss; other losses have estimates")
     parameters = parameters.detach()
     tensors = {**parameters_of(parameters, layout), **buffers}
-    ((sample, _),) = replace(data, inputs=data.inputs[:1], labels=data.labels[:1]).batches()
+    sample = data.taken(slice(0, 1))
     check_piecewise_linear(module, tensors, sample.to(parameters.dtype), "an exact diagonal")
     calls, _ = _run(module, tensors, sample.to(parameters.dtype))
     per_sample = sum(call.inputs.nbytes for call in calls.values())
-    batches = replace(data, batch_size=max(1, min(data.batch_size, PATCH_BYTES // per_sample))).batches()
+    batch_size = max(1, min(data.batch_size, PATCH_BYTES // per_sample))
     names = {
         path: [f"{path}.{tensor}" if path else tensor for tensor in ("weight", "bias")] for path in calls
     }
     diagonal = torch.zeros(layout.parameter_count, dtype=torch.float64, device=parameters.device)
     parts = parameters_of(diagonal, layout)
-    for inputs, _ in batches:
+    for start in range(0, len(data.labels), batch_size):
+        inputs = data.taken(slice(start, start + batch_size))
         calls, logits = _run(module, tensors, inputs.to(parameters.dtype))
         outputs = [call.output for call in calls.values()]
         shares = logits.detach().softmax(dim=1)

@@ -79,11 +79,19 @@ def _chosen_trace(settings: CurvatureSettings, checkpoints: Checkpoints, samples
     if settings.trace != "auto":
         return settings.trace
     reason = why_not_piecewise_linear(*_first_model(checkpoints, samples))
-    if reason is None and samples.classes > EXACT_CLASSES:
-        reason = f"there are {samples.classes} classes"
+    return automatic_trace(reason, samples.classes, settings.layers)
+
+
+def automatic_trace(reason: str | None, classes: int, layers: bool) -> Trace:
+    """The exact trace where that is possible and cheap, else what suits traces of layers, or of the whole.
+
+    reason: what keeps it from being exact, if anything does.
+    """
+    if reason is None and classes > EXACT_CLASSES:
+        reason = f"there are {classes} classes"
     if reason is None:
         return EXACT
-    estimator = "hutchinson" if settings.layers else "hutch++"
+    estimator = "hutchinson" if layers else "hutch++"
     log.info("traces are estimated (%s), because %s", estimator, reason)
     return estimator
 
@@ -94,9 +102,8 @@ def _first_model(
     """The network, the tensors of any of its models and a sample, for a look at its layers."""
     problem = samples.problem
     parameters, buffers = checkpoints.state(Checkpoint(0, checkpoints.trajectories[0].rounds[0]))
-    ((inputs, _), *_) = samples.first.batches()
     tensors = {name: tensor.to(problem.device) for name, tensor in {**parameters, **buffers}.items()}
-    return problem.module, tensors, inputs
+    return problem.module, tensors, samples.first
 
 
 def _targets(checkpoints: Checkpoints, settings: CurvatureSettings) -> Iterator[Target]:

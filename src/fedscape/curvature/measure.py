@@ -15,7 +15,7 @@ from fedscape.curvature.density import quadrature, smoothed
 from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.traces import ESTIMATORS, TraceEstimate, hutchinson_parts
 from fedscape.evaluation.eigenvalues import Eigenpairs, HessianProduct, bottom_eigenpairs, top_eigenpairs
-from fedscape.evaluation.evaluate import EvaluationSet
+from fedscape.evaluation.evaluate import SampleSet
 from fedscape.evaluation.problem import Problem
 from fedscape.settings.curvature import CurvatureSettings, DensitySettings
 
@@ -31,10 +31,10 @@ class ModelOnSamples:
     problem: Problem
     parameters: Tensor
     buffers: dict[str, Tensor]
-    data: EvaluationSet
+    data: SampleSet
 
     @property
-    def arguments(self) -> tuple[nn.Module, Layout, Tensor, dict[str, Tensor], EvaluationSet]:
+    def arguments(self) -> tuple[nn.Module, Layout, Tensor, dict[str, Tensor], SampleSet]:
         """What `HessianProduct` and `exact_diagonal` take."""
         problem = self.problem
         return problem.module, problem.layout, self.parameters, self.buffers, self.data

@@ -1,16 +1,17 @@
 """What stage `curvature` looks at: kept models, each on the partition's samples or a client's own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from torch import Tensor
 
 from fedscape.checkpoints.checkpoint import Checkpoint
 from fedscape.checkpoints.run_files import RunFiles
 from fedscape.data.partition import Partition, open_partition
 from fedscape.data.storage import Dataset, open_dataset
-from fedscape.evaluation.evaluate import EvaluationSet
+from fedscape.evaluation.evaluate import EvaluationSet, SampleSet
 from fedscape.evaluation.problem import Problem, ProblemSpec, chosen_samples
 
 
@@ -63,12 +64,11 @@ class TargetSamples:
         return len(self.dataset.classes)
 
     @property
-    def first(self) -> EvaluationSet:
-        """One of the samples."""
-        train = self.problem.train
-        return replace(train, inputs=train.inputs[:1], labels=train.labels[:1])
+    def first(self) -> Tensor:
+        """One of the samples, as a network takes it, in a batch of its own."""
+        return self.problem.train.taken(slice(0, 1))
 
-    def of(self, target: Target) -> EvaluationSet:
+    def of(self, target: Target) -> SampleSet:
         """The samples that a model is looked at on."""
         if target.data == "global":
             return self.problem.train

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.functional import cross_entropy
 
 from fedscape.checkpoints.layout import Layout, buffers_of, flatten, layout_of, parameters_of
-from fedscape.evaluation.evaluate import EvaluationSet, mode
+from fedscape.evaluation.evaluate import SampleSet, mode
 from fedscape.evaluation.krylov import Krylov, lanczos
+from fedscape.evaluation.loss import part_of_mean
 from fedscape.evaluation.problem import Problem
 from fedscape.jobs.streams import stream
 
@@ -52,7 +52,7 @@ class Eigenpairs:
 
 
 class HessianProduct:
-    """The Hessian of the sample-weighted mean cross-entropy at one point, as a function of a vector.
+    """The Hessian of the data's loss, the mean over the samples, at one point, as a function of a vector.
 
     parameters: the point [P], of any floating type; buffers stay as they are and the module is in eval mode,
     so the loss is a fixed function of the parameters. `count` says how many products have been computed.
@@ -66,7 +66,7 @@ class HessianProduct:
         layout: Layout,
         parameters: Tensor,
         buffers: dict[str, Tensor],
-        data: EvaluationSet,
+        data: SampleSet,
         kept_bytes: int | None = None,
     ):
         self.module = module
@@ -102,15 +102,15 @@ class HessianProduct:
 
     def _gradients(self, start: int = 0, stop: int | None = None) -> Iterator[Tensor]:
         """Each batch's part of the mean loss's gradient [P], which can be differentiated again."""
-        predictions = self.data.labels.numel()  # one for each image, or for each token of a sequence
+        total = len(self.data.labels)
         for inputs, labels in islice(self.data.batches(), start, stop):
             if inputs.is_floating_point():
                 inputs = inputs.to(self.point.dtype)
             # Fused attention has no second derivative.
             with mode(self.module, training=False), sdpa_kernel(SDPBackend.MATH):
                 tensors = {**parameters_of(self.point, self.layout), **self.buffers}
-                logits = functional_call(self.module, tensors, (inputs,), strict=True)
-            loss = cross_entropy(logits, labels, reduction="sum") / predictions
+                outputs = functional_call(self.module, tensors, (inputs,), strict=True)
+            loss = part_of_mean(self.data.loss(outputs, labels), len(labels), total)
             yield torch.autograd.grad(loss, self.point, create_graph=True)[0]
 
     def _batches_within(self, budget: int) -> int:

@@ -10,19 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.functional import cross_entropy
 
 from fedscape.data.storage import IMAGE, Dataset
 from fedscape.errors import FedscapeError
+from fedscape.evaluation.loss import LOSS, LOSS_SQUARED, MEASURES, Loss, cross_entropies, measures
 from fedscape.evaluation.on_disk import OnDisk, copied_or_left
 from fedscape.settings.evaluation import Precision
 
 IMAGES = 1 + IMAGE
 """Dimensions of a batch of images; one of sequences of tokens has 2."""
-MEASURES = 4
-"""Numbers that are added up over the samples; see `measures`."""
-LOSS, WRONG = 0, 2
-"""Indices of two of them: the loss, the share of wrong answers."""
 CPU_BATCH, GPU_BATCH = 250, 2000
 """Images per forward pass: activations that stay in a processor's cache; enough to keep a GPU busy."""
 BATCH_PIXELS = 32 * 32
@@ -33,7 +29,7 @@ CPU_TOKENS, GPU_TOKENS = 8_192, 131_072
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Means over the samples with their standard errors; loss in nats, error as a fraction.
+    """Means over the samples with their standard errors; cross-entropy in nats, error as a fraction.
 
     The loss and the error of a sequence are the means over its tokens.
     """
@@ -55,12 +51,22 @@ class SampleSet(Protocol):
 
     @property
     def labels(self) -> Tensor:
-        """int64 [n], or [n, T] of sequences."""
+        """int64 [n], or [n, T] of sequences; for another loss than cross-entropy its targets [n, ...]."""
+        ...
+
+    @property
+    def loss(self) -> Loss:
+        """What outputs and labels are compared by."""
         ...
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of an input as a network is shown it."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of each of the `batches`, of which the last may be short."""
         ...
 
     def taken(self, rows: Tensor | slice) -> Tensor:
@@ -87,6 +93,7 @@ class EvaluationSet:
     std: Tensor
     batch_size: int = CPU_BATCH
     border: int = 0
+    loss: Loss = cross_entropies
 
     def __post_init__(self) -> None:
         if isinstance(self.inputs, Tensor) and self.inputs.is_floating_point():
@@ -158,10 +165,11 @@ def evaluate(
     data: SampleSet,
     precision: Precision = "fp32",
 ) -> Evaluation:
-    """Cross-entropy and error of `module` with these tensors instead of its own, in eval mode.
+    """Loss and error of `module` with these tensors instead of its own, in eval mode.
 
     One stateless pass; the mean weighs every sample the same, whatever the batches. A loss that is NaN or
-    infinite stays so; a sample without a defined loss counts as an error.
+    infinite stays so; a sample without a defined loss counts as an error. What the data's loss leaves
+    undefined (`measures`) is NaN.
     """
     sums = torch.zeros(MEASURES, dtype=torch.float64, device=data.labels.device)
     for values in _measured(module, parameters, buffers, data, precision):
@@ -170,7 +178,7 @@ def evaluate(
 
 
 def evaluate_samples(
-    module: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], data: EvaluationSet
+    module: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], data: SampleSet
 ) -> Tensor:
     """As `evaluate`, sample by sample: the `measures`, float64 [MEASURES, n]."""
     return torch.cat(list(_measured(module, parameters, buffers, data, "fp32")), dim=1)
@@ -180,14 +188,15 @@ def evaluate_groups(
     module: nn.Module,
     parameters: dict[str, Tensor],
     buffers: dict[str, Tensor],
-    data: EvaluationSet,
+    data: SampleSet,
     groups: Tensor,
     count: int,
     precision: Precision = "fp32",
 ) -> list[Evaluation]:
     """As `evaluate`, of all samples and then of those of each group 0 to count - 1, all from one pass.
 
-    groups: int64 [n] on the data's device, the group of each sample; -1 for none. An empty group has NaN.
+    groups: int64 [n] on the data's device, the group of each sample; -1 for none. An empty group has NaN, as
+    have all groups where the data's loss gives means of batches, not the losses of samples.
     """
     sums = torch.zeros(MEASURES, count + 1, dtype=torch.float64, device=data.labels.device)
     start = 0
@@ -196,8 +205,10 @@ def evaluate_groups(
         sums.index_add_(1, groups[start:stop] + 1, values)
         start = stop
     sizes = torch.bincount(groups + 1, minlength=count + 1).tolist()
+    together = evaluation(sums.sum(dim=1), start)
+    sums[LOSS] = sums[LOSS].where(~sums[LOSS_SQUARED].isnan(), torch.nan)
     return [
-        evaluation(sums.sum(dim=1), start),
+        together,
         *(evaluation(sums[:, group], sizes[group]) for group in range(1, count + 1)),
     ]
 
@@ -236,7 +247,7 @@ def _measured(
     with mode(module, training=False), torch.inference_mode(), half:
         for inputs, labels in data.batches():
             logits = functional_call(module, tensors, (laid_out(inputs),), strict=True)
-            yield measures(logits, labels)
+            yield measures(logits, labels, data.loss)
 
 
 def laid_out(inputs: Tensor) -> Tensor:
@@ -248,18 +259,6 @@ def laid_out(inputs: Tensor) -> Tensor:
     if inputs.device.type != "cpu" or inputs.ndim != IMAGES:
         return inputs
     return torch.empty_like(inputs, memory_format=torch.channels_last).copy_(inputs)
-
-
-def measures(logits: Tensor, labels: Tensor) -> Tensor:
-    """Each sample's loss and its square, share of wrong answers and its square: float64 [MEASURES, b].
-
-    logits: [b, classes], or [b, classes, T] with labels [b, T].
-    """
-    losses = cross_entropy(logits.float(), labels, reduction="none").double()
-    wrong = ((logits.argmax(dim=1) != labels) | losses.isnan()).double()
-    if labels.ndim > 1:
-        losses, wrong = losses.mean(dim=1), wrong.mean(dim=1)
-    return torch.stack([losses, losses.square(), wrong, wrong.square()])
 
 
 def evaluation(sums: Tensor, samples: int) -> Evaluation:

@@ -13,7 +13,7 @@ from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
 from fedscape.evaluation.batch_norm import has_batch_statistics, recalibrated
 from fedscape.evaluation.device import prepare_device
-from fedscape.evaluation.evaluate import EvaluationSet
+from fedscape.evaluation.evaluate import EvaluationSet, SampleSet
 from fedscape.jobs.job import JobContext
 from fedscape.jobs.streams import stream
 from fedscape.models.build import random_model
@@ -51,20 +51,25 @@ def problem_spec(context: JobContext) -> ProblemSpec:
 
 @dataclass(frozen=True)
 class Problem:
-    """A network, whose own weights are not used, with samples of the train and the test set.
+    """A network, whose own weights are not used, with samples to train on and, maybe, to test on.
 
-    owners: int64 [n], which of the partition's `clients` clients has each train sample; -1 for none. share:
-    n as a share of the partition's train samples.
+    owners: int64 [n], which of the partition's `clients` clients has each train sample; -1 for none; without
+    a partition there are 0 clients. share: n as a share of the partition's train samples.
     """
 
     module: nn.Module
     layout: Layout
-    train: EvaluationSet
-    test: EvaluationSet
+    train: SampleSet
+    test: SampleSet | None
     owners: Tensor
     clients: int
     share: float
     device: torch.device
+
+    @property
+    def splits(self) -> dict[str, SampleSet]:
+        """The samples by split; `test` where there are any."""
+        return {"train": self.train, **({} if self.test is None else {"test": self.test})}
 
     def policy(self, batch_norm: BatchNorm) -> str:
         """The batch-norm policy as CSVs record it: `none` for a network without running statistics."""

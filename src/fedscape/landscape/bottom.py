@@ -21,6 +21,8 @@ NARROWER = 4.0  # factor between one lattice and the next
 MOST_LATTICES = 6
 MOST_MOVES = 50  # of the first lattice, by its reach at most: beyond, the basin counts as open
 CLOSE = 5e-5  # distance between the last two estimates, as a share of that from the start: four digits
+FIRST_STEP = 0.05
+"""Of the lattice on which the bottom is looked for: share of the larger side of the markers' box."""
 STEPS = np.arange(-REACH, REACH + 1)
 POWERS = [(p, q) for p in range(DEGREE + 1) for q in range(DEGREE + 1 - p)]
 
@@ -33,6 +35,15 @@ class Bottom:
     y: float
     loss: float
     shift: float
+
+
+def bottom_among(loss: Loss, places: np.ndarray) -> Bottom | None:
+    """The bottom downhill from (0, 0), by steps that suit markers at `places` [n, 2].
+
+    None where they coincide, and as in `bottom`.
+    """
+    sides = np.ptp(places, axis=0)
+    return bottom(loss, FIRST_STEP * float(sides.max())) if sides.any() else None
 
 
 def bottom(loss: Loss, step: float) -> Bottom | None:

@@ -1,13 +1,11 @@
 """Stage `plane`: a plane for a group of runs, and where their models lie on it."""
 
-import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from fedscape.checkpoints.checkpoint import Checkpoints
 from fedscape.checkpoints.run_files import RunFiles
@@ -15,18 +13,16 @@ from fedscape.columns import planes as columns
 from fedscape.columns.csvs import write_csv
 from fedscape.evaluation.problem import ProblemSpec, open_problem
 from fedscape.jobs.resume import Resume, ResumeFolder
-from fedscape.landscape.bottom import Bottom, bottom
+from fedscape.landscape.bottom import Bottom, bottom_among
+from fedscape.landscape.marker_table import marker_rows, marker_table
 from fedscape.landscape.markers import PlaneLosses
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.plane import Plane, open_plane, save_plane
-from fedscape.landscape.reference_distances import reference_distances
 from fedscape.plugins import Plugin
 from fedscape.settings.evaluation import BatchNorm
 
 PLANE_FILE, MARKERS_FILE = "plane.safetensors", "markers.csv"
 
-FIRST_STEP = 0.05
-"""Of the lattice on which the bottom is looked for: share of the larger side of the markers' box."""
 DIVERGED_ROLE = "diverged"  # role of the one row of a run that is not on the plane
 
 log = logging.getLogger(__name__)
@@ -69,19 +65,11 @@ def make_plane(
                 measures = _measures(folder, losses, marks)
                 if plugin.CLIENTS:
                     lowest = _bottom(folder, losses, measures)
-                rows += _rows(marks, measures, [runs[run] for run in finite], material.checkpoints)
+                identities = [runs[run].identity for run in finite]
+                rows += marker_rows(marks, measures, identities, material.checkpoints)
             save_plane(folder.folder / PLANE_FILE, plane)
-            frame = pd.DataFrame(rows, columns=columns.MARKERS_CSV.columns)
-            numbers = dict.fromkeys([*columns.MARKER_MEASURES, *columns.REFERENCE_DISTANCES], float)
-            frame = frame.astype({"client": "Int64", "point": "Int64", **numbers})
-            frame[columns.ABOUT_PLANE] = [
-                *_pair(plane and plane.explained),
-                *_pair(plane and plane.curvature),
-                *(dataclasses.astuple(lowest) if lowest else [None] * len(dataclasses.fields(Bottom))),
-                plugin.AXES,
-                opened.policy(batch_norm),
-                len(opened.train.labels),
-            ]
+            evaluated = opened.policy(batch_norm), len(opened.train.labels)
+            frame = marker_table(rows, plane, lowest, plugin.AXES, *evaluated)
             write_csv(folder.folder / MARKERS_FILE, frame, sort_by=columns.MARKERS_CSV.order)
         folder.finish({PLANE_FILE: out_plane, MARKERS_FILE: out_markers})
 
@@ -98,24 +86,6 @@ def _diverged(runs: Sequence[RunFiles], checkpoints: Checkpoints) -> list[dict]:
         plane, group = (runs[0].identity[column] for column in ("plane", "group"))
         log.warning("plane %s, group %s: all its runs diverged, so it has no plane", plane, group)
     return rows
-
-
-def _rows(
-    marks: Sequence[Mark], measures: Sequence[dict], runs: Sequence[RunFiles], checkpoints: Checkpoints
-) -> list[dict]:
-    """Rows of the models on the plane; measures: of each, in the order of the marks."""
-    seeds = [run.identity["seed"] for run in runs]
-    distances = reference_distances(marks, checkpoints.trajectories, seeds)
-    return [
-        {**runs[mark.checkpoint.run].identity, **_named(mark), **values, **far}
-        for mark, values, far in zip(marks, measures, distances, strict=True)
-    ]
-
-
-def _named(mark: Mark) -> dict[str, object]:
-    """The columns MODEL of a marker."""
-    model = mark.checkpoint
-    return {"round": model.round, "role": mark.role, "client": model.client, "point": model.epoch}
 
 
 def _continues(marks: int, progress: dict) -> bool:
@@ -171,9 +141,4 @@ def _bottom(folder: ResumeFolder, losses: PlaneLosses, marked: Sequence[dict]) -
                 folder.stop(reason, f"point {len(known)} of the search for the lowest one")
         return known[x, y]
 
-    sides = np.ptp([(values["x"], values["y"]) for values in marked], axis=0)
-    return bottom(loss, FIRST_STEP * float(sides.max())) if sides.any() else None
-
-
-def _pair(values: tuple[float, float] | None) -> tuple[float | None, float | None]:
-    return (None, None) if values is None else values
+    return bottom_among(loss, np.array([(values["x"], values["y"]) for values in marked]))

@@ -34,7 +34,7 @@ class PlaneLosses:
         differs from `loss` by the batch-norm policy alone, and from loss_at_projection by the projection
         alone. Those at the projection are of the plane's point below the model. own_loss: of a client's
         model on that client's samples; own_loss_at_start: of the model that it started from. None where a
-        measure means nothing.
+        measure means nothing, or nobody knows whose the samples are.
         """
         model, buffers = mark.checkpoint, self.material.buffers(mark)
         parameters = self.material.parameters(mark).to(self.material.problem.device)
@@ -42,7 +42,7 @@ class PlaneLosses:
         around = self.plane.buffers_at(x, y, self.batch_norm)
         projected = self._evaluated(self.plane.at(x, y), around, self.batch_norm)
         own, own_at_start = None, None
-        if model.client is None:
+        if model.client is None or not self.material.problem.clients:
             true = self._evaluated(parameters, buffers, "keep")
         else:
             true, *by_client = self._evaluated_by_client(parameters, buffers)

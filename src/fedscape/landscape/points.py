@@ -21,6 +21,7 @@ from fedscape.jobs.resume import ResumeFolder
 POINTS_FILE = "points.npz"
 
 Place = tuple[float, float]
+Columns = Sequence[Sequence[Place]]
 Points = dict[Place, np.ndarray]
 """Coordinates (x, y) -> float64 [groups, measures]; the first group is all samples, then one a client."""
 
@@ -72,7 +73,7 @@ def saved_points(path: str | Path, fingerprint: str, groups: int) -> Points:
 
 def complete(
     points: Points,
-    columns: Sequence[Sequence[Place]],
+    columns: Columns,
     measure: Callable[[float, float], np.ndarray],
     resume: ResumeFolder,
 ) -> None:

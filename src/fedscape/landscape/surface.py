@@ -1,6 +1,7 @@
 """Stages `surface` and `surface_part`: loss and error on a grid over a plane."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from fedscape.evaluation.problem import ProblemSpec
 from fedscape.files import write_text
 from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.landscape.evaluator import PlaneFiles, SurfaceEvaluator, open_evaluator
-from fedscape.landscape.points import POINTS_FILE, Place, Points, complete, save_points, saved_points
+from fedscape.landscape.points import POINTS_FILE, Columns, Place, Points, complete, save_points, saved_points
 from fedscape.landscape.refine import beside_undefined, check_points, filled_losses, on_nodes, worst
 from fedscape.settings.planes import SurfaceSettings
 
@@ -50,8 +51,9 @@ def evaluate_surface(
         if evaluator is not None:
             kept = Path(out).with_name(POINTS_FILE)
             points = _known(evaluator, folder, [kept, *parts])
-            complete(points, evaluator.columns(), evaluator.measure, folder)
-            rows = _refined(evaluator, points, folder)
+            rows = surface_rows(
+                evaluator, points, partial(complete, measure=evaluator.measure, resume=folder)
+            )
             save_points(folder.folder / POINTS_FILE, points, folder.fingerprint)
             outputs = {POINTS_FILE: kept, SURFACE_FILE: out}
         table = rows.assign(**identity).loc[:, SURFACE_CSV.columns]
@@ -97,8 +99,14 @@ def _known(evaluator: SurfaceEvaluator, folder: ResumeFolder, files: Sequence[st
     return points
 
 
-def _refined(evaluator: SurfaceEvaluator, points: Points, folder: ResumeFolder) -> pd.DataFrame:
-    """The rows of all points, from the nodes and further points that are evaluated here."""
+def surface_rows(
+    evaluator: SurfaceEvaluator, points: Points, evaluate_missing: Callable[[Points, Columns], None]
+) -> pd.DataFrame:
+    """The rows of all points of a surface, without what names it.
+
+    points: evaluated already; evaluate_missing: adds to them what they lack of some columns of places.
+    """
+    evaluate_missing(points, evaluator.columns())
     coarse, shape = evaluator.settings.coarse, (len(evaluator.xs), len(evaluator.ys))
     nodes = on_nodes(shape, coarse)
     values = np.full((*shape, len(evaluator.sizes), len(POINT_MEASURES)), np.nan)
@@ -108,7 +116,7 @@ def _refined(evaluator: SurfaceEvaluator, points: Points, folder: ResumeFolder) 
     node_losses = at_nodes[:, :, present, LOSS_COLUMN]
     evaluated = nodes | beside_undefined(node_losses, coarse)
     checks = check_points(~evaluated, node_losses, coarse, evaluator.seed)
-    complete(points, _columns(evaluator, (evaluated | checks) & ~nodes), evaluator.measure, folder)
+    evaluate_missing(points, _columns(evaluator, (evaluated | checks) & ~nodes))
     _put(values, evaluator, points, evaluated | checks)
     interpolated = ~(evaluated | checks)
     errors = np.full(len(evaluator.sizes), np.nan)

@@ -17,12 +17,12 @@ from fedscape.connectivity.layer_orders import ORDERS, order
 from fedscape.connectivity.layerwise import (
     REGIMES,
     Direction,
-    PreparedSet,
     layerwise_barriers,
     layerwise_table,
 )
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import EvaluationSet, evaluate
+from fedscape.evaluation.prepared import PreparedSet
 
 COLUMNS = [
     *("split", "measure", "regime", "layer", "depth", "averaged", "rest", "draw"),

@@ -36,6 +36,7 @@ ALLOWED = {
     "figures": {"tables"},
     "examples": {"study", "command", "tables"},
     "pages": {"tables", "figures"},
+    "notebook": BENEATH | {"study", "landscape", "connectivity", "curvature", "drift", "figures"},
 }
 
 
