@@ -100,7 +100,9 @@ class Costs:
         if path.exists():
             with path.open(newline="") as file:
                 rows = [
-                    row for row in csv.DictReader(file) if (row["framework"], row["method"]) != (framework, method)
+                    row
+                    for row in csv.DictReader(file)
+                    if (row["framework"], row["method"]) != (framework, method)
                 ]
         values = (framework, version, method, rounds, round(self.end - self.begin, 3), self.peak)
         rows.append(dict(zip(COLUMNS, values, strict=True)))

@@ -51,14 +51,9 @@ class Clients:
                     value.sub_(gradient, alpha=self.rate)
         return torch.cat([value.detach().flatten().double() for value in parameters])
 
-    def every(self, model, round_number, corrections=None):
+    def every(self, model, round_number):
         """What all clients hand back [C, P]."""
-        return torch.stack(
-            [
-                self.trained(model, round_number, client, None if corrections is None else corrections[client])
-                for client in range(self.count)
-            ]
-        )
+        return torch.stack([self.trained(model, round_number, client) for client in range(self.count)])
 
     def mean_change(self, model, round_number):
         return self.weights @ (self.every(model, round_number) - model)
@@ -121,18 +116,29 @@ def fednova(clients, settings, mean_of_scaled=False):
     return step
 
 
-def scaffold(clients, settings, start=None):
-    """Option II; start: of all control variates, the server's too, instead of 0."""
-    control = 0.0 if start is None else start
-    controls = torch.zeros(clients.count, len(flat(clients.problem.start)), dtype=torch.float64) + control
+def scaffold(clients, settings, participants=None, from_weights=False):
+    """Option II; participants: clients of each round (from 1), all without it.
+
+    from_weights: whether the server's control variate starts as the start's weights, and a client's as those of
+    the model that it gets first.
+    """
+    start = flat(clients.problem.start)
+    control = start if from_weights else torch.zeros_like(start)
+    controls = {}
 
     def step(model, round_number):
-        nonlocal control, controls
-        steps = torch.tensor([clients.steps(round_number, i) for i in range(clients.count)]).double()
-        models = clients.every(model, round_number, control - controls)
-        own = controls - control + (model - models) / (steps[:, None] * clients.rate)
-        control, controls = control + (own - controls).mean(0), own
-        return model + settings["server_lr"] * (models - model).mean(0)
+        nonlocal control
+        members = participants[round_number] if participants else range(clients.count)
+        moves, news = [], []
+        for client in members:
+            own = controls.get(client, model if from_weights else torch.zeros_like(model))
+            trained = clients.trained(model, round_number, client, control - own)
+            span = clients.steps(round_number, client) * clients.rate
+            controls[client] = own - control + (model - trained) / span
+            moves.append(trained - model)
+            news.append(controls[client] - own)
+        control = control + torch.stack(news).sum(0) / clients.count
+        return model + settings["server_lr"] * torch.stack(moves).mean(0)
 
     return step
 
@@ -151,7 +157,7 @@ RULES = {
     "fedyogi": (fedyogi, {}),
     "fedadagrad": (fedadagrad, {}),
     "fednova": (fednova, {"weights divided by their sum": {"mean_of_scaled": True}}),
-    "scaffold": (scaffold, {"control variates from the weights": {"start": "weights"}}),
+    "scaffold": (scaffold, {"control variates from the weights": {"from_weights": True}}),
 }
 """The paper's rule of each method, and its changes."""
 
@@ -159,7 +165,6 @@ RULES = {
 def run(problem, rule, settings, changes):
     """Models of all rounds."""
     model = flat(problem.start)
-    changes = {name: model.clone() if value == "weights" else value for name, value in changes.items()}
     step, models = rule(Clients(problem), settings, **changes), [model]
     for round_number in range(1, problem.settings["rounds"] + 1):
         models.append(step(models[-1], round_number))
@@ -168,12 +173,24 @@ def run(problem, rule, settings, changes):
 
 def read(path, rounds):
     entries = load_file(path)
-    return [flat({name: entries[f"{number}/{name}"] for name in Net().state_dict()}) for number in range(rounds + 1)]
+    return [
+        flat({name: entries[f"{number}/{name}"] for name in Net().state_dict()})
+        for number in range(rounds + 1)
+    ]
+
+
+def participants(path):
+    """Clients of each round, from the lines that `run_baseline.py` wrote."""
+    members = {}
+    for number, client in (map(int, line.split()) for line in path.read_text().splitlines()):
+        members.setdefault(number, []).append(client)
+    return members
 
 
 def departures(theirs, papers):
     return [
-        float((theirs[number] - papers[number]).norm() / (papers[number] - papers[0]).norm()) for number in ROUNDS
+        float((theirs[number] - papers[number]).norm() / (papers[number] - papers[0]).norm())
+        for number in ROUNDS
     ]
 
 
@@ -190,9 +207,12 @@ def main(problem_folder, out):
         settings = problem.settings["methods"]["fedadam" if like_adam else method]
         if like_adam or method == "fedadam":
             variants = {**variants, TAU_SQUARED: {"first_v": settings["tau"] ** 2}}
+        common = {}
+        if method == "scaffold":
+            common["participants"] = participants(path.with_name(f"{path.stem}-participants.txt"))
         theirs = read(path, problem.settings["rounds"])
         for name, changes in {"the paper's": {}, **variants}.items():
-            first, last = departures(theirs, run(problem, rule, settings, changes))
+            first, last = departures(theirs, run(problem, rule, settings, {**common, **changes}))
             print(f"| {path.stem} | {name} | {first:.1e} | {last:.1e} |", flush=True)
 
 

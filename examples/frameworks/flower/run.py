@@ -87,7 +87,9 @@ def main(problem_folder, method, out):
             )
             saving.start(
                 grid,
-                ArrayRecord({name: problem.start[name] for name in Net().state_dict()}),  # see fedavgm_order.py
+                ArrayRecord(
+                    {name: problem.start[name] for name in Net().state_dict()}
+                ),  # see fedavgm_order.py
                 num_rounds=problem.settings["rounds"],
                 train_config=ConfigRecord({"problem": str(Path(problem_folder).resolve())}),
             )
