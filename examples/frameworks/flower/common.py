@@ -99,11 +99,8 @@ class Costs:
         rows = []
         if path.exists():
             with path.open(newline="") as file:
-                rows = [
-                    row
-                    for row in csv.DictReader(file)
-                    if (row["framework"], row["method"]) != (framework, method)
-                ]
+                other = {"framework": framework, "method": method}
+                rows = [row for row in csv.DictReader(file) if not other.items() <= row.items()]
         values = (framework, version, method, rounds, round(self.end - self.begin, 3), self.peak)
         rows.append(dict(zip(COLUMNS, values, strict=True)))
         with path.open("w", newline="") as file:

@@ -1,8 +1,8 @@
 """How far runs of Flower's depart from the papers' rules: python departures.py PROBLEM OUT.
 
-The departure of a round is ||theirs - paper's|| / ||paper's - start|| over all parameters. The papers' rules run
-here by hand, clients in float32 as the frameworks', the server in float64. Rules with one change each say where
-a departure comes from: the one from which nothing departs but rounding is what the framework does.
+The departure of a round is ||theirs - paper's|| / ||paper's - start|| over all parameters. The papers' rules
+run here by hand, clients in float32 as the frameworks', the server in float64. Rules with one change each say
+where a departure comes from: the framework does that from which nothing departs but rounding.
 """
 
 import math
@@ -116,11 +116,11 @@ def fednova(clients, settings, mean_of_scaled=False):
     return step
 
 
-def scaffold(clients, settings, participants=None, from_weights=False):
+def scaffold(clients, settings, participants=None, from_weights=False, by_size=False):
     """Option II; participants: clients of each round (from 1), all without it.
 
-    from_weights: whether the server's control variate starts as the start's weights, and a client's as those of
-    the model that it gets first.
+    from_weights: whether the server's control variate starts as the start's weights, and a client's as those
+    of the model that it gets first. by_size: whether changes of models and control variates count by samples.
     """
     start = flat(clients.problem.start)
     control = start if from_weights else torch.zeros_like(start)
@@ -129,16 +129,18 @@ def scaffold(clients, settings, participants=None, from_weights=False):
     def step(model, round_number):
         nonlocal control
         members = participants[round_number] if participants else range(clients.count)
-        moves, news = [], []
+        sizes = clients.weights[list(members)] if by_size else torch.ones(len(members), dtype=torch.float64)
+        weights = sizes / sizes.sum()
+        moves, changes = [], []
         for client in members:
             own = controls.get(client, model if from_weights else torch.zeros_like(model))
             trained = clients.trained(model, round_number, client, control - own)
             span = clients.steps(round_number, client) * clients.rate
             controls[client] = own - control + (model - trained) / span
             moves.append(trained - model)
-            news.append(controls[client] - own)
-        control = control + torch.stack(news).sum(0) / clients.count
-        return model + settings["server_lr"] * torch.stack(moves).mean(0)
+            changes.append(controls[client] - own)
+        control = control + weights @ torch.stack(changes) * len(members) / clients.count
+        return model + settings["server_lr"] * (weights @ torch.stack(moves))
 
     return step
 
@@ -157,7 +159,14 @@ RULES = {
     "fedyogi": (fedyogi, {}),
     "fedadagrad": (fedadagrad, {}),
     "fednova": (fednova, {"weights divided by their sum": {"mean_of_scaled": True}}),
-    "scaffold": (scaffold, {"control variates from the weights": {"from_weights": True}}),
+    "scaffold": (
+        scaffold,
+        {
+            "control variates from the weights": {"from_weights": True},
+            "means by samples": {"by_size": True},
+            "both": {"from_weights": True, "by_size": True},
+        },
+    ),
 }
 """The paper's rule of each method, and its changes."""
 

@@ -2,14 +2,15 @@
 
     PYTHONPATH=baselines/fednova python fednova_weights.py     (in the baseline's environment, at its fdef7af)
 
-Two clients hold as much data and take 1 and 9 steps, all with the gradient 1 and the rate 1. The paper moves by
-τ_eff = 5 (equation 6). `aggregate`, made for numbers of examples, divides by the sum of the weights τ_eff p_i / τ_i.
+Two clients hold as much data and take 1 and 9 steps, all with the gradient 1 and the rate 1. The paper moves
+by τ_eff = 5 (equation 6). `aggregate`, made for numbers of examples, divides by the sum of the weights
+τ_eff p_i / τ_i, and so moves by the harmonic mean of the steps.
 """
 
 import numpy as np
-from flwr.common import Code, FitRes, Status, ndarrays_to_parameters, parameters_to_ndarrays
 from fednova import strategy as module
 from fednova.utils import fit_config
+from flwr.common import Code, FitRes, Status, ndarrays_to_parameters, parameters_to_ndarrays
 from omegaconf import OmegaConf
 
 CONFIG = {"optimizer": {"lr": 1.0, "gmf": 0}, "lr_scheduling": True, "num_rounds": 100}

@@ -75,6 +75,7 @@ def main(problem_folder, method, out):
     server_app = ServerApp()
 
     with TemporaryDirectory() as folder:
+        start = {name: problem.start[name] for name in Net().state_dict()}  # in its order: fedavgm_order.py
 
         @server_app.main()
         def serve(grid, context):
@@ -87,9 +88,7 @@ def main(problem_folder, method, out):
             )
             saving.start(
                 grid,
-                ArrayRecord(
-                    {name: problem.start[name] for name in Net().state_dict()}
-                ),  # see fedavgm_order.py
+                ArrayRecord(start),
                 num_rounds=problem.settings["rounds"],
                 train_config=ConfigRecord({"problem": str(Path(problem_folder).resolve())}),
             )

@@ -1,8 +1,8 @@
-"""Flower's baselines on the common problem: python run_baseline.py BASELINE PROBLEM METHOD OUT [OVERRIDE ...].
+"""Flower's baselines on the common problem: python run_baseline.py BASELINE PROBLEM METHOD OUT [OVERRIDE].
 
-BASELINE is niid_bench (METHOD: fedavg, scaffold, fednova) or fednova (fedavg, fednova). Runs the baseline's own
-`main`, in its own environment, with its folder in PYTHONPATH. Only its loaders are replaced, and its evaluation,
-which saves the models here. OVERRIDE: more of Hydra's, such as `clients_per_round=5`.
+BASELINE is niid_bench (METHOD: fedavg, scaffold, fednova) or fednova (fedavg, fednova). Runs the baseline's
+own `main`, in its own environment, with its folder in PYTHONPATH. Only its loaders are replaced, and its
+evaluation, which saves the models here. OVERRIDE: one more of Hydra's, such as `clients_per_round=5`.
 """
 
 import importlib
@@ -24,7 +24,10 @@ SETTINGS = {
     "num_rounds={rounds} lr_scheduling=False optimizer.lr={lr} optimizer.weight_decay=0 "
     "datapath={folder}/ checkpoint_path={folder}/",
 }
-COMMON = "model._target_=start_net.StartNet client_resources.num_cpus=2 client_resources.num_gpus=0 hydra.run.dir={folder}"
+COMMON = (
+    "model._target_=start_net.StartNet client_resources.num_cpus=2 client_resources.num_gpus=0 "
+    "hydra.run.dir={folder}"
+)
 ROUND, PARTICIPANTS = "round.txt", "participants.txt"
 
 

@@ -1,10 +1,10 @@
-"""Control variates of the baseline `niid_bench` start as the model's weights, the server's as well as a client's.
+"""Control variates of the baseline `niid_bench` start as the model's weights, the server's and the clients'.
 
-    PYTHONPATH=baselines/niid_bench python scaffold_weights.py     (in the baseline's environment, at its fdef7af)
+    PYTHONPATH=baselines/niid_bench python scaffold_weights.py    (commit fdef7af, in its environment)
 
-Two clients take one step each at rate 1 on a loss that is linear in the one weight, with gradients 1 and 3. Where
-all take part, the weights cancel. Where one takes part in a round, what is left of them in the server's control
-variate stands in each correction c - c_i, which the paper starts at 0.
+Two clients take one step each at rate 1 on a loss that is linear in the one weight, with gradients 1 and 3.
+Where all take part, the weights cancel. Where one takes part in a round, what is left of them in the server's
+control variate stands in each correction c - c_i, which the paper starts at 0.
 """
 
 from tempfile import TemporaryDirectory
