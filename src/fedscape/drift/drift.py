@@ -34,7 +34,7 @@ def evaluate_drift(*, runs: Sequence[RunFiles], out: str | Path) -> None:
     the first and from the last kept round, and from the first run of the same seed after the same round
     (empty where that has not kept it, or has another network).
     """
-    references: dict[object, Path] = {}
+    references: dict[object, str | Path] = {}
     for run in runs:
         references.setdefault(run.identity["seed"], run.trajectory)
     rows = [
