@@ -17,8 +17,9 @@ import torch
 from exchange import Run, copied, write_costs
 from mended import keep_controls
 from net import Net
-from src.utils.trainer import FLbenchTrainer
-from system import FixedBatches, Problem, decoupled, fedavg, run_main, write_data
+from save_rounds import watch
+from src.server.fedavg import FedAvgServer
+from system import FixedBatches, Problem, decoupled, run_main, write_data
 
 COMMIT = "06e658b"  # of the clone
 OUR_NAMES = {"base.1": "hidden", "classifier": "head"}
@@ -60,42 +61,19 @@ def settings_of(problem: Problem, method: str) -> dict[str, object]:
 
 
 def record(problem: Problem) -> tuple[Run, list[float]]:
-    """The models and the moments of a run that is to come, noted by its trainer and its server."""
+    """The models of a run that is to come, and the moments when its rounds begin or end."""
     run, moments = Run(), []
-    initial, display = FLbenchTrainer.__init__, fedavg.FedAvgServer.display_metrics
 
-    def init(trainer: FLbenchTrainer, *args: object, **kwargs: object) -> None:
-        initial(trainer, *args, **kwargs)
-        trainer.worker.trainloader = FixedBatches(problem, trainer)
-        train = trainer.train
+    def noted(server: FedAvgServer, numbers: tuple[int, ...], model: Mapping[str, torch.Tensor]) -> None:
+        if numbers == (0,):
+            server.trainer.worker.trainloader = FixedBatches(problem, server.trainer)
+        if len(numbers) == 1:
+            run.rounds[numbers[0]] = ours(model)
+            moments.append(time.perf_counter())
+        else:
+            run.clients[numbers] = ours(model)
 
-        def trained() -> dict:
-            number = trainer.server.current_epoch + 1
-            if number == 1:
-                moments.append(time.perf_counter())
-                run.rounds[0] = ours(trainer.server.public_model_params)
-            packages = train()
-            for client, package in packages.items():
-                diff = package.get("model_params_diff")
-                state = (
-                    package["regular_model_params"]
-                    if diff is None
-                    else {
-                        name: trainer.server.public_model_params[name] - change
-                        for name, change in diff.items()
-                    }
-                )
-                run.clients[number, client] = ours(state)
-            return packages
-
-        trainer.train = trained
-
-    def displayed(server: fedavg.FedAvgServer) -> None:
-        run.rounds[server.current_epoch + 1] = ours(server.public_model_params)
-        moments.append(time.perf_counter())
-        display(server)
-
-    FLbenchTrainer.__init__, fedavg.FedAvgServer.display_metrics = init, displayed
+    watch(noted)
     return run, moments
 
 

@@ -16,10 +16,10 @@ import src.server.fedavg as fedavg
 import torch
 from data.utils.datasets import DATASETS, BaseDataset
 from exchange import Problem
+from save_rounds import MAIN
 from src.utils.models import MODELS, DecoupledModel
 from src.utils.trainer import FLbenchTrainer
 
-CLONE = Path(fedavg.__file__).parents[2]
 QUIET = {
     "common.client_side_evaluation": "false",
     "common.test.client.test": "false",
@@ -88,4 +88,4 @@ def run_main(
     os.chdir(folder)
     settings = {"dataset.name": "ours", "model.name": "ours", "common.join_ratio": 1.0, **QUIET, **settings}
     sys.argv = ["main.py", *(f"{key}={value}" for key, value in settings.items())]
-    runpy.run_path(str(CLONE / "main.py"), run_name="__main__")
+    runpy.run_path(str(MAIN), run_name="__main__")
