@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -36,3 +37,16 @@ def load(package: str, name: str) -> ModuleType:
     The name has been checked when the study was read, so a missing module is a bug, not bad input.
     """
     return import_module(f"fedscape.{package}.{name.replace('-', '_')}")
+
+
+def import_name(file: Path) -> tuple[Path, str]:
+    """The folder that a file of the user's is imported from, and its dotted name there.
+
+    As pytest has it: the folder that the file lies in; the first one above it without an `__init__.py`, if
+    the file is part of a package.
+    """
+    file = file.resolve()
+    folder, parts = file.parent, [file.stem]
+    while (folder / "__init__.py").is_file():
+        folder, parts = folder.parent, [folder.name, *parts]
+    return folder, ".".join(parts[:-1] if len(parts) > 1 and file.stem == "__init__" else parts)

@@ -13,14 +13,14 @@ from fedscape.checkpoints.layout import parameters_of
 from fedscape.checkpoints.readers import ClientModels, Trajectory
 from fedscape.checkpoints.state_dicts import write_weights
 
-RUN = Path("runs/digits/convnet/iid/random/fedavg/seed0")
+RUN = Path("runs/digits/net/iid/random/fedavg/seed0")
 ASKED = ("mine", "--config", "study=mine", "scale=smoke")
 SHARED = {
     "title": "Mine",
     "datasets": ["digits"],
     "images": 100,
     "test_images": 50,
-    "models": {"convnet": {}},
+    "models": {"net": {"module": "code/net.py:Net"}},
     "partitions": {"iid": {"scheme": "iid", "clients": 2}},
     "planes": {
         "course": {"kind": "trajectory", "grid": 5},
@@ -49,6 +49,25 @@ THEIRS = {
         }
     ]
 }
+NET = """from torch import nn
+from blocks import block
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(block(1, 4), block(4, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, images):
+        return self.head(self.layers(images))
+"""
+BLOCK = """from torch import nn
+
+
+def block(inputs, outputs):
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU())
+"""
 ANALYSES = ("planes", "connectivity", "curvature", "drift")
 
 
@@ -80,6 +99,9 @@ def clone(tmp_path_factory) -> Clone:
     """A clone in which a study has been made, its run trained there, and again with that run imported."""
     clone = Clone(tmp_path_factory.mktemp("imported") / "clone")
     results = clone.folder / "results" / "mine"
+    (clone.folder / "code").mkdir()
+    (clone.folder / "code" / "net.py").write_text(NET)
+    (clone.folder / "code" / "blocks.py").write_text(BLOCK)
     write_study(clone, OURS)
     clone.snakemake("--cores", "1", *ASKED)
     export(results / "smoke" / RUN, clone.folder / "mine")
@@ -121,6 +143,17 @@ def test_a_changed_file_reruns_what_depends_on_it_and_nothing_else(clone):
     shutil.copy2(mine / "round-2.safetensors", mine / "round-3.safetensors")
     shutil.copytree(mine / "round-2", mine / "round-3")
     assert "import" in clone.pending(*ASKED)
+
+
+def test_an_edit_of_the_network_reruns_what_is_built_of_it(clone):
+    before = clone.pending(*ASKED)
+    for file, text in (("net.py", NET), ("blocks.py", BLOCK)):
+        with clone.edited(f"code/{file}", lambda _, text=text: f"{text}# more\n"):
+            assert clone.pending(*ASKED) == before
+        with clone.edited(f"code/{file}", lambda _, text=text: f"{text}MORE = 1\n"):
+            pending = clone.pending(*ASKED)
+            assert {"import", "surface", "curvature"} <= {*pending}
+            assert not {"dataset", "partition"} & {*pending}
 
 
 def test_without_its_files_a_study_is_refused_in_a_line(clone):

@@ -65,9 +65,15 @@ def _is_entry(item: tuple[object, object]) -> bool:
 
 
 def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
-    """Copy a state_dict into the module's own tensors, after `check_weights`."""
+    """Copy a state_dict into the module's own tensors, after `check_weights`.
+
+    Counters that are fractions, as a mean over clients leaves them, become the nearest whole numbers.
+    """
     check_weights(module, tensors, source)
-    module.load_state_dict(dict(tensors))
+    own = module.state_dict()
+    module.load_state_dict(
+        {name: value if own[name].is_floating_point() else value.round() for name, value in tensors.items()}
+    )
 
 
 def check_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:

@@ -26,6 +26,7 @@ AXES = {
     "step_norm": "L2 distance from the round before",
     "distance_start": "L2 distance from the start",
     "distance_end": "L2 distance from the end",
+    "distance_to_reference": "L2 distance from the reference run",
     "mean_update_norm": "mean L2 length of client updates",
     "gradient_diversity": "gradient diversity of client updates",
     "inverse_gradient_diversity": "1 / gradient diversity of client updates",

@@ -17,7 +17,7 @@ def build_model(name: str, settings: dict, shape: tuple[int, ...], classes: int)
     """
     plugin = load("models.networks", name)
     inputs, samples = getattr(plugin, "INPUTS", "images"), "images" if len(shape) == IMAGE else "tokens"
-    if inputs != samples:
+    if inputs not in (samples, "any"):
         raise FedscapeError(
             f"model {name} takes {inputs}, and the samples are {samples} of shape {tuple(shape)}"
         )

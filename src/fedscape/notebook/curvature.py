@@ -1,9 +1,11 @@
 """Second derivatives of the loss at models of a network: eigenvalues, traces, densities."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -19,6 +21,7 @@ from fedscape.evaluation.loss import Loss, cross_entropies
 from fedscape.evaluation.prepared import Samples
 from fedscape.evaluation.problem import Problem
 from fedscape.notebook.models import GROUP, Runs, identity_of, problem_of, runs_of
+from fedscape.notebook.pictures import drawn
 from fedscape.settings.curvature import CurvatureSettings, Trace
 
 
@@ -33,6 +36,15 @@ class CurvatureTables:
 
     quantities: pd.DataFrame
     density: pd.DataFrame
+
+    def figure(self, **settings: Any) -> Figure:
+        """The densities, a line for each run. settings: those of the figure kind `spectrum`.
+
+        Raises FedscapeError where no density was asked for (`CurvatureSettings(density=DensitySettings())`).
+        """
+        if self.density.empty:
+            raise FedscapeError("density: not measured; ask for it in settings: density")
+        return drawn("spectrum", {"density": self.density}, settings)
 
 
 def curvature(

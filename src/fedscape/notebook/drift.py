@@ -20,9 +20,10 @@ def drift(
     """Distances of global models, a row per run and round, with the columns of drift.csv.
 
     models: as in `landscape`. `step_norm`, `distance_start`, `distance_end`: L2 distances of parameters from
-    the round before, from the first and from the last model. clients: round -> the models that its clients
-    handed back; with these, of a single run, the columns of rounds.csv about updates (a client's model minus
-    the global one before the round, unweighted): `mean_update_norm` (L2), `gradient_diversity`,
+    the round before, from the first and from the last model; `distance_to_reference`: from the first run's
+    model after the same round. clients: round -> the models that its clients handed back; with these, of a
+    single run, the columns of rounds.csv about updates (a client's model minus the global one before the
+    round, unweighted): `mean_update_norm` (L2), `gradient_diversity`,
     `inverse_gradient_diversity`, `mean_cosine`, `minimum_cosine`; NaN in other rounds.
 
     Raises FedscapeError, one line, for models of another network and clients of a round without a model
@@ -30,10 +31,11 @@ def drift(
     """
     layout = layout_of(network)
     runs = runs_of(network, models)
+    reference = next(iter(runs.values()))
     rows = [
         {**identity_of(network, name), "drift": "drift", "group": GROUP, **asdict(movement)}
         for name, trajectory in runs.items()
-        for movement in movements(trajectory)
+        for movement in movements(trajectory, reference)
     ]
     table = pd.DataFrame(rows, columns=DRIFT_CSV.columns)
     if not clients:

@@ -20,6 +20,7 @@ from fedscape.study.limits import (
     check_selections,
 )
 from fedscape.study.methods import build_methods, grid_value, kept_moment
+from fedscape.study.own_modules import KIND, check_class
 from fedscape.study.problems import Problems
 from fedscape.study.selection import Names, subset_of
 from fedscape.study.sources import with_sources
@@ -158,7 +159,10 @@ def _dataset(name: str, known: Mapping[str, Plugin], where: str) -> Plugin:
 
 
 def _model(name: str, entry: dict, where: str) -> Plugin:
-    return plugin("model", entry.get("kind", name), _without(entry, "kind"), where, ["kind"])
+    kind = entry.get("kind", KIND if KIND in entry else name)
+    model = plugin("model", kind, _without(entry, "kind"), where, ["kind"])
+    check_class(model.keys, where)
+    return model
 
 
 def _partition(name: str, entry: dict, where: str) -> PartitionEntry:
@@ -259,7 +263,7 @@ def _check_inputs(
     """Refuse a run whose network, partition or method cannot take what its data set holds."""
     inputs = _inputs("dataset", datasets[run.dataset].kind)
     key, method = f"{where}: runs: {run.dataset}", methods[run.method]
-    if inputs != _inputs("model", models[run.model].kind):
+    if _inputs("model", models[run.model].kind) not in (inputs, "any"):
         raise FedscapeError(
             f"{key}/{run.model}: {run.dataset} holds {inputs}, which {run.model} does not take"
         )

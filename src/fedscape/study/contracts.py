@@ -125,7 +125,11 @@ CONTRACTS: Mapping[str, Contract] = {
                 ("name",), "what torchvision calls a tensor of it; None for its own"
             ),
         },
-        {"INPUTS": Constant(Literal["images", "tokens"], "tokens", "what the network takes (else images)")},
+        {
+            "INPUTS": Constant(
+                Literal["images", "tokens", "any"], "tokens", "what the network takes (else images)"
+            )
+        },
     ),
     "initial": Contract(
         "a start",

@@ -14,10 +14,13 @@ from fedscape.study.imports import label, reached
 from fedscape.study.syntax import spelled, tree
 
 
-def code_digest(files: Iterable[Path]) -> str:
-    """16 hex digits that stand for the code reachable from `files` (scripts and plug-ins)."""
+def code_digest(files: Iterable[Path], folder: Path | None = None) -> str:
+    """16 hex digits that stand for the code reachable from `files` (scripts and plug-ins).
+
+    folder: that files of the user's own are imported from, if any are among them.
+    """
     # Names relative to the import path: the same code in another clone has the same digest.
-    hashes = sorted(f"{label(file)} {_hash(file)}" for file in reached(files))
+    hashes = sorted(f"{label(file, folder)} {_hash(file)}" for file in reached(files))
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:16]
 
 

@@ -42,9 +42,10 @@ def reached(files: Iterable[Path]) -> set[Path]:
     return counted
 
 
-def label(file: Path) -> str:
-    """The file's name below the folder of the import path that it lies in."""
-    folder = next((folder for folder in IMPORT_PATH if file.is_relative_to(folder)), file.parent)
+def label(file: Path, own: Path | None = None) -> str:
+    """The file's name below the folder of the import path that it lies in, or the user's `own` one."""
+    folders = (*IMPORT_PATH, *([own] if own else []))
+    folder = next((folder for folder in folders if file.is_relative_to(folder)), file.parent)
     return file.relative_to(folder).as_posix()
 
 

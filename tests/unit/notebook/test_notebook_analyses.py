@@ -146,6 +146,14 @@ def test_curvature_against_the_full_hessian(loss, kind, estimator):
     assert trace["value"] == pytest.approx(expected.trace().item(), rel=1e-3)
     assert list(result.quantities) == CURVATURE_CSV.columns
     assert len(result.density) and np.isfinite(result.density["density"].astype(float)).all()
+    line, _ = result.figure().axes[0].lines
+    np.testing.assert_array_equal(line.get_ydata(), result.density["density"])
+
+
+def test_a_figure_of_a_density_that_was_not_measured_is_one_line():
+    network, data = two_layers(nn.ReLU()), classes()
+    with pytest.raises(FedscapeError, match="density: not measured; ask for it in settings"):
+        curvature(network, states(network, 1)[0], data).figure()
 
 
 def test_an_exact_trace_of_another_loss_is_refused_and_settings_of_studies_too():

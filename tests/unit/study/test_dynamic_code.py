@@ -30,6 +30,8 @@ ATTRIBUTES = {*NAMES, "execv", "execve"} - {"compile", "eval", "exec"}  # of tor
 
 ALLOWED = {
     "plugins.py": {"importlib.import_module"},  # the plug-in loader: a job's digest holds its plug-ins' files
+    # Imports the user's file that a job's settings name; its digest holds that file and those beside it.
+    "models/networks/module.py": {"importlib", "module.__file__"},
     # Compiles the `Settings` of a plug-in, below the folder where these lie.
     "study/catalog.py": {"exec", "compile", "__file__"},
 }
