@@ -1,8 +1,9 @@
 """The common problem in fluke: its own clients, servers and loop, on the batches that all frameworks get.
 
-    python examples/frameworks/fluke/run.py PROBLEM_FOLDER fedavg|scaffold|feddyn|fednova OUT_FOLDER
+    python examples/frameworks/fluke/run.py PROBLEM METHOD OUT
 
-in an environment with fluke-fl 0.8.1 (README.md). The loaders' order is all that is replaced.
+in an environment with fluke-fl 0.8.1 (README.md). METHOD: fedavg, scaffold, feddyn, fednova, where the
+order of the loaders is all that is replaced; feddyn-mended or fednova-mended for the rules of mended.py.
 """
 
 import sys
@@ -18,12 +19,20 @@ from fluke.algorithms.fednova import FedNova
 from fluke.algorithms.scaffold import SCAFFOLD
 from fluke.data import DataSplitter, DummyDataContainer, FastDataLoader
 from fluke.evaluation import ClassificationEval
+from mended import MendedFedDyn, MendedFedNova
 
 sys.path.append(str(Path(__file__).parents[1]))  # after fluke: this folder's name is the package's
 from exchange import Problem, Run, copied, write_costs
 from net import Net
 
-ALGORITHMS = {"fedavg": FedAVG, "scaffold": SCAFFOLD, "feddyn": FedDyn, "fednova": FedNova}
+ALGORITHMS = {
+    "fedavg": FedAVG,
+    "scaffold": SCAFFOLD,
+    "feddyn": FedDyn,
+    "fednova": FedNova,
+    "feddyn-mended": MendedFedDyn,
+    "fednova-mended": MendedFedNova,
+}
 
 
 class FixedBatches(FastDataLoader):
@@ -49,11 +58,8 @@ class FixedBatches(FastDataLoader):
         return iter(next(self._epochs))
 
 
-def algorithm(problem: Problem, method: str, kind: type[CentralizedFL], **more: object) -> CentralizedFL:
-    """fluke's algorithm as its own configuration files set it up: SGD, no clipping, clients weighted by size.
-
-    more: further hyperparameters of the client, in place of these.
-    """
+def algorithm(problem: Problem, method: str) -> CentralizedFL:
+    """fluke's algorithm: SGD at a constant rate, no clipping, means over clients as in the papers."""
     FlukeENV().set_evaluator(ClassificationEval(eval_every=1, n_classes=10))
     FlukeENV().set_eval_cfg(pre_fit=False, post_fit=False, locals=False, server=False)
     clients = [FixedBatches(problem, i) for i in range(problem.settings["clients"])]
@@ -69,12 +75,13 @@ def algorithm(problem: Problem, method: str, kind: type[CentralizedFL], **more: 
         "clipping": 0,
     }
     server = {"weighted": True}
-    if method == "feddyn":
+    if method.startswith("feddyn"):
+        server = {"weighted": False}
         client["alpha"] = problem.settings["methods"]["feddyn"]["alpha"]
     if method == "scaffold":
         server = {"weighted": False, "global_step": problem.settings["methods"]["scaffold"]["server_lr"]}
-    settings = DDict(client=DDict(**client, **more), server=DDict(**server), model=network)
-    return kind(len(clients), DataSplitter(data), settings)
+    settings = DDict(client=DDict(**client), server=DDict(**server), model=network)
+    return ALGORITHMS[method](len(clients), DataSplitter(data), settings)
 
 
 def sent(built: CentralizedFL) -> dict:
@@ -104,7 +111,7 @@ def trained(problem: Problem, built: CentralizedFL) -> Run:
 if __name__ == "__main__":
     folder, method, out = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     problem = Problem.read(folder)
-    built = algorithm(problem, method, ALGORITHMS[method])
+    built = algorithm(problem, method)
     begun = time.perf_counter()
     run = trained(problem, built)
     seconds = time.perf_counter() - begun
