@@ -1,4 +1,4 @@
-"""PFLlib with clients that drop out (`-cdr 0.5`): what the server makes of the one model of two that comes in.
+"""PFLlib with clients that drop out (`-cdr 0.5`): what a server makes of the one model of two that comes in.
 
     cd PFLlib/system
     python FEDSCAPE/examples/frameworks/pfllib/dropped_clients.py

@@ -4,7 +4,7 @@
     python FEDSCAPE/examples/frameworks/pfllib/split_network.py
 
 main.py takes the classifier `fc` off and puts it behind the rest. The rest of DNN and MLR still ends in
-log_softmax, which so comes before the classifier, over hidden units or pixels. CNN has none and stays the same.
+log_softmax, which so comes before the classifier, over hidden units or pixels. CNN has none.
 """
 
 import copy
