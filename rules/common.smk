@@ -4,6 +4,7 @@ Functions, and what they need; `campaign.smk` reads what they look at.
 """
 
 import functools
+import os
 import re
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from fedscape.study.campaign import Campaign, missing_file, read_campaign
 from fedscape.study.jobs import check_job_names, job_names, targets
 from fedscape.study.kept import measured_files
 from fedscape.study.problems import told
+from fedscape.study.project import CONFIG, Project
 from fedscape.study.study import UnknownName
 from fedscape.study.stages.every import SECTIONS, STAGES
 from fedscape.study.stages.tables import OF_EVERY_STUDY
@@ -184,4 +186,4 @@ def times(factor, wildcards):
 @functools.cache
 def prices():
     """What work costs, read once."""
-    return exit_on_error(read_prices)
+    return exit_on_error(read_prices, os.path.relpath(ROOT))

@@ -29,7 +29,8 @@ NAMES = {
 ATTRIBUTES = {*NAMES, "execv", "execve"} - {"compile", "eval", "exec"}  # of torch, of a network, of anybody
 
 ALLOWED = {
-    "plugins.py": {"importlib.import_module"},  # the plug-in loader: a job's digest holds its plug-ins' files
+    # The plug-in loader: a job's digest holds its plug-ins' files, and finds the user's own as Python does.
+    "plugins.py": {"importlib.import_module", "parent.__path__"},
     # Compiles the `Settings` of a plug-in, below the folder where these lie.
     "study/catalog.py": {"exec", "compile", "__file__"},
 }
