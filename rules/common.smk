@@ -73,6 +73,8 @@ def refuse_target(wildcards):
 
 def job_of(stage, wildcards):
     """The study and the names of a job; Snakemake ends, with a line, for names that the study does not hold."""
+    if MAIN:
+        say_profile()
     names = job_names(wildcards)
     try:
         # A data set belongs to no study, but all data sets to the settings.
@@ -107,6 +109,18 @@ def inputs_of_start(wildcards):
 def say_missing(missing):
     """Say once that a user's file is not there."""
     print(f"fedscape: missing for a run: {missing}", file=sys.stderr)
+
+
+@functools.cache
+def say_profile():
+    """Say once that our profile is not read: of a module, Snakemake looks for it beside the user's Snakefile."""
+    if "code" in map(str, workflow.rerun_triggers):
+        profile = ROOT / "profiles" / "default"
+        print(
+            f"fedscape: {profile} is not read, so Snakemake reruns more than has changed; "
+            f"add --workflow-profile {profile}",
+            file=sys.stderr,
+        )
 
 
 def report_labels(name, title=None):

@@ -39,7 +39,7 @@ figures:
 
 _SETTINGS = """\
 # Your settings. Those that are not here are as in {defaults}
-study: {name}           # the study that plain `snakemake` makes: a file of config/studies/
+study: {name:<16} # the study that plain `snakemake` makes: a file of config/studies/
 scale: quick            # smoke | quick | small | paper, as the study file defines them
 data_root: data         # where raw data sets lie, or are downloaded to
 """
