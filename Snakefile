@@ -18,12 +18,20 @@ if "fedscape" in sys.modules and not (ROOT / "src" / "fedscape").samefile(
     for imported in [name for name in sys.modules if name.partition(".")[0] == "fedscape"]:
         del sys.modules[imported]
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])))
+# Whether this is the workflow itself, and not a module of another one.
+IS_WHOLE = workflow.modifier.is_main_snakefile()
 
 
 report: "workflow/report/introduction.rst"
 
 
 include: "rules/common.smk"
+
+
+# The user's folder has what is theirs: config/, plugins/, results/. The clone does as well as any other.
+PROJECT = Project(Path.cwd(), ROOT)
+
+
 include: "rules/campaign.smk"
 
 

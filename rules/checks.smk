@@ -20,6 +20,10 @@ def check_rule(declared):
             f"{where}: it runs {declared.script or 'no script'}; allowed is {script}, whose digest is compared"
         )
 
+    if declared.name not in STAGES:
+        sys.exit(
+            f"{where}: called {declared.name}; `use rule * from` a module keeps its names, so leave out `as`"
+        )
     tracks = tuple(param.stage for param in declared.params if hasattr(param, "stage"))
     if tracks != (STAGES[declared.name].tracks or (declared.name,)):
         sys.exit(f"{where}: tracks {', '.join(tracks)}, not what its home in study/stages/ says")

@@ -4,6 +4,7 @@ Functions, and what they need; `campaign.smk` reads what they look at.
 """
 
 import functools
+import os
 import re
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from fedscape.study.campaign import Campaign, missing_file, read_campaign
 from fedscape.study.jobs import check_job_names, job_names, targets
 from fedscape.study.kept import measured_files
 from fedscape.study.problems import told
+from fedscape.study.project import CONFIG, Project
 from fedscape.study.study import UnknownName
 from fedscape.study.stages.every import SECTIONS, STAGES
 from fedscape.study.stages.tables import OF_EVERY_STUDY
@@ -71,6 +73,8 @@ def refuse_target(wildcards):
 
 def job_of(stage, wildcards):
     """The study and the names of a job; Snakemake ends, with a line, for names that the study does not hold."""
+    if MAIN:
+        say_profile()
     names = job_names(wildcards)
     try:
         # A data set belongs to no study, but all data sets to the settings.
@@ -105,6 +109,18 @@ def inputs_of_start(wildcards):
 def say_missing(missing):
     """Say once that a user's file is not there."""
     print(f"fedscape: missing for a run: {missing}", file=sys.stderr)
+
+
+@functools.cache
+def say_profile():
+    """Say once that our profile is not read: of a module, Snakemake looks for it beside the user's Snakefile."""
+    if "code" in map(str, workflow.rerun_triggers):
+        profile = ROOT / "profiles" / "default"
+        print(
+            f"fedscape: {profile} is not read, so Snakemake reruns more than has changed; "
+            f"add --workflow-profile {profile}",
+            file=sys.stderr,
+        )
 
 
 def report_labels(name, title=None):
@@ -184,4 +200,4 @@ def times(factor, wildcards):
 @functools.cache
 def prices():
     """What work costs, read once."""
-    return exit_on_error(read_prices)
+    return exit_on_error(read_prices, os.path.relpath(ROOT))

@@ -21,7 +21,7 @@ rule dataset:
     params:
         settings=tracked("dataset"),
         # A function that takes `output` is not compared: moving the raw files reruns nothing.
-        data_root=lambda wildcards, output: config["data_root"],
+        data_root=lambda wildcards, output: CAMPAIGN.data_root,
     script:
         "../workflow/scripts/dataset.py"
 

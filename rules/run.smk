@@ -50,10 +50,15 @@ def write_settings(jobs):
             sys.exit(f"fedscape: results/{study}/{scale}/config.yaml cannot be written ({error})")
 
 
+def ours(jobs):
+    """The jobs of our own rules, without those of a workflow that has this one as a module."""
+    return [job for job in jobs if job.rule.name in STAGES]
+
+
 onstart:
     gc.enable()
-    check_files(workflow.dag.jobs)
-    to_run = list(workflow.dag.needrun_jobs())
+    check_files(ours(workflow.dag.jobs))
+    to_run = ours(workflow.dag.needrun_jobs())
     check_places(to_run)
     remove_finished_folders()
     write_settings(to_run)

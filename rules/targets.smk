@@ -19,12 +19,14 @@ if MAIN:
                 input:
                     targets_of_seed(study, seed),
 
-    # Asked for what it cannot make, Snakemake names no study. Results lie in folders, so no file of ours is meant.
-    rule no_such_target:
-        """Nothing to ask for: it answers names that are no study, rule or file with what there is."""
-        input:
-            refuse_target,
-        output:
-            "{target}",
-        wildcard_constraints:
-            target=r"[\w-]+",
+    if IS_WHOLE:
+
+        # Asked for what it cannot make, Snakemake names no study. Results lie in folders, so no file of ours is meant.
+        rule no_such_target:
+            """Nothing to ask for: it answers names that are no study, rule or file with what there is."""
+            input:
+                refuse_target,
+            output:
+                "{target}",
+            wildcard_constraints:
+                target=r"[\w-]+",

@@ -118,12 +118,15 @@ def _redraw(options: argparse.Namespace) -> int:
 
 def _use_library_of_this_clone() -> None:
     """Restart with the library of the clone around the working folder, if another one is installed."""
-    for folder in (Path.cwd(), *Path.cwd().parents):
-        library = folder / "src" / "fedscape"
-        if (library / "cli.py").is_file() and (folder / "Snakefile").is_file():
-            break
-    else:
+    from fedscape.command.repository import SNAKEFILE, nearest
+
+    inside = Path("src", "fedscape")
+    folder = nearest(
+        Path.cwd(), lambda folder: (folder / inside / "cli.py").is_file() and (folder / SNAKEFILE).is_file()
+    )
+    if folder is None:
         return
+    library = folder / inside
     if library != Path(__file__).resolve().parent and "FEDSCAPE_CLONE" not in os.environ:
         path = os.pathsep.join(filter(None, [str(library.parent), os.environ.get("PYTHONPATH")]))
         environment = {**os.environ, "PYTHONPATH": path, "FEDSCAPE_CLONE": str(folder)}

@@ -1,4 +1,8 @@
-"""Plug-ins are modules found by name: `shards` in data/partitions is data/partitions/shards.py."""
+"""Plug-ins are modules found by name: `shards` in data/partitions is data/partitions/shards.py.
+
+Those of a user's own lie below the folder that Snakemake works in, in `plugins/partitions/` and so on. To
+Python they are modules of the same packages, so that a plug-in works alike in either folder.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +10,21 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+# What a job's settings call a plug-in, and the package where its file lies.
+PACKAGES = {
+    "dataset": "data.datasets",
+    "partition": "data.partitions",
+    "model": "models.networks",
+    "initial": "federated.initials",
+    "algorithm": "federated.algorithms",
+    "server": "federated.servers",
+    "plane": "landscape.planes",
+    "figure": "figures.kinds",
+    "measure": "tables.measures",
+}
+OWN = Path("plugins")
+"""The user's own plug-ins, a folder for each role, below the folder that Snakemake works in."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +55,7 @@ def load(package: str, name: str) -> ModuleType:
 
     The name has been checked when the study was read, so a missing module is a bug, not bad input.
     """
+    _join_own()
     return import_module(f"fedscape.{package}.{name.replace('-', '_')}")
 
 
@@ -50,3 +70,18 @@ def import_name(file: Path) -> tuple[Path, str]:
     while (folder / "__init__.py").is_file():
         folder, parts = folder.parent, [folder.name, *parts]
     return folder, ".".join(parts[:-1] if len(parts) > 1 and file.stem == "__init__" else parts)
+
+
+def own_folder(role: str) -> Path:
+    """Where the user's own plug-ins of a role lie."""
+    return OWN / f"{role}s"
+
+
+def _join_own() -> None:
+    """Have each package hold the user's own plug-ins of its role, behind those of the library."""
+    for role, package in PACKAGES.items():
+        folder = own_folder(role)
+        if folder.is_dir():
+            parent = import_module(f"fedscape.{package}")
+            if str(folder.resolve()) not in parent.__path__:
+                parent.__path__.append(str(folder.resolve()))

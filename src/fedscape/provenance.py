@@ -10,7 +10,7 @@ import fedscape
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scipy", "safetensors", "snakemake")
 GIT_TIMEOUT = 10  # seconds
 # Files of the clone that decide numbers: not the profile, which users edit, nor the costs in config/.
-SOURCES = ("src", "workflow", "rules", "Snakefile", "config/studies")
+SOURCES = ("src", "workflow", "rules", "Snakefile", "config/studies", "plugins")
 
 
 def versions() -> dict[str, object]:

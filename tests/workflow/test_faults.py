@@ -172,7 +172,7 @@ def test_results_that_cannot_be_written_to_are_named(faulty):
 @pytest.mark.parametrize(
     ("folder", "wanted", "instead"),
     [
-        (".snakemake", ["-n"], "work in a clone of your own"),
+        (".snakemake", ["-n"], "work in a folder of your own"),
         ("results/data/logs", ["results/data/digits/dataset.json", "--force"], "link results to elsewhere"),
         ("results/faults/smoke", [TABLE, "--force"], "link results to elsewhere"),
     ],

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from fedscape.command.lenient_readers import all_rows, numbers
 from fedscape.command.prices import CPU, OWN_SECONDS, PRICES_CSV, Prices, read_prices
-from fedscape.command.repository import enter_repository, read_settings
+from fedscape.command.repository import clone, enter_repository, study_here
 from fedscape.command.work import WEIGHT_BYTES, Workload, work_of
 from fedscape.errors import printable
-from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job, jobs_of, levels
 from fedscape.study.stages.every import STAGES
 from fedscape.study.stages.training import is_trained
@@ -70,8 +69,8 @@ class Line:
 def cost(study: str | None, changes: Sequence[str], configfiles: Sequence[str]) -> int:
     """Print jobs, levels, hours and disk of a study, and what these numbers rest on."""
     enter_repository()
-    content = read_study(Path.cwd(), read_settings(study, changes, configfiles))
-    jobs, prices = jobs_of(content), read_prices()
+    content = study_here(study, changes, configfiles)
+    jobs, prices = jobs_of(content), read_prices(clone())
     works = [work_of(content, job.rule, job.names) for job in jobs]
     gpus, took = prices.devices(), _took(content)
     lines = [

@@ -4,14 +4,13 @@ import os
 import re
 from pathlib import Path
 
-from fedscape.command.repository import enter_repository, read_settings
+from fedscape.command.repository import enter_repository, study_here
 from fedscape.errors import FedscapeError, printable
 from fedscape.figures.draw import WRITTEN, Content, caption_file, diagnostics_files, write_figure
 from fedscape.figures.looks import Labels
 from fedscape.figures.medium import WIDTHS, Style
 from fedscape.figures.style import METADATA
 from fedscape.plugins import Plugin
-from fedscape.study.campaign import read_study
 from fedscape.study.grid import as_list
 from fedscape.study.stages.figures import FIGURE
 from fedscape.study.types import unknown
@@ -31,7 +30,7 @@ def figure(file: str, use: str | None, width: str | None, to: str | None) -> int
     if len(path.parts) != 5 or (path.parts[0], path.parts[3]) != ("results", "figures"):
         raise FedscapeError(f"{path}: no figure; name a file of results/<study>/<scale>/figures")
     _, name, scale, _, _ = path.parts
-    study = read_study(Path.cwd(), read_settings(name, [f"scale={scale}"]))
+    study = study_here(name, [f"scale={scale}"])
     if path.stem not in study.figures:
         raise FedscapeError(f"{path}: {unknown('figure', path.stem, study.figures)}")
     wildcards = {"figure": path.stem}

@@ -1,13 +1,15 @@
 """`fedscape new NAME`: a study of one's own to begin with."""
 
+import os
+import shlex
 from pathlib import Path
 
-from fedscape.command.repository import enter_repository
+from fedscape.command.repository import SNAKEFILE, clone, is_project, nearest
 from fedscape.errors import FedscapeError
 from fedscape.files import write_text
 from fedscape.study.campaign import check_study_name
+from fedscape.study.project import CONFIG, STUDIES
 
-STUDIES = Path("config", "studies")
 _TEMPLATE = """\
 # A study of your own: `snakemake {name} --cores all` makes it in a few minutes. Every key: config/README.md
 title: What I want to know
@@ -35,16 +37,34 @@ figures:
 """
 
 
+_SETTINGS = """\
+# Your settings. Those that are not here are as in {defaults}
+study: {name:<16} # the study that plain `snakemake` makes: a file of config/studies/
+scale: quick            # smoke | quick | small | paper, as the study file defines them
+data_root: data         # where raw data sets lie, or are downloaded to
+"""
+
+
 def new(name: str) -> int:
-    """Write `config/studies/<name>.yaml`; a study that is there stays as it is."""
-    enter_repository()
-    path = STUDIES / f"{name}.yaml"
+    """Write `config/studies/<name>.yaml`; a study that is there stays as it is.
+
+    Outside a clone and a project, the current folder becomes a project.
+    """
+    os.chdir(nearest(Path.cwd(), is_project) or Path.cwd())
+    path, workflow = STUDIES / f"{name}.yaml", clone()
     check_study_name(name, f"study '{name}'")
     if path.exists():
         raise FedscapeError(f"{path}: is there already; choose another name")
+    written = [path]
     write_text(path, _TEMPLATE.format(name=name))
-    print(f"{path} is written; next:")
-    print(f"  snakemake -n {name}             # what it will do")
+    if not CONFIG.exists():
+        write_text(CONFIG, _SETTINGS.format(name=name, defaults=workflow / CONFIG))
+        written.append(CONFIG)
+    snakemake = (
+        "snakemake" if SNAKEFILE.exists() else f"snakemake -s {shlex.quote(str(workflow / SNAKEFILE))}"
+    )
+    print(f"{' and '.join(map(str, written))} {'are' if len(written) > 1 else 'is'} written; next:")
+    print(f"  {snakemake} -n {name}             # what it will do")
     print(f"  fedscape cost {name}            # how long that takes")
-    print(f"  snakemake {name} --cores all")
+    print(f"  {snakemake} {name} --cores all")
     return 0

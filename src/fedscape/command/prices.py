@@ -82,9 +82,9 @@ class Prices:
         return self.values.get(("method", work.method, "", CPU), 1.0)
 
 
-def read_prices() -> Prices:
-    """The committed table, and over it what the runs of this clone took."""
-    committed = list(_committed())
+def read_prices(clone: str | Path = ".") -> Prices:
+    """The clone's table, and over it what the runs here took."""
+    committed = list(_committed(Path(clone) / PRICES_CSV))
     values = {key: value for key, value, _ in committed}
     own: dict[Key, list[_Measured]] = {}
     for key, measured in _own(values):
@@ -108,29 +108,27 @@ class _Measured:
     seconds: float
 
 
-def _committed() -> Iterator[tuple[Key, float, str]]:
+def _committed(path: Path) -> Iterator[tuple[Key, float, str]]:
     try:
-        text = read_regular(PRICES_CSV)
+        text = read_regular(path)
     except OSError as error:
-        raise FedscapeError(f"{PRICES_CSV}: cannot be read ({error.strerror})") from None
+        raise FedscapeError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        raise FedscapeError(f"{PRICES_CSV}: no text in UTF-8 ({error})") from None
+        raise FedscapeError(f"{path}: no text in UTF-8 ({error})") from None
     reader = csv.DictReader(StringIO(text, newline=""))
     try:
         if tuple(reader.fieldnames or ()) != PRICE_COLUMNS:
-            raise FedscapeError(f"{PRICES_CSV}: its columns must be {', '.join(PRICE_COLUMNS)}")
+            raise FedscapeError(f"{path}: its columns must be {', '.join(PRICE_COLUMNS)}")
         for row in reader:
             value = numbers(row, "value")
             if value is None:
-                raise FedscapeError(f"{PRICES_CSV}:{reader.line_num}: value '{row['value']}' is no number")
+                raise FedscapeError(f"{path}:{reader.line_num}: value '{row['value']}' is no number")
             if row["kind"] not in KINDS:
-                raise FedscapeError(
-                    f"{PRICES_CSV}:{reader.line_num}: kind '{row['kind']}', not {', '.join(KINDS)}"
-                )
+                raise FedscapeError(f"{path}:{reader.line_num}: kind '{row['kind']}', not {', '.join(KINDS)}")
             source = f"{row['machine']}, {row['date']}" if row["kind"] == "step" else ""
             yield (row["kind"], row["name"], row["shape"], row["device"]), value[0], source
     except csv.Error as error:
-        raise FedscapeError(f"{PRICES_CSV}:{reader.line_num}: no CSV ({error})") from None
+        raise FedscapeError(f"{path}:{reader.line_num}: no CSV ({error})") from None
 
 
 def _own(committed: Mapping[Key, float]) -> Iterator[tuple[Key, _Measured]]:

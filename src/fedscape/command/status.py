@@ -8,9 +8,8 @@ from pathlib import Path
 
 from fedscape.command import slurm
 from fedscape.command.progress import DONE, STATES, WAITING, Progress, progress_of
-from fedscape.command.repository import enter_repository, read_settings
+from fedscape.command.repository import enter_repository, study_here
 from fedscape.errors import printable
-from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job, jobs_of
 from fedscape.study.study import Study
 
@@ -24,7 +23,7 @@ def status(
     """Print the table, repeatedly if `watch`; every_job: jobs that are done or wait by name too."""
     enter_repository()
     asked = slurm.ask()
-    content = read_study(Path.cwd(), read_settings(study, changes, configfiles))
+    content = study_here(study, changes, configfiles)
     jobs = jobs_of(content)
     while True:
         queue = slurm.queue(asked, Path.cwd())

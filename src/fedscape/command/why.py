@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fedscape.command.repository import enter_repository, read_settings
+from fedscape.command.repository import clone, enter_repository, read_settings
 from fedscape.errors import FedscapeError, printable
 from fedscape.jobs.recorded import Record, check_records, record_of
 from fedscape.regular import open_regular
@@ -41,13 +41,13 @@ def why(file: str, changes: Sequence[str], configfiles: Sequence[str]) -> int:
 
 def today(config: dict, name: str, scale: str) -> tuple[Strings, list[Job], str]:
     """What the jobs of a study are made with today, its jobs, and what to call them."""
-    study = read_study(Path.cwd(), {**config, "study": name, "scale": scale})
+    study = read_study(Path.cwd(), {**config, "study": name, "scale": scale}, clone())
     return _strings(study), jobs_of(study), f"{name} at {scale}"
 
 
 def _data(config: dict) -> tuple[Strings, list[Job], str]:
     """The same for data sets, which belong to no study."""
-    campaign = Campaign(Path.cwd(), config)
+    campaign = Campaign(Path.cwd(), config, clone())
     return _strings(campaign), [dataset_job(name) for name in campaign.datasets], "any data set"
 
 
@@ -57,12 +57,14 @@ def _strings(owner: Any) -> Strings:
     owner: a study, or of data sets, which belong to none, the campaign.
     """
 
+    scripts = clone() / SCRIPTS
+
     def strings(job: Job) -> list[str]:
         stages = STAGES[job.rule].tracks or (job.rule,)
         return [
             text
             for stage in stages
-            for text in tracked(stage, STAGES[stage].settings(owner, job.names), SCRIPTS)
+            for text in tracked(stage, STAGES[stage].settings(owner, job.names), scripts)
         ]
 
     return strings

@@ -7,12 +7,11 @@ from tempfile import TemporaryDirectory
 
 from fedscape.columns.csvs import write_csv
 from fedscape.columns.kinds import FILES
-from fedscape.command.repository import enter_repository, read_settings
+from fedscape.command.repository import enter_repository, study_here
 from fedscape.errors import FedscapeError, printable
 from fedscape.examples.store import EXAMPLES, Example
 from fedscape.files import read_json
 from fedscape.provenance import commit
-from fedscape.study.campaign import read_study
 from fedscape.study.kept import costs_csv, measured_files
 from fedscape.study.stages.tables import COSTS
 from fedscape.study.stages.training import run_files
@@ -33,7 +32,7 @@ def pack(
     several machines. Raises FedscapeError for runs of several commits, or of uncommitted code.
     """
     start = enter_repository()
-    resolved = read_study(Path.cwd(), read_settings(study, changes, configfiles))
+    resolved = study_here(study, changes, configfiles)
     folder = Path(os.path.relpath(start / to)) if to else EXAMPLES
     example = Example(folder / f"{resolved.name}-{resolved.scale}")
     files = measured_files(resolved)

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fedscape.command.repository import CONFIG, enter_repository, read_settings
+from fedscape.command.repository import SNAKEFILE, clone, enter_repository, study_here
 from fedscape.errors import FedscapeError, printable
 from fedscape.examples.page import PAGE, write_page
 from fedscape.examples.store import EXAMPLES, SETTINGS, Example
+from fedscape.plugins import OWN
 from fedscape.provenance import last_change
-from fedscape.study.campaign import read_study
 from fedscape.study.jobs import Job
 from fedscape.study.kept import costs_csv, drawing_jobs, drawn_from
+from fedscape.study.project import CONFIG
 from fedscape.study.stages.page import PAGE as PAGE_STAGE
 from fedscape.study.study import Study
 
@@ -50,7 +51,7 @@ def _redraw(example: Example, cores: str, only_page: bool) -> None:
     made_with = example.made_with()
     if made_with is None:
         raise FedscapeError(f"{example.data}: no CSVs are kept here; `fedscape pack {name}` brings them")
-    study = read_study(Path.cwd(), read_settings(name, [f"scale={scale}"]))
+    study = study_here(name, [f"scale={scale}"])
     example.check_settings(study)
     jobs = drawing_jobs(study)
     needed = dict.fromkeys([*drawn_from(jobs), costs_csv(study)])
@@ -96,10 +97,12 @@ def _draw(
             raise FedscapeError(f"{file}: not there; `fedscape redraw {example.folder}` draws it")
         Path(scratch, path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, Path(scratch, path))
-    Path(scratch, CONFIG.parent).symlink_to(Path.cwd() / CONFIG.parent)
+    for folder in (CONFIG.parent, OWN):
+        Path(scratch, folder).symlink_to(Path.cwd() / folder)
     process = subprocess.run(
         [
-            *(sys.executable, "-m", "snakemake", "--snakefile", "Snakefile", "--directory", str(scratch)),
+            *(sys.executable, "-m", "snakemake", "--snakefile", str(clone() / SNAKEFILE)),
+            *("--directory", str(scratch)),
             *("--cores", cores, "--quiet", "--config", f"study={study.name}", f"scale={study.scale}"),
             *("--allowed-rules", *{job.rule: None for job in jobs}, "--", *(job.outputs[0] for job in jobs)),
         ],

@@ -5,9 +5,11 @@ from pathlib import Path
 from fedscape.errors import FedscapeError, printable
 from fedscape.regular import is_regular
 from fedscape.study.build import build_study, known_datasets
+from fedscape.study.catalog import check_own_plugins
 from fedscape.study.claims import check_claims
 from fedscape.study.files import at_scale, check, read_schema, read_yaml
 from fedscape.study.problems import Problems
+from fedscape.study.project import Project
 from fedscape.study.selection import check_names
 from fedscape.study.stages.every import STAGES
 from fedscape.study.study import Named, Study, UnknownName
@@ -26,15 +28,13 @@ _DEFAULTS = {"inits": {"random": {"kind": "random"}}, "methods": {}, "runs": [{}
 class Campaign:
     """The user's settings and the study files, of which each is checked when it is first asked for."""
 
-    def __init__(self, root: Path, config: dict):
-        self._root = root
-        self._schemas = root / "workflow" / "schemas"
-        check(config, read_schema(self._schemas / "config.schema.yaml"), SETTINGS_SOURCE)
-        self.study, self.scale = config["study"], config["scale"]
+    def __init__(self, folder: Path, config: dict, clone: Path | None = None):
+        self._project = Project(folder, clone or folder)
+        check(config, read_schema(self._project.schema("config")), SETTINGS_SOURCE)
+        check_own_plugins()
+        self.study, self.scale, self.data_root = config["study"], config["scale"], config["data_root"]
         self.datasets = known_datasets(config.get("datasets") or {})  # whether a study uses them or not
-        self._files = Named(
-            (path.stem, path) for path in sorted((root / "config" / "studies").glob("[!.]*.yaml"))
-        )
+        self._files = Named(self._project.studies)
         self._contents: dict[str, dict] = {}
         self._studies: dict[tuple[str, str], Study] = {}
 
@@ -104,10 +104,10 @@ class Campaign:
 
     @property
     def _study_schema(self) -> dict:
-        return read_schema(self._schemas / "study.schema.yaml")
+        return read_schema(self._project.schema("study"))
 
     def _file(self, name: str) -> Path:
-        return self._files[name].relative_to(self._root)
+        return self._project.shown(self._files[name])
 
 
 def check_study_name(name: str, where: str) -> None:
@@ -117,22 +117,23 @@ def check_study_name(name: str, where: str) -> None:
         raise FedscapeError(f"{where}: a study's name is {words}")
 
 
-def read_campaign(root: Path, config: dict) -> Campaign:
-    """Read and check the user's settings and all study files under `root`, the repository.
+def read_campaign(folder: Path, config: dict, clone: Path | None = None) -> Campaign:
+    """Read and check the user's settings and all study files of a folder.
 
+    clone: whose workflow runs there; None for the folder itself.
     Raises FedscapeError, a line each, for all that is wrong in them.
     """
-    campaign = Campaign(root, config)
+    campaign = Campaign(folder, config, clone)
     campaign.check_all()
     return campaign
 
 
-def read_study(root: Path, config: dict) -> Study:
+def read_study(folder: Path, config: dict, clone: Path | None = None) -> Study:
     """The study and scale that the user's settings name, without reading the others, which takes longer.
 
     Raises FedscapeError as `read_campaign` does, for this study's file.
     """
-    campaign = Campaign(root, config)
+    campaign = Campaign(folder, config, clone)
     campaign.check_chosen()
     return campaign.get(campaign.study)
 

@@ -5,38 +5,29 @@ parse the Snakefile. So a plug-in's `Settings` class alone is compiled from the 
 """
 
 import ast
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fedscape.errors import FedscapeError
-from fedscape.plugins import Plugin
+from fedscape.errors import FedscapeError, reason
+from fedscape.plugins import OWN, PACKAGES, Plugin, own_folder
 from fedscape.study.contract_check import check_plugin
 from fedscape.study.contracts import CONTRACTS, LENT_NAMES
+from fedscape.study.problems import Problems
 from fedscape.study.syntax import literal
 from fedscape.study.types import settings_from, unknown
 
 LIBRARY = Path(__file__).resolve().parent.parent
-
-# What a job's settings call a plug-in, and the package where its file lies.
-PACKAGES = {
-    "dataset": "data.datasets",
-    "partition": "data.partitions",
-    "model": "models.networks",
-    "initial": "federated.initials",
-    "algorithm": "federated.algorithms",
-    "server": "federated.servers",
-    "plane": "landscape.planes",
-    "figure": "figures.kinds",
-    "measure": "tables.measures",
-}
+_OWN_FOLDERS = {own_folder(role).name: role for role in PACKAGES}
+_FILE_NAME = re.compile("[a-z_][a-z0-9_]*")
 
 
 @cache
 def names(role: str) -> tuple[str, ...]:
-    """Names of all plug-ins of a role: the modules of its package that define `Settings`."""
-    files = sorted(_folder(role).glob("*.py"))
+    """Names of all plug-ins of a role: of modules of its package, then of the user's own, with `Settings`."""
+    files = (*sorted(_folder(role).glob("*.py")), *sorted(own_folder(role).glob("*.py")))
     return tuple(path.stem.replace("_", "-") for path in files if _settings_node(path) is not None)
 
 
@@ -44,7 +35,9 @@ def source(role: str, name: str) -> Path:
     """The file of a plug-in. Raises FedscapeError for other names: a stranger's file may hold any path."""
     if name.replace("_", "-") not in names(role):
         raise FedscapeError(unknown(role, name, names(role)))
-    return _folder(role) / f"{name.replace('-', '_')}.py"
+    file = f"{name.replace('-', '_')}.py"
+    built_in = _folder(role) / file
+    return built_in if built_in.is_file() else own_folder(role) / file
 
 
 @cache
@@ -87,6 +80,9 @@ def plugin(role: str, kind: str, values: dict, where: str, beside: Iterable[str]
 def check_kind(role: str, kind: str, where: str) -> None:
     """Refuse the name of a plug-in that its role has not."""
     if kind not in names(role):
+        for file in own_folder(role).glob("*.py"):
+            if file.stem.replace("_", "-") == kind:
+                raise FedscapeError(f"{file}: {CONTRACTS[role].called} needs a class Settings")
         raise FedscapeError(f"{where}: {unknown(role, kind, names(role))}")
 
 
@@ -102,6 +98,23 @@ def check_training(role: str, rule: Plugin, training: object, where: str) -> Non
             settings.check(training)
         except ValueError as error:
             raise FedscapeError(f"{where}: {error}") from None
+
+
+def check_own_plugins() -> None:
+    """Refuse, each in one line, files among the user's own plug-ins that would not be found."""
+    problems = Problems()
+    for path in sorted(OWN.glob("[!._]*")):
+        if path.name not in _OWN_FOLDERS and (path.is_dir() or path.suffix == ".py"):
+            problems.add(f"{path}: {unknown('folder of plug-ins', path.name, _OWN_FOLDERS)}")
+    for folder, role in _OWN_FOLDERS.items():
+        for path in sorted((OWN / folder).glob("*.py")):
+            if path.stem == "__init__":
+                problems.add(f"{path}: never run, as the folder is joined to a package; remove it")
+            elif not _FILE_NAME.fullmatch(path.stem):
+                problems.add(f"{path}: a plug-in's file is called by a-z, 0-9 and _, as my_{role}.py")
+            elif (_folder(role) / path.name).exists():
+                problems.add(f"{path}: fedscape has a file of this name for {folder}; choose another name")
+    problems.tell()
 
 
 def _checked(role: str, name: str) -> Path:
@@ -131,3 +144,5 @@ def _module(path: Path) -> ast.Module:
         return ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
         raise FedscapeError(f"{path}:{error.lineno}: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # no UTF-8, or too deep
+        raise FedscapeError(f"{path}: no text of Python ({reason(error)})") from None

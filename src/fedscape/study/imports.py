@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from fedscape.plugins import PACKAGES, own_folder
 from fedscape.study.catalog import LIBRARY
 from fedscape.study.effects import does_nothing
 from fedscape.study.syntax import is_type_checking, statements_at_run_time, tree
@@ -43,7 +44,13 @@ def reached(files: Iterable[Path]) -> set[Path]:
 
 
 def label(file: Path, own: Path | None = None) -> str:
-    """The file's name below the folder of the import path that it lies in, or the user's `own` one."""
+    """The file's name below the folder of the import path that it lies in, or the user's `own` one.
+
+    That of a plug-in of the user's own is as if it lay in the library.
+    """
+    for folder, package in _joined().items():
+        if file.is_relative_to(folder):
+            return "/".join([*package.split("."), *file.relative_to(folder).parts])
     folders = (*IMPORT_PATH, *([own] if own else []))
     folder = next((folder for folder in folders if file.is_relative_to(folder)), file.parent)
     return file.relative_to(folder).as_posix()
@@ -164,13 +171,23 @@ def _module_name(file: Path) -> str:
 @cache
 def _find(module: str) -> Path | None:
     """The file of a module of ours, or None for anybody else's."""
-    if _is_ours(module):
-        for folder in IMPORT_PATH:
-            path = folder.joinpath(*module.split("."))
-            for file in (path / INIT, path.with_name(f"{path.name}.py")):
-                if file.is_file():
-                    return file
+    if not _is_ours(module):
+        return None
+    paths = [folder.joinpath(*module.split(".")) for folder in IMPORT_PATH]
+    for folder, package in _joined().items():
+        if module.startswith(f"{package}."):
+            paths.append(folder.joinpath(*module.removeprefix(f"{package}.").split(".")))
+    for path in paths:
+        for file in (path / INIT, path.with_name(f"{path.name}.py")):
+            if file.is_file():
+                return file
     return None
+
+
+def _joined() -> dict[Path, str]:
+    """Folders of the user's own plug-ins, and the package that each is joined to."""
+    folders = ((own_folder(role), package) for role, package in PACKAGES.items())
+    return {folder.resolve(): f"{LIBRARY.name}.{package}" for folder, package in folders if folder.is_dir()}
 
 
 def _is_ours(module: str) -> bool:

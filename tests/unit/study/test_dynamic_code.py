@@ -29,9 +29,10 @@ NAMES = {
 ATTRIBUTES = {*NAMES, "execv", "execve"} - {"compile", "eval", "exec"}  # of torch, of a network, of anybody
 
 ALLOWED = {
-    "plugins.py": {"importlib.import_module"},  # the plug-in loader: a job's digest holds its plug-ins' files
     # Imports the user's file that a job's settings name; its digest holds that file and those beside it.
     "models/networks/module.py": {"importlib", "module.__file__"},
+    # The plug-in loader: a job's digest holds its plug-ins' files, and finds the user's own as Python does.
+    "plugins.py": {"importlib.import_module", "parent.__path__"},
     # Compiles the `Settings` of a plug-in, below the folder where these lie.
     "study/catalog.py": {"exec", "compile", "__file__"},
 }
