@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 
 import flwr
 import torch
-from common import Costs, Run, problem_in, write
+from common import Costs, problem_in, write
+from exchange import Run
 from net import Net
 from start_net import FOLDER
 
