@@ -108,6 +108,15 @@ def test_an_imported_run_of_ours_has_the_same_bytes(trained, together, tmp_path)
         assert out[name].read_bytes() == files[name].read_bytes(), name
 
 
+def test_the_files_of_a_run_of_ours_are_imported_as_they_are(trained):
+    folder, files = trained
+    of_rounds, of_clients = models(files)
+    out = imported(folder, [files["trajectory"]], [files["clients"]], list(of_rounds), list(of_clients))
+    for name in ("trajectory", "clients", "final"):
+        assert out[name].read_bytes() == files[name].read_bytes(), name
+    assert "round 9 is not kept" in refusal(imported, folder, [files["trajectory"]], [], [9], [])
+
+
 def test_what_our_own_runs_alone_have_is_empty(trained, tmp_path):
     folder, files = trained
     of_rounds, _ = models(files)
