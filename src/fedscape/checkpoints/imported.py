@@ -113,11 +113,23 @@ def _vectors(
         path = Path(paths[index] if len(paths) > 1 else paths[0])
         part = _part(path, numbers) if path.suffix == ".safetensors" else {}
         source = f"{path}: {'/'.join(map(str, numbers))}" if part else str(path)
-        load_weights(module, renamed(part or read_weights(path, wrapped=True), names, source), source)
+        tensors = renamed(part or read_weights(path, wrapped=True), names, source)
+        _check_beginning(module, tensors, source)
+        load_weights(module, tensors, source)
         vectors = flatten(dict([*module.named_parameters(), *module.named_buffers()]), layout)
         if not all(vector.isfinite().all() for vector in vectors):
             raise FedscapeError(f"{source}: a weight is NaN or infinite")
         yield dict(zip(VECTORS, vectors, strict=True))
+
+
+def _check_beginning(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Refuse names that are the network's but for a first part that all share, as wrappers leave it."""
+    starts = {name.partition(".")[0] for name in tensors}
+    if len(starts) == 1 and {name.partition(".")[2] for name in tensors} == {*module.state_dict()}:
+        start = starts.pop()
+        raise FedscapeError(
+            f'{source}: all names begin with {start}., as the network\'s do not; add `map: {{{start}: ""}}`'
+        )
 
 
 def _part(path: Path, numbers: Sequence[int]) -> dict[str, Tensor]:

@@ -231,6 +231,28 @@ def test_files_that_do_not_go_together_are_refused(folder, read):
     assert "both mine/round-04.pt and mine/round-4.pt are round 4" in refusal(read)
 
 
+def test_one_model_is_looked_at_alone(tmp_path):
+    """A method with rounds 0 keeps the start; what needs more models says so."""
+    repository = Repository(tmp_path)
+    study = {key: OURS[key] for key in ("title", "datasets", "models", "partitions")} | {
+        "methods": {"look": {"algorithm": "fedavg", "rounds": 0, "client_rounds": ["last"]}},
+        "runs": [{"model": "cnn", "partition": "iid"}],
+        "planes": {"any": {"kind": "random"}, "sharp": {"kind": "eigenvectors"}},
+        "curvature": {"all": {"top": 1}},
+        "drift": {"moves": {}},
+        "scales": {"paper": {}, "smoke": {}},
+    }
+    read = repository.read(study).get("pilot", "paper")
+    assert read.methods["look"].rounds == 0 and read.methods["look"].client_rounds == []
+    assert {"train", "plane", "curvature"} <= {job.rule for job in jobs_of(read)}
+    for plane, said in (
+        ({"kind": "trajectory"}, "digits_all_seed0 has one model; use kind random or eigenvectors"),
+        ({"kind": "clients", "round": "last"}, "round 0 is not among the client_rounds of look (none)"),
+        ({"kind": "finals"}, "kind finals takes at least 2 run(s) a group"),
+    ):
+        assert said in refusal(repository.read, {**study, "planes": {"it": plane}})
+
+
 def test_a_start_may_continue_an_imported_run_and_no_other(read):
     later = {"kind": "after-round", "init": "theirs", "partition": "iid", "method": "flower", "round": 3}
     entry = {"model": "convnet", "method": "fedavg", "partition": "iid", "seed": 0, "init": "on"}
