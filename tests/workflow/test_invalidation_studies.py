@@ -41,6 +41,10 @@ EDITS = {
     "a data set that this scale has not": ("src/fedscape/data/datasets/tinyshakespeare.py", more_code, {}),
     "a model of text": (*study({"models/gpt/width": 32}), {"initial": "/gpt/", "pretrain": "/gpt/"}),
     "how text is cut": (CONFIG, add({"datasets/descriptions/length": 16}), {"dataset": "/descriptions/"}),
+    "how images are normalised": (
+        CONFIG, add({"datasets/digits-proxy/mean": [0.3], "datasets/digits-proxy/std": [0.4]}), {"dataset": "/digits-proxy/"},
+    ),
+    "the size of images": (CONFIG, add({"datasets/digits-proxy/resize": 12}), {"dataset": "/digits-proxy/"}),
     "the share for validation": (*study({"validation": 0.2}), EVERY_SPLIT),
     "a partition": (*study({"partitions/iid/clients": 9}), {"partition": "/iid/"}),
     "a seed more": (*study({"scales/quick/seeds": [0, 1, 2]}), {"partition": "seed2", "initial": "seed2", "pretrain": "seed2"}),

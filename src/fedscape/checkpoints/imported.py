@@ -11,7 +11,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from fedscape.checkpoints.format import VECTORS
-from fedscape.checkpoints.layout import Layout, flatten, layout_of
+from fedscape.checkpoints.layout import Layout, flatten, layout_of, parameters_of
+from fedscape.checkpoints.readers import ClientModels, Trajectory
 from fedscape.checkpoints.run_files import RunOutputs
 from fedscape.checkpoints.state_dicts import load_weights, read_weights, write_weights
 from fedscape.checkpoints.writer import clients_writer, trajectory_writer
@@ -112,24 +113,50 @@ def _vectors(
         path = Path(paths[index] if len(paths) > 1 else paths[0])
         part = _part(path, numbers) if path.suffix == ".safetensors" else {}
         source = f"{path}: {'/'.join(map(str, numbers))}" if part else str(path)
-        load_weights(module, renamed(part or read_weights(path, wrapped=True), names, source), source)
+        tensors = renamed(part or read_weights(path, wrapped=True), names, source)
+        _check_beginning(module, tensors, source)
+        load_weights(module, tensors, source)
         vectors = flatten(dict([*module.named_parameters(), *module.named_buffers()]), layout)
         if not all(vector.isfinite().all() for vector in vectors):
             raise FedscapeError(f"{source}: a weight is NaN or infinite")
         yield dict(zip(VECTORS, vectors, strict=True))
 
 
+def _check_beginning(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Refuse names that are the network's but for a first part that all share, as wrappers leave it."""
+    starts = {name.partition(".")[0] for name in tensors}
+    if len(starts) == 1 and {name.partition(".")[2] for name in tensors} == {*module.state_dict()}:
+        start = starts.pop()
+        raise FedscapeError(
+            f'{source}: all names begin with {start}., as the network\'s do not; add `map: {{{start}: ""}}`'
+        )
+
+
 def _part(path: Path, numbers: Sequence[int]) -> dict[str, Tensor]:
     """One model of a file of many, whose entries are called `<round>/<name>` or `<round>/<client>/<name>`.
 
-    Empty for a file of one model.
+    Of a file of a run of ours, too. Empty for a file of one model.
     """
     if not path.is_file():
         raise FedscapeError(f"{path}: no such file of weights")
     with reading(path, "file of weights", "get it again"), safe_open(path, framework="pt") as file:
+        if (file.metadata() or {}).get("kind") in (Trajectory.kind, ClientModels.kind):
+            return _own_part(path, *numbers)
         names = [name.split("/", len(numbers)) for name in file.keys()]  # noqa: SIM118 (not a mapping)
         own = [parts for parts in names if len(parts) > len(numbers) and _whole(parts[:-1]) == [*numbers]]
         return {parts[-1]: file.get_tensor("/".join(parts)) for parts in own}
+
+
+def _own_part(path: Path, number: int, client: int | None = None) -> dict[str, Tensor]:
+    """One model of a run of ours."""
+    if client is None:
+        parameters, buffers = Trajectory.open(path).state(number)
+        return {**parameters, **buffers}
+    models = ClientModels.open(path)
+    return {
+        **parameters_of(models.parameters(number, client), models.layout),
+        **models.buffers(number, client),
+    }
 
 
 def _whole(parts: Sequence[str]) -> list[int]:

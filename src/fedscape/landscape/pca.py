@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fedscape.checkpoints.blocks import column_blocks
 from fedscape.checkpoints.layout import Layout
+from fedscape.errors import FedscapeError
 from fedscape.jobs.streams import stream
 from fedscape.landscape.plane import Plane
 
@@ -60,6 +61,7 @@ def principal_directions(
     [2, n] of the centred rows that each direction is. The first of the rows that lie farthest along a
     direction has a negative coordinate, so a start is left of its end. A direction that the rows do not
     determine (two models span a line) is drawn from a fixed stream, explains nothing and mixes nothing.
+    Raises FedscapeError where all rows are the same.
     """
     scale = np.sqrt(weights)[:, None]
     rows = len(weights)
@@ -70,6 +72,11 @@ def principal_directions(
     values, vectors = np.linalg.eigh(gram)
     order = np.argsort(values)[::-1][:2]
     determined = [k for k in order if values[k] > UNDETERMINED * values.max()]
+    if not determined:
+        raise FedscapeError(
+            "the models that the plane should lie through are one and the same, so no direction lies between "
+            "them; use kind random or eigenvectors"
+        )
     directions, mixture = np.empty((2, columns)), np.zeros((2, rows))
     mixture[: len(determined)] = vectors[:, determined].T * scale[:, 0]
     for start, stop in column_blocks(rows, columns):

@@ -131,7 +131,7 @@ class TrainingSettings:
     """How many rounds, who takes part, what happens to images and weights, and the clients' optimiser (SGD
     and AdamW as torch.optim defines them)."""
 
-    rounds: int  # communication rounds
+    rounds: int  # communication rounds; 0 keeps the start, for analyses that look at one model
     local_epochs: int | Epochs = 1  # passes over its own data that a client makes in a round
     batch_size: int = 32  # samples in a step; the last step of an epoch may have fewer
     optimiser: Literal["sgd", "adamw"] = "sgd"  # of the clients
@@ -158,7 +158,9 @@ class TrainingSettings:
     evaluate_every: int = 1  # rounds between two evaluations; the first and last round always are
 
     def __post_init__(self):
-        for name in ("rounds", "local_epochs", "batch_size", "average_every", "lanes", "evaluate_every"):
+        if self.rounds < 0:
+            raise ValueError(f"rounds must be >= 0, got {self.rounds}")
+        for name in ("local_epochs", "batch_size", "average_every", "lanes", "evaluate_every"):
             if isinstance(getattr(self, name), int) and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
         if self.lr <= 0:
@@ -194,7 +196,7 @@ class TrainingSettings:
             raise ValueError(
                 f"average_every {self.average_every} goes without pruning, which needs an average"
             )
-        if self.average_every != "never" and self.average_every > self.rounds:
+        if self.average_every != "never" and self.average_every > max(self.rounds, 1):
             raise ValueError(
                 f"average_every must be `never` or <= rounds ({self.rounds}), got {self.average_every}"
             )

@@ -9,7 +9,13 @@ from fedscape.settings.imports import MeasuredResult
 from fedscape.study.files import refused_name
 from fedscape.study.grid import RUN_KEYS, Run, as_list
 from fedscape.study.methods import check_no_point
-from fedscape.study.model_files import NumberedModels, check_ending, numbered_models
+from fedscape.study.model_files import (
+    NumberedModels,
+    check_ending,
+    numbered_models,
+    shifted,
+    with_start,
+)
 from fedscape.study.problems import Problems
 from fedscape.study.study import AnyMethod, ImportedMethod, ImportedRun, PartitionEntry
 from fedscape.study.types import checked, unknown
@@ -17,7 +23,7 @@ from fedscape.study.types import checked, unknown
 MODELS = "models"
 LABELS = ("init", "method")
 """Keys of an entry that may name what the study does not define."""
-_OF_FILES = ("clients", "map", "measured")  # keys that need `models`
+_OF_FILES = ("clients", "map", "measured", "offset", "start")  # keys that need `models`
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}")
 
 
@@ -117,10 +123,15 @@ def _of_run(pattern: str, run: Run) -> str:
 
 def _files(entry: Mapping, run: Run, clients: int | None, where: str) -> ImportedRun:
     models = numbered_models(_of_run(entry[MODELS], run), ("round",), f"{where}.{MODELS}")
+    offset = entry.get("offset", 0)
+    models = shifted(models, offset, f"{where}.offset")
+    if "start" in entry:
+        models = with_start(models, _of_run(entry["start"], run), f"{where}.start")
     of_clients = NumberedModels((), ())
     if "clients" in entry:
         key = f"{where}.clients"
         of_clients = numbered_models(_of_run(entry["clients"], run), ("round", "client"), key)
+        of_clients = shifted(of_clients, offset, f"{where}.offset")
         _check_clients(of_clients, {number for (number,) in models.numbers}, clients, key)
     return ImportedRun(
         rounds=tuple(number for (number,) in models.numbers),

@@ -3,6 +3,8 @@
 import glob
 import json
 import re
+import sys
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +17,10 @@ ENDINGS = (".safetensors", ".pt", ".pth")
 LARGEST_HEADER = 100_000_000  # bytes of a safetensors file's header, as its own library has it
 _NUMBER = r"\d{1,9}"
 _LENGTH_BYTES = 8
+_OWN = (
+    "trajectory",
+    "clients",
+)  # kinds of the files of a run of fedscape's own, by how many numbers a model has
 
 
 @dataclass(frozen=True)
@@ -23,13 +29,15 @@ class NumberedModels:
 
     numbers: tuple[tuple[int, ...], ...]  # ascending
     files: tuple[str, ...]  # a file for each, or one for all
+    together: bool = False  # whether one file holds all
 
 
 def numbered_models(pattern: str, keys: tuple[str, ...], where: str) -> NumberedModels:
     """The models in the files that a pattern names.
 
     pattern: a path in which `{key}`, or a `*` for each key in their order, stands for digits; or without any,
-    a `.safetensors` whose entries are called `<number>/<name>`, with a number for each key.
+    a `.safetensors` whose entries are called `<number>/<name>`, with a number for each key, or a file of a
+    run of fedscape's own.
     Raises FedscapeError if there are none, or two of the same numbers.
     """
     check_ending(pattern, where)
@@ -44,7 +52,33 @@ def numbered_models(pattern: str, keys: tuple[str, ...], where: str) -> Numbered
     if not files:
         raise FedscapeError(f"{where}: no file is called {pattern}, with digits for {_words(keys)}")
     ascending = tuple(sorted(files))
-    return NumberedModels(ascending, (pattern,) if one_file else tuple(files[key] for key in ascending))
+    if one_file:
+        return NumberedModels(ascending, (pattern,), together=True)
+    return NumberedModels(ascending, tuple(files[key] for key in ascending))
+
+
+def shifted(models: NumberedModels, offset: int, where: str) -> NumberedModels:
+    """The same files for rounds whose numbers are larger by `offset` than those in the names."""
+    if not offset:
+        return models
+    if models.together:
+        raise FedscapeError(f"{where}: is for files of a model each, and one file holds all")
+    numbers = tuple((number + offset, *others) for number, *others in models.numbers)
+    if numbers and numbers[0][0] < 0:
+        raise FedscapeError(f"{where}: {models.files[0]} would be of round {numbers[0][0]}")
+    return NumberedModels(numbers, models.files)
+
+
+def with_start(models: NumberedModels, start: str, where: str) -> NumberedModels:
+    """The same rounds after round 0, which is in a file of its own."""
+    check_ending(start, where)
+    if not is_regular(start):
+        raise FedscapeError(f"{where}: {start} not found")
+    if models.together:
+        raise FedscapeError(f"{where}: is for files of a model each, and one file holds all")
+    if models.numbers[0] == (0,):
+        raise FedscapeError(f"{where}: both {start} and {models.files[0]} are round 0")
+    return NumberedModels(((0,), *models.numbers), (start, *models.files))
 
 
 def check_ending(pattern: str, where: str) -> None:
@@ -82,22 +116,61 @@ def _entries(path: str, keys: tuple[str, ...], where: str) -> Iterator[tuple[tup
         raise FedscapeError(f"{where}: {shown(path)}, expected `*` where its name has {_words(keys)}")
     if not is_regular(path):
         raise FedscapeError(f"{where}: {path} not found; `*` stands for {_words(keys)} where there are many")
+    header, body = _header(path)
+    own = header.pop("__metadata__", {})
+    if own.get("kind") in _OWN:
+        with reading(path, "file of models", "get it again"):
+            yield from ((numbers, path) for numbers in _own_numbers(path, header, own, body, keys))
+        return
     called = re.compile("/".join([f"({_NUMBER})"] * len(keys)) + "/.+")
-    for name in _entry_names(path):
+    for name in header:
         match = called.fullmatch(name)
         if match is None:
             raise FedscapeError(f"{where}: {path}: expected entries called {words}/<entry>, {shown(name)}")
         yield tuple(map(int, match.groups())), path
 
 
-def _entry_names(path: str) -> list[str]:
-    """Names of the tensors in a safetensors file, of which the header alone is read."""
+def _header(path: str) -> tuple[dict, int]:
+    """What a safetensors file says of its tensors, and where these begin; nothing else of it is read."""
     with reading(path, "file of weights", "get it again"), open_regular(path) as file:
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
         if length > LARGEST_HEADER:
             raise ValueError("no safetensors file")
         header = json.loads(file.read(length))
-        return [name for name in header if name != "__metadata__"]
+        if not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
+            raise ValueError("no safetensors file")
+        return header, _LENGTH_BYTES + length
+
+
+def _own_numbers(
+    path: str, header: dict, own: dict, body: int, keys: tuple[str, ...]
+) -> Iterator[tuple[int, ...]]:
+    """Numbers of each model in a file of a run of fedscape's own, `trajectory.safetensors` or the clients'.
+
+    own: the file's metadata. body: where its tensors begin. The numbers of clients are a tensor, int64
+    [rounds, participants].
+    """
+    if own["kind"] != _OWN[len(keys) - 1]:
+        raise FedscapeError(f"{path}: holds a {own['kind']} file's models, expected {_OWN[len(keys) - 1]}")
+    rounds = json.loads(own["rounds"])
+    if len(keys) == 1:
+        yield from ((int(number),) for number in rounds)
+        return
+    tensor = header["clients"]
+    begin, end = tensor["data_offsets"]
+    if not 0 <= begin <= end <= begin + LARGEST_HEADER:
+        raise ValueError("no safetensors file")
+    with open_regular(path) as file:
+        file.seek(body + begin)
+        numbers = array("q", file.read(end - begin))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    participants = tensor["shape"][1]
+    if len(numbers) != len(rounds) * participants:
+        raise ValueError("cut off")
+    for row, number in enumerate(rounds):
+        for client in numbers[row * participants : (row + 1) * participants]:
+            yield int(number), client
 
 
 def _words(keys: tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ from fedscape.study.methods import check_clients_kept, kept_moment, moment
 from fedscape.study.study import AnyMethod, Entry
 from fedscape.study.types import filled
 
+_FEWEST_KEPT = 2  # models that a plane can lie through
 _OF_RUNS = ("kind", "runs", "each", "seeds")  # keys of an entry beside those of its kind and its surface
 
 
@@ -40,6 +41,12 @@ def plane_settings(entry: Entry) -> PlaneEntry:
     _check_surface(settings, entry.where)
     for group, members in entry.groups.items():
         _check_group(settings, group, runs_of(members), entry.where)
+        kept = sum(entry.methods[run.method].kept for run in runs_of(members))
+        if plane.kind == "trajectory" and kept < _FEWEST_KEPT:
+            raise FedscapeError(
+                f"{entry.where}: kind trajectory lies through the kept rounds of its runs, and group {group} "
+                "has one model; use kind random or eigenvectors"
+            )
     for run in runs_of(entry.members) if "round" in plane.settings else ():
         number = kept_moment(plane.settings["round"], run.method, entry.methods, f"{entry.where}.round")
         if constant("plane", plane.kind, "CLIENTS"):

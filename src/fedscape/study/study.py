@@ -84,6 +84,11 @@ class Method:
         """The last round."""
         return self.training.rounds
 
+    @property
+    def kept(self) -> int:
+        """How many global models of a run are kept, with the start."""
+        return self.rounds + 1 if self.keep_rounds == "all" else len(self.keep_rounds)
+
     def keeps(self, number: int) -> bool:
         """Whether the global model after round `number` is kept."""
         return self.keep_rounds == "all" or _holds(self.keep_rounds, number)
@@ -101,6 +106,11 @@ class ImportedMethod:
     def rounds(self) -> int:
         """The last round."""
         return self.keep_rounds[-1]
+
+    @property
+    def kept(self) -> int:
+        """How many global models of a run there are."""
+        return len(self.keep_rounds)
 
     @property
     def client_paths(self) -> bool:

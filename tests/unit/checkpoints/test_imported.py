@@ -108,6 +108,15 @@ def test_an_imported_run_of_ours_has_the_same_bytes(trained, together, tmp_path)
         assert out[name].read_bytes() == files[name].read_bytes(), name
 
 
+def test_the_files_of_a_run_of_ours_are_imported_as_they_are(trained):
+    folder, files = trained
+    of_rounds, of_clients = models(files)
+    out = imported(folder, [files["trajectory"]], [files["clients"]], list(of_rounds), list(of_clients))
+    for name in ("trajectory", "clients", "final"):
+        assert out[name].read_bytes() == files[name].read_bytes(), name
+    assert "round 9 is not kept" in refusal(imported, folder, [files["trajectory"]], [], [9], [])
+
+
 def test_what_our_own_runs_alone_have_is_empty(trained, tmp_path):
     folder, files = trained
     of_rounds, _ = models(files)
@@ -145,6 +154,45 @@ def test_a_model_of_another_kind_is_named(trained, change, said, tmp_path):
         write_weights(path, state)
     message = refusal(imported, folder, paths, [], list(of_rounds), [])
     assert message.startswith(f"{paths[1]}: {said}")
+
+
+def test_a_wrapper_s_prefix_is_told_with_what_takes_it_away(trained, tmp_path):
+    folder, files = trained
+    of_rounds, _ = models(files)
+    paths = one_each(tmp_path, {1: of_rounds[1]})
+    said = refusal(imported, folder, paths, [], [1], [])
+    assert said.endswith(
+        '1.pt: all names begin with module., as the network\'s do not; add `map: {module: ""}`'
+    )
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+def test_numbers_of_other_types_are_stored_as_32_bits(trained, kind, tmp_path):
+    """Also counters that were saved as floats, as averages of them are."""
+    folder, files = trained
+    of_rounds, _ = models(files)
+    state = {name: tensor.to(kind) for name, tensor in of_rounds[2].items()}
+    torch.save(state, tmp_path / "2.pt")
+    out = Trajectory.open(imported(folder, [tmp_path / "2.pt"], [], [2], [])["trajectory"])
+    parameters, buffers = out.state(2)
+    for name, tensor in {**parameters, **buffers}.items():
+        expected = of_rounds[2][name].to(kind)
+        assert torch.equal(tensor, expected.to(tensor.dtype)), name
+
+
+def test_files_that_are_no_models_are_lines(trained, tmp_path):
+    folder, files = trained
+    of_rounds, _ = models(files)
+    path = tmp_path / "1.safetensors"
+    write_weights(path, of_rounds[1])
+    path.write_bytes(path.read_bytes()[:-20])
+    assert "not a whole file of weights" in refusal(imported, folder, [path], [], [1], [])
+    for content in (["a list"], {"epoch": 3}, {"model": {"weight": "text"}}):
+        torch.save(content, tmp_path / "1.pt")
+        assert "holds no state_dict" in refusal(imported, folder, [tmp_path / "1.pt"], [], [1], [])
+    huge = {**of_rounds[1], "conv.weight": of_rounds[1]["conv.weight"].double() + 1e300}
+    torch.save(huge, tmp_path / "1.pt")
+    assert "a weight is NaN or infinite" in refusal(imported, folder, [tmp_path / "1.pt"], [], [1], [])
 
 
 def test_the_longest_beginning_in_whole_parts_is_renamed():

@@ -23,7 +23,7 @@ def trained(tmp_path_factory) -> tuple[Path, pd.DataFrame]:
     """The folder of a run of ours, with a file of each model, and what was measured in training."""
     folder = tmp_path_factory.mktemp("trained")
     prepare(folder, "resnet", model_settings=SMALL)
-    files = run_once(folder, "resnet", model_settings=SMALL, client_paths=False, rounds=2)
+    files = run_once(folder, "resnet", model_settings=SMALL, client_paths=False, rounds=3)
     trajectory = Trajectory.open(files["trajectory"])
     for number in trajectory.rounds:
         parameters, buffers = trajectory.state(number)

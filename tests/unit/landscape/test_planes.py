@@ -69,6 +69,13 @@ def test_the_row_farthest_along_a_direction_is_on_its_left():
         assert coordinates[0, 0] == pytest.approx(-5) and coordinates[1, 1] == pytest.approx(-3)
 
 
+def test_rows_that_are_the_same_span_no_plane():
+    with pytest.raises(
+        FedscapeError, match="one and the same, so no direction lies between them; use kind random"
+    ):
+        principal_directions(lambda start, stop: np.zeros((3, 4))[:, start:stop], np.ones(3), 4)
+
+
 def test_of_two_equally_far_rows_the_first_is_on_the_left():
     rows = np.array([[1.0, 2.0, 3.0], [-1.0, -2.0, -3.0]])
     directions, explained, mixture = principal_directions(

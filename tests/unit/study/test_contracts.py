@@ -178,8 +178,9 @@ def test_no_constant_and_no_function_is_read_that_no_contract_has():
                 read |= {*texts[:1]}
             if called == "self._function":
                 read |= {*texts[:1]}
-    # Of a module of PyTorch, which the engine calls `self.module` as well, and of a dict of settings.
+    # Of a module of PyTorch, which the engine calls `self.module` as well, of a dict of settings, and of one setting.
     of_others = {"train", "to", "modules", "get_submodule", "state_dict", "__name__", "last_block", "items"}
+    of_others |= {"rpartition"}
     assert read - everywhere <= of_others
     assert {"adjust_gradient", "FULL_GRADIENT", "standard_error", "INPUTS", "BY_LABEL"} <= read
 

@@ -135,6 +135,53 @@ def test_a_file_may_hold_all_rounds(folder, read):
     assert said.endswith("all.safetensors: expected entries called <round>/<entry>, got 'conv.weight'")
 
 
+def write_own(path, kind, rounds, clients=()) -> None:
+    """The header of a file of a run of ours, and the numbers of its clients."""
+    body = struct.pack(f"<4x{len(clients) * 2}q", *(number for row in clients for number in row))
+    shape = [len(clients), 2]
+    header = {
+        "__metadata__": {"kind": kind, "rounds": json.dumps(rounds), "layout": "{}"},
+        "parameters": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+        "clients": {"dtype": "I64", "shape": shape, "data_offsets": [4, len(body)]},
+    }
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + body)
+
+
+def test_the_files_of_a_run_of_ours_say_which_rounds_and_clients_they_hold(folder, read):
+    write_own(folder / "trajectory.safetensors", "trajectory", [0, 2, 3])
+    write_own(folder / "clients.safetensors", "clients", [3], [(1, 3)])
+    files = read(models="trajectory.safetensors", clients="clients.safetensors").imports[RUN.path]
+    assert files.rounds == (0, 2, 3) and files.clients == ((3, 1), (3, 3))
+    said = refusal(read, models="clients.safetensors", clients=None)
+    assert "clients.safetensors: holds a clients file's models, expected trajectory" in said
+    (folder / "clients.safetensors").write_bytes((folder / "clients.safetensors").read_bytes()[:-8])
+    said = refusal(read, models="trajectory.safetensors", clients="clients.safetensors")
+    assert "clients.safetensors: not a whole file of models" in said
+
+
+def test_files_that_are_numbered_from_the_round_before_and_a_start_apart(folder, read):
+    """As fluke names them: r0000_server.pth is the model after round 1."""
+    fluke = folder / "fluke"
+    fluke.mkdir()
+    for name in ("init", "r0000_server", "r0001_server", "r0000_client_2", "r0000_client_3"):
+        (fluke / f"{name}.pth").touch()
+    keys = {"models": "fluke/r*_server.pth", "clients": "fluke/r*_client_*.pth", "offset": 1}
+    files = read(**keys, start="fluke/init.pth").imports[RUN.path]
+    assert files.rounds == (0, 1, 2) and files.clients == ((1, 2), (1, 3))
+    assert files.models == ("fluke/init.pth", "fluke/r0000_server.pth", "fluke/r0001_server.pth")
+    said = refusal(read, **keys)
+    assert "clients of round 1 start from the global model of round 0, which is missing" in said
+    assert "start: fluke/new.pth not found" in refusal(read, **keys, start="fluke/new.pth")
+    both = refusal(read, start="fluke/init.pth")
+    assert "start: both fluke/init.pth and mine/round-00.pt are round 0" in both
+    assert "offset: mine/round-00.pt would be of round -1" in refusal(read, offset=-1)
+    write_own(folder / "trajectory.safetensors", "trajectory", [0])
+    together = {"models": "trajectory.safetensors", "clients": None}
+    assert "offset: is for files of a model each" in refusal(read, **together, offset=1)
+    assert "start: is for files of a model each" in refusal(read, **together, start="fluke/init.pth")
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -182,6 +229,28 @@ def test_files_that_do_not_go_together_are_refused(folder, read):
     (mine / "client-0" / "round-3.pt").unlink()
     (mine / "round-4.pt").touch()
     assert "both mine/round-04.pt and mine/round-4.pt are round 4" in refusal(read)
+
+
+def test_one_model_is_looked_at_alone(tmp_path):
+    """A method with rounds 0 keeps the start; what needs more models says so."""
+    repository = Repository(tmp_path)
+    study = {key: OURS[key] for key in ("title", "datasets", "models", "partitions")} | {
+        "methods": {"look": {"algorithm": "fedavg", "rounds": 0, "client_rounds": ["last"]}},
+        "runs": [{"model": "cnn", "partition": "iid"}],
+        "planes": {"any": {"kind": "random"}, "sharp": {"kind": "eigenvectors"}},
+        "curvature": {"all": {"top": 1}},
+        "drift": {"moves": {}},
+        "scales": {"paper": {}, "smoke": {}},
+    }
+    read = repository.read(study).get("pilot", "paper")
+    assert read.methods["look"].rounds == 0 and read.methods["look"].client_rounds == []
+    assert {"train", "plane", "curvature"} <= {job.rule for job in jobs_of(read)}
+    for plane, said in (
+        ({"kind": "trajectory"}, "digits_all_seed0 has one model; use kind random or eigenvectors"),
+        ({"kind": "clients", "round": "last"}, "round 0 is not among the client_rounds of look (none)"),
+        ({"kind": "finals"}, "kind finals takes at least 2 run(s) a group"),
+    ):
+        assert said in refusal(repository.read, {**study, "planes": {"it": plane}})
 
 
 def test_a_start_may_continue_an_imported_run_and_no_other(read):

@@ -109,7 +109,7 @@ def test_one_spelling_of_the_same_settings():
 
 REFUSED = [
     # Each by itself.
-    ({"rounds": 0}, "rounds must be >= 1, got 0"),
+    ({"rounds": -1}, "rounds must be >= 0, got -1"),
     ({"local_epochs": 0}, "local_epochs must be >= 1, got 0"),
     ({"average_every": 0}, "average_every must be >= 1, got 0"),
     ({"lanes": 0}, "lanes must be >= 1, got 0"),
