@@ -46,7 +46,7 @@ def enter_repository() -> Path:
 def clone() -> Path:
     """The clone whose workflow runs in the current folder: the folder itself, or that of this library."""
     for folder in (Path(), LIBRARY.parents[1]):
-        if (folder / SNAKEFILE).exists() and (folder / SCHEMAS).exists():
+        if (folder / SNAKEFILE).exists() and (folder / SCHEMAS / "study.schema.yaml").exists():
             return folder
     raise FedscapeError(f"{LIBRARY}: installed without its clone; install it with `pip install -e <clone>`")
 

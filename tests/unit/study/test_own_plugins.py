@@ -10,6 +10,7 @@ from own_project import MODEL, PARTS, PLUGINS, STUDY, forget_sources, write_proj
 
 from fedscape import plugins
 from fedscape.plugins import PACKAGES, load
+from fedscape.study import imports
 from fedscape.study.campaign import read_campaign
 from fedscape.study.catalog import check_own_plugins, names, settings_class, source
 from fedscape.study.digest import code_digest
@@ -128,6 +129,8 @@ def test_a_digest_knows_no_folder(project, tmp_path_factory, monkeypatch):
     elsewhere = write_project(tmp_path_factory.mktemp("elsewhere"))
     monkeypatch.chdir(elsewhere)
     assert digest_of("train") == before
+    file = elsewhere / "plugins" / "models" / "my_perceptron.py"
+    assert imports.label(file) == "fedscape/models/networks/my_perceptron.py"  # as in the clone
 
 
 def test_settings_are_the_clone_s_where_the_project_says_nothing(project):
