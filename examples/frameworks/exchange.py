@@ -87,13 +87,24 @@ def copied(state: Mapping[str, Tensor]) -> State:
     return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
 
 
-def write_costs(path: Path, framework: str, version: str, method: str, rounds: int, seconds: float) -> None:
-    """Put a run's row into a table of costs, in place of an older one; memory is this process's peak."""
+def write_costs(
+    path: Path,
+    framework: str,
+    version: str,
+    method: str,
+    rounds: int,
+    seconds: float,
+    peak: int | None = None,
+) -> None:
+    """Put a run's row into a table of costs, in place of an older one.
+
+    peak: bytes of memory, those of this process if not given.
+    """
     rows = []
     if path.exists():
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))[1:]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     row = [framework, version, method, str(rounds), f"{seconds:.3f}", str(peak)]
     rows = sorted([*(old for old in rows if (old[0], old[2]) != (framework, method)), row])
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -3,7 +3,8 @@
     cd FL-Simulator
     python FEDSCAPE/examples/frameworks/fl-simulator/run.py PROBLEM_FOLDER METHOD OUT_FOLDER
 
-METHOD: fedavg, scaffold or feddyn. Patched are the data and the network (command.py), the order of the
+METHOD: fedavg, scaffold, feddyn, or scaffold-own-steps, which is SCAFFOLD with the steps that each client
+takes in place of those of client 0. Patched are the data and the network (command.py), the order of the
 batches, the bound of the clipping, which is no option, and the evaluation, which is left out.
 """
 
@@ -21,7 +22,7 @@ from save_rounds import Server, after_each_round, state_of
 from torch.utils.data import DataLoader
 
 VERSION = "502bec6"
-METHODS = {"fedavg": "FedAvg", "scaffold": "SCAFFOLD", "feddyn": "FedDyn"}
+METHODS = {"fedavg": "FedAvg", "scaffold": "SCAFFOLD", "feddyn": "FedDyn", "scaffold-own-steps": "SCAFFOLD"}
 
 
 def network(problem: Problem) -> Net:
@@ -49,6 +50,19 @@ def feed(problem: Problem, clients: Sequence[Arrays]) -> None:
     Client.__init__ = prepare_and_feed
 
 
+def divide_by_own_steps(problem: Problem) -> None:
+    """Have SCAFFOLD divide a client's change by the number of its own steps."""
+    from server import SCAFFOLD
+
+    postprocess = SCAFFOLD.postprocess
+
+    def divide_and_postprocess(server: Server, client: int, received_vecs: dict) -> None:
+        server.local_iteration = len(problem.steps(1, client))
+        postprocess(server, client, received_vecs)
+
+    SCAFFOLD.postprocess = divide_and_postprocess
+
+
 def train(problem: Problem, method: str) -> tuple[Run, float]:
     """The models of a run, and the seconds of its rounds by FL-Simulator's own clock."""
     run, servers = Run(), []
@@ -66,6 +80,8 @@ def train(problem: Problem, method: str) -> tuple[Run, float]:
     samples = [problem.samples(client) for client in range(settings["clients"])]
     clients = [(problem.inputs[rows].numpy(), problem.labels[rows].numpy()) for rows in samples]
     feed(problem, clients)
+    if method == "scaffold-own-steps":
+        divide_by_own_steps(problem)
     options = {
         "--method": METHODS[method],
         "--comm-rounds": settings["rounds"],

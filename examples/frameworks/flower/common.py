@@ -1,7 +1,5 @@
-"""What runs on the common problem share, in any environment of Flower's: input, output, costs."""
+"""What runs on the common problem share, in any environment of Flower's: paths, clients' steps, costs."""
 
-import csv
-import json
 import os
 import sys
 import threading
@@ -9,71 +7,39 @@ import time
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 
-FRAMEWORKS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(FRAMEWORKS))
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
 # For Ray's workers, which do not have the path of this process.
 os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(FRAMEWORKS), str(Path(__file__).parent), os.environ.get("PYTHONPATH")])
+    filter(None, [str(HERE.parent), str(HERE), os.environ.get("PYTHONPATH")])
 )
 os.environ["FLWR_TELEMETRY_ENABLED"] = os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+from exchange import Problem, write_costs  # noqa: E402 (found by the path above)
+
 SECONDS_BETWEEN_SAMPLES = 0.5
-COLUMNS = ("framework", "version", "method", "rounds", "seconds", "peak_memory_bytes")
-
-
-class Problem:
-    """A folder of the common problem; `examples/frameworks/README.md` describes its files."""
-
-    def __init__(self, folder):
-        self.settings = json.loads((Path(folder) / "settings.json").read_text())
-        self.start = load_file(Path(folder) / "start.safetensors")
-        with np.load(Path(folder) / "problem.npz") as arrays:
-            self.inputs = torch.from_numpy(arrays["inputs"])
-            self.labels = torch.from_numpy(arrays["labels"])
-            self.orders, self.sizes = arrays["batches"], arrays["sizes"]
-
-    def batches(self, round_number, client):
-        """Images and labels of each step of a client in a round (from 1)."""
-        for step in self.orders[round_number - 1, client]:
-            positions = step[step >= 0]
-            if len(positions):
-                yield self.inputs[positions], self.labels[positions]
 
 
 @lru_cache
 def problem_in(folder):
     """The problem of a folder, read once in a process."""
     torch.set_num_threads(1)
-    return Problem(folder)
+    return Problem.read(Path(folder))
 
 
-def train(network, batches, rate):
+def train(network, steps, rate):
     """Steps of plain SGD."""
     optimizer = torch.optim.SGD(network.parameters(), lr=rate)
-    for images, labels in batches:
+    for images, labels in steps:
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(network(images), labels).backward()
         optimizer.step()
 
 
-def write_models(path, models, count):
-    """Write one file of all models: numbers, joined by slashes, -> state_dict.
-
-    Fails unless there are `count`: Flower goes on without clients that fail, and ends without an error.
-    """
-    if len(models) != count:
-        raise RuntimeError(f"{path}: {len(models)} models instead of {count}; see the log for failures")
-    entries = {}
-    for numbers, state in models.items():
-        entries |= {f"{numbers}/{name}": torch.as_tensor(value).clone() for name, value in state.items()}
-    save_file(entries, path)
-
-
 class Costs:
-    """Wall time and memory from the first round on, of this process and all below it.
+    """Wall time of the rounds, and memory of this process and all below it.
 
     Memory is the sum of proportional set sizes (what processes share counts once), sampled twice a second.
     """
@@ -93,20 +59,20 @@ class Costs:
             self.peak = max(self.peak, sum(map(_memory, _family(os.getpid()))))
             time.sleep(SECONDS_BETWEEN_SAMPLES)
 
-    def write(self, folder, framework, version, method, rounds):
-        """Add a row to FOLDER/costs.csv, or replace it."""
-        path = Path(folder) / "costs.csv"
-        rows = []
-        if path.exists():
-            with path.open(newline="") as file:
-                other = {"framework": framework, "method": method}
-                rows = [row for row in csv.DictReader(file) if not other.items() <= row.items()]
-        values = (framework, version, method, rounds, round(self.end - self.begin, 3), self.peak)
-        rows.append(dict(zip(COLUMNS, values, strict=True)))
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+
+def write(out, framework, version, method, run, costs, problem):
+    """Write models and costs of a run.
+
+    Fails if rounds or clients are missing: Flower continues without clients that fail, and ends without an
+    error.
+    """
+    rounds, clients = problem.settings["rounds"], problem.settings["clients"]
+    if len(run.rounds) != rounds + 1 or len(run.clients) not in (0, rounds * clients):
+        raise RuntimeError(f"{len(run.rounds)} rounds, {len(run.clients)} clients: see the log for failures")
+    out = Path(out)
+    run.write(out, f"{framework}-{method}")
+    seconds = costs.end - costs.begin
+    write_costs(out / "costs.csv", framework, version, method, rounds, seconds, costs.peak)
 
 
 def _family(root):

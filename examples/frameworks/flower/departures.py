@@ -1,8 +1,7 @@
-"""How far runs of Flower's depart from the papers' rules: python departures.py PROBLEM OUT.
+"""How far runs of Flower's depart from the papers' rules, and why: python departures.py PROBLEM OUT.
 
-The departure of a round is ||theirs - paper's|| / ||paper's - start|| over all parameters. The papers' rules
-run here by hand, clients in float32 as the frameworks', the server in float64. Rules with one change each say
-where a departure comes from: the framework does that from which nothing departs but rounding.
+Beside the papers' rules, rules with one change each say where a departure comes from: the framework does that
+from which nothing departs but rounding. ../rules.py has the measure, and the rules of clients.
 """
 
 import math
@@ -10,88 +9,62 @@ import sys
 from pathlib import Path
 
 import torch
-from common import Problem
-from net import Net
-from safetensors.torch import load_file
+from common import problem_in
+
+from rules import departures, flat, rounds_of, trained
 
 ROUNDS = (1, 20)
 
 
-def flat(state):
-    return torch.cat([state[name].flatten().double() for name in Net().state_dict()])
-
-
 class Clients:
-    """Clients of the problem, that hand back models as flat float64 vectors."""
+    """Clients of a problem."""
 
     def __init__(self, problem):
-        self.problem, self.network = problem, Net()
-        self.rate = problem.settings["lr"]
-        self.weights = torch.from_numpy(problem.sizes / problem.sizes.sum())
-        self.count = problem.settings["clients"]
+        self.problem, self.count = problem, problem.settings["clients"]
+        self.weights = torch.tensor(problem.sizes) / sum(problem.sizes)
+        self.steps = torch.tensor([len(problem.steps(1, client)) for client in range(self.count)])
 
-    def steps(self, round_number, client):
-        return sum(1 for _ in self.problem.batches(round_number, client))
+    def change(self, weights, number, client, fixed=0.0):
+        """What a client's steps add to the weights; fixed: what is added to its gradients."""
+        return trained(self.problem, weights, number, client, fixed, 0.0) - weights
 
-    def trained(self, model, round_number, client, correction=None):
-        """The model after a client's steps; correction: added to each gradient."""
-        parameters = list(self.network.parameters())
-        sizes = [value.numel() for value in parameters]
-        parts = None if correction is None else correction.float().split(sizes)
-        with torch.no_grad():
-            for value, part in zip(parameters, model.float().split(sizes), strict=True):
-                value.copy_(part.view_as(value))
-        for images, labels in self.problem.batches(round_number, client):
-            loss = torch.nn.functional.cross_entropy(self.network(images), labels)
-            gradients = torch.autograd.grad(loss, parameters)
-            with torch.no_grad():
-                for i, (value, gradient) in enumerate(zip(parameters, gradients, strict=True)):
-                    if parts is not None:
-                        gradient = gradient + parts[i].view_as(gradient)
-                    value.sub_(gradient, alpha=self.rate)
-        return torch.cat([value.detach().flatten().double() for value in parameters])
-
-    def every(self, model, round_number):
-        """What all clients hand back [C, P]."""
-        return torch.stack([self.trained(model, round_number, client) for client in range(self.count)])
-
-    def mean_change(self, model, round_number):
-        return self.weights @ (self.every(model, round_number) - model)
+    def changes(self, weights, number):
+        """Those of all clients [C, P]."""
+        return torch.stack([self.change(weights, number, client) for client in range(self.count)])
 
 
 def fedavg(clients, settings):
-    def step(model, round_number):
-        return model + clients.mean_change(model, round_number)
-
-    return step
+    return lambda weights, number: weights + clients.weights @ clients.changes(weights, number)
 
 
 def fedavgm(clients, settings):
     velocity = 0.0
 
-    def step(model, round_number):
+    def step(weights, number):
         nonlocal velocity
-        velocity = settings["momentum"] * velocity + clients.mean_change(model, round_number)
-        return model + settings["server_lr"] * velocity
+        velocity = settings["momentum"] * velocity + clients.weights @ clients.changes(weights, number)
+        return weights + settings["server_lr"] * velocity
 
     return step
 
 
 def adaptive(second_moment, momentum=True):
-    def rule(clients, settings, first_v=0.0, corrected_by=None):
-        """corrected_by: what is added to the round's number in the exponent of the bias correction."""
+    """Algorithm 2 of Reddi et al. (2021), with v from 0 as in its authors' code."""
+
+    def rule(clients, settings, first_v=0.0, correction=None):
+        """correction: of the bias, by round + correction as exponent."""
         mean, square, beta1, beta2 = 0.0, first_v, settings["beta1"] * momentum, settings["beta2"]
 
-        def step(model, round_number):
+        def step(weights, number):
             nonlocal mean, square
-            change = clients.mean_change(model, round_number)
+            change = clients.weights @ clients.changes(weights, number)
             mean = beta1 * mean + (1 - beta1) * change
             square = second_moment(square, change**2, beta2)
             rate = settings["server_lr"]
-            if corrected_by is not None:
-                exponent = round_number + corrected_by
+            if correction is not None:
+                exponent = number + correction
                 rate *= math.sqrt(1 - beta2**exponent) / (1 - beta1**exponent)
-            return model + rate * mean / (square.sqrt() + settings["tau"])
+            return weights + rate * mean / (square.sqrt() + settings["tau"])
 
         return step
 
@@ -103,62 +76,53 @@ fedyogi = adaptive(lambda v, square, beta2: v - (1 - beta2) * square * torch.sig
 fedadagrad = adaptive(lambda v, square, beta2: v + square, momentum=False)
 
 
-def fednova(clients, settings, mean_of_scaled=False):
-    """mean_of_scaled: whether the weights τ_eff p_i / τ_i are divided by their sum."""
-
-    def step(model, round_number):
-        steps = torch.tensor([clients.steps(round_number, i) for i in range(clients.count)]).double()
-        weights = (clients.weights @ steps) * clients.weights / steps
-        if mean_of_scaled:
-            weights = weights / weights.sum()
-        return model + weights @ (clients.every(model, round_number) - model)
-
-    return step
+def fednova(clients, settings, divided=False):
+    """divided: whether the weights τ_eff p_i / τ_i are divided by their sum."""
+    shares = (clients.weights @ clients.steps.float()) * clients.weights / clients.steps
+    shares = shares / shares.sum() if divided else shares
+    return lambda weights, number: weights + shares @ clients.changes(weights, number)
 
 
-def scaffold(clients, settings, participants=None, from_weights=False, by_size=False):
-    """Option II; participants: clients of each round (from 1), all without it.
+def scaffold(clients, settings, members=None, from_weights=False, by_size=False):
+    """Option II; members: clients of each round.
 
-    from_weights: whether the server's control variate starts as the start's weights, and a client's as those
-    of the model that it gets first. by_size: whether changes of models and control variates count by samples.
+    from_weights: whether the server's control variate starts as the weights of the start, and a client's as
+    those that it gets first. by_size: whether changes of models and control variates count by samples.
     """
     start = flat(clients.problem.start)
     control = start if from_weights else torch.zeros_like(start)
     controls = {}
 
-    def step(model, round_number):
+    def step(weights, number):
         nonlocal control
-        members = participants[round_number] if participants else range(clients.count)
-        sizes = clients.weights[list(members)] if by_size else torch.ones(len(members), dtype=torch.float64)
-        weights = sizes / sizes.sum()
-        moves, changes = [], []
-        for client in members:
-            own = controls.get(client, model if from_weights else torch.zeros_like(model))
-            trained = clients.trained(model, round_number, client, control - own)
-            span = clients.steps(round_number, client) * clients.rate
-            controls[client] = own - control + (model - trained) / span
-            moves.append(trained - model)
-            changes.append(controls[client] - own)
-        control = control + weights @ torch.stack(changes) * len(members) / clients.count
-        return model + settings["server_lr"] * (weights @ torch.stack(moves))
+        sizes = clients.weights[members[number]] if by_size else torch.ones(len(members[number]))
+        shares, changes, news = sizes / sizes.sum(), [], []
+        for client in members[number]:
+            own = controls.get(client, weights if from_weights else torch.zeros_like(weights))
+            changes.append(clients.change(weights, number, client, control - own))
+            span = clients.steps[client] * clients.problem.settings["lr"]
+            controls[client] = own - control - changes[-1] / span
+            news.append(controls[client] - own)
+        control = control + shares @ torch.stack(news) * len(shares) / clients.count
+        return weights + settings["server_lr"] * (shares @ torch.stack(changes))
 
     return step
 
 
-TAU_SQUARED = "v from τ²"
 RULES = {
     "fedavg": (fedavg, {}),
     "fedavgm": (fedavgm, {}),
     "fedadam": (
         fedadam,
         {
-            "bias corrected, exponent t + 1": {"corrected_by": 1},
-            "bias corrected, exponent t": {"corrected_by": 0},
+            "bias corrected, exponent t + 1": {"correction": 1},
+            "bias corrected, exponent t": {"correction": 0},
+            "v from τ²": {"first_v": 1e-6},
         },
     ),
-    "fedyogi": (fedyogi, {}),
-    "fedadagrad": (fedadagrad, {}),
-    "fednova": (fednova, {"weights divided by their sum": {"mean_of_scaled": True}}),
+    "fedyogi": (fedyogi, {"v from τ²": {"first_v": 1e-6}}),
+    "fedadagrad": (fedadagrad, {"v from τ²": {"first_v": 1e-6}}),
+    "fednova": (fednova, {"weights divided by their sum": {"divided": True}}),
     "scaffold": (
         scaffold,
         {
@@ -171,58 +135,35 @@ RULES = {
 """The paper's rule of each method, and its changes."""
 
 
-def run(problem, rule, settings, changes):
-    """Models of all rounds."""
-    model = flat(problem.start)
-    step, models = rule(Clients(problem), settings, **changes), [model]
-    for round_number in range(1, problem.settings["rounds"] + 1):
-        models.append(step(models[-1], round_number))
-    return models
-
-
-def read(path, rounds):
-    entries = load_file(path)
-    return [
-        flat({name: entries[f"{number}/{name}"] for name in Net().state_dict()})
-        for number in range(rounds + 1)
-    ]
-
-
 def participants(path):
-    """Clients of each round, from the lines that `run_baseline.py` wrote."""
+    """Clients of each round, from the lines that run_baseline.py wrote."""
     members = {}
     for number, client in (map(int, line.split()) for line in path.read_text().splitlines()):
         members.setdefault(number, []).append(client)
     return members
 
 
-def departures(theirs, papers):
-    return [
-        float((theirs[number] - papers[number]).norm() / (papers[number] - papers[0]).norm())
-        for number in ROUNDS
-    ]
-
-
-def main(problem_folder, out):
-    torch.set_num_threads(1)
-    problem = Problem(problem_folder)
+def main(folder, out):
+    problem = problem_in(folder)
+    methods = problem.settings["methods"]
     print("| run | rule | after round 1 | after round 20 |\n|---|---|---|---|")
     for path in sorted(Path(out).glob("*.safetensors")):
         method = path.stem.rpartition("-")[2]
-        if method not in RULES:
+        rule, variants = RULES.get(method, (None, {}))
+        if rule is None:  # clients' models
             continue
-        rule, variants = RULES[method]
-        like_adam = method in ("fedyogi", "fedadagrad")
-        settings = problem.settings["methods"]["fedadam" if like_adam else method]
-        if like_adam or method == "fedadam":
-            variants = {**variants, TAU_SQUARED: {"first_v": settings["tau"] ** 2}}
-        common = {}
+        settings = methods.get(method, methods["fedadam"])
+        given = {}
         if method == "scaffold":
-            common["participants"] = participants(path.with_name(f"{path.stem}-participants.txt"))
-        theirs = read(path, problem.settings["rounds"])
+            given["members"] = participants(path.with_name(f"{path.stem}-participants.txt"))
+        run = rounds_of(path)
         for name, changes in {"the paper's": {}, **variants}.items():
-            first, last = departures(theirs, run(problem, rule, settings, {**common, **changes}))
-            print(f"| {path.stem} | {name} | {first:.1e} | {last:.1e} |", flush=True)
+            step, weights = rule(Clients(problem), settings, **given, **changes), [run[0]]
+            for number in range(1, len(run)):
+                weights.append(step(weights[-1], number))
+            values = departures(run, weights)
+            cells = [path.stem, name, *(f"{values[number - 1]:.1e}" for number in ROUNDS)]
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import flwr
-from common import Costs, problem_in, train, write_models
+from common import Costs, Run, problem_in, train, write
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import ServerApp
@@ -34,10 +34,10 @@ def fit(message, context):
     problem, client = problem_in(config["problem"]), int(context.node_config["partition-id"])
     network = Net()
     network.load_state_dict(message.content["arrays"].to_torch_state_dict())
-    train(network, problem.batches(config["server-round"], client), problem.settings["lr"])
+    train(network, problem.steps(config["server-round"], client), problem.settings["lr"])
     records = {
         "arrays": ArrayRecord(network.state_dict()),
-        "metrics": MetricRecord({"num-examples": int(problem.sizes[client])}),
+        "metrics": MetricRecord({"num-examples": problem.sizes[client]}),
         "who": ConfigRecord({"partition-id": client}),
     }
     return Message(RecordDict(records), reply_to=message)
@@ -58,14 +58,17 @@ class TimedRounds(SaveRounds):
         return result
 
 
-def saved_models(folder):
-    """State_dicts of the rounds and of the clients that `SaveRounds` wrote."""
-    rounds, clients = {}, {}
+def saved_run(folder):
+    """The models that `SaveRounds` wrote."""
+    run = Run()
     for path in sorted(Path(folder).rglob("*.safetensors")):
-        digits = [part.rpartition("-")[2] for part in path.relative_to(folder).with_suffix("").parts]
-        models = rounds if len(digits) == 1 else clients
-        models["/".join(str(int(part)) for part in digits)] = load_file(path)
-    return rounds, clients
+        parts = path.relative_to(folder).with_suffix("").parts
+        numbers = tuple(int(part.rpartition("-")[2]) for part in parts)
+        if len(numbers) == 1:
+            run.rounds[numbers[0]] = load_file(path)
+        else:
+            run.clients[numbers] = load_file(path)
+    return run
 
 
 def main(problem_folder, method, out):
@@ -94,13 +97,8 @@ def main(problem_folder, method, out):
             )
 
         run_simulation(server_app, client_app, num_supernodes=problem.settings["clients"])
-        rounds, clients = saved_models(folder)
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    count = problem.settings["rounds"]
-    write_models(out / f"flower-{method}.safetensors", rounds, count + 1)
-    write_models(out / f"flower-{method}-clients.safetensors", clients, count * problem.settings["clients"])
-    TimedRounds.costs.write(out, "flower", flwr.__version__, method, count)
+        run = saved_run(folder)
+    write(out, "flower", flwr.__version__, method, run, TimedRounds.costs, problem)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import flwr
-from common import Costs, problem_in, write_models
+import torch
+from common import Costs, Run, problem_in, write
 from net import Net
 from start_net import FOLDER
 
@@ -36,37 +37,40 @@ class Epochs:
 
     def __init__(self, folder, client):
         self.folder, self.client, self.epoch = Path(folder), client, 0
-        self.problem_folder = os.environ[FOLDER]
-        self.count = problem_in(self.problem_folder).settings["local_epochs"]
+
+    @property
+    def problem(self):
+        return problem_in(os.environ[FOLDER])
 
     @property
     def dataset(self):
         """Something as long as the client's data."""
-        return range(problem_in(self.problem_folder).sizes[self.client])
+        return range(self.problem.sizes[self.client])
 
     def __len__(self):
-        return len(list(problem_in(self.problem_folder).batches(1, self.client))) // self.count
+        return len(next(self.problem.epochs(1, self.client)))
 
     def __iter__(self):
         number = int((self.folder / ROUND).read_text())
-        batches = list(problem_in(self.problem_folder).batches(number, self.client))
+        epochs = list(self.problem.epochs(number, self.client))
         if self.epoch == 0:
             with (self.folder / PARTICIPANTS).open("a") as file:
                 file.write(f"{number} {self.client}\n")
-        first = self.epoch * len(self)
-        self.epoch = (self.epoch + 1) % self.count  # a client that stays in memory begins again
-        return iter(batches[first : first + len(self)])
+        steps = epochs[self.epoch]
+        self.epoch = (self.epoch + 1) % len(epochs)  # a client that stays in memory begins again
+        return iter(steps)
 
 
 class Saved:
     """An evaluation that saves the models, and tells the loaders the round that comes."""
 
     def __init__(self, folder):
-        self.folder, self.models, self.costs = Path(folder), {}, Costs()
+        self.folder, self.run, self.costs = Path(folder), Run(), Costs()
 
     def __call__(self, server_round, arrays, config):
         self.costs.round_ends()
-        self.models[str(server_round)] = dict(zip(Net().state_dict(), arrays, strict=True))
+        tensors = map(torch.as_tensor, arrays)
+        self.run.rounds[server_round] = dict(zip(Net().state_dict(), tensors, strict=True))
         (self.folder / ROUND).write_text(str(server_round + 1))
         self.costs.round_begins()
         return 0.0, {"accuracy": 0.0}
@@ -83,7 +87,7 @@ def main(baseline, problem_folder, method, out, *overrides):
             module.load_datasets = lambda **settings: (loaders, loaders, None)
             module.gen_evaluate_fn = lambda *arguments, **settings: saved
         else:
-            module.load_datasets = lambda settings: (loaders, None, list(map(int, problem.sizes)))
+            module.load_datasets = lambda settings: (loaders, None, problem.sizes)
             module.test = lambda network, loader, device, *arguments: saved(*arguments)
         words = f"--config-path={{conf}} {SETTINGS[baseline]} {COMMON}".format(
             method=method, folder=folder, conf=Path(module.__file__).with_name("conf"), **problem.settings
@@ -92,11 +96,8 @@ def main(baseline, problem_folder, method, out, *overrides):
         module.main()
         participants = (Path(folder) / PARTICIPANTS).read_text()
     framework = {"niid_bench": "niid-bench", "fednova": "fednova-baseline"}[baseline]
-    out.mkdir(parents=True, exist_ok=True)
-    count = problem.settings["rounds"]
-    write_models(out / f"{framework}-{method}.safetensors", saved.models, count + 1)
+    write(out, framework, f"fdef7af on flwr {flwr.__version__}", method, saved.run, saved.costs, problem)
     (out / f"{framework}-{method}-participants.txt").write_text(participants)
-    saved.costs.write(out, framework, f"fdef7af on flwr {flwr.__version__}", method, count)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
     cd PFLlib/system
     python FEDSCAPE/examples/frameworks/pfllib/run.py PROBLEM_FOLDER METHOD OUT_FOLDER
 
-METHOD: fedavg, scaffold or feddyn. Patched are the data and the network (command.py), the order of the
-batches, and the evaluation, which is left out.
+METHOD: fedavg, scaffold, feddyn, or feddyn-squared, which is FedDyn with the norm of its penalty squared.
+Patched are the data and the network (command.py), the order of the batches, and the evaluation, which is left
+out.
 """
 
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import torch
 from command import run_main
 from exchange import Problem, Run, State, copied, write_costs
 from feeding import Epochs
@@ -22,7 +24,18 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 VERSION = "d832e76"
-ALGORITHMS = {"fedavg": "FedAvg", "scaffold": "SCAFFOLD", "feddyn": "FedDyn"}
+ALGORITHMS = {"fedavg": "FedAvg", "scaffold": "SCAFFOLD", "feddyn": "FedDyn", "feddyn-squared": "FedDyn"}
+
+
+class SquaredNorm:
+    """PyTorch for FedDyn's client, with the square of `norm`, which it uses for its penalty alone."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(torch, name)
+
+    @staticmethod
+    def norm(vector: torch.Tensor, order: int) -> torch.Tensor:
+        return vector.square().sum()
 
 
 def named(model: nn.Module) -> State:
@@ -46,6 +59,7 @@ def feed(problem: Problem) -> None:
 
 def train(problem: Problem, method: str) -> tuple[Run, float]:
     """The models of a run, and the seconds of its rounds by PFLlib's own clock."""
+    from flcore.clients import clientdyn
     from flcore.servers.serverbase import Server
 
     run, servers = Run(), []
@@ -58,6 +72,8 @@ def train(problem: Problem, method: str) -> tuple[Run, float]:
 
     after_each_round(observe)
     feed(problem)
+    if method == "feddyn-squared":
+        clientdyn.torch = SquaredNorm()
     Server.evaluate = lambda server: server.rs_test_acc.append(0.0)
     settings = problem.settings
     samples = [problem.samples(client) for client in range(settings["clients"])]

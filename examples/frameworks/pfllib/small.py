@@ -6,6 +6,7 @@
 saves rounds and clients in FOLDER/saved; PFLlib itself writes FOLDER/system/models/digits/FedAvg_server.pt.
 """
 
+import random
 import sys
 from pathlib import Path
 
@@ -21,6 +22,8 @@ if __name__ == "__main__":
     digits = load_digits()
     inputs = (digits.data / 16).astype(np.float32).reshape(-1, 1, 8, 8)
     parts = [slice(start, start + IMAGES) for start in (0, IMAGES)]
+    random.seed(0)  # PFLlib draws the order of clients without a seed of its own
+    np.random.seed(0)  # noqa: NPY002 (the generator that PFLlib draws from)
     folder = Path(sys.argv[1]).absolute()
     save_each_round(folder / "saved")
     run_main(

@@ -25,9 +25,12 @@ def input_shape(study: Study, dataset: str) -> tuple[int, ...] | None:
     raw, prepared = study.datasets[dataset], _prepared(dataset)
     if prepared:
         return tuple(prepared["shape"])
+    size = raw.preprocessing.resize
     if "size" in raw.settings:  # images of a folder, resized
-        return (3, raw.settings["size"], raw.settings["size"])
-    return SHAPES.get(raw.kind)
+        shape = (3, raw.settings["size"], raw.settings["size"])
+    else:
+        shape = SHAPES.get(raw.kind)
+    return (shape[0], size, size) if shape and size else shape
 
 
 def shape_of(study: Study, dataset: str) -> str:

@@ -9,7 +9,7 @@ written (edited, copied, restored): damage by the disk itself goes unnoticed in 
 import hashlib
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +30,8 @@ class Inputs:
     """A split's inputs, in blocks that need not fit in memory together.
 
     blocks: a function that yields arrays [b, *shape] from the start, `count` samples in all: images as
-        uint8, shape (C, H, W), or sequences of tokens as int32, shape (T,), each from 0 to classes - 1.
+        uint8, or as float32 if they are normalised already, shape (C, H, W), or sequences of tokens as int32,
+        shape (T,), each from 0 to classes - 1.
     """
 
     count: int
@@ -62,6 +63,9 @@ class Raw:
     test_labels: np.ndarray  # [M], or [M, T]
     train_clients: np.ndarray | None = None  # [N] number of the natural client of each train sample
     border: int = 0  # pixels at each side of the images that only random crops see
+    normalised: bool = False  # whether images are float32, as networks are shown them
+    # of each channel of pixels scaled to [0, 1]; None: those of the train images
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     sources: dict[str, str] = field(default_factory=dict)  # file -> md5 (hexadecimal)
 
 
@@ -74,9 +78,12 @@ class Dataset:
     classes: tuple[str, ...]
     shape: tuple[int, ...]  # (C, H, W) of an image as networks are shown it, (T,) of a sequence
     border: int  # pixels at each side of a stored image that only random crops see
-    mean: tuple[float, ...]  # per channel, of the train images scaled to [0, 1]; empty for sequences
-    std: tuple[float, ...]  # likewise
-    train_inputs: np.ndarray  # memory map [N, *shape], uint8 images with their border, or int32 tokens
+    # per channel, of pixels scaled to [0, 1]: those of the train images, or the user's; empty for sequences,
+    # and for images that are normalised already
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    # memory map [N, *shape]: uint8 images with their border, float32 images as they are, or int32 tokens
+    train_inputs: np.ndarray
     train_labels: np.ndarray  # int64 [N] or [N, T]
     train_clients: np.ndarray  # int32 [N], or [0] where the set has no natural clients
     test_inputs: np.ndarray  # memory map [M, *shape]
@@ -94,15 +101,16 @@ def write_dataset(folder: str | Path, name: str, kind: str, raw: Raw, settings: 
     description.unlink(missing_ok=True)  # while arrays are replaced, the folder is no data set
     clients = np.zeros(0) if raw.train_clients is None else raw.train_clients
     channels = raw.train_inputs.shape[0] if len(raw.train_inputs.shape) == IMAGE else 0
-    histogram = np.zeros((channels, LEVELS), dtype=np.int64)
+    histogram = None if raw.normalised else np.zeros((channels, LEVELS), dtype=np.int64)
+    dtype = _dtype(raw.train_inputs.shape, raw.normalised)
     files = {
-        "train-inputs.npy": _write_inputs(folder / "train-inputs.npy", raw.train_inputs, histogram),
+        "train-inputs.npy": _write_inputs(folder / "train-inputs.npy", raw.train_inputs, dtype, histogram),
         "train-labels.npy": _write_array(folder / "train-labels.npy", raw.train_labels.astype(np.int64)),
         "train-clients.npy": _write_array(folder / "train-clients.npy", clients.astype(np.int32)),
-        "test-inputs.npy": _write_inputs(folder / "test-inputs.npy", raw.test_inputs),
+        "test-inputs.npy": _write_inputs(folder / "test-inputs.npy", raw.test_inputs, dtype),
         "test-labels.npy": _write_array(folder / "test-labels.npy", raw.test_labels.astype(np.int64)),
     }
-    mean, std = _mean_and_std(histogram)
+    mean, std = raw.normalisation or _mean_and_std([] if histogram is None else histogram)
     for channel, deviation in enumerate(std):
         if deviation == 0:
             raise FedscapeError(f"data set {name}: channel {channel} is the same in all train images")
@@ -113,11 +121,12 @@ def write_dataset(folder: str | Path, name: str, kind: str, raw: Raw, settings: 
         "classes": list(raw.classes),
         "shape": _bordered(raw.train_inputs.shape, -raw.border),
         "border": raw.border,
+        **({"normalised": True} if raw.normalised else {}),
         "train": raw.train_inputs.count,
         "test": raw.test_inputs.count,
         "natural_clients": len(np.unique(clients)),
-        "mean": mean,
-        "std": std,
+        "mean": list(mean),
+        "std": list(std),
         "sources": raw.sources,
         "files": files,
     }
@@ -137,12 +146,13 @@ def open_dataset(folder: str | Path) -> Dataset:
         train, test = recorded["train"], recorded["test"]
         clients = train if recorded["natural_clients"] else 0
         positions = () if len(shape) == IMAGE else shape
+        inputs_dtype = _dtype(shape, recorded.get("normalised", False))
         files = {name: (file["bytes"], file["crc32"]) for name, file in recorded["files"].items()}
         expected = {
-            "train_inputs": (_dtype(shape), (train, *stored)),
+            "train_inputs": (inputs_dtype, (train, *stored)),
             "train_labels": (np.int64, (train, *positions)),
             "train_clients": (np.int32, (clients,)),
-            "test_inputs": (_dtype(shape), (test, *stored)),
+            "test_inputs": (inputs_dtype, (test, *stored)),
             "test_labels": (np.int64, (test, *positions)),
         }
         arrays = {}
@@ -159,7 +169,7 @@ def open_dataset(folder: str | Path) -> Dataset:
             std=tuple(map(float, recorded["std"])),
             **arrays,
         )
-        channels = shape[0] if len(shape) == IMAGE else 0
+        channels = shape[0] if inputs_dtype is np.uint8 else 0
         if (len(dataset.mean), len(dataset.std)) != (channels, channels):
             raise ValueError(f"mean and std are not of {channels} channels")
     for split, labels in (("train", dataset.train_labels), ("test", dataset.test_labels)):
@@ -207,14 +217,14 @@ def _bordered(shape: tuple[int, ...], border: int) -> list[int]:
     return [*shape[:1], *(side + 2 * border for side in shape[1:])] if border else list(shape)
 
 
-def _dtype(shape: tuple[int, ...]) -> type:
+def _dtype(shape: tuple[int, ...], normalised: bool) -> type:
     """Type of the stored inputs."""
-    return np.uint8 if len(shape) == IMAGE else np.int32
+    return np.int32 if len(shape) != IMAGE else np.float32 if normalised else np.uint8
 
 
-def _write_inputs(path: Path, inputs: Inputs, histogram: np.ndarray | None = None) -> dict:
+def _write_inputs(path: Path, inputs: Inputs, kind: type, histogram: np.ndarray | None = None) -> dict:
     """Stream the inputs into a .npy file; add images' values to `histogram` [C, 256] where one is given."""
-    dtype = np.dtype(_dtype(inputs.shape))
+    dtype = np.dtype(kind)
     shape = (inputs.count, *inputs.shape)
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     written = 0
@@ -272,7 +282,7 @@ def _open_array(path: Path, size: int, dtype: type, shape: tuple[int, ...]) -> n
     return array
 
 
-def _mean_and_std(histogram: np.ndarray) -> tuple[list[float], list[float]]:
+def _mean_and_std(histogram: Sequence[np.ndarray] | np.ndarray) -> tuple[list[float], list[float]]:
     """Mean and (population) standard deviation per channel, of values scaled to [0, 1].
 
     From counts of the 256 possible values [C, 256]: exact integer sums, so neither the size nor the order

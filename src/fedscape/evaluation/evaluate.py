@@ -82,9 +82,9 @@ class SampleSet(Protocol):
 class EvaluationSet:
     """Inputs and their labels on one device, and how to normalise them.
 
-    inputs: images uint8 [n, C, H, W] with labels int64 [n], or tokens int32 [n, T] with labels [n, T].
-    mean, std: [C] of images; empty for tokens. border: pixels at each side of `inputs` that no network is
-    shown, for random crops.
+    inputs: images uint8 [n, C, H, W] with labels int64 [n], or tokens int32 [n, T] with labels [n, T]; or
+    images float32, which are taken as they are. mean, std: [C] of uint8 images; empty for others. border:
+    pixels at each side of `inputs` that no network is shown, for random crops.
     """
 
     inputs: Tensor | OnDisk
@@ -96,10 +96,10 @@ class EvaluationSet:
     loss: Loss = cross_entropies
 
     def __post_init__(self) -> None:
-        if isinstance(self.inputs, Tensor) and self.inputs.is_floating_point():
+        if isinstance(self.inputs, Tensor) and self.inputs.is_floating_point() and self.has_pixels:
             raise FedscapeError(
                 f"images of type {self.inputs.dtype}: an EvaluationSet takes uint8, 0 to 255, which it "
-                "divides by 255 and normalises; make a set of your own (SampleSet) of inputs that are "
+                "divides by 255 and normalises; give an empty mean and std with inputs that are "
                 "normalised already"
             )
 
@@ -122,6 +122,11 @@ class EvaluationSet:
             batch_size=forward_batch_size(dataset.shape, torch.device(device)),
             border=dataset.border,
         )
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether inputs are uint8 images, which are normalised, and not tokens or normalised already."""
+        return len(self.mean) > 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -150,6 +155,8 @@ class EvaluationSet:
 
 def prepared(inputs: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Inputs [n, ...] as a network takes them: normalised images float32, or tokens int64."""
+    if inputs.is_floating_point():
+        return inputs
     return normalise(inputs, mean, std) if inputs.ndim == IMAGES else inputs.long()
 
 

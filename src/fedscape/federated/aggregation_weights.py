@@ -57,9 +57,10 @@ def input_variances(
         themselves; None where all are normalised by the set's own. (Their means do not matter.)
     Raises FedscapeError where a client has fewer than two samples, or samples are no images.
     """
-    if images.inputs.ndim != IMAGES:
+    if not images.has_pixels:
+        samples = "normalised already" if images.inputs.ndim == IMAGES else "sequences of tokens"
         raise FedscapeError(
-            f"weights {INPUT_VARIANCE} is for images, and these samples are sequences of tokens"
+            f"weights {INPUT_VARIANCE} is for images of pixels, and these samples are {samples}"
         )
     variances = np.empty(len(clients))
     for client, positions in enumerate(clients):

@@ -66,8 +66,11 @@ class BatchSource:
         self.data = data
         self.training = training
         self._augments = changes_images(training.augmentation)
-        if data.inputs.ndim != IMAGES and (self._augments or training.augmentation.normalise == "client"):
-            raise FedscapeError("augmentation is for images, and these samples are sequences of tokens")
+        if not data.has_pixels and (self._augments or training.augmentation.normalise == "client"):
+            raise FedscapeError(
+                "augmentation is for images of pixels from 0 to 255, and these samples are "
+                + ("normalised already" if data.inputs.ndim == IMAGES else "sequences of tokens")
+            )
         self._batch_statistics = batch_statistics
 
     @classmethod
@@ -144,8 +147,9 @@ class BatchSource:
         drawn: random numbers of the augmentation, [..., ...] each. mean, std: [C], or [A, C] for clients that
         are stacked in the first dimension of `positions`.
         """
-        if self.data.inputs.ndim != IMAGES:
-            return self.data.inputs[positions].long()
+        if not self.data.has_pixels:
+            samples = self.data.inputs[positions]
+            return samples if samples.is_floating_point() else samples.long()
         augmentation = self.training.augmentation
         whole = augmentation.resized_crop is not None
         images = (self.data.inputs[positions] if whole else self.data.shown(positions)) / 255

@@ -253,8 +253,8 @@ def _costs(costs: pd.DataFrame) -> dict:
 
 
 def cost_words(costs: pd.DataFrame, made: Sequence[Mapping]) -> str:
-    """The hours of runs, and of all else, with what they are hours of."""
-    devices = sorted({str(run["device"]) for run in made})
+    """The hours of runs, and of all else, with what they are hours of; imported runs have no device."""
+    devices = sorted({str(run["device"]) for run in made if "device" in run})
     unit = "of one core" if set(devices) <= {"cpu"} else f"on {', '.join(devices)}"
     trained = costs["stage"] == "train"
     hours = costs.loc[trained, "seconds"].sum() / 3600

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import TypeVar
 
 from fedscape.errors import FedscapeError
 from fedscape.plugins import Plugin
+from fedscape.settings.preprocessing import Preprocessing
 from fedscape.settings.training import Augmentation
 from fedscape.study.analyses import build_analyses, build_figures
 from fedscape.study.catalog import check_kind, constant, names, plugin, settings_class
@@ -28,6 +30,7 @@ from fedscape.study.stages.every import SECTIONS
 from fedscape.study.study import (
     Analyses,
     AnyMethod,
+    DatasetEntry,
     ImportedMethod,
     Init,
     Named,
@@ -35,12 +38,12 @@ from fedscape.study.study import (
     Study,
 )
 from fedscape.study.tables import build_tables
-from fedscape.study.types import required_fields, shown, unknown
+from fedscape.study.types import checked, required_fields, shown, unknown
 
 Part = TypeVar("Part")
 
 
-def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin], where: str) -> Study:
+def build_study(name: str, scale: str, content: dict, known: Mapping[str, DatasetEntry], where: str) -> Study:
     """The study `name` at `scale`.
 
     content: the study file merged with its scale, already checked against the schema.
@@ -130,14 +133,20 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Plugin
     )
 
 
-def known_datasets(own: Mapping[str, dict]) -> Named[Plugin]:
+def known_datasets(own: Mapping[str, dict]) -> Named[DatasetEntry]:
     """Every data set by name: the kinds that need no settings, and the user's own entries."""
     built_in = [kind for kind in names("dataset") if not required_fields(settings_class("dataset", kind))]
-    datasets = Named((kind, plugin("dataset", kind, {}, kind)) for kind in built_in)
+    datasets = Named(
+        (kind, DatasetEntry(kind, plugin("dataset", kind, {}, kind).settings)) for kind in built_in
+    )
+    shared = [field.name for field in fields(Preprocessing)]
     for name, entry in own.items():
-        datasets[name] = plugin(
-            "dataset", entry["kind"], _without(entry, "kind"), f"config: datasets.{name}", ["kind"]
-        )
+        where, kind = f"config: datasets.{name}", entry["kind"]
+        source = plugin("dataset", kind, _without(entry, "kind", *shared), where, ["kind", *shared])
+        keys = {key: entry[key] for key in shared if key in entry}
+        if keys and constant("dataset", kind, "INPUTS") == "tokens":
+            raise FedscapeError(f"{where}.{next(iter(keys))}: {kind} holds tokens, and this is for images")
+        datasets[name] = DatasetEntry(kind, source.settings, checked(Preprocessing, keys, where))
     return datasets
 
 
@@ -152,7 +161,7 @@ def _check_kinds(content: dict, where: str) -> None:
     problems.tell()
 
 
-def _dataset(name: str, known: Mapping[str, Plugin], where: str) -> Plugin:
+def _dataset(name: str, known: Mapping[str, DatasetEntry], where: str) -> DatasetEntry:
     if name not in known:
         raise FedscapeError(f"{where}: {unknown('data set', name, known)}")
     return known[name]

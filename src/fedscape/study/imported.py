@@ -5,18 +5,19 @@ from collections.abc import Iterable, Mapping
 from itertools import product
 
 from fedscape.errors import FedscapeError
+from fedscape.settings.imports import MeasuredResult
 from fedscape.study.files import refused_name
 from fedscape.study.grid import RUN_KEYS, Run, as_list
 from fedscape.study.methods import check_no_point
 from fedscape.study.model_files import NumberedModels, check_ending, numbered_models
 from fedscape.study.problems import Problems
 from fedscape.study.study import AnyMethod, ImportedMethod, ImportedRun, PartitionEntry
-from fedscape.study.types import unknown
+from fedscape.study.types import checked, unknown
 
 MODELS = "models"
 LABELS = ("init", "method")
 """Keys of an entry that may name what the study does not define."""
-_OF_FILES = ("clients", "map")  # keys that need `models`
+_OF_FILES = ("clients", "map", "measured")  # keys that need `models`
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}")
 
 
@@ -100,6 +101,10 @@ def _runs(
             f"{where}.{MODELS}: the same files for several runs; put {{{differing[0]}}} where their names "
             "differ"
         )
+    if "measured" in entry and len(runs) > 1:
+        raise FedscapeError(
+            f"{where}.measured: is of one run, and the entry is of {len(runs)}; give it one of its own"
+        )
     return {run: _files(entry, run, partitions[run.partition].clients, where) for run in runs}
 
 
@@ -127,7 +132,18 @@ def _files(entry: Mapping, run: Run, clients: int | None, where: str) -> Importe
                 (theirs.rstrip("."), own and own.rstrip(".")) for theirs, own in entry.get("map", {}).items()
             )
         ),
+        measured=_measured(entry["measured"], models, f"{where}.measured") if "measured" in entry else None,
     )
+
+
+def _measured(entry: Mapping, models: NumberedModels, where: str) -> MeasuredResult:
+    """What the owner of the models has measured; by default on test samples, in the last round."""
+    rounds = [number for (number,) in models.numbers]
+    number = entry.get("round", "last")
+    if number != "last" and number not in rounds:
+        raise FedscapeError(f"{where}.round: no model of round {number}")
+    keys = {"split": "test", **entry, "round": rounds[-1] if number == "last" else number}
+    return checked(MeasuredResult, keys, where)
 
 
 def _check_clients(models: NumberedModels, rounds: set[int], clients: int | None, where: str) -> None:

@@ -95,7 +95,10 @@ def page(name: str) -> str:
     if content.examples != 0:
         parts.append(_fenced(of_section(name, content.examples)))
     if name == "config":
-        parts.append(_keys(_schema("config")["properties"]))
+        keys = _schema("config")["properties"]
+        entry = keys["datasets"]["additionalProperties"]["properties"]
+        parts += [_keys(keys), "An entry of `datasets` may have, beside the keys of its kind:"]
+        parts.append(_keys(entry, {"kind": "dataset"}))
     elif name == "study":
         parts.append(_linked(_keys(study["properties"])))
     elif name == "scales":

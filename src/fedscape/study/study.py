@@ -2,11 +2,13 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from fedscape.plugins import Plugin
 from fedscape.settings.claims import Claim
+from fedscape.settings.imports import MeasuredResult
+from fedscape.settings.preprocessing import Preprocessing
 from fedscape.settings.tables import PaperTable
 from fedscape.settings.training import TrainingSettings
 from fedscape.study.grid import Member, Run
@@ -24,6 +26,13 @@ class Named(dict[str, Value]):
 
     def __missing__(self, name: str) -> Value:
         raise UnknownName(name)
+
+
+@dataclass(frozen=True)
+class DatasetEntry(Plugin):
+    """What reads a data set, and what becomes of its images."""
+
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,7 @@ class ImportedRun:
     clients: tuple[tuple[int, int], ...]  # round and number of each client's model, ascending
     client_models: tuple[str, ...]  # likewise a file for each, or one for all
     names: tuple[tuple[str, str | None], ...]  # what files call a part of the network, what it calls it
+    measured: MeasuredResult | None = None  # what its owner knows of a model, if anything
 
     @property
     def client_rounds(self) -> list[int]:
@@ -186,7 +196,7 @@ class Study:
     images: Mapping[str, int | None]  # data set -> training samples that are used; None: all
     test_images: Mapping[str, int | None]  # likewise of the test samples
     validation: float
-    datasets: Mapping[str, Plugin]  # proxies of starts included
+    datasets: Mapping[str, DatasetEntry]  # proxies of starts included
     models: Mapping[str, Plugin]
     partitions: Mapping[str, PartitionEntry]
     inits: Mapping[str, Init]

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import shutil
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -13,7 +12,6 @@ from broken_input import STUDY, Repository
 from edited_study import ROOT
 from safetensors.numpy import load_file
 from small_run import IDENTITY, OUTPUTS, write_noise
-from written_plugins import written
 
 from fedscape.checkpoints.imported import ImportedFiles, import_run
 from fedscape.checkpoints.readers import ClientModels, Trajectory
@@ -25,29 +23,15 @@ from fedscape.settings.imports import ImportedModels
 FLOWER = ROOT / "examples" / "frameworks" / "flower"
 COUNTER = "norm.num_batches_tracked"
 MOST_LINES = 40
-NETWORK = f"""
-{(FLOWER / "small_net.py").read_text(encoding="utf-8")}
-
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Settings:
-    pass
-
-
-def build(settings, shape, classes):
-    return SmallNet()
-"""
+MODEL = {"module": "small_net.py:SmallNet"}
 
 
 @pytest.mark.parametrize("interface", ["message", "legacy"])
 def test_saved_rounds_are_imported(interface, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(FLOWER / "saved" / interface, "mine")
+    monkeypatch.chdir(FLOWER)
     entry = {
-        "models": "mine/round-*.safetensors",
-        "clients": "mine/round-*/client-*.safetensors",
+        "models": f"saved/{interface}/round-*.safetensors",
+        "clients": f"saved/{interface}/round-*/client-*.safetensors",
         "dataset": "digits",
         "model": "small-net",
         "partition": "iid",
@@ -56,26 +40,26 @@ def test_saved_rounds_are_imported(interface, tmp_path, monkeypatch):
         "method": "flower",
     }
     study = {key: STUDY[key] for key in ("title", "datasets", "partitions")}
+    scales = {"paper": {}, "smoke": {}}
     (tmp_path / "repository").mkdir()
-    with written({"models/networks/small_net.py": NETWORK}, tmp_path, monkeypatch):
-        repository = Repository(tmp_path / "repository")
-        scales = {"paper": {}, "smoke": {}}
-        campaign = repository.read({**study, "models": {"small-net": {}}, "runs": [entry], "scales": scales})
-        (files,) = campaign.get("pilot", "paper").imports.values()
-        assert files.rounds == (0, 1, 2, 3)
-        assert files.clients == tuple((number, client) for number in (1, 2, 3) for client in (0, 1, 2))
-        write_noise(tmp_path / "data", classes=tuple("abcdefghij"))
-        outputs = {name: tmp_path / "out" / file for name, file in OUTPUTS.items()}
-        outputs["run"].parent.mkdir()
-        import_run(
-            identity=IDENTITY,
-            model=Plugin("small-net", {}),
-            dataset=tmp_path / "data",
-            files=ImportedFiles(files.models, files.client_models),
-            imported=ImportedModels(list(files.rounds), [list(key) for key in files.clients], []),
-            outputs=RunOutputs(**outputs),
-            fingerprint="0",
-        )
+    campaign = Repository(tmp_path / "repository").read(
+        {**study, "models": {"small-net": MODEL}, "runs": [entry], "scales": scales}
+    )
+    (files,) = campaign.get("pilot", "paper").imports.values()
+    assert files.rounds == (0, 1, 2, 3)
+    assert files.clients == tuple((number, client) for number in (1, 2, 3) for client in (0, 1, 2))
+    write_noise(tmp_path / "data", classes=tuple("abcdefghij"))
+    outputs = {name: tmp_path / "out" / file for name, file in OUTPUTS.items()}
+    outputs["run"].parent.mkdir()
+    import_run(
+        identity=IDENTITY,
+        model=Plugin("module", MODEL),
+        dataset=tmp_path / "data",
+        files=ImportedFiles(files.models, files.client_models),
+        imported=ImportedModels(list(files.rounds), [list(key) for key in files.clients], []),
+        outputs=RunOutputs(**outputs),
+        fingerprint="0",
+    )
     trajectory, clients = Trajectory.open(outputs["trajectory"]), ClientModels.open(outputs["clients"])
     for number, path in zip(files.rounds, files.models, strict=True):
         compare(trajectory, (number,), path)

@@ -105,7 +105,7 @@ def test_the_guide_s_data_set_is_prepared(tmp_path, monkeypatch):
 
 
 def test_the_guide_s_model_is_built(tmp_path, monkeypatch):
-    keys = yaml.safe_load(yaml_blocks(GUIDE)[1])["models"]["narrow"]
+    keys = yaml.safe_load(yaml_blocks(GUIDE)[2])["models"]["narrow"]
     plugin = Plugin.of(keys)
     with written(plugins_of(GUIDE), tmp_path, monkeypatch):
         module = random_model(plugin.kind, dict(plugin.settings), (3, 4, 5), 7, seed=0)

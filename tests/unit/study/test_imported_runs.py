@@ -94,6 +94,16 @@ def test_analyses_see_imported_runs_by_their_labels(read):
     assert not [run for run in study.trained_runs if run.method == "flower" or run.init == "theirs"]
 
 
+def test_what_the_owner_measured_reaches_the_job_with_the_samples(read):
+    bare = read()
+    assert STAGES["import"].inputs(bare, RUN.names)["partition"] == []
+    study = read(measured={"loss": 0.1, "round": 3})
+    known = {"round": 3, "split": "test", "loss": 0.1, "accuracy": None, "tolerance": 0.001}
+    assert STAGES["import"].settings(study, RUN.names)["measured"] == known
+    assert STAGES["import"].inputs(study, RUN.names)["partition"].endswith("digits/iid/seed0.npz")
+    assert read(measured={"accuracy": 1}).imports[RUN.path].measured.round == 4
+
+
 def test_a_study_may_have_imported_runs_alone(folder, read):
     bare = {key: OURS[key] for key in ("title", "datasets", "models", "partitions", "scales")}
     study = read({**bare, "runs": []})
@@ -107,6 +117,8 @@ def test_seeds_have_files_of_their_own(folder, read):
     assert sorted(study.imports) == [RUN.path, RUN.path.replace("seed0", "seed1")]
     said = refusal(read, seed=None, clients=None)
     assert said.endswith("models: the same files for several runs; put {seed} where their names differ")
+    both = {"seed": None, "models": "mine/seed{seed}-round-*.pt", "clients": None}
+    assert "measured: is of one run, and the entry is of 2" in refusal(read, **both, measured={"loss": 1.0})
 
 
 def write_header(path, names) -> None:
@@ -145,6 +157,10 @@ def test_a_file_may_hold_all_rounds(folder, read):
         ({"partition": "nowhere"}, "partition: unknown partition 'nowhere'; allowed: iid, dir"),
         ({"models": None}, "key 'clients' needs key 'models'"),
         ({"map": {"a": 5}}, "map.a: got 5, expected text or null"),
+        ({"measured": {"round": 3}}, "measured: needs loss or accuracy, or both"),
+        ({"measured": {"loss": 0.1, "round": 2}}, "measured.round: no model of round 2"),
+        ({"measured": {"accuracy": 99}}, "accuracy must be >= 0 and <= 1, a share, got 99"),
+        ({"measured": {"los": 0.1}}, "unknown key 'los'"),
     ],
 )
 def test_what_cannot_be_imported_is_said_in_a_line(read, changes, said):

@@ -42,22 +42,22 @@ def test_deviation_of_a_run_that_only_lags_is_from_the_same_round_and_the_end_no
 
 
 def test_a_run_agrees_with_another_up_to_the_round_before_the_first_that_is_far():
-    def deviation(distances, **settings):
+    def departure(distances, **settings):
         rows = [
             {"role": "global", "round": 2 * i, "distance_to_reference": d, "distance_to_reference_end": 4 - i}
             for i, d in enumerate(distances)
         ]
-        return measured("deviation", {"markers": markers(rows)}, to="round", **settings)
+        return measured("departure", {"markers": markers(rows)}, **settings)
 
-    course = [0, 0.3, 0.5, 0.1]
-    assert deviation(course, at="first") == pytest.approx(0.3)
-    assert deviation(course, at="first", share=True) == pytest.approx(0.3 / 4)
-    assert deviation(course, share=True) == pytest.approx(0.1 / 4)
-    assert deviation(course, at="agrees", threshold=0.4) == 2  # back within it at the end does not count
-    assert deviation(course, at="agrees", share=True, threshold=0.4) == 6
-    assert deviation(course, at="agrees") == 0
-    assert math.isnan(deviation([1, 0], at="agrees"))
-    assert math.isnan(deviation([0], at="first"))
+    course = [0, 0.8, 2, 0.4]
+    assert departure(course, at="first") == pytest.approx(0.2)
+    assert departure(course) == pytest.approx(0.1)
+    assert departure(course, at="agrees", threshold=0.4) == 2  # back within it at the end does not count
+    assert departure(course, at="agrees", threshold=0.5) == 6
+    assert departure(course, at="agrees") == 0
+    assert math.isnan(departure([1, 0], at="agrees"))
+    assert math.isnan(departure([0], at="first"))
+    assert math.isnan(departure([NAN]))
 
 
 def test_local_change():

@@ -1,7 +1,7 @@
 """A class of your own, a plain `torch.nn.Module` in a file of yours: `module: mine/net.py:Net`.
 
 The path is relative to the folder that Snakemake runs in. The class is called with `settings` and nothing
-else. A network of it takes a batch of normalised images float32 [b, C, H, W] and gives logits [b, classes], or
+else. A network takes a batch of normalised images float32 [b, C, H, W] and gives logits [b, classes], or it
 takes tokens int64 [b, T] and gives logits [b, classes, T]. What the file imports from its own folder (of a
 package: from the folder that holds the package) is found as by a script there, and decides what reruns.
 """

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from fedscape.settings.plain import to_plain
 from fedscape.study.grid import Run
 from fedscape.study.stages.stage import RESULTS, Files, Stage, Wildcards
 from fedscape.study.study import Study
@@ -30,7 +31,8 @@ def _dataset_inputs(study: Study, wildcards: Wildcards) -> Files:
 
 
 def _dataset_settings(study: Study, wildcards: Wildcards) -> dict:
-    return {"dataset": study.datasets[wildcards["dataset"]].keys}
+    dataset = study.datasets[wildcards["dataset"]]
+    return {"dataset": dataset.keys, "preprocessing": to_plain(dataset.preprocessing)}
 
 
 def _datasets(study: Study) -> Iterator[Wildcards]:

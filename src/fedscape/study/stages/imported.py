@@ -1,7 +1,8 @@
 """Stage `import`: runs that were trained elsewhere, as files like those of `train`."""
 
+from fedscape.settings.plain import to_plain
 from fedscape.study.grid import Run
-from fedscape.study.stages.data import dataset_files
+from fedscape.study.stages.data import PARTITION, dataset_files
 from fedscape.study.stages.stage import Files, Stage, Wildcards
 from fedscape.study.stages.training import TRAIN
 from fedscape.study.study import Study
@@ -12,6 +13,7 @@ def _inputs(study: Study, wildcards: Wildcards) -> Files:
     files = study.imports[run.path]
     return {
         "dataset": dataset_files(run.dataset),
+        "partition": PARTITION.file(study, run.names, "samples") if files.measured else [],
         "models": list(files.models),
         "client_models": list(files.client_models),
     }
@@ -25,6 +27,7 @@ def _settings(study: Study, wildcards: Wildcards) -> dict:
         "rounds": list(files.rounds),
         "clients": [list(numbers) for numbers in files.clients],
         "names": [list(names) for names in files.names],
+        "measured": to_plain(files.measured),
     }
 
 
