@@ -7,22 +7,27 @@ round-000.safetensors (the start), round-001.safetensors, ... and round-001/clie
 Needs `mode=serial`, FL-bench's default, and safetensors.
 """
 
+import inspect
 import runpy
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import src.server.fedavg as fedavg
 from safetensors.torch import save_file
+from src.server.fedavg import FedAvgServer
 from src.utils.trainer import FLbenchTrainer
 from torch import Tensor
 
-MAIN = Path(fedavg.__file__).parents[2] / "main.py"
-Seen = Callable[[fedavg.FedAvgServer, tuple[int, ...], Mapping[str, Tensor]], None]
+Seen = Callable[[FedAvgServer, tuple[int, ...], Mapping[str, Tensor]], None]
+
+
+def main() -> None:
+    """Run main.py."""
+    runpy.run_path(str(Path(inspect.getfile(FedAvgServer)).parents[2] / "main.py"), run_name="__main__")
 
 
 def watch(seen: Seen) -> None:
-    """Call `seen` with the server, the round (from 0) or round and client, and the state_dict of all models."""
-    initial, display = FLbenchTrainer.__init__, fedavg.FedAvgServer.display_metrics
+    """Call `seen` with the server, the round (from 0) or round and client, and each model's state_dict."""
+    initial, display = FLbenchTrainer.__init__, FedAvgServer.display_metrics
 
     def init(trainer: FLbenchTrainer, *args: object, **kwargs: object) -> None:
         initial(trainer, *args, **kwargs)
@@ -43,14 +48,14 @@ def watch(seen: Seen) -> None:
 
         trainer.train = trained
 
-    def displayed(server: fedavg.FedAvgServer) -> None:  # what ends a round
+    def displayed(server: FedAvgServer) -> None:  # what ends a round
         seen(server, (server.current_epoch + 1,), server.public_model_params)
         display(server)
 
-    FLbenchTrainer.__init__, fedavg.FedAvgServer.display_metrics = init, displayed
+    FLbenchTrainer.__init__, FedAvgServer.display_metrics = init, displayed
 
 
-def save(server: fedavg.FedAvgServer, numbers: tuple[int, ...], model: Mapping[str, Tensor]) -> None:
+def save(server: FedAvgServer, numbers: tuple[int, ...], model: Mapping[str, Tensor]) -> None:
     """Write a model below the run's folder in out/."""
     names = [f"round-{numbers[0]:03d}", *(f"client-{client}" for client in numbers[1:])]
     file = Path(server.output_dir, *names).with_suffix(".safetensors")
@@ -60,4 +65,4 @@ def save(server: fedavg.FedAvgServer, numbers: tuple[int, ...], model: Mapping[s
 
 if __name__ == "__main__":
     watch(save)
-    runpy.run_path(str(MAIN), run_name="__main__")
+    main()

@@ -1,6 +1,8 @@
 """The files in saved/: a run of FL-bench's FedAvg whose rounds are saved.
 
-PYTHONPATH=CLONE:examples/frameworks python examples/frameworks/fl-bench/saved.py FOLDER
+    PYTHONPATH=CLONE:examples/frameworks python examples/frameworks/fl-bench/saved.py FOLDER
+
+leaves them in FOLDER/out/fedavg/ours/<time>/; last.pt is FL-bench's own file there, under a shorter name.
 """
 
 import sys
@@ -19,4 +21,4 @@ settings = {
     "common.local_epoch": 1,
     "common.save_model": "true",
 }
-federation(Path(sys.argv[1]).resolve(), decoupled(tiny.base, tiny.head), **settings)
+federation(Path(sys.argv[1]).resolve(), decoupled(tiny.base, tiny.head), clients=2, **settings)

@@ -7,7 +7,6 @@ own folder, in whose place a temporary one is put. PYTHONPATH begins with the cl
 import json
 import os
 import pickle
-import runpy
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ import src.server.fedavg as fedavg
 import torch
 from data.utils.datasets import DATASETS, BaseDataset
 from exchange import Problem
-from save_rounds import MAIN
+from save_rounds import main
 from src.utils.models import MODELS, DecoupledModel
 from src.utils.trainer import FLbenchTrainer
 
@@ -88,4 +87,4 @@ def run_main(
     os.chdir(folder)
     settings = {"dataset.name": "ours", "model.name": "ours", "common.join_ratio": 1.0, **QUIET, **settings}
     sys.argv = ["main.py", *(f"{key}={value}" for key, value in settings.items())]
-    runpy.run_path(str(MAIN), run_name="__main__")
+    main()

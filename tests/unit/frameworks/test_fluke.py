@@ -1,0 +1,80 @@
+"""A folder that fluke itself saved, read as a study reads it.
+
+fluke counts from 0 what it saves after a round, so `r0000_server.pth` is the model after round 1, and it saves
+no start.
+"""
+
+import shutil
+
+import pytest
+import torch
+from broken_input import STUDY, Repository
+from edited_study import ROOT
+from saved_rounds import ENTRY, example
+from small_run import IDENTITY, OUTPUTS, write_noise
+
+from fedscape.checkpoints.imported import ImportedFiles, import_run
+from fedscape.checkpoints.readers import Trajectory
+from fedscape.checkpoints.run_files import RunOutputs
+from fedscape.checkpoints.state_dicts import load_weights, read_weights
+from fedscape.plugins import Plugin
+from fedscape.settings.imports import ImportedModels
+from fedscape.study.model_files import numbered_models
+
+EXAMPLES = ROOT / "examples" / "frameworks"
+MODEL = {"module": "tiny.py:Tiny"}
+
+
+@pytest.fixture
+def saved(tmp_path, monkeypatch):
+    """The folder, below the working folder of a user."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(EXAMPLES / "fluke" / "saved", "mine")
+    shutil.copy(EXAMPLES / "tiny.py", "tiny.py")
+    (folder,) = (tmp_path / "mine").glob("models_*")
+    return folder.relative_to(tmp_path)
+
+
+def test_global_models_are_imported(saved, tmp_path):
+    (tmp_path / "repository").mkdir()
+    study = {key: STUDY[key] for key in ("title", "datasets", "partitions")}
+    study |= {"models": {"small": MODEL}, "scales": {"paper": {}, "smoke": {}}}
+    entry = {key: value for key, value in ENTRY.items() if key != "clients"}
+    study["runs"] = [{**entry, "models": f"{saved}/r*_server.pth"}]
+    (files,) = Repository(tmp_path / "repository").read(study).get("pilot", "paper").imports.values()
+    assert files.rounds == (0, 1)
+    write_noise(tmp_path / "data", classes=tuple("abcdefghij"))
+    outputs = {name: tmp_path / "out" / file for name, file in OUTPUTS.items()}
+    outputs["run"].parent.mkdir()
+    import_run(
+        identity=IDENTITY,
+        model=Plugin("module", MODEL),
+        dataset=tmp_path / "data",
+        files=ImportedFiles(files.models, files.client_models),
+        imported=ImportedModels(list(files.rounds), [], []),
+        outputs=RunOutputs(**outputs),
+        fingerprint="0",
+    )
+    trajectory = Trajectory.open(outputs["trajectory"])
+    for number, path in zip(files.rounds, files.models, strict=True):
+        state = torch.load(path, weights_only=True)["model"]
+        names = [name for name in state if "running" not in name and "tracked" not in name]
+        assert torch.equal(
+            trajectory.parameters(number), torch.cat([state[name].flatten() for name in names])
+        )
+        assert trajectory.buffers(number)["base.3.num_batches_tracked"] == 24 * (number + 1)
+
+
+def test_clients_handed_back_what_the_global_model_is_the_mean_of(saved, monkeypatch):
+    network = example(EXAMPLES / "tiny.py", monkeypatch).Tiny()
+    clients = numbered_models(f"{saved}/r*_client_*.pth", ("round", "client"), "runs")
+    assert clients.numbers == tuple((number, client) for number in (0, 1) for client in (0, 1, 2))
+    states = {}
+    for numbers, path in zip(clients.numbers, clients.files, strict=True):
+        states[numbers] = read_weights(path, wrapped=True)
+        load_weights(network, states[numbers], path)
+    for number in (0, 1):
+        own = torch.stack([states[number, client]["head.weight"] for client in (0, 1, 2)])
+        model = read_weights(f"{saved}/r{number:04}_server.pth", wrapped=True)
+        assert torch.allclose(own.mean(0), model["head.weight"], atol=1e-6)
+        assert not torch.allclose(own[0], model["head.weight"], atol=1e-3)
