@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 from command import run_main
 from network import Network
 from save_rounds import save_each_round
@@ -22,6 +23,7 @@ if __name__ == "__main__":
     digits = load_digits()
     inputs = (digits.data / 16).astype(np.float32).reshape(-1, 1, 8, 8)
     parts = [slice(start, start + IMAGES) for start in (0, IMAGES)]
+    torch.manual_seed(0)
     random.seed(0)  # PFLlib draws the order of clients without a seed of its own
     np.random.seed(0)  # noqa: NPY002 (the generator that PFLlib draws from)
     folder = Path(sys.argv[1]).absolute()
