@@ -146,11 +146,15 @@ ENTRIES = {
 def test_an_entry_reaches_the_job_that_prepares_and_stands_in_what_was_resolved(tmp_path):
     entry = {"kind": "digits", "mean": [0.5], "std": [1], "resize": 12}
     config = {**USER, "datasets": {**USER["datasets"], "mine": entry}}
-    content = {key: STUDY[key] for key in ("title", "models", "partitions", "methods", "scales")}
-    study = Repository(tmp_path).read({**content, "datasets": ["mine"]}, config).get("pilot", "paper")
+    content = {key: STUDY[key] for key in ("title", "models", "partitions", "methods")}
+    study = (
+        Repository(tmp_path)
+        .read({**content, "datasets": ["mine"], "scales": {"paper": {}, "smoke": {}}}, config)
+        .get("pilot", "paper")
+    )
     settings = STAGES["dataset"].settings(study, {"dataset": "mine"})
     assert settings["preprocessing"] == {"resize": 12, "mean": [0.5], "std": [1.0]}
-    assert resolved(study)["datasets"]["mine"] == {"part": "all", **entry}
+    assert resolved(study)["datasets"]["mine"] == {"part": "clients", **entry}
     assert input_shape(study, "mine") == (1, 12, 12)
 
 
