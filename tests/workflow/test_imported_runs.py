@@ -156,6 +156,20 @@ def test_an_edit_of_the_network_reruns_what_is_built_of_it(clone):
             assert not {"dataset", "partition"} & {*pending}
 
 
+def test_a_loss_that_the_owner_measured_is_that_of_the_import_or_ends_it(clone):
+    rounds = pd.read_csv(clone.folder / "ours" / "smoke" / RUN / "rounds.csv").set_index("round")
+    loss = float(rounds.loc[2, "test_loss"])
+    job = ("--cores", "1", f"results/mine/smoke/{RUN}/final.safetensors", *ASKED[1:])
+    for known, returned in ((loss, 0), (2 * loss, 1)):
+        measured = {"loss": known, "round": 2}
+        write_study(clone, {"runs": [{**THEIRS["runs"][0], "measured": measured}]})
+        assert clone.snakemake(*job, check=False).returncode == returned
+    said = (clone.folder / "results/mine/smoke/logs/import").rglob("*.log")
+    (line,) = [line for log in said for line in log.read_text().splitlines() if "was measured as" in line]
+    assert f"round-2.safetensors: test loss of round 2 is {loss:.6g} here, on 50 samples" in line
+    write_study(clone, THEIRS)
+
+
 def test_without_its_files_a_study_is_refused_in_a_line(clone):
     (clone.folder / "mine").rename(clone.folder / "elsewhere")
     said = clone.snakemake("-n", *ASKED, check=False)

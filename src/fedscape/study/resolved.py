@@ -10,9 +10,10 @@ import yaml
 from fedscape.files import write_text
 from fedscape.plugins import Plugin
 from fedscape.settings.claims import Expectation
+from fedscape.settings.plain import to_plain
 from fedscape.study.grid import Run
 from fedscape.study.stages.every import SECTIONS
-from fedscape.study.study import Analyses, Study
+from fedscape.study.study import Analyses, DatasetEntry, Study
 
 HEADER = (
     "# The study as it was resolved when `snakemake` last had jobs to run here, and the code of that time.\n"
@@ -65,6 +66,9 @@ def _sections(analyses: Analyses) -> dict[str, dict]:
 def _plain(value: object) -> Any:
     if isinstance(value, Run):
         return value.path
+    if isinstance(value, DatasetEntry):
+        own = {key: setting for key, setting in to_plain(value.preprocessing).items() if setting is not None}
+        return {**value.keys, **own}
     if isinstance(value, (Plugin, Expectation)):
         return _plain(value.keys)
     if is_dataclass(value):

@@ -7,6 +7,7 @@ from broken_input import STUDY, USER, Repository, refusal
 from PIL import Image
 from torchvision.transforms.functional import resize
 
+from fedscape.command.data_sizes import input_shape
 from fedscape.data.prepare import prepare_dataset, preprocessed
 from fedscape.data.storage import Inputs, Raw, open_dataset, write_dataset
 from fedscape.evaluation.evaluate import EvaluationSet
@@ -14,6 +15,8 @@ from fedscape.federated.batches import BatchSource
 from fedscape.plugins import Plugin
 from fedscape.settings.preprocessing import Preprocessing
 from fedscape.settings.training import Augmentation, TrainingSettings
+from fedscape.study.resolved import resolved
+from fedscape.study.stages.every import STAGES
 
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(0, 256, (7, 3, 6, 5), dtype=np.uint8)
@@ -138,6 +141,21 @@ ENTRIES = {
     "tokens": ({"kind": "tinyshakespeare", "length": 9, "resize": 8}, "datasets.mine.resize: tinyshakespeare holds tokens"),
     "unknown": ({"kind": "digits", "men": [1]}, "unknown key 'men'; did you mean 'mean'?"),
 }  # fmt: skip
+
+
+def test_an_entry_reaches_the_job_that_prepares_and_stands_in_what_was_resolved(tmp_path):
+    entry = {"kind": "digits", "mean": [0.5], "std": [1], "resize": 12}
+    config = {**USER, "datasets": {**USER["datasets"], "mine": entry}}
+    content = {key: STUDY[key] for key in ("title", "models", "partitions", "methods")}
+    study = (
+        Repository(tmp_path)
+        .read({**content, "datasets": ["mine"], "scales": {"paper": {}, "smoke": {}}}, config)
+        .get("pilot", "paper")
+    )
+    settings = STAGES["dataset"].settings(study, {"dataset": "mine"})
+    assert settings["preprocessing"] == {"resize": 12, "mean": [0.5], "std": [1.0]}
+    assert resolved(study)["datasets"]["mine"] == {"part": "clients", **entry}
+    assert input_shape(study, "mine") == (1, 12, 12)
 
 
 @pytest.mark.parametrize("case", ENTRIES)
