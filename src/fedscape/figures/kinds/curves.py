@@ -93,8 +93,11 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
                 f"measure {measure}: {name} has no column {column}; it has {', '.join(frame.columns)}"
             )
     frame = _matching_rows(frame, settings.rows or {}, name)
+    if settings.log:  # a run that begins at 0 would be a line from far below
+        frame = frame.assign(**{measure: frame[measure].where(frame[measure] > 0)})
     if not np.isfinite(frame[measure].astype(float)).any():
-        raise FedscapeError(f"measure {measure}: the column has no finite value in the rows drawn")
+        above = " above 0, for a logarithmic axis," if settings.log else ""
+        raise FedscapeError(f"measure {measure}: the column has no finite value{above} in the rows drawn")
     if settings.lines == "layer":
         frame = frame.assign(layer=layer_names(frame))
     within = [settings.panels] if settings.panels else []
