@@ -310,6 +310,14 @@ class TestCurves:
         texts = [label.get_text() for label in figure.axes[0].get_yticklabels()]
         assert "20" in texts and not any("." in text for text in texts)
 
+    def test_a_logarithmic_curve_begins_where_it_is_above_0(self):
+        frame = rounds_frame()
+        frame.loc[frame["round"] == 0, "train_loss"] = 0.0
+        figure = self.draw(frame, measure="train_loss", log=True)
+        assert all(min(line.get_ydata()) > 0 for line in figure.axes[0].lines)
+        with pytest.raises(FedscapeError, match="no finite value above 0, for a logarithmic axis,"):
+            self.draw(frame.assign(train_loss=0.0), measure="train_loss", log=True)
+
     def test_columns_that_lack_or_are_empty_are_errors(self):
         with pytest.raises(FedscapeError, match="measure speed: rounds has no column speed"):
             self.draw(rounds_frame(), measure="speed")
