@@ -23,7 +23,7 @@ from fedscape.study.files import read_yaml
 from fedscape.study.jobs import jobs_of
 from fedscape.study.study import Study
 
-PARTS = ("Snakefile", "config", "profiles", "rules", "src", "workflow", "envs")
+PARTS = ("Snakefile", "config", "envs", "examples", "profiles", "rules", "src", "workflow")
 SEEDS = 10
 SMALLEST = 20  # jobs; the figure shows two methods
 # Snakemake pauses a tenth of a second before it touches a job's outputs.

@@ -72,9 +72,9 @@ def wanted(campaign, scales) -> dict:
     for study in [campaign.get(name, scale) for name, scale in campaign.every if scale in scales]:
         for run in study.runs:
             shape = input_shape(study, run.dataset)
-            if shape is not None:
+            if shape is not None and run.path not in study.imports:
                 key = model_label(study.models[run.model].keys), shape
-                batch = study.methods[run.method].training.batch_size
+                batch = study.method(run.method).training.batch_size
                 known = found.get(key, (None, batch))[1]
                 found[key] = study.models[run.model].keys, min(batch, known)
     return found

@@ -35,7 +35,7 @@ REFUSED = [
     ({"datasets": {"mine": {**FOLDER, "size": 0}}}, "datasets.mine: size must be >= 1 and <= 4096, got 0"),
     ({"datasets": {"mine": {**FOLDER, "size": "big"}}}, "datasets.mine.size: got 'big', expected a whole number"),
     ({"datasets": {"mine": {**FOLDER, "test_fraction": 1}}}, "datasets.mine: test_fraction must be > 0 and < 1, got 1.0"),
-    ({"datasets": {"mine": {**FOLDER, "sice": 5}}}, "datasets.mine: unknown key 'sice'; did you mean 'size'? allowed: kind, folder, size, "),
+    ({"datasets": {"mine": {**FOLDER, "sice": 5}}}, "datasets.mine: unknown key 'sice'; did you mean 'size'? allowed: kind, resize, mean, std, folder, size, "),
     ({"datasets": {"mine": {**PLAYS, "part": "half"}}}, "datasets.mine.part: got 'half', expected one of all, clients, proxy"),
     ({"datasets": {"mine": {**PLAYS, "length": -1}}}, "datasets.mine: length must be >= 1, got -1"),
 ]  # fmt: skip
