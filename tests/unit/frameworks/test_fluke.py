@@ -5,6 +5,7 @@ no start.
 """
 
 import shutil
+import sys
 
 import pytest
 import torch
@@ -29,6 +30,7 @@ MODEL = {"module": "tiny.py:Tiny"}
 def saved(tmp_path, monkeypatch):
     """The folder, below the working folder of a user."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "tiny", raising=False)  # of another test's folder
     shutil.copytree(EXAMPLES / "fluke" / "saved", "mine")
     shutil.copy(EXAMPLES / "tiny.py", "tiny.py")
     (folder,) = (tmp_path / "mine").glob("models_*")
