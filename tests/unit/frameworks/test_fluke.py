@@ -1,11 +1,10 @@
 """A folder that fluke itself saved, read as a study reads it.
 
 fluke counts from 0 what it saves after a round, so `r0000_server.pth` is the model after round 1, and it saves
-no start.
+no start: its user does.
 """
 
 import shutil
-import sys
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ from saved_rounds import ENTRY, example
 from small_run import IDENTITY, OUTPUTS, write_noise
 
 from fedscape.checkpoints.imported import ImportedFiles, import_run
-from fedscape.checkpoints.readers import Trajectory
+from fedscape.checkpoints.readers import ClientModels, Trajectory
 from fedscape.checkpoints.run_files import RunOutputs
 from fedscape.checkpoints.state_dicts import load_weights, read_weights
 from fedscape.plugins import Plugin
@@ -30,21 +29,22 @@ MODEL = {"module": "tiny.py:Tiny"}
 def saved(tmp_path, monkeypatch):
     """The folder, below the working folder of a user."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "tiny", raising=False)  # of another test's folder
     shutil.copytree(EXAMPLES / "fluke" / "saved", "mine")
     shutil.copy(EXAMPLES / "tiny.py", "tiny.py")
     (folder,) = (tmp_path / "mine").glob("models_*")
     return folder.relative_to(tmp_path)
 
 
-def test_global_models_are_imported(saved, tmp_path):
+def test_a_folder_is_imported_beside_the_start_that_its_user_saved(saved, tmp_path, monkeypatch):
+    torch.save(example(EXAMPLES / "tiny.py", monkeypatch).Tiny().state_dict(), "start.pth")
     (tmp_path / "repository").mkdir()
     study = {key: STUDY[key] for key in ("title", "datasets", "partitions")}
     study |= {"models": {"small": MODEL}, "scales": {"paper": {}, "smoke": {}}}
-    entry = {key: value for key, value in ENTRY.items() if key != "clients"}
-    study["runs"] = [{**entry, "models": f"{saved}/r*_server.pth"}]
+    entry = {"models": f"{saved}/r*_server.pth", "clients": f"{saved}/r*_client_*.pth"}
+    study["runs"] = [{**ENTRY, **entry, "offset": 1, "start": "start.pth"}]
     (files,) = Repository(tmp_path / "repository").read(study).get("pilot", "paper").imports.values()
-    assert files.rounds == (0, 1)
+    assert files.rounds == (0, 1, 2)
+    assert files.clients == tuple((number, client) for number in (1, 2) for client in (0, 1, 2))
     write_noise(tmp_path / "data", classes=tuple("abcdefghij"))
     outputs = {name: tmp_path / "out" / file for name, file in OUTPUTS.items()}
     outputs["run"].parent.mkdir()
@@ -53,18 +53,20 @@ def test_global_models_are_imported(saved, tmp_path):
         model=Plugin("module", MODEL),
         dataset=tmp_path / "data",
         files=ImportedFiles(files.models, files.client_models),
-        imported=ImportedModels(list(files.rounds), [], []),
+        imported=ImportedModels(list(files.rounds), [list(numbers) for numbers in files.clients], []),
         outputs=RunOutputs(**outputs),
         fingerprint="0",
     )
     trajectory = Trajectory.open(outputs["trajectory"])
-    for number, path in zip(files.rounds, files.models, strict=True):
+    for number, path in zip(files.rounds[1:], files.models[1:], strict=True):
         state = torch.load(path, weights_only=True)["model"]
         names = [name for name in state if "running" not in name and "tracked" not in name]
         assert torch.equal(
             trajectory.parameters(number), torch.cat([state[name].flatten() for name in names])
         )
-        assert trajectory.buffers(number)["base.3.num_batches_tracked"] == 24 * (number + 1)
+        assert trajectory.buffers(number)["base.3.num_batches_tracked"] == 24 * number
+    clients = ClientModels.open(outputs["clients"])
+    assert clients.rounds == (1, 2) and clients.clients(2).tolist() == [0, 1, 2]
 
 
 def test_clients_handed_back_what_the_global_model_is_the_mean_of(saved, monkeypatch):
