@@ -12,11 +12,9 @@ from fedscape.command.repository import SNAKEFILE, clone, enter_repository, stud
 from fedscape.errors import FedscapeError, printable
 from fedscape.examples.page import PAGE, write_page
 from fedscape.examples.store import EXAMPLES, SETTINGS, Example
-from fedscape.plugins import OWN
 from fedscape.provenance import last_change
 from fedscape.study.jobs import Job
 from fedscape.study.kept import costs_csv, drawing_jobs, drawn_from
-from fedscape.study.project import CONFIG
 from fedscape.study.stages.page import PAGE as PAGE_STAGE
 from fedscape.study.study import Study
 
@@ -97,8 +95,9 @@ def _draw(
             raise FedscapeError(f"{file}: not there; `fedscape redraw {example.folder}` draws it")
         Path(scratch, path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, Path(scratch, path))
-    for folder in (CONFIG.parent, OWN):
-        Path(scratch, folder).symlink_to(Path.cwd() / folder)
+    for path in Path.cwd().iterdir():  # settings, studies, plug-ins, and whatever files studies name
+        if not (path.name.startswith(".") or Path(scratch, path.name).exists()):
+            Path(scratch, path.name).symlink_to(path)
     process = subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(clone() / SNAKEFILE)),
