@@ -17,7 +17,14 @@ version = release = fedscape.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "gallery", "plain_docstrings", "repository_links"]
 root_doc = "docs/index"
-include_patterns = ["*.md", "config/**.md", "results/README.md", "benchmarks/README.md", "docs/**.md"]
+include_patterns = [
+    "*.md",
+    "config/**.md",
+    "results/README.md",
+    "benchmarks/README.md",
+    "docs/**.md",
+    "examples/**.md",
+]
 # Folders that are not even looked into: their files are no pages, and some of them are large.
 exclude_patterns = [".*", "docs/_build", "results/[!R]*", "data", "src", "tests", "**/node_modules"]
 
