@@ -126,13 +126,18 @@ class Explorer {
     };
     const axes = this.axes();
     const grid = { gridcolor: colours().line, zerolinecolor: colours().line };
+    // The legend's lines, about five names on two, stand below the plot, which does not shrink for them.
+    const below = 30 * Math.ceil(0.4 * this.plane.runs.length);
+    const height = 420 + below;
+    byId("explorer-flat").style.minHeight = `${height}px`;
     this.flat = Plotly.react(byId("explorer-flat"), [flat, ...this.traces(false)], layout({
       xaxis: { title: { text: axes[0] }, constrain: "domain", ...grid },
       yaxis: { title: { text: axes[1] }, scaleanchor: "x", constrain: "domain", ...grid },
-      hovermode: "closest", uirevision: this.controls.plane.value,
+      hovermode: "closest", uirevision: this.controls.plane.value, margin: { l: 60, r: 10, t: 10, b: 50 + below },
     }), CONFIG);
     this.relief = Plotly.react(byId("explorer-relief"), [relief, ...this.traces(true)], layout({
       scene: {
+        domain: { x: [0, 1], y: [Math.max(0, 1 - 480 / height), 1] },
         xaxis: { title: { text: "1st" }, ...grid }, yaxis: { title: { text: "2nd" }, ...grid },
         zaxis: { title: { text: "loss" }, ...this.ticks(z), ...grid }, aspectratio: { x: 1, y: 1, z: 0.7 },
         camera: { eye: { x: 1.35, y: -1.45, z: 0.9 }, center: { x: 0, y: 0, z: -0.12 } },
