@@ -4,7 +4,7 @@
 
 By the paper, client i starts a round with the c_i that it computed at the end of its last one. FL-bench
 06e658b computes it (client/scaffold.py:45, `self.c_local = c_plus`), but the client's package has its
-change alone (`c_delta`), and the server goes on sending the zeros it began with (server/scaffold.py:29 and
+change alone (`c_delta`), and the server keeps sending the zeros it began with (server/scaffold.py:29 and
 34). The second run adds each client's change to the server's list.
 """
 

@@ -29,7 +29,7 @@ class SaveRounds:
         replies, name = list(replies), f"round-{server_round:03}"
         for content in (reply.content for reply in replies if not reply.has_error()):
             (config,), (arrays,) = content.config_records.values(), content.array_records.values()
-            self.save(f"{name}/client-{config['partition-id']}", arrays)
+            self.save(f"{name}/client-{int(config['partition-id'])}", arrays)
         arrays, metrics = super().aggregate_train(server_round, replies)
         self.save(name, self.model if arrays is None else arrays)  # without a result the model stays
         return arrays, metrics

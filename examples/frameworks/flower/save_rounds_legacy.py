@@ -29,7 +29,7 @@ class SaveRounds:
     def aggregate_fit(self, server_round, results, failures):
         name = f"round-{server_round:03}"
         for _, result in results:
-            self.save(f"{name}/client-{result.metrics['partition-id']}", result.parameters)
+            self.save(f"{name}/client-{int(result.metrics['partition-id'])}", result.parameters)
         parameters, metrics = super().aggregate_fit(server_round, results, failures)
         self.save(name, self.model if parameters is None else parameters)  # without a result the model stays
         return parameters, metrics

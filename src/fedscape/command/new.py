@@ -4,7 +4,7 @@ import os
 import shlex
 from pathlib import Path
 
-from fedscape.command.repository import SNAKEFILE, clone, is_project, nearest
+from fedscape.command.repository import SNAKEFILE, clone, nearest
 from fedscape.errors import FedscapeError
 from fedscape.files import write_text
 from fedscape.study.campaign import check_study_name
@@ -48,9 +48,10 @@ data_root: data         # where raw data sets lie, or are downloaded to
 def new(name: str) -> int:
     """Write `config/studies/<name>.yaml`; a study that is there stays as it is.
 
-    Outside a clone and a project, the current folder becomes a project.
+    Where neither this folder nor one above it has studies, it becomes a project.
     """
-    os.chdir(nearest(Path.cwd(), is_project) or Path.cwd())
+    start = Path.cwd()
+    os.chdir(nearest(start, lambda folder: (folder / STUDIES).is_dir()) or start)
     path, workflow = STUDIES / f"{name}.yaml", clone()
     check_study_name(name, f"study '{name}'")
     if path.exists():
@@ -60,10 +61,10 @@ def new(name: str) -> int:
     if not CONFIG.exists():
         write_text(CONFIG, _SETTINGS.format(name=name, defaults=workflow / CONFIG))
         written.append(CONFIG)
-    snakemake = (
-        "snakemake" if SNAKEFILE.exists() else f"snakemake -s {shlex.quote(str(workflow / SNAKEFILE))}"
-    )
-    print(f"{' and '.join(map(str, written))} {'are' if len(written) > 1 else 'is'} written; next:")
+    own = workflow == Path()
+    snakemake = "snakemake" if own else f"snakemake -s {shlex.quote(str(workflow / SNAKEFILE))}"
+    files = [os.path.relpath(file, start) for file in written]
+    print(f"{' and '.join(files)} {'are' if len(files) > 1 else 'is'} written; next:")
     print(f"  {snakemake} -n {name}             # what it will do")
     print(f"  fedscape cost {name}            # how long that takes")
     print(f"  {snakemake} {name} --cores all")

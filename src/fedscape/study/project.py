@@ -1,13 +1,14 @@
 """The folder that a user works in, and the clone of fedscape whose workflow runs there: often the same.
 
 A project of a user's own has `config/studies/`, and where it needs them `config/config.yaml` and `plugins/`.
-What it does not say is as in the clone.
+Settings that it does not have are the clone's.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedscape.errors import FedscapeError
 from fedscape.study.files import merged, read_yaml
 
 CONFIG = Path("config", "config.yaml")
@@ -29,9 +30,11 @@ class Project:
 
     @property
     def studies(self) -> dict[str, Path]:
-        """The study files by name: those of the folder, or where it has no `config/studies` the clone's."""
-        owner = self.folder if (self.folder / STUDIES).is_dir() else self.clone
-        return {path.stem: path for path in sorted((owner / STUDIES).glob("[!.]*.yaml"))}
+        """The folder's study files by name. Raises FedscapeError if there are none."""
+        files = {path.stem: path for path in sorted((self.folder / STUDIES).glob("[!.]*.yaml"))}
+        if not files:
+            raise FedscapeError(f"{STUDIES}: no study here; `fedscape new NAME` writes one to begin with")
+        return files
 
     def schema(self, name: str) -> Path:
         """The file of a schema."""
@@ -50,5 +53,5 @@ class Project:
             return dict(own)
         studies, settings = self.studies, read_yaml(self.clone / CONFIG)
         if settings.get("study") not in studies:
-            settings["study"] = next(iter(studies), "")
+            settings["study"] = next(iter(studies))
         return merged(settings, own)

@@ -35,6 +35,29 @@ def test_new_makes_an_empty_folder_a_project(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("mine at quick: 0 of ")
 
 
+def test_new_leaves_the_settings_of_another_workflow_alone(tmp_path, monkeypatch, capsys):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("samples: theirs\n")
+    (tmp_path / "Snakefile").touch()
+    (tmp_path / "own").mkdir()
+    monkeypatch.chdir(tmp_path / "own")
+    assert main(["new", "mine"]) == 0
+    assert f"snakemake -s {ROOT}/Snakefile -n mine" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "config").iterdir()) == ["config.yaml"]
+    monkeypatch.chdir(tmp_path / "own" / "config" / "studies")
+    assert main(["new", "other"]) == 0
+    assert capsys.readouterr().out.startswith("other.yaml is written")
+
+
+def test_a_folder_without_studies_is_a_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("study: pilot\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["cost"]) == 1
+    said = capsys.readouterr().err
+    assert said == "fedscape: config/studies: no study here; `fedscape new NAME` writes one to begin with\n"
+
+
 @pytest.mark.parametrize("below", [".", "config/studies", "plugins/models"])
 def test_commands_work_in_it_and_below(project, monkeypatch, capsys, below):
     monkeypatch.chdir(project / below)

@@ -189,7 +189,10 @@ def test_rules_for_images_refuse_sequences(tmp_path, algorithm, message, lanes):
 )
 def test_augmentation_refuses_sequences(changes):
     training = replace(TRAINING, augmentation=Augmentation(**changes))
-    with pytest.raises(FedscapeError, match="augmentation is for images, and these samples are sequences"):
+    with pytest.raises(
+        FedscapeError,
+        match="augmentation is for images of pixels from 0 to 255, and these samples are sequences",
+    ):
         Lanes(network(), sequences(), training, 1)
 
 

@@ -22,9 +22,18 @@ WRITTEN = [
     *ROOT.glob("*.md"),
     *(
         file
-        for room in ("src", "rules", "workflow", "docs", "config", "profiles", "results/README.md")
+        for room in (
+            "src",
+            "rules",
+            "workflow",
+            "docs",
+            "config",
+            "examples",
+            "profiles",
+            "results/README.md",
+        )
         for file in ([ROOT / room] if (ROOT / room).is_file() else sorted((ROOT / room).rglob("*")))
-        if file.suffix in {".py", ".smk", ".md", ".yaml", ".rst"}
+        if file.suffix in {".py", ".smk", ".md", ".yaml", ".rst"} and "_build" not in file.parts
     ),
 ]
 TERMS = ROOT / "docs" / "terms.md"

@@ -97,6 +97,7 @@ def test_the_page_of_runs_escapes_too():
     run = {
         **dict.fromkeys(IDENTITY, "x"),
         **dict.fromkeys(SUMMARY_COLUMNS, 0.5),
+        "clients": 10,
         "diverged": False,
         "chosen_on": "validation",
         "grid": HOSTILE,
