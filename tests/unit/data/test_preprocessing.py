@@ -107,6 +107,15 @@ WRONG = {
     "no labels": ({"labels": None}, "no array 'labels'; expected inputs, labels, test_inputs, test_labels"),
     "a row each": ({"inputs": np.zeros((7, 4))}, r"inputs has shape (7, 4), expected [samples, channels"),
     "whole numbers": ({"inputs": IMAGES.astype(np.int64)}, "inputs is int64, expected uint8, or floating"),
+    "numbers that 32 bits cannot hold": (
+        {"inputs": np.full((7, 3, 4, 4), 1e300)},
+        "inputs: a number is NaN or infinite, or too large for float32",
+    ),
+    "a client past 32 bits": ({"clients": LABELS + 2**33}, "clients: 8589934594 is above 2147483647"),
+    "a label past 64 bits": (
+        {"labels": LABELS.astype(np.uint64) + np.uint64(2**63)},
+        "labels: 9223372036854775810 is above 2147483647",
+    ),
     "two types": ({"inputs": IMAGES}, "inputs and test_inputs are of other types"),
     "two shapes": ({"test_inputs": np.zeros((4, 3, 5, 5))}, "inputs and test_inputs have other shapes"),
     "no number": ({"inputs": np.full((7, 3, 6, 5), np.nan)}, "inputs: a number is NaN or infinite"),

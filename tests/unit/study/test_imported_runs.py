@@ -85,6 +85,20 @@ def test_an_imported_run_is_a_job_of_its_stage_alone(read):
     assert "mine/round-00.pt" in resolved_text(study, {})
 
 
+def test_settings_say_which_file_is_which_model(folder, read):
+    """Two patterns may match the same files, with rounds and clients exchanged."""
+    (folder / "mine" / "round-02.pt").touch()
+    for client, number in ((1, 3), (3, 1)):
+        (folder / f"{client}-{number}.pt").touch()
+    settings = [
+        STAGES["import"].settings(read(clients=pattern, models="mine/round-*.pt"), RUN.names)
+        for pattern in ("{client}-{round}.pt", "{round}-{client}.pt")
+    ]
+    assert settings[0]["clients"] == settings[1]["clients"] == [[1, 3], [3, 1]]
+    assert settings[0]["client_models"] == settings[1]["client_models"][::-1] == ["3-1.pt", "1-3.pt"]
+    assert settings[0]["models"] == [f"mine/round-{number:02}.pt" for number in range(5)]
+
+
 def test_analyses_see_imported_runs_by_their_labels(read):
     planes = {"both": {"kind": "trajectory", "runs": [{"init": "theirs"}], "each": ["method"], "grid": 5}}
     study = read({**OURS, "planes": planes})

@@ -67,6 +67,7 @@ def load(settings: Settings, data_root: Path, name: str) -> Raw:
 
 
 _KEYS = ("inputs", "labels", "test_inputs", "test_labels", "clients")
+_LARGEST = np.iinfo(np.int32).max  # prepared data sets hold clients as int32
 
 
 def _images(array: np.ndarray, where: str) -> np.ndarray:
@@ -77,9 +78,11 @@ def _images(array: np.ndarray, where: str) -> np.ndarray:
         return array
     if not np.issubdtype(array.dtype, np.floating):
         raise FedscapeError(f"{where} is {array.dtype}, expected uint8, or floating and normalised already")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
     if not np.isfinite(array).all():
-        raise FedscapeError(f"{where}: a number is NaN or infinite")
-    return array.astype(np.float32)
+        raise FedscapeError(f"{where}: a number is NaN or infinite, or too large for float32")
+    return array
 
 
 def _whole(array: np.ndarray, samples: int, where: str) -> np.ndarray:
@@ -88,4 +91,6 @@ def _whole(array: np.ndarray, samples: int, where: str) -> np.ndarray:
         raise FedscapeError(f"{where} is {array.dtype} {array.shape}, expected whole numbers ({samples},)")
     if array.min(initial=0) < 0:
         raise FedscapeError(f"{where}: {array.min()} is below 0")
+    if array.max(initial=0) > _LARGEST:
+        raise FedscapeError(f"{where}: {array.max()} is above {_LARGEST}")
     return array.astype(np.int64)

@@ -24,6 +24,9 @@ def _settings(study: Study, wildcards: Wildcards) -> dict:
     files = study.imports[run.path]
     return {
         "model": study.models[run.model].keys,
+        # Snakemake compares inputs as a set; which file is which model is a setting.
+        "models": list(files.models),
+        "client_models": list(files.client_models),
         "rounds": list(files.rounds),
         "clients": [list(numbers) for numbers in files.clients],
         "names": [list(names) for names in files.names],
