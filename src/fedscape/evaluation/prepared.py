@@ -12,6 +12,7 @@ from fedscape.data.storage import IMAGE
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.evaluate import CPU_BATCH, GPU_BATCH, SampleSet, forward_batch_size
 from fedscape.evaluation.loss import Loss, cross_entropies
+from fedscape.evaluation.trial import check_samples
 
 Samples = SampleSet | Dataset | DataLoader | Sequence[Tensor]
 """Tensors (inputs [n, ...], targets [n, ...]); a Dataset of such pairs; a DataLoader of batches of them; or a
@@ -49,7 +50,8 @@ def prepared_set(name: str, source: Samples, module: nn.Module, loss: Loss = cro
     """Samples on the module's device, their numbers in its type; a SampleSet stays as it is.
 
     name: of the samples in messages. A DataLoader is read once, in its order; the targets of cross-entropy
-    become int64. Raises FedscapeError for uint8 inputs, which nobody has normalised, and for unequal counts.
+    become int64. Raises FedscapeError for uint8 inputs, which nobody has normalised, for unequal counts, for
+    targets of cross-entropy that are no classes, and for a loss that is a sum over the samples.
     """
     if isinstance(source, DataLoader):
         inputs, labels = (torch.cat(part) for part in _columns(name, source))
@@ -68,12 +70,24 @@ def prepared_set(name: str, source: Samples, module: nn.Module, loss: Loss = cro
         raise FedscapeError(f"{name}: no samples")
     like = next(module.parameters())
     if loss is cross_entropies:
-        labels = labels.long()
+        labels = _classes(name, labels)
     inputs, labels = (
         tensor.to(like) if tensor.is_floating_point() else tensor.to(like.device)
         for tensor in (inputs, labels)
     )
+    check_samples(name, module, inputs, labels, loss)
     return PreparedSet(inputs, labels, _batch_size(inputs, like.device), loss)
+
+
+def _classes(name: str, targets: Tensor) -> Tensor:
+    """Targets of cross-entropy as int64; FedscapeError for others than whole numbers."""
+    classes = targets.long()
+    if not torch.equal(classes.to(targets.dtype), targets):
+        raise FedscapeError(
+            f"{name}: targets are {targets.dtype}, not all whole; cross-entropy takes whole numbers of "
+            "classes, other targets need another loss"
+        )
+    return classes
 
 
 def _columns(name: str, pairs) -> tuple[list[Tensor], list[Tensor]]:

@@ -244,12 +244,9 @@ def _costs(costs: pd.DataFrame) -> dict:
     """Seconds by stage."""
     seconds = costs["seconds"].where(costs["stage"] == "train", costs["job_seconds"])
     peaks = costs.get("job_peak_memory_mib", pd.Series(float("nan"), index=costs.index))
-    table = costs.assign(minutes=seconds / 60, peak=peaks).groupby("stage", sort=False)
-    return _content(
-        table.agg(
-            jobs=("stage", "size"), minutes=("minutes", "sum"), largest_MiB=("peak", "max")
-        ).reset_index()
-    )
+    stages = costs.assign(minutes=seconds / 60, peak=peaks).groupby("stage", sort=False)
+    table = stages.agg(jobs=("stage", "size"), minutes=("minutes", "sum"), largest_MiB=("peak", "max"))
+    return _content(table.reset_index())
 
 
 def cost_words(costs: pd.DataFrame, made: Sequence[Mapping]) -> str:

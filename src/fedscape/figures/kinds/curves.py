@@ -107,10 +107,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             f"measure {measure}: {name} has several rows for one run and round; narrow `where` or `rows`"
         )
     many = settings.lines is not None and frame["run"].nunique() > len(COLOURS)
-    if many:
-        styles = graded_looks(frame["run"], apart=WHOLE)
-    else:
-        styles = _looks(frame, within, settings.lines, labels)
+    styles = graded_looks(frame["run"], apart=WHOLE) if many else _looks(frame, within, settings, labels)
     titles = panel_titles(frame, settings.panels, labels) if settings.panels else {None: ""}
     window = _window(settings.smooth, int(frame["round"].max()))
     vertical, percent = _vertical_label(frame, settings)
@@ -203,12 +200,12 @@ def _line_names(
 
 
 def _looks(
-    frame: pd.DataFrame, within: Sequence[str], lines: str | None, labels: Sequence[Mapping]
+    frame: pd.DataFrame, within: Sequence[str], settings: Settings, labels: Sequence[Mapping]
 ) -> dict[str, Look]:
     """A look per line. frame: with its names in `run`."""
     columns = [*NAMES, *OF_CURVATURE]
-    if lines is not None:
-        return line_looks(frame, frame["run"], lines, columns, within, labels)
+    if settings.lines is not None:
+        return line_looks(frame, frame["run"], settings.lines, columns, within, labels)
     if "to_seed" in frame:
         return pair_looks(frame, frame["run"], within, labels)
     return run_looks(frame, frame["run"], columns, within, labels)
