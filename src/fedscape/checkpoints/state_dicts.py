@@ -13,6 +13,7 @@ from fedscape.files import atomic, reading
 TORCH_SUFFIXES = (".pt", ".pth")
 _WRAPPERS = ("modopt", "model", "state_dict")  # keys under which a file may hold the state_dict
 _DEEPEST = 2  # of these within one another: a file may hold itself
+_LARGEST_WHOLE = 2.0**63  # of a counter
 SHOWN_NAMES = 3  # of the names that do not match: enough to see what is wrong
 
 
@@ -71,9 +72,15 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str |
     """
     check_weights(module, tensors, source)
     own = module.state_dict()
-    module.load_state_dict(
-        {name: value if own[name].is_floating_point() else value.round() for name, value in tensors.items()}
-    )
+    fractions = {
+        name: value.double()
+        for name, value in tensors.items()
+        if value.is_floating_point() and not own[name].is_floating_point()
+    }
+    for name, value in fractions.items():
+        if not (value.abs() < _LARGEST_WHOLE).all():
+            raise FedscapeError(f"{source}: {name} holds {value.max():g}, expected a whole number of 64 bits")
+    module.load_state_dict({**tensors, **{name: value.round() for name, value in fractions.items()}})
 
 
 def check_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
@@ -95,7 +102,8 @@ def check_tensors(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor],
         own, shape = tuple(tensors[name].shape), tuple(tensor.shape)
         if own != shape:
             raise FedscapeError(f"{source}: {name} has shape {own}, the model's has {shape}")
-        if tensor.is_floating_point() and not tensors[name].is_floating_point():
+        other = tensors[name].is_complex() or tensors[name].dtype == torch.bool
+        if other or (tensor.is_floating_point() and not tensors[name].is_floating_point()):
             raise FedscapeError(
                 f"{source}: {name} holds {tensors[name].dtype}, the model's is {tensor.dtype}"
             )

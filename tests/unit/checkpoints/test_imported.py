@@ -18,6 +18,7 @@ from fedscape.plugins import Plugin
 from fedscape.settings.imports import ImportedModels
 
 SMALL = {"blocks": [1, 1, 1], "width": 4}
+COUNTER = "norm.num_batches_tracked"
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,21 @@ def test_what_our_own_runs_alone_have_is_empty(trained, tmp_path):
             "conv.weight has shape (2, 3), the model's has (4, 1, 3, 3)",
         ),
         (lambda state: state["conv.weight"].fill_(float("nan")), "a weight is NaN or infinite"),
+        (
+            lambda state: state.update({COUNTER: torch.tensor(True)}),
+            f"{COUNTER} holds torch.bool, the model's is torch.int64",
+        ),
+        (
+            lambda state: state.update({COUNTER: torch.tensor(1j)}),
+            f"{COUNTER} holds torch.complex64, the model's is torch.int64",
+        ),
+        *(
+            (
+                lambda state, number=number: state.update({COUNTER: torch.tensor(number)}),
+                f"{COUNTER} holds {number:g}, expected a whole number of 64 bits",
+            )
+            for number in (float("nan"), float("-inf"), 2.0**63)
+        ),
     ],
 )
 def test_a_model_of_another_kind_is_named(trained, change, said, tmp_path):
