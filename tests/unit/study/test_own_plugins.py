@@ -142,9 +142,9 @@ def test_settings_are_the_clone_s_where_the_project_says_nothing(project):
     assert Project(ROOT, ROOT).settings({"scale": "paper"}) == {"scale": "paper"}
 
 
-def test_studies_are_the_project_s_or_else_the_clone_s(project, tmp_path_factory):
+def test_a_project_has_its_own_studies_alone(project, tmp_path_factory):
     assert [*Project(project, ROOT).studies] == ["mine"]
-    bare = Project(tmp_path_factory.mktemp("bare"), ROOT)
-    assert "pilot" in bare.studies and bare.settings({})["study"] == "pilot"
-    (bare.folder / "config" / "studies").mkdir(parents=True)
-    assert "study: unknown study ''; allowed: none" in refusal(read, bare.folder)
+    bare = tmp_path_factory.mktemp("bare")
+    assert "config/studies: no study here; `fedscape new NAME` writes one" in refusal(read, bare)
+    (bare / "config" / "studies").mkdir(parents=True)
+    assert "config/studies: no study here; `fedscape new NAME` writes one" in refusal(read, bare)
