@@ -17,7 +17,7 @@ from fedscape.study.stages.imported import IMPORT
 from fedscape.study.stages.planes import PLANE, SURFACE, SURFACE_PART
 from fedscape.study.stages.stage import Stage, Wildcards
 from fedscape.study.stages.training import INITIAL, PRETRAIN, TRAIN
-from fedscape.study.study import AnyMethod, Method, Study
+from fedscape.study.study import Method, Study
 
 WEIGHT_BYTES = 4  # bytes of a weight
 # Rough counts of what analyses compute, where the exact ones depend on what is found on the way.
@@ -91,7 +91,7 @@ def _train(study: Study, names: Wildcards) -> Workload:
         method=method.algorithm.kind,
         steps=training.rounds * training.participation * samples["train"] * _epochs(method),
         evaluations=evaluated * sum(samples.values()),
-        vectors=_kept(method) + 1 + kept,
+        vectors=method.kept + 1 + kept,
     )
 
 
@@ -145,7 +145,7 @@ def _plane(study: Study, names: Wildcards) -> Workload:
     kind = group.settings.plane.kind
     searched = 0
     if kind == "trajectory":
-        models = sum(_kept(study.methods[run.method]) for run in group.runs)
+        models = sum(study.methods[run.method].kept for run in group.runs)
     elif constant("plane", kind, "CLIENTS"):
         models = sum(1 + _participants(study, run) for run in group.runs)
         searched = SEARCHED
@@ -248,8 +248,3 @@ def _epochs(method: Method) -> float:
     """Local epochs, the mean of them where they are drawn."""
     epochs = method.training.local_epochs
     return sum(epochs.uniform) / 2 if isinstance(epochs, Epochs) else epochs
-
-
-def _kept(method: AnyMethod) -> int:
-    """Global models that a run keeps."""
-    return method.rounds + 1 if method.keep_rounds == "all" else len(method.keep_rounds)
