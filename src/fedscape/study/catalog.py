@@ -11,12 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fedscape.errors import FedscapeError, reason
+from fedscape.errors import FedscapeError
 from fedscape.plugins import OWN, PACKAGES, Plugin, own_folder
+from fedscape.regular import is_regular
 from fedscape.study.contract_check import check_plugin
 from fedscape.study.contracts import CONTRACTS, LENT_NAMES
 from fedscape.study.problems import Problems
-from fedscape.study.syntax import literal
+from fedscape.study.syntax import literal, parsed
 from fedscape.study.types import settings_from, unknown
 
 LIBRARY = Path(__file__).resolve().parent.parent
@@ -112,6 +113,8 @@ def check_own_plugins() -> None:
                 problems.add(f"{path}: never run, as the folder is joined to a package; remove it")
             elif not _FILE_NAME.fullmatch(path.stem):
                 problems.add(f"{path}: a plug-in's file is called by a-z, 0-9 and _, as my_{role}.py")
+            elif not is_regular(path):
+                problems.add(f"{path}: no file")
             elif (_folder(role) / path.name).exists():
                 problems.add(f"{path}: fedscape has a file of this name for {folder}; choose another name")
     problems.tell()
@@ -140,9 +143,4 @@ def _settings_node(path: Path) -> ast.ClassDef | None:
 
 @cache
 def _module(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise FedscapeError(f"{path}:{error.lineno}: {error.msg}") from None
-    except (ValueError, RecursionError) as error:  # no UTF-8, or too deep
-        raise FedscapeError(f"{path}: no text of Python ({reason(error)})") from None
+    return parsed(path)

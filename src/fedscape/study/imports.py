@@ -14,7 +14,7 @@ from pathlib import Path
 from fedscape.plugins import PACKAGES, own_folder
 from fedscape.study.catalog import LIBRARY
 from fedscape.study.effects import does_nothing
-from fedscape.study.syntax import is_type_checking, statements_at_run_time, tree
+from fedscape.study.syntax import is_type_checking, module_named, statements_at_run_time, tree
 
 IMPORT_PATH = (LIBRARY.parent, LIBRARY.parents[1] / "workflow" / "scripts")
 """Folders on a job's import path that are ours: the library's, and its script's own."""
@@ -75,7 +75,7 @@ def _does_something(file: Path) -> bool:
         package = _package(file)
         return not all(
             isinstance(node, ast.Pass)
-            or (isinstance(node, ast.ImportFrom) and _is_ours(_origin(node, package)))
+            or (isinstance(node, ast.ImportFrom) and _is_ours(module_named(node, package)))
             for node in _run(file)
         )
     return not does_nothing(_run(file))
@@ -96,7 +96,7 @@ def _imports_of(nodes: Iterable[ast.AST], file: Path) -> Iterator[Import]:
                 # `import a.b` binds `a`, through which all that `a` holds can be used.
                 yield from _module(alias.name, packages_used=not alias.asname)
         elif isinstance(node, ast.ImportFrom):
-            module = _origin(node, _package(file))
+            module = module_named(node, _package(file))
             for alias in node.names:
                 yield from _name(module, alias.name)
 
@@ -143,18 +143,12 @@ def _re_exported(module: str, name: str) -> list[tuple[str, str]]:
     if file is None or file.name != INIT or name == "*":
         return []
     return [
-        (_origin(node, module.split(".")), alias.name)
+        (module_named(node, module.split(".")), alias.name)
         for node in _run(file)
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
         if (alias.asname or alias.name) == name
     ]
-
-
-def _origin(node: ast.ImportFrom, package: list[str]) -> str:
-    """The full name of the module in `from module import ...`, which may be relative to `package`."""
-    base = package[: len(package) - node.level + 1] if node.level else []
-    return ".".join([*base, *([node.module] if node.module else [])])
 
 
 def _package(file: Path) -> list[str]:
@@ -184,6 +178,7 @@ def _find(module: str) -> Path | None:
     return None
 
 
+@cache
 def _joined() -> dict[Path, str]:
     """Folders of the user's own plug-ins, and the package that each is joined to."""
     folders = ((own_folder(role), package) for role, package in PACKAGES.items())

@@ -7,10 +7,10 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from fedscape.errors import FedscapeError, reason
+from fedscape.errors import FedscapeError
 from fedscape.plugins import import_name
 from fedscape.regular import is_regular
-from fedscape.study.syntax import statements_at_run_time, tree
+from fedscape.study.syntax import module_named, statements_at_run_time, tree
 from fedscape.study.types import unknown
 
 KIND = "module"
@@ -32,12 +32,25 @@ def check_class(model: Mapping[str, object], where: str) -> None:
         return
     if not is_regular(file):
         raise FedscapeError(f"{where}.{KIND}: {file} not found")
-    for path in own_files(file):
-        _parsed(path)
+    own_files(file)  # reads them all
     name = str(model[KIND]).rpartition(":")[2]
-    classes = [node.name for node in _parsed(file).body if isinstance(node, ast.ClassDef)]
-    if name not in classes:
+    names = [*_names(tree(file).body)]
+    if name not in names and "*" not in names:
+        classes = [node.name for node in tree(file).body if isinstance(node, ast.ClassDef)]
         raise FedscapeError(f"{where}.{KIND}: {file}: {unknown('class', name, classes)}")
+
+
+def _names(block: Iterable[ast.AST]) -> Iterator[str]:
+    """Names that a block of statements may give to a class; `*` for all those of another module."""
+    for node in block:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, (ast.If, ast.Try, ast.ExceptHandler)):
+            yield from _names(ast.iter_child_nodes(node))
 
 
 def own_files(file: Path) -> list[Path]:
@@ -55,15 +68,14 @@ def own_files(file: Path) -> list[Path]:
 
 def _imports(file: Path, folder: Path) -> Iterator[Path]:
     package = file.parent.relative_to(folder).parts
-    for node in statements_at_run_time(_parsed(file)):
+    for node in statements_at_run_time(tree(file)):
         if isinstance(node, ast.Import):
             yield from _modules([alias.name for alias in node.names], folder)
         elif isinstance(node, ast.ImportFrom):
             if node.level > len(package):
                 dots = "." * node.level + (node.module or "")
                 raise FedscapeError(f"{file}: `from {dots} import` leads out of its package")
-            above = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*above, *([node.module] if node.module else [])])
+            module = module_named(node, package)
             yield from _modules([module, *(f"{module}.{alias.name}" for alias in node.names)], folder)
 
 
@@ -75,12 +87,3 @@ def _modules(names: Iterable[str], folder: Path) -> Iterator[Path]:
             path = folder.joinpath(*parts[:length])
             files = (path / "__init__.py", path.with_name(f"{path.name}.py"))
             yield from (next(([file] for file in files if is_regular(file)), []))
-
-
-def _parsed(file: Path) -> ast.Module:
-    try:
-        return tree(file)
-    except SyntaxError as error:
-        raise FedscapeError(f"{file}:{error.lineno}: {error.msg}") from None
-    except (ValueError, OSError, RecursionError) as error:  # ValueError: no UTF-8
-        raise FedscapeError(f"{file}: no text of Python ({reason(error)})") from None

@@ -1,15 +1,29 @@
 """Source files as syntax trees without what changes nothing: comments, layout, docstrings, imports' order."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import TypeGuard
 
+from fedscape.errors import FedscapeError, reason
+from fedscape.regular import open_regular
+
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold statements
 _Import = ast.Import | ast.ImportFrom
 _TOLD = ("__all__", "__version__")  # what a module says of itself: a new version is no new code
+
+
+def parsed(file: Path) -> ast.Module:
+    """The file's syntax tree. Raises FedscapeError, with the line, for what Python cannot read."""
+    try:
+        with open_regular(file) as source:
+            return ast.parse(source.read(), filename=str(file))
+    except SyntaxError as error:
+        raise FedscapeError(f"{file}:{error.lineno or 1}: {error.msg}") from None
+    except (ValueError, OSError, RecursionError, MemoryError) as error:  # the last two: too deep
+        raise FedscapeError(f"{file}: no text of Python ({reason(error)})") from None
 
 
 @cache
@@ -18,7 +32,7 @@ def tree(file: Path) -> ast.Module:
 
     A tree has no comments and no layout; imports stand one by one, in an order of ours.
     """
-    module = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    module = parsed(file)
     module.body = [node for node in module.body if not _is_told(node)] or [ast.Pass()]
     for node in statements(module):
         for block in _BLOCKS:
@@ -59,6 +73,12 @@ def statements_at_run_time(module: ast.Module) -> Iterator[ast.AST]:
         for inner in ast.walk(statement)
     }
     return (node for node in statements(module) if id(node) not in unseen)
+
+
+def module_named(node: ast.ImportFrom, package: Sequence[str]) -> str:
+    """The full name of the module in `from module import ...`, which may be relative to `package`."""
+    base = package[: len(package) - node.level + 1] if node.level else []
+    return ".".join([*base, *([node.module] if node.module else [])])
 
 
 def literal(node: ast.stmt, name: str) -> ast.expr | None:

@@ -106,10 +106,33 @@ def test_what_is_wrong_is_a_line(folder, case):
     assert words in refusal(lambda: read(folder, **model).get("pilot", "paper"))
 
 
-@pytest.mark.parametrize("name", ["net.py", "parts/sizes.py"])
 @pytest.mark.parametrize(
-    ("content", "words"), [(b"class Net(:\n", ":1: invalid syntax"), (b"\xff\n", "no text of Python")]
+    "source",
+    [
+        "from parts.blocks import Block as Other\n",
+        "from parts.blocks import *\n",
+        "class Net:\n    pass\n\n\nOther = Net\n",
+        "try:\n    from fast import Other\nexcept ImportError:\n    from parts.blocks import Block\n",
+        "import sys\n\nif sys.platform == 'linux':\n\n    class Other:\n        pass\n",
+        "\ufeffclass Other:\n    pass\n",
+    ],
 )
+def test_a_class_may_come_by_any_statement_at_top_level(folder, source):
+    (folder / "mine" / "net.py").write_text(source)
+    study = read(folder, module="mine/net.py:Other").get("pilot", "paper")
+    assert study.models["convnet"].keys["module"] == "mine/net.py:Other"
+
+
+UNREADABLE = [
+    (b"class Net(:\n", ":1: invalid syntax"),
+    (b"\xff\n", ":1: (unicode error)"),
+    (b"x = 1\x00\n", ":1: source code string cannot contain null bytes"),
+    (b"-" * 50_000 + b"1\n", "no text of Python (MemoryError)"),
+]
+
+
+@pytest.mark.parametrize("name", ["net.py", "parts/sizes.py"])
+@pytest.mark.parametrize(("content", "words"), UNREADABLE)
 def test_a_file_that_python_cannot_read_is_a_line(folder, name, content, words):
     (folder / "mine" / name).write_bytes(content)
     said = refusal(lambda: read(folder, module="mine/net.py:Net").get("pilot", "paper"))

@@ -1,5 +1,6 @@
 """Plug-ins in `plugins/` of the folder that Snakemake works in."""
 
+import os
 import shutil
 import sys
 
@@ -28,6 +29,8 @@ BROKEN = [
     ({"models/Mine.py": MODEL}, "plugins/models/Mine.py: a plug-in's file is called by a-z, 0-9 and _"),
     ({"models/__init__.py": ""}, "plugins/models/__init__.py: never run"),
     ({**PLUGINS, "models/other.py": "def build(:\n"}, "plugins/models/other.py:1: invalid syntax"),
+    ({**PLUGINS, "models/other.py": "-" * 50_000 + "1"}, "plugins/models/other.py: no text of Python (MemoryError)"),
+    ({**PLUGINS, "models/other.py/a.txt": ""}, "plugins/models/other.py: no file"),
     ({"models/my_perceptron.py": MODEL.replace("def build", "def bild")}, "plugins/models/my_perceptron.py:21: unknown function of a model 'bild'; did you mean 'build'?"),
     ({"models/my_perceptron.py": MODEL.partition("def build")[0]}, "plugins/models/my_perceptron.py: a model needs a function build(settings, shape, classes)"),
     ({"models/my_perceptron.py": PARTS}, "plugins/models/my_perceptron.py: a model needs a class Settings"),
@@ -80,6 +83,11 @@ def test_a_plugin_is_found_by_its_file(project):
 def test_a_slip_is_a_line(project, files, message):
     with_plugins(project, files)
     assert message in refusal(read, project)
+
+
+def test_a_fifo_is_a_line_and_waits_for_nobody(project):
+    os.mkfifo(project / "plugins" / "models" / "other.py")
+    assert "plugins/models/other.py: no file" in refusal(read, project)
 
 
 def test_a_setting_is_checked_as_any_plugin_s(project):
