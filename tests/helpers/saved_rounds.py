@@ -16,6 +16,7 @@ from fedscape.checkpoints.readers import ClientModels, Trajectory
 from fedscape.checkpoints.run_files import RunOutputs
 from fedscape.plugins import Plugin
 from fedscape.settings.imports import ImportedModels
+from fedscape.study.study import ImportedRun
 
 ENTRY = {
     "models": "mine/round-*.safetensors",
@@ -27,6 +28,36 @@ ENTRY = {
     "init": "theirs",
     "method": "fedavg",
 }
+
+
+def imported_run(folder: Path, model: dict, changes: dict) -> tuple[ImportedRun, Trajectory, ClientModels]:
+    """The run of a study, its files as the study finds them, and the models that the import writes.
+
+    folder: the working folder. model: the entry of `models`. changes: of the run's entry.
+    """
+    (folder / "repository").mkdir()
+    study = {key: STUDY[key] for key in ("title", "datasets", "partitions")}
+    study |= {
+        "models": {"small": model},
+        "scales": {"paper": {}, "smoke": {}},
+        "runs": [{**ENTRY, **changes}],
+    }
+    (files,) = Repository(folder / "repository").read(study).get("pilot", "paper").imports.values()
+    write_noise(folder / "data", classes=tuple("abcdefghij"))
+    outputs = {name: folder / "out" / file for name, file in OUTPUTS.items()}
+    outputs["run"].parent.mkdir()
+    import_run(
+        identity=IDENTITY,
+        model=Plugin("module", model),
+        dataset=folder / "data",
+        files=ImportedFiles(files.models, files.client_models),
+        imported=ImportedModels(
+            list(files.rounds), [list(key) for key in files.clients], [list(pair) for pair in files.names]
+        ),
+        outputs=RunOutputs(**outputs),
+        fingerprint="0",
+    )
+    return files, Trajectory.open(outputs["trajectory"]), ClientModels.open(outputs["clients"])
 
 
 def check_import(
@@ -45,28 +76,9 @@ def check_import(
     """
     shutil.copytree(saved, "mine")
     shutil.copy(network, network.name)
-    (folder / "repository").mkdir()
-    study = {key: STUDY[key] for key in ("title", "datasets", "partitions")}
-    study |= {"models": {"small": model}, "scales": {"paper": {}, "smoke": {}}}
-    study["runs"] = [{**ENTRY, **({"map": names} if names else {})}]
-    (files,) = Repository(folder / "repository").read(study).get("pilot", "paper").imports.values()
+    files, trajectory, clients = imported_run(folder, model, {"map": names} if names else {})
     assert files.rounds == (0, 1, 2)
     assert files.clients == tuple((number, client) for number in (1, 2) for client in (0, 1))
-    write_noise(folder / "data", classes=tuple("abcdefghij"))
-    outputs = {name: folder / "out" / file for name, file in OUTPUTS.items()}
-    outputs["run"].parent.mkdir()
-    import_run(
-        identity=IDENTITY,
-        model=Plugin("module", model),
-        dataset=folder / "data",
-        files=ImportedFiles(files.models, files.client_models),
-        imported=ImportedModels(
-            list(files.rounds), [list(key) for key in files.clients], [list(pair) for pair in files.names]
-        ),
-        outputs=RunOutputs(**outputs),
-        fingerprint="0",
-    )
-    trajectory, clients = Trajectory.open(outputs["trajectory"]), ClientModels.open(outputs["clients"])
     models = [(trajectory, (number,)) for number in files.rounds] + [(clients, key) for key in files.clients]
     vectors = []
     for (reader, numbers), path in zip(models, (*files.models, *files.client_models), strict=True):

@@ -1,7 +1,6 @@
 """What FL-bench's rounds are saved as, and its own file of the last model, read as a study reads them."""
 
 import shutil
-import sys
 from collections import OrderedDict
 
 import pytest
@@ -22,7 +21,6 @@ LAYERS = ("base.2", "base.3", "classifier")
 
 def test_saved_rounds_are_imported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "tiny", raising=False)  # of another test's folder
     entries = [f"{layer}.{entry}" for layer in LAYERS for entry in ("weight", "bias")]
     check_import(tmp_path, SAVED, EXAMPLES / "tiny.py", {"module": "tiny.py:Tiny"}, entries, NAMES)
 

@@ -8,17 +8,13 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from broken_input import STUDY, Repository
 from edited_study import ROOT
 from safetensors.numpy import load_file
-from small_run import IDENTITY, OUTPUTS, write_noise
+from saved_rounds import imported_run
+from small_run import OUTPUTS
 
-from fedscape.checkpoints.imported import ImportedFiles, import_run
 from fedscape.checkpoints.readers import ClientModels, Trajectory
-from fedscape.checkpoints.run_files import RunOutputs
 from fedscape.checkpoints.state_dicts import load_weights
-from fedscape.plugins import Plugin
-from fedscape.settings.imports import ImportedModels
 
 FLOWER = ROOT / "examples" / "frameworks" / "flower"
 COUNTER = "norm.num_batches_tracked"
@@ -32,40 +28,15 @@ def test_saved_rounds_are_imported(interface, tmp_path, monkeypatch):
     entry = {
         "models": f"saved/{interface}/round-*.safetensors",
         "clients": f"saved/{interface}/round-*/client-*.safetensors",
-        "dataset": "digits",
-        "model": "small-net",
-        "partition": "iid",
-        "seed": 0,
-        "init": "theirs",
-        "method": "flower",
     }
-    study = {key: STUDY[key] for key in ("title", "datasets", "partitions")}
-    scales = {"paper": {}, "smoke": {}}
-    (tmp_path / "repository").mkdir()
-    campaign = Repository(tmp_path / "repository").read(
-        {**study, "models": {"small-net": MODEL}, "runs": [entry], "scales": scales}
-    )
-    (files,) = campaign.get("pilot", "paper").imports.values()
+    files, trajectory, clients = imported_run(tmp_path, MODEL, entry)
     assert files.rounds == (0, 1, 2, 3)
     assert files.clients == tuple((number, client) for number in (1, 2, 3) for client in (0, 1, 2))
-    write_noise(tmp_path / "data", classes=tuple("abcdefghij"))
-    outputs = {name: tmp_path / "out" / file for name, file in OUTPUTS.items()}
-    outputs["run"].parent.mkdir()
-    import_run(
-        identity=IDENTITY,
-        model=Plugin("module", MODEL),
-        dataset=tmp_path / "data",
-        files=ImportedFiles(files.models, files.client_models),
-        imported=ImportedModels(list(files.rounds), [list(key) for key in files.clients], []),
-        outputs=RunOutputs(**outputs),
-        fingerprint="0",
-    )
-    trajectory, clients = Trajectory.open(outputs["trajectory"]), ClientModels.open(outputs["clients"])
     for number, path in zip(files.rounds, files.models, strict=True):
         compare(trajectory, (number,), path)
     for numbers, path in zip(files.clients, files.client_models, strict=True):
         compare(clients, numbers, path)
-    assert json.loads(outputs["run"].read_text())["models"] == list(files.models)
+    assert json.loads((tmp_path / "out" / OUTPUTS["run"]).read_text())["models"] == list(files.models)
 
 
 def compare(read: Trajectory | ClientModels, numbers: tuple[int, ...], path: str) -> None:

@@ -8,17 +8,10 @@ import shutil
 
 import pytest
 import torch
-from broken_input import STUDY, Repository
 from edited_study import ROOT
-from saved_rounds import ENTRY, example
-from small_run import IDENTITY, OUTPUTS, write_noise
+from saved_rounds import example, imported_run
 
-from fedscape.checkpoints.imported import ImportedFiles, import_run
-from fedscape.checkpoints.readers import ClientModels, Trajectory
-from fedscape.checkpoints.run_files import RunOutputs
 from fedscape.checkpoints.state_dicts import load_weights, read_weights
-from fedscape.plugins import Plugin
-from fedscape.settings.imports import ImportedModels
 from fedscape.study.model_files import numbered_models
 
 EXAMPLES = ROOT / "examples" / "frameworks"
@@ -37,27 +30,10 @@ def saved(tmp_path, monkeypatch):
 
 def test_a_folder_is_imported_beside_the_start_that_its_user_saved(saved, tmp_path, monkeypatch):
     torch.save(example(EXAMPLES / "tiny.py", monkeypatch).Tiny().state_dict(), "start.pth")
-    (tmp_path / "repository").mkdir()
-    study = {key: STUDY[key] for key in ("title", "datasets", "partitions")}
-    study |= {"models": {"small": MODEL}, "scales": {"paper": {}, "smoke": {}}}
     entry = {"models": f"{saved}/r*_server.pth", "clients": f"{saved}/r*_client_*.pth"}
-    study["runs"] = [{**ENTRY, **entry, "offset": 1, "start": "start.pth"}]
-    (files,) = Repository(tmp_path / "repository").read(study).get("pilot", "paper").imports.values()
+    files, trajectory, clients = imported_run(tmp_path, MODEL, {**entry, "offset": 1, "start": "start.pth"})
     assert files.rounds == (0, 1, 2)
     assert files.clients == tuple((number, client) for number in (1, 2) for client in (0, 1, 2))
-    write_noise(tmp_path / "data", classes=tuple("abcdefghij"))
-    outputs = {name: tmp_path / "out" / file for name, file in OUTPUTS.items()}
-    outputs["run"].parent.mkdir()
-    import_run(
-        identity=IDENTITY,
-        model=Plugin("module", MODEL),
-        dataset=tmp_path / "data",
-        files=ImportedFiles(files.models, files.client_models),
-        imported=ImportedModels(list(files.rounds), [list(numbers) for numbers in files.clients], []),
-        outputs=RunOutputs(**outputs),
-        fingerprint="0",
-    )
-    trajectory = Trajectory.open(outputs["trajectory"])
     for number, path in zip(files.rounds[1:], files.models[1:], strict=True):
         state = torch.load(path, weights_only=True)["model"]
         names = [name for name in state if "running" not in name and "tracked" not in name]
@@ -65,7 +41,6 @@ def test_a_folder_is_imported_beside_the_start_that_its_user_saved(saved, tmp_pa
             trajectory.parameters(number), torch.cat([state[name].flatten() for name in names])
         )
         assert trajectory.buffers(number)["base.3.num_batches_tracked"] == 24 * number
-    clients = ClientModels.open(outputs["clients"])
     assert clients.rounds == (1, 2) and clients.clients(2).tolist() == [0, 1, 2]
 
 
