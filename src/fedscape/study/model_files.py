@@ -15,12 +15,10 @@ from fedscape.study.types import shown
 
 ENDINGS = (".safetensors", ".pt", ".pth")
 LARGEST_HEADER = 100_000_000  # bytes of a safetensors file's header, as its own library has it
+_END = 10**9  # above the number of any round or client
 _NUMBER = r"\d{1,9}"
 _LENGTH_BYTES = 8
-_OWN = (
-    "trajectory",
-    "clients",
-)  # kinds of the files of a run of fedscape's own, by how many numbers a model has
+_KINDS = ("trajectory", "clients")  # of files of a run of fedscape's own, by how many numbers a model has
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,14 @@ def numbered_models(pattern: str, keys: tuple[str, ...], where: str) -> Numbered
     entries = _entries(pattern, keys, where) if one_file else _files(named, keys)
     files: dict[tuple[int, ...], str] = {}
     for numbers, path in entries:
+        if not all(type(number) is int and 0 <= number < _END for number in numbers):
+            raise FedscapeError(
+                f"{where}: {path}: a model of {_named_numbers(numbers, keys)}; allowed are whole numbers from "
+                f"0 to {_END - 1}"
+            )
         if files.setdefault(numbers, path) != path:
-            words = " ".join(f"{key} {number}" for key, number in zip(keys, numbers, strict=True))
-            raise FedscapeError(f"{where}: both {files[numbers]} and {path} are {words}")
+            both = f"both {files[numbers]} and {path}"
+            raise FedscapeError(f"{where}: {both} are {_named_numbers(numbers, keys)}")
     if not files:
         raise FedscapeError(f"{where}: no file is called {pattern}, with digits for {_words(keys)}")
     ascending = tuple(sorted(files))
@@ -102,11 +105,13 @@ def _files(named: str, keys: tuple[str, ...]) -> Iterator[tuple[tuple[int, ...],
     """Numbers and path of each file; names with anything but digits there are of other files."""
     parts = re.split(rf"\{{({'|'.join(keys)})\}}", named)
     texts, order = parts[::2], parts[1::2]
-    called = re.compile(f"({_NUMBER})".join(map(re.escape, texts)))
+    called = re.escape(texts[0])
+    for index, (key, text) in enumerate(zip(order, texts[1:], strict=True)):
+        again = key in order[:index]  # a key twice: the same digits
+        called += (f"(?P={key})" if again else f"(?P<{key}>{_NUMBER})") + re.escape(text)
     for path in sorted(glob.glob("*".join(map(glob.escape, texts)))):  # noqa: PTH207 (a path may be absolute)
-        if (match := called.fullmatch(path)) and is_regular(path):
-            numbers = dict(zip(order, map(int, match.groups()), strict=True))
-            yield tuple(numbers[key] for key in keys), path
+        if (match := re.fullmatch(called, path)) and is_regular(path):
+            yield tuple(int(match[key]) for key in keys), path
 
 
 def _entries(path: str, keys: tuple[str, ...], where: str) -> Iterator[tuple[tuple[int, ...], str]]:
@@ -118,16 +123,20 @@ def _entries(path: str, keys: tuple[str, ...], where: str) -> Iterator[tuple[tup
         raise FedscapeError(f"{where}: {path} not found; `*` stands for {_words(keys)} where there are many")
     header, body = _header(path)
     own = header.pop("__metadata__", {})
-    if own.get("kind") in _OWN:
+    if own.get("kind") in _KINDS:
         with reading(path, "file of models", "get it again"):
             yield from ((numbers, path) for numbers in _own_numbers(path, header, own, body, keys))
         return
     called = re.compile("/".join([f"({_NUMBER})"] * len(keys)) + "/.+")
+    spelled: dict[tuple[int, ...], tuple[str, ...]] = {}
     for name in header:
         match = called.fullmatch(name)
         if match is None:
             raise FedscapeError(f"{where}: {path}: expected entries called {words}/<entry>, {shown(name)}")
-        yield tuple(map(int, match.groups())), path
+        numbers = tuple(map(int, match.groups()))
+        if spelled.setdefault(numbers, match.groups()) != match.groups():
+            raise FedscapeError(f"{where}: {path}: {_named_numbers(numbers, keys)} is spelled in two ways")
+        yield numbers, path
 
 
 def _header(path: str) -> tuple[dict, int]:
@@ -150,11 +159,11 @@ def _own_numbers(
     own: the file's metadata. body: where its tensors begin. The numbers of clients are a tensor, int64
     [rounds, participants].
     """
-    if own["kind"] != _OWN[len(keys) - 1]:
-        raise FedscapeError(f"{path}: holds a {own['kind']} file's models, expected {_OWN[len(keys) - 1]}")
+    if own["kind"] != _KINDS[len(keys) - 1]:
+        raise FedscapeError(f"{path}: holds a {own['kind']} file's models, expected {_KINDS[len(keys) - 1]}")
     rounds = json.loads(own["rounds"])
     if len(keys) == 1:
-        yield from ((int(number),) for number in rounds)
+        yield from ((number,) for number in rounds)
         return
     tensor = header["clients"]
     begin, end = tensor["data_offsets"]
@@ -169,8 +178,14 @@ def _own_numbers(
     if len(numbers) != len(rounds) * participants:
         raise ValueError("cut off")
     for row, number in enumerate(rounds):
-        for client in numbers[row * participants : (row + 1) * participants]:
-            yield int(number), client
+        clients = numbers[row * participants : (row + 1) * participants]
+        if len(set(clients)) < participants:
+            raise ValueError(f"a client twice in round {number}")
+        yield from ((number, client) for client in clients)
+
+
+def _named_numbers(numbers: tuple[int, ...], keys: tuple[str, ...]) -> str:
+    return " ".join(f"{key} {number}" for key, number in zip(keys, numbers, strict=True))
 
 
 def _words(keys: tuple[str, ...]) -> str:

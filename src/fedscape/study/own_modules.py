@@ -4,6 +4,7 @@ The file, and what it imports from its own folder, is code that a job runs.
 """
 
 import ast
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -32,7 +33,11 @@ def check_class(model: Mapping[str, object], where: str) -> None:
         return
     if not is_regular(file):
         raise FedscapeError(f"{where}.{KIND}: {file} not found")
-    own_files(file)  # reads them all
+    folder, _ = import_name(file)
+    for path in own_files(file):
+        name = path.relative_to(folder).parts[0].removesuffix(".py")
+        if name in sys.stdlib_module_names:
+            raise FedscapeError(f"{where}.{KIND}: {path}: Python has another module called {name}; rename it")
     name = str(model[KIND]).rpartition(":")[2]
     names = [*_names(tree(file).body)]
     if name not in names and "*" not in names:

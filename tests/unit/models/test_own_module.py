@@ -83,6 +83,14 @@ def test_a_network_of_tokens_gives_a_row_for_each(written):
         build("mine/wrong.py:Net", shape=(5,), classes=7)
 
 
+def test_networks_of_two_folders_have_each_their_own_helpers(written):
+    written(NET)
+    written(NET, "../other/net", **{"../other/parts/blocks": BLOCK.replace("(1, width, 3)", "(1, width, 5)")})
+    assert layout_of(build()).parameter_count == 98
+    assert layout_of(build("other/net.py:Net")).parameter_count == 98 + 4 * 16
+    assert layout_of(build()).parameter_count == 98
+
+
 def test_numbers_are_of_32_bits(written):
     written(NET.replace("(width, 10)", "(width, 10).double()"))
     assert {tensor.dtype for tensor in build().parameters()} == {torch.float32}

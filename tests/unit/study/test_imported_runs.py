@@ -144,6 +144,9 @@ def test_a_file_may_hold_all_rounds(folder, read):
     write_header(folder / "all.safetensors", ["10/conv.weight", "9/conv.weight", "9/fc.weight"])
     files = read(models="all.safetensors", clients=None).imports[RUN.path]
     assert files.rounds == (9, 10) and files.models == ("all.safetensors",)
+    write_header(folder / "all.safetensors", ["0/conv.weight", "00/conv.weight"])
+    said = refusal(read, models="all.safetensors", clients=None)
+    assert said.endswith("all.safetensors: round 0 is spelled in two ways")
     write_header(folder / "all.safetensors", ["conv.weight"])
     said = refusal(read, models="all.safetensors", clients=None)
     assert said.endswith("all.safetensors: expected entries called <round>/<entry>, got 'conv.weight'")
@@ -172,6 +175,32 @@ def test_the_files_of_a_run_of_ours_say_which_rounds_and_clients_they_hold(folde
     (folder / "clients.safetensors").write_bytes((folder / "clients.safetensors").read_bytes()[:-8])
     said = refusal(read, models="trajectory.safetensors", clients="clients.safetensors")
     assert "clients.safetensors: not a whole file of models" in said
+
+
+@pytest.mark.parametrize(
+    ("rounds", "clients", "words"),
+    [
+        ([-3, 2], (1, 3), "trajectory.safetensors: a model of round -3; allowed are whole numbers from 0 to"),
+        ([1.7, 3], (1, 3), "a model of round 1.7; allowed"),
+        ([10**9], (1, 3), "a model of round 1000000000; allowed"),
+        ([True], (1, 3), "a model of round True; allowed"),
+        ([2, 3], (-1, 3), "clients.safetensors: a model of round 3 client -1; allowed"),
+        ([2, 3], (3, 3), "clients.safetensors: not a whole file of models (a client twice in round 3)"),
+    ],
+)
+def test_numbers_that_no_round_and_client_can_have_are_refused(folder, read, rounds, clients, words):
+    write_own(folder / "trajectory.safetensors", "trajectory", rounds)
+    write_own(folder / "clients.safetensors", "clients", [3], [clients])
+    assert words in refusal(read, models="trajectory.safetensors", clients="clients.safetensors")
+
+
+def test_a_round_that_stands_twice_in_a_name_is_the_same_twice(folder, read):
+    for name in ("r1/x-1", "r1/x-2", "r2/x-2"):
+        file = folder / "twice" / f"{name}.pt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    files = read(models="twice/r{round}/x-{round}.pt", clients=None).imports[RUN.path]
+    assert files.models == ("twice/r1/x-1.pt", "twice/r2/x-2.pt") and files.rounds == (1, 2)
 
 
 def test_files_that_are_numbered_from_the_round_before_and_a_start_apart(folder, read):

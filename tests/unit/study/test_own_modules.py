@@ -139,6 +139,13 @@ def test_a_file_that_python_cannot_read_is_a_line(folder, name, content, words):
     assert f"{name}" in said and words in said
 
 
+def test_a_helper_called_as_a_module_of_python_s_is_a_line(folder):
+    (folder / "mine" / "net.py").write_text("from queue import Block\n\n\nclass Net:\n    pass\n")
+    (folder / "mine" / "queue.py").write_text("Block = 1\n")
+    said = refusal(lambda: read(folder, module="mine/net.py:Net").get("pilot", "paper"))
+    assert said.endswith("mine/queue.py: Python has another module called queue; rename it")
+
+
 def test_an_import_from_above_the_folder_is_a_line(folder):
     (folder / "mine" / "net.py").write_text("from .parts import blocks\n\n\nclass Net:\n    pass\n")
     said = refusal(lambda: read(folder, module="mine/net.py:Net").get("pilot", "paper"))

@@ -23,6 +23,7 @@ from fedscape.plugins import import_name
 
 INPUTS = "any"  # whatever the class takes
 SAMPLES = 2  # that a new network is tried on: of one, a lost dimension would go unseen
+_IMPORTED: dict[str, Path] = {}  # modules that networks' files have brought, by name, and their folder
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,20 @@ def _check(network: nn.Module, logits: object, expected: tuple[int, ...], name: 
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """Python looks for modules in the folder first."""
+    """Python looks for modules in the folder first, and forgets those of other networks' folders."""
+    for name, origin in list(_IMPORTED.items()):
+        if origin != folder:
+            del _IMPORTED[name]
+            sys.modules.pop(name, None)
+    before = {*sys.modules}
     sys.path.insert(0, str(folder))
     try:
         yield
     finally:
         sys.path.remove(str(folder))
+        for name in {*sys.modules} - before:
+            if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(folder):
+                _IMPORTED[name] = folder
 
 
 @contextmanager
