@@ -1,6 +1,6 @@
 """Stage `import`: models that were trained elsewhere, in the files that a run of ours has."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,13 +109,14 @@ def _vectors(
     paths: of a file for each model, or of one for all. models: their numbers.
     """
     layout = layout_of(module)
+    read = _reader(Path(paths[0]), len(models[0])) if len(paths) == 1 else None
     for index, numbers in enumerate(models):
-        path = Path(paths[index] if len(paths) > 1 else paths[0])
-        part = _part(path, numbers) if path.suffix == ".safetensors" else {}
-        source = f"{path}: {'/'.join(map(str, numbers))}" if part else str(path)
-        tensors = renamed(part or read_weights(path, wrapped=True), names, source)
+        path = paths[0] if read else paths[index]
+        source = f"{path}: {'/'.join(map(str, numbers))}" if len(models) > len(paths) else str(path)
+        tensors = read(*numbers) if read else _reader(Path(path), len(numbers))(*numbers)
+        tensors = renamed(tensors, names, source)
         _check_beginning(module, tensors, source)
-        load_weights(module, tensors, source)
+        load_weights(module, _with_shared(module, tensors), source)
         vectors = flatten(dict([*module.named_parameters(), *module.named_buffers()]), layout)
         if not all(vector.isfinite().all() for vector in vectors):
             raise FedscapeError(f"{source}: a weight is NaN or infinite")
@@ -132,35 +133,66 @@ def _check_beginning(module: nn.Module, tensors: Mapping[str, Tensor], source: s
         )
 
 
-def _part(path: Path, numbers: Sequence[int]) -> dict[str, Tensor]:
-    """One model of a file of many, whose entries are called `<round>/<name>` or `<round>/<client>/<name>`.
-
-    Of a file of a run of ours, too. Empty for a file of one model.
-    """
-    if not path.is_file():
-        raise FedscapeError(f"{path}: no such file of weights")
-    with reading(path, "file of weights", "get it again"), safe_open(path, framework="pt") as file:
-        if (file.metadata() or {}).get("kind") in (Trajectory.kind, ClientModels.kind):
-            return _own_part(path, *numbers)
-        names = [name.split("/", len(numbers)) for name in file.keys()]  # noqa: SIM118 (not a mapping)
-        own = [parts for parts in names if len(parts) > len(numbers) and _whole(parts[:-1]) == [*numbers]]
-        return {parts[-1]: file.get_tensor("/".join(parts)) for parts in own}
-
-
-def _own_part(path: Path, number: int, client: int | None = None) -> dict[str, Tensor]:
-    """One model of a run of ours."""
-    if client is None:
-        parameters, buffers = Trajectory.open(path).state(number)
-        return {**parameters, **buffers}
-    models = ClientModels.open(path)
-    return {
-        **parameters_of(models.parameters(number, client), models.layout),
-        **models.buffers(number, client),
+def _with_shared(module: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """With each name of a parameter that has several: files may hold it once."""
+    names: dict[nn.Parameter, list[str]] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, []).append(name)
+    shared = {
+        name: tensors[known]
+        for group in names.values()
+        for known in [name for name in group if name in tensors][:1]
+        for name in group
     }
+    return {**shared, **tensors}
 
 
-def _whole(parts: Sequence[str]) -> list[int]:
-    return [int(part) for part in parts if part.isdecimal()]
+def _reader(path: Path, keys: int) -> Callable[..., dict[str, Tensor]]:
+    """How the models in a file are read, by their numbers, of which each has `keys`.
+
+    Those of a file of many are called `<round>/<name>` or `<round>/<client>/<name>`, but for a file of a run
+    of ours; of another file the one model is read.
+    """
+    if path.suffix == ".safetensors" and path.is_file():
+        with reading(path, "file of weights", "get it again"):
+            file = safe_open(path, framework="pt")
+            kind = (file.metadata() or {}).get("kind")
+            if kind in _READERS:
+                return _READERS[kind](path)
+            names: dict[tuple[int, ...], dict[str, str]] = {}
+            for name in file.keys():  # noqa: SIM118 (not a mapping)
+                *numbers, own = name.split("/", keys)
+                if len(numbers) == keys and all(map(str.isdecimal, numbers)):
+                    names.setdefault(tuple(map(int, numbers)), {})[own] = name
+        if names:
+            return lambda *numbers: {
+                own: file.get_tensor(name) for own, name in names.get(numbers, {}).items()
+            }
+    return lambda *_: read_weights(path, wrapped=True)
+
+
+def _trajectory_reader(path: Path) -> Callable[[int], dict[str, Tensor]]:
+    trajectory = Trajectory.open(path)
+
+    def read(number: int) -> dict[str, Tensor]:
+        parameters, buffers = trajectory.state(number)
+        return {**parameters, **buffers}
+
+    return read
+
+
+def _clients_reader(path: Path) -> Callable[[int, int], dict[str, Tensor]]:
+    models = ClientModels.open(path)
+
+    def read(number: int, client: int) -> dict[str, Tensor]:
+        parameters = parameters_of(models.parameters(number, client), models.layout)
+        return {**parameters, **models.buffers(number, client)}
+
+    return read
+
+
+_READERS: Mapping[str, Callable] = {Trajectory.kind: _trajectory_reader, ClientModels.kind: _clients_reader}
+"""Readers of files of runs of ours by their kind."""
 
 
 def renamed(

@@ -46,8 +46,8 @@ def numbered_models(pattern: str, keys: tuple[str, ...], where: str) -> Numbered
     for numbers, path in entries:
         if not all(type(number) is int and 0 <= number < _END for number in numbers):
             raise FedscapeError(
-                f"{where}: {path}: a model of {_named_numbers(numbers, keys)}; allowed are whole numbers from "
-                f"0 to {_END - 1}"
+                f"{where}: {path}: a model of {_named_numbers(numbers, keys)}; allowed are whole numbers "
+                f"from 0 to {_END - 1}"
             )
         if files.setdefault(numbers, path) != path:
             both = f"both {files[numbers]} and {path}"

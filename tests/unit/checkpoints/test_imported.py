@@ -18,6 +18,7 @@ from fedscape.plugins import Plugin
 from fedscape.settings.imports import ImportedModels
 
 SMALL = {"blocks": [1, 1, 1], "width": 4}
+SMALL_RESNET = Plugin("resnet", SMALL)
 COUNTER = "norm.num_batches_tracked"
 
 
@@ -54,7 +55,13 @@ def models(files: dict[str, Path]) -> tuple[dict, dict]:
 
 
 def imported(
-    folder: Path, paths: list, client_paths: list, numbers: list, clients: list, names: tuple = ()
+    folder: Path,
+    paths: list,
+    client_paths: list,
+    numbers: list,
+    clients: list,
+    names: tuple = (),
+    model: Plugin = SMALL_RESNET,
 ) -> dict[str, Path]:
     """The files of an imported run."""
     files = {name: folder / "imported" / file for name, file in OUTPUTS.items()}
@@ -63,7 +70,7 @@ def imported(
     files["run"].parent.mkdir(exist_ok=True)
     import_run(
         identity=IDENTITY,
-        model=Plugin("resnet", SMALL),
+        model=model,
         dataset=folder / "data",
         files=ImportedFiles(paths, client_paths),
         imported=ImportedModels(numbers, [list(key) for key in clients], [list(pair) for pair in names]),
@@ -71,6 +78,26 @@ def imported(
         fingerprint="0",
     )
     return files
+
+
+def test_a_weight_with_two_names_may_stand_once_in_a_file(tmp_path, monkeypatch):
+    """As in the files of runs of ours, and in what safetensors' `save_model` writes."""
+    monkeypatch.chdir(tmp_path)
+    text = "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    text += "        self.first, self.second = nn.Linear(64, 64), nn.Linear(64, 64)\n"
+    text += "        self.second.weight, self.head = self.first.weight, nn.Linear(64, 3)\n\n"
+    text += "    def forward(self, x):\n        return self.head(self.second(self.first(x.flatten(1))))\n"
+    (tmp_path / "tied.py").write_text(text)
+    model = {"module": "tied.py:Net"}
+    prepare(tmp_path, "module", model_settings=model)
+    files = run_once(tmp_path, "module", model_settings=model, client_paths=False, rounds=3)
+    both = Trajectory.open(files["trajectory"]).state(3)[0]
+    rest = {name: tensor for name, tensor in both.items() if name != "first.weight"}
+    for kept in ("first", "second"):
+        save_file({**rest, f"{kept}.weight": both["first.weight"]}, tmp_path / f"{kept}.safetensors")
+    for paths in ([files["trajectory"]], [tmp_path / "first.safetensors"], [tmp_path / "second.safetensors"]):
+        out = imported(tmp_path, paths, [], [3], [], model=Plugin("module", model))
+        assert out["final"].read_bytes() == files["final"].read_bytes()
 
 
 def one_each(folder: Path, states: dict) -> list[Path]:
@@ -176,7 +203,7 @@ def test_a_wrapper_s_prefix_is_told_with_what_takes_it_away(trained, tmp_path):
     folder, files = trained
     of_rounds, _ = models(files)
     paths = one_each(tmp_path, {1: of_rounds[1]})
-    said = refusal(imported, folder, paths, [], [1], [])
+    said = refusal(imported, folder, paths, [], [3], [])
     assert said.endswith(
         '1.pt: all names begin with module., as the network\'s do not; add `map: {module: ""}`'
     )
