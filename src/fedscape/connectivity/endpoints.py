@@ -62,7 +62,7 @@ def endpoints(
     first, second = _kept(checkpoints, pair.first), _kept(checkpoints, pair.second)
     if first is None or second is None:
         return None
-    return _endpoint(checkpoints, first, device), _endpoint(checkpoints, second, device)
+    return endpoint(checkpoints, first, device), endpoint(checkpoints, second, device)
 
 
 def _kept(checkpoints: Checkpoints, model: RunModel) -> Checkpoint | None:
@@ -86,7 +86,8 @@ def _kept(checkpoints: Checkpoints, model: RunModel) -> Checkpoint | None:
     return checkpoint
 
 
-def _endpoint(checkpoints: Checkpoints, checkpoint: Checkpoint, device: torch.device) -> Endpoint:
+def endpoint(checkpoints: Checkpoints, checkpoint: Checkpoint, device: torch.device) -> Endpoint:
+    """A model that is there, as one end of a pair."""
     parameters, buffers = checkpoints.state(checkpoint)
     start, _ = checkpoints.state(Checkpoint(checkpoint.run, 0))
     parameters, buffers, start = (

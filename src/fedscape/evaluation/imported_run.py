@@ -26,9 +26,11 @@ def import_measured_run(
 ) -> None:
     """As `import_run`; then a model whose loss or accuracy the owner knows is evaluated.
 
-    partition: file of the samples, if there is something to check. Raises FedscapeError, with both numbers,
-    where ours is another.
+    partition: file of the samples, needed where the owner has measured. Raises FedscapeError, with both
+    numbers, where ours is another.
     """
+    if imported.measured is not None and partition is None:
+        raise ValueError("what was measured is checked on the samples of a partition, and there is none")
     import_run(
         identity=identity,
         model=model,

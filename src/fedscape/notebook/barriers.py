@@ -15,7 +15,7 @@ from fedscape.columns.connectivity import (
     PATH_CSV,
     other_end,
 )
-from fedscape.connectivity.endpoints import ModelPair, RunModel, endpoints
+from fedscape.connectivity.endpoints import endpoint
 from fedscape.connectivity.pairs import Averages, pair_names
 from fedscape.connectivity.path import path_positions, path_rows, rise_rows
 from fedscape.errors import FedscapeError
@@ -87,9 +87,7 @@ def barriers(
     start, end = checkpoints.finals()
     points = path_rows(problem, checkpoints, (start, end), positions, path.batch_norm)
     mixtures, lengths = [], []
-    ends = endpoints(checkpoints, ModelPair(RunModel(0), RunModel(1)), problem.device)
-    if ends is None:
-        raise ValueError("both models are there")
+    ends = endpoint(checkpoints, start, problem.device), endpoint(checkpoints, end, problem.device)
     of_pair = pair_names(identities, ends, layers.between)
     for matching in averages.matchings:
         of_matching = averages.rows(*ends, matching)

@@ -41,7 +41,8 @@ def read_yaml(path: Path) -> dict:
         raise FedscapeError(f"{path}: no YAML text in UTF-8 ({error})") from None
     content = parsed_yaml(text, str(path))
     if not isinstance(content, dict):
-        raise FedscapeError(f"{path}: expected keys and values, got {type(content).__name__}")
+        kind = "nothing" if content is None else type(content).__name__
+        raise FedscapeError(f"{path}: expected keys and values, got {kind}")
     return content
 
 

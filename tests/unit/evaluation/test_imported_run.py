@@ -11,6 +11,7 @@ from fedscape.checkpoints.imported import ImportedFiles
 from fedscape.checkpoints.readers import Trajectory
 from fedscape.checkpoints.run_files import RunOutputs
 from fedscape.checkpoints.state_dicts import write_weights
+from fedscape.evaluation import imported_run
 from fedscape.evaluation.imported_run import import_measured_run
 from fedscape.plugins import Plugin
 from fedscape.settings.imports import ImportedModels, MeasuredResult
@@ -31,13 +32,13 @@ def trained(tmp_path_factory) -> tuple[Path, pd.DataFrame]:
     return folder, pd.read_csv(files["rounds"]).set_index("round")
 
 
-def import_(folder: Path, **known) -> None:
+def import_(folder: Path, partition: str | None = "partition.npz", **known) -> None:
     files = {name: folder / "imported" / file for name, file in OUTPUTS.items()}
     import_measured_run(
         identity=IDENTITY,
         model=Plugin("resnet", SMALL),
         dataset=folder / "data",
-        partition=folder / "partition.npz" if known else None,
+        partition=folder / partition if partition and known else None,
         files=ImportedFiles([folder / f"{number}.safetensors" for number in (0, 1, 2)], []),
         imported=ImportedModels([0, 1, 2], [], [], MeasuredResult(**known) if known else None),
         outputs=RunOutputs(**files),
@@ -61,8 +62,14 @@ def test_what_was_measured_is_what_is_measured_here(trained, split, number):
     import_(folder, round=number, split=split, loss=loss * 1.05, tolerance=0.1)
 
 
-def test_without_it_nothing_is_evaluated(trained):
+def test_without_it_nothing_is_evaluated(trained, monkeypatch):
+    monkeypatch.setattr(imported_run, "evaluate", None)  # which nobody can call
     import_(trained[0])
+
+
+def test_it_is_never_left_unchecked(trained):
+    with pytest.raises(ValueError, match="checked on the samples of a partition, and there is none"):
+        import_(trained[0], partition=None, round=1, split="test", loss=1.0)
 
 
 @pytest.mark.parametrize(

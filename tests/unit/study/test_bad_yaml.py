@@ -21,7 +21,7 @@ NO_YAML = {
     "an unknown escape": ('a: "\\q"\n', "f.yaml:1: found unknown escape character 'q'"),
     "another version of YAML": ("%YAML 3.0\n---\na: 1\n", "f.yaml:1: found incompatible YAML document"),
     "a control character": ("a: \0\n", "f.yaml: no YAML text (unacceptable character #x0000"),
-    "nothing": ("", "f.yaml: expected keys and values, got NoneType"),
+    "nothing": ("", "f.yaml: expected keys and values, got nothing"),
     "a list": ("- 1\n", "f.yaml: expected keys and values, got list"),
     "one word": ("pilot\n", "f.yaml: expected keys and values, got str"),
     "lists in lists": (
