@@ -169,7 +169,7 @@ def whose_starts(trained):
         inits = [re.escape(init) for init in study.inits if is_trained(study, init)]
         if inits:
             patterns.append(f"{name}(?=/{scale}/initial/[^/]+/[^/]+/(?:{'|'.join(inits)})/)")
-    return _those(patterns) if trained else _others(patterns)
+    return _either(patterns) if trained else _neither(patterns)
 
 
 def whose_runs(imported):
@@ -181,15 +181,15 @@ def whose_runs(imported):
         paths = [re.escape(path) for path in CAMPAIGN.get(name, scale).imports]
         if paths:
             patterns.append(f"{name}(?=/{scale}/runs/(?:{'|'.join(paths)})/)")
-    return _those(patterns) if imported else _others(patterns)
+    return _either(patterns) if imported else _neither(patterns)
 
 
-def _those(patterns):
+def _either(patterns):
     return "|".join(patterns) or "(?!)"  # which matches nothing
 
 
-def _others(patterns):
-    return f"(?!{_those(patterns)})(?:{STUDIES})"
+def _neither(patterns):
+    return f"(?!{_either(patterns)})(?:{STUDIES})"
 
 
 def times(factor, wildcards):

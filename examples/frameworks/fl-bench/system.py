@@ -66,10 +66,10 @@ def write_data(folder: Path, samples: list) -> None:
     clients = list(range(len(samples)))
     indices = [{"train": list(positions), "val": [], "test": []} for positions in samples]
     separation = {"train": clients, "val": [], "test": [], "total": len(clients)}
-    place = folder / "data" / "ours"
-    place.mkdir(parents=True)
-    (place / "args.json").write_text(json.dumps({"split": "sample", "monitor_window_name_suffix": ""}))
-    with (place / "partition.pkl").open("wb") as file:
+    split = folder / "data" / "ours"
+    split.mkdir(parents=True)
+    (split / "args.json").write_text(json.dumps({"split": "sample", "monitor_window_name_suffix": ""}))
+    with (split / "partition.pkl").open("wb") as file:
         pickle.dump({"separation": separation, "data_indices": indices}, file)
 
 

@@ -156,7 +156,7 @@ def _reader(path: Path, keys: int) -> Callable[..., dict[str, Tensor]]:
     if path.suffix == ".safetensors" and path.is_file():
         with reading(path, "file of weights", "get it again"):
             file = safe_open(path, framework="pt")
-            kind = (file.metadata() or {}).get("kind")
+            kind = (file.metadata() or {}).get("kind", "")
             if kind in _READERS:
                 return _READERS[kind](path)
             names: dict[tuple[int, ...], dict[str, str]] = {}

@@ -55,20 +55,27 @@ def prepared_set(name: str, source: Samples, module: nn.Module, loss: Loss = cro
     """
     if isinstance(source, DataLoader):
         inputs, labels = (torch.cat(part) for part in _columns(name, source))
-    elif isinstance(source, Dataset):
+    elif isinstance(source, Dataset) and hasattr(source, "__len__"):
         pairs = (source[index] for index in range(len(cast(Sequence, source))))
         inputs, labels = (torch.stack(part) for part in _columns(name, pairs))
-    elif isinstance(source, Sequence):
+    elif isinstance(source, Sequence) and [isinstance(part, Tensor) for part in source] == [True, True]:
         inputs, labels = source
+    elif hasattr(source, "batches"):
+        return cast(SampleSet, source)
     else:
-        return source
+        raise FedscapeError(
+            f"{name}: got {type(source).__name__}; allowed are a pair of tensors (inputs, targets), a "
+            "Dataset with a length, a DataLoader"
+        )
     if inputs.dtype == torch.uint8:
         raise FedscapeError(f"{name}: inputs are uint8; give them normalised, or as an EvaluationSet")
     if len(inputs) != len(labels):
         raise FedscapeError(f"{name}: {len(inputs)} inputs, but {len(labels)} labels")
     if not len(inputs):
         raise FedscapeError(f"{name}: no samples")
-    like = next(module.parameters())
+    like = next(module.parameters(), None)
+    if like is None:
+        raise FedscapeError(f"network: {type(module).__name__} has no parameters")
     if loss is cross_entropies:
         labels = _classes(name, labels)
     inputs, labels = (

@@ -5,7 +5,7 @@ from math import isclose
 import torch
 from torch import Tensor, nn
 
-from fedscape.errors import FedscapeError
+from fedscape.errors import FedscapeError, reason
 from fedscape.evaluation.evaluate import mode
 from fedscape.evaluation.loss import Loss, checked, cross_entropies
 
@@ -20,10 +20,23 @@ def check_samples(name: str, module: nn.Module, inputs: Tensor, targets: Tensor,
     name: of the samples in messages.
     """
     with mode(module, training=False), torch.no_grad():
-        outputs = module(inputs[:TRIED]).float()
+        outputs = _outputs(name, module, inputs[:TRIED]).float()
         if loss is cross_entropies:
             _check_classes(name, outputs, targets)
         _check_mean(loss, outputs, targets[:TRIED])
+
+
+def _outputs(name: str, module: nn.Module, inputs: Tensor) -> Tensor:
+    try:
+        outputs = module(inputs)
+    except Exception as error:
+        raise FedscapeError(
+            f"{name}: the network cannot take inputs of shape {list(inputs.shape[1:])} "
+            f"({type(error).__name__}: {reason(error)})"
+        ) from error
+    if not isinstance(outputs, Tensor):
+        raise FedscapeError(f"network: gives {type(outputs).__name__}, expected a tensor of outputs")
+    return outputs
 
 
 def _check_classes(name: str, outputs: Tensor, targets: Tensor) -> None:

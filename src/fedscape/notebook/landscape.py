@@ -135,9 +135,10 @@ def landscape(
 
 
 def _evaluate_missing(evaluator: SurfaceEvaluator, points: Points, columns: Columns) -> None:
-    for place in (place for column in columns for place in column):
-        if place not in points:
-            points[place] = evaluator.measure(*place)
+    for column in columns:
+        for position in column:
+            if position not in points:
+                points[position] = evaluator.measure(*position)
 
 
 def _check_runs(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,6 +48,7 @@ def problem_of(
     if owners is None:
         owners, clients = torch.full((samples,), -1), 0
     else:
+        owners = torch.as_tensor(owners)
         if owners.shape != (samples,) or owners.is_floating_point() or int(owners.min()) < -1:
             raise FedscapeError(
                 f"owners: {owners.dtype} {list(owners.shape)}; needed is the number of a client, or -1, for "
@@ -71,10 +73,12 @@ def tensors_of(network: nn.Module, state: State, name: str) -> dict[str, Tensor]
     Raises FedscapeError for the model of another network, and for numbers that are NaN or infinite.
     """
     source = str(state) if isinstance(state, (str, Path)) else name
-    tensors = read_weights(state) if isinstance(state, (str, Path)) else dict(state)
+    tensors = read_weights(state) if isinstance(state, (str, Path)) else state
+    if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise FedscapeError(f"{name}: got {type(state).__name__}; allowed are state_dicts and paths of files")
     check_weights(network, tensors, source)
     # Buffers that no state_dict holds are the network's own.
-    tensors = {name: tensor.cpu() for name, tensor in (dict(network.named_buffers()) | tensors).items()}
+    tensors = {name: tensor.cpu() for name, tensor in {**dict(network.named_buffers()), **tensors}.items()}
     broken = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
     if broken:
         raise FedscapeError(f"{source}: {broken} is NaN or infinite")
@@ -83,7 +87,7 @@ def tensors_of(network: nn.Module, state: State, name: str) -> dict[str, Tensor]
 
 def runs_of(network: nn.Module, models: Runs, apart: bool = False) -> dict[str, Trajectory]:
     """The trajectory of each run by its name; apart: models in a list are runs of their own."""
-    if isinstance(models, (str, Path, Trajectory)):
+    if isinstance(models, (str, Path, Trajectory)) or not isinstance(models, (Mapping, Sequence)):
         named: Mapping[str, Models] = {"models": models}
     elif isinstance(models, Mapping):
         is_state = any(isinstance(value, Tensor) for value in models.values())
@@ -110,7 +114,10 @@ def _trajectory(network: nn.Module, name: str, models: Models) -> Trajectory:
     if isinstance(models, Trajectory):
         check_layout(network, models.layout, models.path)
         return models
-    states = [models] if isinstance(models, (str, Path, Mapping)) else list(models)
+    # Whatever else it is, `tensors_of` says that it is no state_dict.
+    states: Sequence[Any] = (
+        models if isinstance(models, Sequence) and not isinstance(models, str) else [models]
+    )
     if not states:
         raise FedscapeError(f"{name}: no models")
     layout = layout_of(network)

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from broken_input import refusal
 from torch import nn
+from torch.utils.data import IterableDataset
 
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.prepared import prepared_set
@@ -38,6 +40,46 @@ def test_targets_that_are_no_classes_are_refused(targets, message):
         prepared_set("data", (INPUTS, targets), network())
     assert str(refused.value).startswith(message)
     assert "\n" not in str(refused.value)
+
+
+class Endless(IterableDataset):
+    """Samples without a length."""
+
+    def __iter__(self):
+        return iter(zip(INPUTS, CLASSES, strict=True))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        INPUTS.numpy(),
+        (INPUTS.numpy(), CLASSES.numpy()),
+        (INPUTS, CLASSES, CLASSES),
+        INPUTS,
+        zip(INPUTS, CLASSES, strict=True),
+        Endless(),
+        None,
+    ],
+)
+def test_what_is_no_source_of_samples_is_refused(source):
+    said = refusal(prepared_set, "data", source, network())
+    kind = type(source).__name__
+    assert (
+        said
+        == f"data: got {kind}; allowed are a pair of tensors (inputs, targets), a Dataset with a length, a DataLoader"
+    )
+
+
+def test_a_network_that_cannot_take_the_samples_is_a_line():
+    said = refusal(prepared_set, "data", (INPUTS[:, :3], CLASSES), network())
+    assert said.startswith("data: the network cannot take inputs of shape [3] (RuntimeError: ")
+
+    class Outputs(nn.Linear):
+        def forward(self, input):
+            return {"logits": super().forward(input)}
+
+    said = refusal(prepared_set, "data", (INPUTS, CLASSES), Outputs(4, 3))
+    assert said == "network: gives dict, expected a tensor of outputs"
 
 
 @pytest.mark.parametrize("samples", [2, 5, 12])

@@ -209,6 +209,11 @@ def test_what_cannot_be_drawn_is_refused_in_one_line():
         lambda: landscape(network, models, (data[0], data[1][:9])): "data: 60 inputs, but 9 labels",
         lambda: landscape(network, models, data, loss=lambda *_: torch.ones(2)): r"loss: gave \[2\]",
         lambda: landscape(network, models, data, owners=torch.zeros(3)): "owners: torch.float32",
+        lambda: landscape(network, 3, data): "models.0.: got int; allowed are state_dicts and paths of files",
+        lambda: landscape(network, network, data): "models.0.: got Sequential; allowed are",
+        lambda: landscape(network, [network], data): "models.0.: got Sequential; allowed are",
+        lambda: landscape(network, {"a": {"w": 1.0}}, data): "a.0.: got dict; allowed are",
+        lambda: landscape(nn.Flatten(), [{}], data): "network: Flatten has no parameters",
     }.items():
         with pytest.raises(FedscapeError, match=words) as refused:
             call()

@@ -56,17 +56,17 @@ def build(settings: Settings, shape: tuple[int, ...], classes: int) -> nn.Module
     file, _, name = settings.module.rpartition(":")
     folder, imported = import_name(Path(file))
     with _importable(folder):
-        with _told(settings.module, folder, "cannot be imported"):
+        with _as_line(settings.module, folder, "cannot be imported"):
             module = importlib.import_module(imported)
         if Path(module.__file__ or "").resolve() != Path(file).resolve():
             raise FedscapeError(f"{file}: Python has another module called {imported}; rename the file")
-        with _told(settings.module, folder, "cannot be called"):
+        with _as_line(settings.module, folder, "cannot be called"):
             network = getattr(module, name)(**settings.settings or {})
         if not isinstance(network, nn.Module):
             raise FedscapeError(f"{settings.module}: gives {type(network).__name__}, no torch.nn.Module")
         network.float()
         inputs = torch.zeros(SAMPLES, *shape, dtype=torch.float32 if len(shape) == IMAGE else torch.int64)
-        with torch.no_grad(), _told(settings.module, folder, f"cannot take samples of shape {shape}"):
+        with torch.no_grad(), _as_line(settings.module, folder, f"cannot take samples of shape {shape}"):
             logits = network.eval()(inputs)
     _check(network, logits, (SAMPLES, classes, *(shape if len(shape) != IMAGE else ())), settings.module)
     return network.train()
@@ -109,7 +109,7 @@ def _importable(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _told(name: str, folder: Path, what: str) -> Iterator[None]:
+def _as_line(name: str, folder: Path, what: str) -> Iterator[None]:
     """Whatever the user's code raises is a line with the last line of theirs that it came from."""
     try:
         yield
