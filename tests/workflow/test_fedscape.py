@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -17,21 +16,18 @@ from fedscape.study.files import read_yaml
 from fedscape.study.jobs import jobs_of
 
 RESULTS = "results/pilot/quick"
-SECONDS = (
-    2.0  # of a processor, Python's start included: a second alone on the machine, more beside other tests
-)
+SLOW = {"torch", "snakemake", "matplotlib"}  # packages that take a second to import
 
 
 def fedscape(clone, *arguments: str) -> list[str]:
     """The lines that the command prints, started in the clone as its users do."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        [sys.executable, "-m", "fedscape.cli", *arguments],
+        [sys.executable, "-X", "importtime", "-m", "fedscape.cli", *arguments],
         cwd=clone.folder, capture_output=True, text=True, check=True,
         env={**os.environ, "PYTHONPATH": str(clone.folder / "src")},
     )  # fmt: skip
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime - before.ru_utime < SECONDS
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "fedscape.study.study" in imported and not SLOW & imported
     return done.stdout.splitlines()
 
 

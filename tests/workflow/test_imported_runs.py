@@ -25,11 +25,13 @@ SHARED = {
     "planes": {
         "course": {"kind": "trajectory", "grid": 5},
         "round": {"kind": "clients", "round": "last", "grid": 5},
+        "bowl": {"kind": "eigenvectors", "round": "last", "grid": 5, "samples": 50},
     },
     "connectivity": {
-        "layers": {"kind": "layers", "between": "clients", "rounds": ["last"], "regimes": ["full", "single"]}
+        "layers": {"kind": "layers", "between": "clients", "rounds": ["last"], "regimes": ["full", "single"]},
+        "steps": {"kind": "layers", "between": "rounds", "rounds": ["last"], "regimes": ["full"]},
     },
-    "curvature": {"sharp": {"top": 1, "samples": 50}},
+    "curvature": {"sharp": {"top": 1, "samples": 50, "density": {"steps": 5}}},
     "drift": {"moves": {}},
     "figures": {
         "surface": {"kind": "contour", "plane": "course"},
@@ -115,7 +117,8 @@ def test_an_imported_run_of_ours_has_the_same_bytes_in_every_analysis(clone):
     ours, theirs = clone.folder / "ours" / "smoke", clone.folder / "results" / "mine" / "smoke"
     files = [file for name in ANALYSES for file in (ours / name).rglob("*") if file.is_file()]
     files += [ours / RUN / f"{name}.safetensors" for name in ("trajectory", "clients", "final")]
-    assert len(files) > 8
+    names = ("course", "round", "bowl", "layers", "steps", "sharp", "moves")
+    assert {name for file in files for name in names if name in file.parts} == {*names}
     for file in files:
         name = file.relative_to(ours)
         assert (theirs / name).read_bytes() == file.read_bytes(), name
