@@ -29,8 +29,9 @@ NAMES = {
 ATTRIBUTES = {*NAMES, "execv", "execve"} - {"compile", "eval", "exec"}  # of torch, of a network, of anybody
 
 ALLOWED = {
-    # Imports the user's file that a job's settings name; its digest holds that file and those beside it.
-    "models/networks/module.py": {"importlib", "module.__file__"},
+    # Imports the user's file that a job's settings name; its digest holds that file and those beside it. Python
+    # forgets what another network's file has imported.
+    "models/networks/module.py": {"importlib", "module.__file__", "sys.modules"},
     # The plug-in loader: a job's digest holds its plug-ins' files, and finds the user's own as Python does.
     "plugins.py": {"importlib.import_module", "parent.__path__"},
     # Compiles the `Settings` of a plug-in, below the folder where these lie.
