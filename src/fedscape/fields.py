@@ -2,18 +2,24 @@
 
 from typing import Literal
 
+AveragedModel = Literal["mean", "global"]
+"""What clients' models come to: their mean, or the global model after the server's step."""
 Choose = Literal["validation_accuracy", "validation_loss"] | None
 """What the best point of a method's grid is best in; null: all points count."""
+Curvature = Literal["eigenvalue", "trace", "worst", "average", "adaptive-worst", "adaptive-average", "rays"]
+"""What says how sharp the loss is at a model."""
 CurvatureData = Literal["global", "own"]
 """Training samples of a Hessian: all clients' together, or each client's own."""
-CurvatureModel = Literal["global", "clients"]
-"""Whose Hessian: of a round's global model, or of its clients' models."""
+CurvatureModel = Literal["global", "clients", "mean"]
+"""Whose curvature: of a round's global model, of its clients' models, or of the mean of these."""
 LayerOrder = Literal["single", "direction", "shallow", "deep", "random", "middle-out", "outside-in"]
 """Layers one by one, moved at random instead of averaged, or added up in an order."""
 LossOrError = Literal["loss", "error"]
 """Mean cross-entropy, or the share of wrong answers."""
 MeasuredRound = Literal["last", "first"]
 """Of the rounds at which a curvature is measured."""
+Neighbours = Literal[4, 8]
+"""Of a point of a grid: those beside it, or all around it."""
 Result = Literal[
     "train_loss",
     "train_accuracy",
@@ -30,5 +36,7 @@ RunKey = Literal["dataset", "model", "partition", "init", "method"]
 """A name that a run has, beside its seed."""
 Circumstance = Literal["dataset", "model", "partition", "init"]
 """A name that a run has beside its method."""
+Sharpness = Literal["worst", "average", "adaptive-worst", "adaptive-average", "rays"]
+"""How much the loss rises around a model."""
 Split = Literal["train", "test"]
 """Samples that are evaluated: all clients' training samples, or the test samples."""

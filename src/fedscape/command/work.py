@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from fedscape.command.data_sizes import NotPrepared, input_shape, samples_of, shape_of
+from fedscape.settings.curvature import SharpnessSettings
 from fedscape.settings.training import Epochs
 from fedscape.study.catalog import constant, settings_class
 from fedscape.study.grid import Run, runs_of
@@ -26,6 +27,7 @@ SEARCHED = 125  # points of a plane on which the bottom of a round's basin is lo
 LAYERS_OF_A_NETWORK = 10  # which are averaged one by one
 PRODUCTS = 20  # Hessian products for an eigenvalue
 DIAGONAL = 20  # Hessian products that take as long as its exact diagonal
+ON_A_RAY = 20  # losses until the radius of a ray is found
 STEPS_PER_PRODUCT = 2  # a Hessian product takes as long as two gradients
 RECALIBRATED = 2  # batch-norm statistics measured at a point take another pass
 MEMORY = TRAINING_MEMORY, EVALUATION_MEMORY, PRODUCT_MEMORY = (
@@ -197,14 +199,24 @@ def _curvature(study: Study, names: Wildcards) -> Workload:
     products = PRODUCTS * (settings.top + settings.bottom)
     products += settings.density.steps * settings.density.probes if settings.density else 0
     products += settings.probes * (settings.trace != "none")
+    products += _sharpness(settings.sharpness) / STEPS_PER_PRODUCT if settings.sharpness else 0
     of_client = products * ("clients" in settings.of) + DIAGONAL * bool(settings.hessian_agreement)
     samples = 0.0
     for run in group.runs:
         clients = _participants(study, run)
         own = min(group.used, group.samples["train"] / _clients(study, run))
         on_clients = sum(own if data == "own" else group.used for data in settings.data)
+        of_mean = clients * own * ("own" in settings.data) + group.used * ("global" in settings.data)
         samples += products * group.used * ("global" in settings.of) + of_client * clients * on_clients
+        samples += products * of_mean * ("mean" in settings.of)
     return replace(group.about, steps=samples * len(settings.rounds) * STEPS_PER_PRODUCT)
+
+
+def _sharpness(settings: SharpnessSettings) -> float:
+    """Gradients that sharpness takes of a model; a loss without its gradient counts as a third of one."""
+    gradients = (len(settings.worst) + len(settings.adaptive_worst)) * (1 + settings.starts * settings.steps)
+    losses = 2 * settings.draws * (len(settings.average) + len(settings.adaptive_average))
+    return gradients + (losses + ON_A_RAY * settings.draws * len(settings.rays)) / 3
 
 
 # How jobs are counted, and which kind of work takes the most memory of them.

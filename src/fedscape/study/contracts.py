@@ -237,6 +237,9 @@ CONTRACTS: Mapping[str, Contract] = {
             ),
             "CLIENTS": _FOR_CLIENTS,
             "CONNECTION": Constant(Literal["path", "layers"], "path", "the kind of connection that it draws"),
+            "RUNS": Constant(
+                bool, True, "it is given `tables/runs.csv` beside the table that it is drawn from"
+            ),
         },
     ),
     "measure": Contract(
@@ -255,7 +258,7 @@ CONTRACTS: Mapping[str, Contract] = {
             ),
             "CLIENTS": _FOR_CLIENTS,
             "QUANTITY": Constant(
-                Literal["eigenvalue", "trace", "hessian_agreement"],
+                Literal["eigenvalue", "trace", "hessian_agreement", "sharpness", "flatness_gap"],
                 "trace",
                 "what it reads of a curvature: an entry that measures none is refused at `-n`",
             ),

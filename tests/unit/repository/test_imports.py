@@ -36,7 +36,7 @@ ALLOWED = {
     "figures": {"tables"},
     "examples": {"study", "command", "tables"},
     "pages": {"tables", "figures"},
-    "notebook": BENEATH | {"study", "landscape", "connectivity", "curvature", "drift", "figures"},
+    "notebook": BENEATH | {"study", "landscape", "connectivity", "curvature", "drift", "tables", "figures"},
 }
 
 

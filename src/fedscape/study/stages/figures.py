@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from fedscape.study.catalog import constant
 from fedscape.study.grid import RUN_KEYS, Run, matching, runs_of
 from fedscape.study.looks import KEYS, fitting_labels, name_numbers, telling_columns
 from fedscape.study.stages.connectivity import CONNECTIVITY_SECTION, LAYERS, PATH
@@ -27,7 +28,8 @@ def _inputs(study: Study, wildcards: Wildcards) -> Files:
         runs = figure_runs(study, figure)
         return {"partitions": list(dict.fromkeys(PARTITION.file(study, run.names, "counts") for run in runs))}
     if figure.source == "table":
-        return {figure.name: [f"{study.folder}/tables/{figure.name}.csv"]}
+        results = ["runs"] if constant("figure", figure.kind.kind, "RUNS") else []
+        return {name: [f"{study.folder}/tables/{name}.csv"] for name in (figure.name, *results)}
     if figure.source == "plane":
         drawn = _OF_PLANE
     elif figure.source == "connectivity":
