@@ -26,7 +26,7 @@ from fedscape.settings.connectivity import CurveSettings
 CURVE_FILE, BARRIERS_FILE, BENDS_FILE = "curve.csv", "curve-barriers.csv", "bends.csv"
 WEIGHTS_FILE, BEND_FILE = "bends.npy", "bend.npy"
 COMMIT_SECONDS = 20
-"""Between two commits of a bend in training: at most this is lost by a kill."""
+"""Between two commits of a bend in training: a kill loses at most this, and a step."""
 Rows = list[dict[str, object]]
 
 log = logging.getLogger(__name__)
