@@ -136,7 +136,7 @@ def _lower(height: tuple[float, float], other: tuple[float, float]) -> bool:
 def _trained(
     folder: ResumeFolder, number: int, training: BendTraining, first: Tensor, last: Tensor, words: str
 ) -> Tensor:
-    """The trained bend of one pair [P], which goes on where an earlier process was."""
+    """The trained bend of one pair [P], which resumes where an earlier process was."""
     state = _resumed(folder, number, first.device)
     if state is None:
         bend = Curve.straight(training.settings.form, first, last).bend

@@ -32,7 +32,7 @@ CONSTANT, LOWEST_FROM, LOWEST = 0.5, 0.9, 0.01
 
 @dataclass
 class BendState:
-    """How far a bend is trained: bend and velocity [P], after so many steps."""
+    """How far a bend is trained: bend and velocity [P], and the number of steps done."""
 
     bend: Tensor
     velocity: Tensor
