@@ -9,8 +9,9 @@ from fedscape.command.data_sizes import NotPrepared, input_shape, samples_of, sh
 from fedscape.settings.curvature import SharpnessSettings
 from fedscape.settings.training import Epochs
 from fedscape.study.catalog import constant, settings_class
+from fedscape.study.connections import pairs_of
 from fedscape.study.grid import Run, runs_of
-from fedscape.study.stages.connectivity import LAYERS, PATH
+from fedscape.study.stages.connectivity import CURVE, LAYERS, PATH
 from fedscape.study.stages.curvature import CURVATURE
 from fedscape.study.stages.drift import DRIFT
 from fedscape.study.stages.every import STAGES
@@ -179,6 +180,21 @@ def _path(study: Study, names: Wildcards) -> Workload:
     return _models_between(_group(PATH, study, names), lambda settings: settings.points)
 
 
+def _curve(study: Study, names: Wildcards) -> Workload:
+    """Training of each bend, and the models on its curve and on the straight line."""
+    group = _group(CURVE, study, names)
+    members = study.analyses[CURVE.section][names["name"]].groups[names["group"]]
+    pairs, settings = len(pairs_of(group.settings, members, study.methods)), group.settings
+    evaluated = (group.used + group.samples["test"]) * RECALIBRATED
+    return replace(
+        group.about,
+        method="fedavg",
+        steps=pairs * settings.epochs * group.used,
+        evaluations=pairs * 2 * settings.points * evaluated,
+        vectors=pairs,
+    )
+
+
 def _layers(study: Study, names: Wildcards) -> Workload:
     return _models_between(
         _group(LAYERS, study, names),
@@ -229,12 +245,13 @@ _COUNTS: Mapping[str, Callable[[Study, Wildcards], Workload]] = {
     SURFACE.name: _surface,
     SURFACE_PART.name: _surface_part,
     PATH.name: _path,
+    CURVE.name: _curve,
     LAYERS.name: _layers,
     CURVATURE.name: _curvature,
     DRIFT.name: _little,
 }
 _MEMORY: Mapping[str, str] = {
-    **dict.fromkeys((TRAIN.name, PRETRAIN.name), TRAINING_MEMORY),
+    **dict.fromkeys((TRAIN.name, PRETRAIN.name, CURVE.name), TRAINING_MEMORY),
     **{stage.name: EVALUATION_MEMORY for stage in (PLANE, SURFACE, SURFACE_PART, PATH, LAYERS)},
     CURVATURE.name: PRODUCT_MEMORY,
 }

@@ -16,7 +16,8 @@ from fedscape.settings.training import TrainingSettings
 FIGURE_SOURCES = ("plane", "connectivity", "curvature", "table", "partitions")
 """Keys of a figure's entry, one of which says what it is drawn from."""
 MEASURE_SOURCES = (
-    *("runs", "rounds", "timing", "markers", "surface", "barriers", "layers", "distances", "curvature"),
+    *("runs", "rounds", "timing", "markers", "surface", "barriers", "curve_barriers", "layers", "distances"),
+    "curvature",
 )
 """CSVs that a measure reads, by name."""
 
@@ -236,7 +237,9 @@ CONTRACTS: Mapping[str, Contract] = {
                 str, "One line per run.", "how to read it, below the figure on the study's page"
             ),
             "CLIENTS": _FOR_CLIENTS,
-            "CONNECTION": Constant(Literal["path", "layers"], "path", "the kind of connection that it draws"),
+            "CONNECTION": Constant(
+                Literal["path", "curve", "layers"], "path", "the kind of connection that it draws"
+            ),
             "RUNS": Constant(
                 bool, True, "it is given `tables/runs.csv` beside the table that it is drawn from"
             ),
