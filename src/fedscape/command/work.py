@@ -44,6 +44,7 @@ class Workload:
     model: str = ""  # as `model_label` has it
     shape: str = ""  # of a sample: `3x32x32`
     method: str = ""  # the client rule
+    sharpness_aware: bool = False  # whether steps take the second gradient of `sam`
     steps: float = 0.0  # samples in training steps
     evaluations: float = 0.0  # samples evaluated
     vectors: float | None = 0.0  # models that stay on disk; None if nobody knows
@@ -92,6 +93,7 @@ def _train(study: Study, names: Wildcards) -> Workload:
     return replace(
         _about(study, run),
         method=method.algorithm.kind,
+        sharpness_aware=training.sam is not None,
         steps=training.rounds * training.participation * samples["train"] * _epochs(method),
         evaluations=evaluated * sum(samples.values()),
         vectors=method.kept + 1 + kept,

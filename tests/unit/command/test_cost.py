@@ -123,6 +123,16 @@ def test_a_stage_that_is_not_counted_is_not_known(here, monkeypatch, capsys):
     assert line[2] == line[4] == line[5] == "unknown"
 
 
+def test_a_second_gradient_is_counted(here):
+    file = here / "config" / "costs.csv"
+    file.write_text(file.read_text() + "setting,sam,,cpu,1.9,,,\n")
+    prices = read_prices()
+    plain = Workload("convnet", "1x8x8", "moon", steps=1000)
+    twice = replace(plain, sharpness_aware=True)
+    own = prices.seconds("surface", plain, CPU)
+    assert prices.seconds("surface", twice, CPU) == pytest.approx(1.9 * own)
+
+
 def test_hours_are_work_times_price(here):
     prices = read_prices()
     work = Workload("convnet", "1x8x8", "fedavg", steps=1000, evaluations=2000, vectors=3)
