@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-AveragedModel = Literal["mean", "global"]
-"""What clients' models come to: their mean, or the global model after the server's step."""
 Choose = Literal["validation_accuracy", "validation_loss"] | None
 """What the best point of a method's grid is best in; null: all points count."""
 Curvature = Literal["eigenvalue", "trace", "worst", "average", "adaptive-worst", "adaptive-average", "rays"]
@@ -18,8 +16,6 @@ LossOrError = Literal["loss", "error"]
 """Mean cross-entropy, or the share of wrong answers."""
 MeasuredRound = Literal["last", "first"]
 """Of the rounds at which a curvature is measured."""
-Neighbours = Literal[4, 8]
-"""Of a point of a grid: those beside it, or all around it."""
 Result = Literal[
     "train_loss",
     "train_accuracy",
@@ -36,7 +32,5 @@ RunKey = Literal["dataset", "model", "partition", "init", "method"]
 """A name that a run has, beside its seed."""
 Circumstance = Literal["dataset", "model", "partition", "init"]
 """A name that a run has beside its method."""
-Sharpness = Literal["worst", "average", "adaptive-worst", "adaptive-average", "rays"]
-"""How much the loss rises around a model."""
 Split = Literal["train", "test"]
 """Samples that are evaluated: all clients' training samples, or the test samples."""

@@ -17,7 +17,6 @@ from fedscape.columns.planes import MARKERS_CSV, SURFACE_CSV
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.loss import Loss, cross_entropies
 from fedscape.evaluation.prepared import Samples
-from fedscape.fields import Neighbours
 from fedscape.landscape.bottom import bottom_among
 from fedscape.landscape.evaluator import SurfaceEvaluator
 from fedscape.landscape.grid import box_around, grid_axes
@@ -40,6 +39,7 @@ from fedscape.notebook.pictures import drawn, png
 from fedscape.plugins import Plugin
 from fedscape.settings.planes import SurfaceSettings
 from fedscape.study.catalog import plugin
+from fedscape.tables.merge_tree import Neighbours
 from fedscape.tables.surface_basins import basin_of, surface_basins
 from fedscape.tables.surfaces import grids
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fedscape.fields import Sharpness
 from fedscape.moment import Moment
 
 Trace = Literal["none", "auto", "exact", "hutchinson", "hutch++", "xtrace"]
 """How the trace is found: from per-sample gradients, by an estimator, or by whichever suits the network."""
+Sharpness = Literal["worst", "average", "adaptive-worst", "adaptive-average", "rays"]
+"""How much the loss rises around a model: in which way it is measured."""
 Definition = Literal["paper", "code"]
 """Which H_N and H_D are meant: the paper's equations, or those of its authors' code."""
 

@@ -11,11 +11,12 @@ two low points that touch at a corner are in one basin with 8, and in two with 4
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from fedscape.fields import Neighbours
-
+Neighbours = Literal[4, 8]
+"""Of a point of a grid: those beside it, or all around it."""
 _BESIDE = ((-1, 0), (0, -1), (0, 1), (1, 0))
 _DIAGONAL = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 STEPS: dict[Neighbours, tuple[tuple[int, int], ...]] = {4: _BESIDE, 8: (*_BESIDE, *_DIAGONAL)}

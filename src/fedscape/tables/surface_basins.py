@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fedscape.fields import Neighbours
-from fedscape.tables.merge_tree import merge_tree, noises
+from fedscape.tables.merge_tree import Neighbours, merge_tree, noises
 from fedscape.tables.surfaces import Grid
 
 

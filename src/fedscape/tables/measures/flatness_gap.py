@@ -17,7 +17,7 @@ from typing import Literal
 
 import pandas as pd
 
-from fedscape.fields import AveragedModel, Curvature, CurvatureData, MeasuredRound
+from fedscape.fields import Curvature, CurvatureData, MeasuredRound
 from fedscape.tables.course import curvature_columns, mean_curvature
 
 SOURCES = ("curvature",)
@@ -31,7 +31,7 @@ class Settings:
     quantity: Curvature = "eigenvalue"  # eigenvalue: the largest one
     radius: float | None = None  # of a sharpness: one of the entry's for this measure
     at: MeasuredRound = "last"  # the last or the first measured round
-    of: AveragedModel = "mean"  # global: after the server's step, on all clients' samples
+    of: Literal["mean", "global"] = "mean"  # global: after the server's step, on all clients' samples
     data: CurvatureData = "global"  # of that model; own: mean over those of each client
     clients: CurvatureData = "own"  # of the clients' models
     form: Literal["difference", "ratio"] = "difference"  # of the mean's, minus or over the clients'

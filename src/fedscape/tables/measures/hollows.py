@@ -8,10 +8,10 @@ picture: not measurable. Hollows of a plane say nothing about ways around them t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
-from fedscape.fields import Neighbours
 from fedscape.tables.surface_basins import surface_basins
 from fedscape.tables.surfaces import Grid, grids
 
@@ -23,7 +23,7 @@ class Settings:
     """What counts as a hollow."""
 
     errors: float = 2.0  # standard errors of its depth that it must exceed; 0: every local minimum counts
-    neighbours: Neighbours = 8  # of a point: those around it, or the 4 beside it
+    neighbours: Literal[4, 8] = 8  # of a point: those around it, or the 4 beside it
 
     def __post_init__(self):
         if not self.errors >= 0:

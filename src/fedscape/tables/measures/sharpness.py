@@ -5,10 +5,11 @@ The measures of `docs/sharpness.md`, each at one of the radii that the entry of 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
-from fedscape.fields import CurvatureData, CurvatureModel, MeasuredRound, Sharpness
+from fedscape.fields import CurvatureData, CurvatureModel, MeasuredRound
 from fedscape.tables.course import mean_curvature
 
 SOURCES = ("curvature",)
@@ -19,7 +20,8 @@ QUANTITY = "sharpness"
 class Settings:
     """Which measure, of which models."""
 
-    quantity: Sharpness  # worst, average, adaptive or not: rise in nats; rays: lengths of the filters
+    # worst, average, adaptive or not: rise in nats; rays: lengths of the filters
+    quantity: Literal["worst", "average", "adaptive-worst", "adaptive-average", "rays"]
     radius: float  # one of the entry's for this measure; of rays the rise, in nats
     at: MeasuredRound = "last"  # the last or the first measured round
     of: CurvatureModel = "global"  # clients: mean over the clients' models; mean: the mean of these
