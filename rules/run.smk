@@ -5,6 +5,7 @@ from fedscape.jobs.unrecorded import NOTES
 from fedscape.provenance import commit, versions
 from fedscape.regular import check_file_kinds, check_links
 from fedscape.study.resolved import write_resolved
+from fedscape.study.stages.data import dataset_file, missing_array
 
 
 def studies_of(jobs):
@@ -20,6 +21,14 @@ def check_files(jobs):
     """
     starts = [job.wildcards for job in jobs if job.rule.name in ("initial", "pretrain")]
     missing = dict.fromkeys(missing_file(study_of(wildcards), wildcards.init) for wildcards in starts)
+    if any(missing):
+        sys.exit(f"fedscape: {'; '.join(filter(None, missing))}")
+
+
+def check_arrays(jobs):
+    """End where an array that jobs will read is gone; their input is the file beside it, so Snakemake misses none."""
+    read = {path for job in jobs for path in job.input} - {path for job in jobs for path in job.output}
+    missing = [missing_array(name) for name in CAMPAIGN.datasets if dataset_file(name) in read]
     if any(missing):
         sys.exit(f"fedscape: {'; '.join(filter(None, missing))}")
 
@@ -59,6 +68,7 @@ onstart:
     gc.enable()
     check_files(ours(workflow.dag.jobs))
     to_run = ours(workflow.dag.needrun_jobs())
+    check_arrays(to_run)
     check_places(to_run)
     remove_finished_folders()
     write_settings(to_run)

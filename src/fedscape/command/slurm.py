@@ -62,9 +62,16 @@ def queue(asked: subprocess.Popen | None, folder: Path) -> dict[str, Queued] | N
     try:
         text, _ = asked.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
-        asked.kill()
+        leave(asked)
         return None
     return _read(text, folder) if asked.returncode == 0 else None
+
+
+def leave(asked: subprocess.Popen | None) -> None:
+    """End a `squeue` whose answer nobody waits for any longer."""
+    if asked is not None:
+        with asked:  # closes its pipe, and waits for its end
+            asked.kill()
 
 
 def _read(text: str, folder: Path) -> dict[str, Queued]:

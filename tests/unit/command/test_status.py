@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import socket
 import time
 from dataclasses import replace
@@ -135,6 +136,33 @@ def test_a_job_that_has_just_begun_runs(here):
     assert seen(job) == (RUNNING, "has just begun")
     os.utime(mark, (0, 0))  # Snakemake was killed long ago
     assert seen(job) == (WAITING, "")
+
+
+def test_a_job_that_was_killed_with_its_snakemake_does_not_run(here):
+    """The mark that it has begun is fresh, but its log is newer, and nobody holds it."""
+    job = job_of(here, "train", partition="iid")
+    mark = here / record_path(STARTED, job.outputs[0])
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+    os.utime(mark, (time.time() - 5,) * 2)
+    logged(here, job, "round 1/20: test loss 2\n")
+    state, words = seen(job)
+    assert state == FAILED and words.endswith("killed from outside (memory?); the next call runs it again")
+    training(here, 12, here / RUN / "resume")
+    (here / RUN / "resume" / "lock").write_text(f"{socket.gethostname()} 1\n")
+    state, words = seen(job)
+    assert state == STOPPED and "resumes where it stopped" in words
+
+
+def test_where_there_is_no_study_to_read_squeue_is_not_left_behind(here, monkeypatch):
+    squeue, started = here.parent / "squeue", []
+    squeue.write_text("#!/bin/sh\nexec sleep 60\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{here.parent}:/bin:/usr/bin")
+    ask = slurm.ask
+    monkeypatch.setattr(slurm, "ask", lambda: started.append(ask()) or started[-1])
+    assert main(["status", "nowhere"]) == 1
+    assert [asked.returncode for asked in started] == [-signal.SIGKILL]
 
 
 def test_what_squeue_says_counts_where_the_folder_is_ours(here, monkeypatch):
