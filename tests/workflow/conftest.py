@@ -10,7 +10,9 @@ from xdist.scheduler import LoadFileScheduling
 # Files whose tests use one clone that takes minutes to fill.
 SHARING = {
     **dict.fromkeys(("test_commands", "test_fedscape"), "made"),
-    **dict.fromkeys(("test_campaign", "test_cluster", "test_examples", "test_kill", "test_packs", "test_studies"), "smoke"),
+    **dict.fromkeys(
+        ("test_campaign", "test_cluster", "test_examples", "test_kill", "test_packs", "test_studies"), "smoke"
+    ),
 }
 
 

@@ -58,6 +58,19 @@ rule tiny:
     shell: "echo $SLURM_JOB_ID $CUDA_VISIBLE_DEVICES $(nproc) > {output}"
 """
 
+# The second job waits until SLURM has put its task back into the queue.
+REQUEUED = """\
+rule all:
+    input: "out/0", "out/1"
+
+rule tiny:
+    output: "out/{number}"
+    resources: mem_mb=100, runtime=5, pack=2
+    shell:
+        "echo run >> begun{wildcards.number};"
+        "[ {wildcards.number} = 0 ] || [ ${{SLURM_RESTART_COUNT:-0}} = 1 ] || sleep 300; touch {output}"
+"""
+
 
 def write_study(clone: Clone, seeds: tuple[int, ...]) -> None:
     text = STUDY.format(file=clone.folder / "broken.safetensors", seeds=list(seeds))
@@ -201,10 +214,10 @@ def test_nothing_is_left_of_submissions_that_ended_well(campaign):
 class Tiny:
     """A workflow of tiny jobs: every other one asks for more memory."""
 
-    def __init__(self, folder: Path, cluster: Cluster):
+    def __init__(self, folder: Path, cluster: Cluster, snakefile: str = TINY):
         self.folder, self.cluster = folder, cluster
         folder.mkdir()
-        (folder / "Snakefile").write_text(TINY)
+        (folder / "Snakefile").write_text(snakefile)
 
     def start(self, jobs: int, *arguments: str) -> subprocess.Popen:
         return self.cluster.snakemake(
@@ -233,6 +246,35 @@ def test_many_jobs_go_in_a_handful_of_submissions_with_what_each_asks_for(cluste
         members[job] += 100 + 100 * (number % 2)
         assert card and int(cores) >= 1
     assert members == memory
+
+
+def newest(cluster: Cluster) -> str:
+    """The number of the job that was sent last."""
+    return max((job["JobId"] for job in cluster.jobs()), key=int)
+
+
+def test_a_pack_that_slurm_puts_back_runs_who_had_not_ended(cluster, tmp_path):
+    tiny = Tiny(tmp_path / "requeued", cluster, REQUEUED)
+    driver = tiny.start(2, "--fedscape-slurm-requeue")
+    ended = "requeued/.snakemake/slurm_submissions/*/1-0.exit"
+    wait_for(
+        lambda: [*tmp_path.glob(ended)] and (tiny.folder / "begun1").exists(),
+        "one to end",
+        tiny.said,
+        PATIENCE,
+    )
+    number = newest(cluster)
+    cluster.ask("scontrol", "requeue", number)
+
+    def is_back() -> bool:
+        job = next(job for job in cluster.jobs() if job["JobId"] == number)
+        return job["Restarts"] == "1" and job["JobState"] == "PENDING"
+
+    wait_for(is_back, "the task to be back in the queue")
+    cluster.ask("scontrol", "update", f"JobId={number}", "StartTime=now")
+    assert driver.wait(PATIENCE) == 0, tiny.said()[-6000:]
+    assert [len((tiny.folder / f"begun{one}").read_text().split()) for one in (0, 1)] == [1, 2]
+    assert newest(cluster) == number, "nothing else was sent"
 
 
 def waits(tiny: Tiny, jobs: int) -> subprocess.Popen:
