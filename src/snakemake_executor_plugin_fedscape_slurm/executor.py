@@ -277,8 +277,8 @@ class Executor(slurm.Executor):
         """SLURM's state of each task; empty where SLURM does not answer."""
         is_sacct = self.get_status_command() == "sacct"
         query = query_job_status_sacct if is_sacct else query_job_status_squeue
-        # `JobIdRaw` numbers the tasks of an array as if they were none.
-        command = str(query(self.run_uuid)).replace("JobIdRaw", "JobID")
+        # `JobIdRaw` numbers the tasks of an array as if they were none; long lists of tasks are cut short.
+        command = "env SLURM_BITSTR_LEN=0 " + str(query(self.run_uuid)).replace("JobIdRaw", "JobID")
         async with self.status_rate_limiter:
             found, _ = await query_job_status(command, self.logger)
         # sacct has more to say of what was cancelled: by whom.
