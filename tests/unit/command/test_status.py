@@ -17,6 +17,14 @@ from fedscape.command.progress import DONE, FAILED, QUEUED, RUNNING, STOPPED, WA
 from fedscape.jobs.locks import is_held
 from fedscape.jobs.recorded import STARTED, record_path
 from fedscape.jobs.resume import Resume, ResumeFolder
+from fedscape.jobs.submissions import (
+    SUBMISSIONS,
+    Member,
+    exit_file,
+    submission_comment,
+    write_exit_code,
+    write_tasks,
+)
 from fedscape.study.jobs import jobs_of
 
 
@@ -186,6 +194,29 @@ def test_what_squeue_says_counts_where_the_folder_is_ours(here, monkeypatch):
     assert seen(plane, {}) == (DONE, "")
     squeue.write_text("#!/bin/sh\nexit 1\n")
     assert slurm.queue(slurm.ask(), here) is None
+
+
+def test_what_was_sent_together_is_shown_by_job(here, monkeypatch):
+    jobs = [job_of(here, "train", partition="iid"), job_of(here, "plane"), job_of(here, "drift")]
+    ended, runs, waits = (Member(slurm.comment(job), "", "") for job in jobs)
+    sent = SUBMISSIONS / "0a1b"
+    write_tasks(sent, [[waits], [ended, runs]])
+    write_exit_code(exit_file(sent, 2, 0), 1)
+    comment = submission_comment("train", "0a1b")
+    squeue = here.parent / "squeue"
+    squeue.write_text(
+        f"#!/bin/sh\necho '7_1|PENDING|Priority||{here}|{comment}'\n"
+        f"echo '7_2|RUNNING|None|node1|{here}|{comment}'\n"
+        f"echo '8|PENDING|Priority||{here}|{submission_comment('train', '0')}'\n"
+    )
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{here.parent}:/bin:/usr/bin")
+    queue = slurm.queue(slurm.ask(), here)
+    assert {comment: job.number for comment, job in queue.items()} == {
+        runs.comment: "7_2", waits.comment: "7_1"
+    }  # fmt: skip
+    assert seen(jobs[1], queue) == (RUNNING, "SLURM 7_2 running, on node1")
+    assert seen(jobs[2], queue) == (QUEUED, "SLURM 7_1 pending (Priority)")
 
 
 def test_a_job_that_slurm_lost_before_it_began_shows_slurms_log(here):
