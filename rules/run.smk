@@ -1,6 +1,9 @@
 """What happens before the first job and after the last one; none of it under `-n`, nor in a job's process."""
 
+from types import SimpleNamespace
+
 from fedscape.command.finished_folders import remove_finished_folders
+from fedscape.jobs.forked import ForkServer, saves_time
 from fedscape.jobs.unrecorded import NOTES
 from fedscape.provenance import commit, versions
 from fedscape.regular import check_file_kinds, check_links
@@ -64,6 +67,17 @@ def ours(jobs):
     return [job for job in jobs if job.rule.name in STAGES]
 
 
+def fork_jobs(jobs):
+    """Have jobs that run on this machine forked from a process that has imported their packages.
+
+    Snakemake lets nobody choose how a script is started, so its `subprocess.Popen` is another one: where that
+    has another place, jobs start by themselves. What it sends to a cluster never comes here.
+    """
+    starts = sys.modules.get("snakemake.shell")
+    if workflow.local_exec and saves_time(len(jobs), os.environ) and hasattr(starts, "sp"):
+        starts.sp = SimpleNamespace(**{**vars(starts.sp), "Popen": ForkServer().popen})
+
+
 onstart:
     gc.enable()
     check_files(ours(workflow.dag.jobs))
@@ -72,6 +86,7 @@ onstart:
     check_places(to_run)
     remove_finished_folders()
     write_settings(to_run)
+    fork_jobs(to_run)
 
 
 onsuccess:
