@@ -186,6 +186,15 @@ def test_jobs_go_on_when_their_server_dies_and_later_ones_start_by_themselves(ow
     assert running.wait() == 0
 
 
+@pytest.fixture
+def heeds_interrupts():
+    """Tests that a shell has put into its background inherit that they ignore Ctrl-C, and so does the server."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_interrupts")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_job_that_waits_for_a_server_that_is_stopped_is_stopped(own, number):
     assert own.start("pass").wait() == 0
