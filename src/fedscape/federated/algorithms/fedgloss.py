@@ -15,8 +15,8 @@ own symbols L_k = -h_k / beta and sigma = -mean_{all N} h_k / beta.
 
 The public code differs: it divides what sigma takes in by the number of participants once more, where
 FedDyn does not (here it is FedDyn's; the paper was not at hand to settle it); its schedule lets the
-server's rho begin at the end of the clients' (here it is constant); it updates L_k in each local epoch, and divides
-by 0 where clients have not moved.
+server's rho begin at the end of the clients' (here it is constant); it updates L_k in each local epoch, and
+divides by 0 where clients have not moved.
 """
 
 import math
