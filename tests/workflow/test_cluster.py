@@ -23,7 +23,7 @@ from fedscape.study.stages.every import LOCAL
 
 pytestmark = needs_slurm
 
-ON_GPU = {"train", "pretrain", "plane", "surface", "surface_part", "path", "layers", "curvature"}
+ON_GPU = {"train", "pretrain", "plane", "surface", "surface_part", "path", "curve", "layers", "curvature"}
 # Looks as often as the jobs are short.
 SHORT = ("--fedscape-slurm-init-seconds-before-status-checks", "3", "--latency-wait", "20")
 CLOCKS = ("timing.csv", "costs.csv")  # results that are times
