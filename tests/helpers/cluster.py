@@ -23,7 +23,7 @@ import pytest
 PROGRAMS = ("slurmctld", "slurmd", "munged", "squeue", "srun", "sbatch", "scontrol", "scancel", "sinfo")
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])  # where Debian has daemons
 NODES = {"n1": 2, "n2": 1}  # GPUs by node
-CPUS, MEMORY = 8, 64000  # of a node; told, not looked for
+CPUS, MEMORY = 8, 100_000  # of a node; told, not looked for
 PATIENCE = 60  # seconds for anything that a small cluster does at once
 CGROUPS_ALWAYS = (
     23,
