@@ -6,21 +6,18 @@ takes the statistics of the batch, since no running ones belong to a point that 
 behave differently in training, such as dropout, do as in evaluation.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedscape.checkpoints.layout import parameters_of
 from fedscape.connectivity.curve import Curve, control_weights
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.batch_norm import has_batch_statistics
-from fedscape.evaluation.evaluate import laid_out, mode
+from fedscape.evaluation.batch_norm import batch_statistics, has_batch_statistics
+from fedscape.evaluation.evaluate import laid_out
 from fedscape.evaluation.loss import part_of_mean
 from fedscape.evaluation.problem import Problem
 from fedscape.jobs.streams import stream
@@ -79,7 +76,7 @@ class BendTraining:
         tensors = parameters_of(point, self.problem.layout)
         # Running statistics are written into copies that nobody reads.
         tensors |= {name: buffer.clone() for name, buffer in module.named_buffers()}
-        with _batch_statistics(module):
+        with batch_statistics(module):
             outputs = functional_call(module, tensors, (laid_out(data.taken(rows)),), strict=True)
             losses = data.loss(outputs.float(), data.labels[rows])
         (gradient,) = torch.autograd.grad(part_of_mean(losses, len(rows), len(rows)), point)
@@ -100,13 +97,3 @@ def learning_rate(lr: float, progress: float) -> float:
     """The rate after a share of all steps: constant to a half, then linear to a hundredth at nine tenths."""
     fallen = min(max((progress - CONSTANT) / (LOWEST_FROM - CONSTANT), 0.0), 1.0)
     return lr * (1 - fallen * (1 - LOWEST))
-
-
-@contextmanager
-def _batch_statistics(module: nn.Module) -> Iterator[None]:
-    """Eval mode, with the batch-norm layers alone in train mode."""
-    with mode(module, training=False):
-        for layer in module.modules():
-            if isinstance(layer, _BatchNorm):
-                layer.train()
-        yield

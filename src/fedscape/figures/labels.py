@@ -95,6 +95,21 @@ def barrier_label(column: str, measure: str, split: str | None = None) -> str:
     return f"{words} {samples}".rstrip()
 
 
+def loss_or_error_label(measure: str, split: str) -> str:
+    """The words for an axis along which a loss or an error stands, in nats or percent, on some samples."""
+    return f"{measure} ({'%, ' * (measure == 'error')}{SAMPLES[split]})"
+
+
+def rise_words(rise: float, measure: str, sign: str = "") -> str:
+    """A barrier in a legend, to a thousandth of a nat or a tenth of a percentage point.
+
+    sign: `+` where a positive one has it, too.
+    """
+    if measure == "error":
+        return f"{round(100 * rise, 1):{sign}.3g} points"
+    return f"{round(rise, 3):{sign}.3g}"
+
+
 def value_word(value: object, column: str) -> str:
     """The words for a value of a column in a legend or a title."""
     return _WORDS.get(column, {}).get(str(value), _word(value, column))

@@ -25,7 +25,7 @@ STOPPED = {
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for status in (-number, 128 + number)  # where its shell is still there, and tells it
 }
-"""How a server ends with all processes of a call, when somebody stops that."""
+"""How a server ends with all processes of a call, when a user stops that."""
 LONGEST = 64  # bytes of a process's number
 
 

@@ -27,11 +27,15 @@ class Task:
         self._told_to_stop = False
         for each in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(each, self._stop)
-        files = {exit_file(folder, number, place): one for place, one in enumerate(read_task(folder, number))}
-        self._codes = [code for file in files if (code := exit_code(file)) is not None]
-        self._running = {
-            file: _start(member, log) for file, member in files.items() if exit_code(file) is None
-        }
+        self._codes: list[int] = []
+        self._running: dict[Path, subprocess.Popen] = {}
+        for place, member in enumerate(read_task(folder, number)):
+            file = exit_file(folder, number, place)
+            code = exit_code(file)
+            if code is None:
+                self._running[file] = _start(member, log)
+            else:
+                self._codes.append(code)
 
     def run(self) -> int:
         """Wait for the members: 0 if all of them have ended well, else 1."""

@@ -1,7 +1,7 @@
 """Connections of a study: which pairs of models an entry joins, and what its kind can take.
 
 `path` walks the straight line between two final models; `layers` averages two models layer by layer, `curve`
-goes from one to the other around what lies between, be they of two runs, of two clients of a round, or of two
+goes from one to the other around what lies between, whether of two runs, of two clients of a round, or of two
 rounds of a run.
 """
 

@@ -6,11 +6,8 @@ import pandas as pd
 
 LAST_FIFTH = 0.8  # share of the rounds after which it begins
 LOWER, HIGHER = 0.9, 2.0  # a loss and an accuracy, as shares of the start's, that show that a run has learned
-_OF = {
-    "global": "global",
-    "clients": "client",
-    "mean": "mean",
-}  # a measure's setting -> the column of each model's rows
+# A measure's setting -> what stands in the column `of` in the rows of each model.
+_OF = {"global": "global", "clients": "client", "mean": "mean"}
 
 
 def course(rounds: pd.DataFrame, column: str) -> pd.Series:

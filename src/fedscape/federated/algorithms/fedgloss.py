@@ -70,38 +70,34 @@ def client_state(layout: Layout) -> dict[str, int]:
 
 
 def shared_state(layout: Layout) -> dict[str, int]:
-    """Mean of all clients' h_k, and p."""
-    return {"changes": layout.parameter_count, "pseudo_gradient": layout.parameter_count}
-
-
-def ascent(context: Context[Settings]) -> Tensor:
-    """w~ - w_t [P]."""
-    return along(context.shared["pseudo_gradient"], context.settings.rho)
+    """Mean of all clients' h_k, and the ascent w~ - w_t."""
+    return {"changes": layout.parameter_count, "ascent": layout.parameter_count}
 
 
 def start(client: Client, context: Context[Settings]) -> ModelState:
     """w~, with the global model's buffers."""
     model = context.start
-    return ModelState(model.parameters + ascent(context), model.buffers, model.counters)
+    return ModelState(model.parameters + context.shared["ascent"], model.buffers, model.counters)
 
 
 def adjust_gradient(
     gradient: Tensor, parameters: Tensor, client: Client, context: Context[Settings]
 ) -> Tensor:
     """Gradient [lanes, P] with that of the regulariser."""
-    sent = context.start.parameters + ascent(context)
+    sent = context.start.parameters + context.shared["ascent"]
     return gradient + 1 / context.settings.beta * (parameters - sent + client.state["changes"])
 
 
 def after_client(result: ClientResult, client: Client, context: Context[Settings]) -> Contribution:
     """The client's sum of changes."""
-    change = result.model.parameters - (context.start.parameters + ascent(context))
+    change = result.model.parameters - (context.start.parameters + context.shared["ascent"])
     return Contribution(state={"changes": client.state["changes"] + change}, sums={"changes": change})
 
 
 def aggregate(gathered: Gathered, context: Context[Settings]) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """The unperturbed model, moved by the mean change and that of all clients so far [P], and the next p."""
+    """The unperturbed model, moved by the mean change and that of all so far [P], and the next ascent."""
     changes = context.shared["changes"] + gathered.sums["changes"] / context.clients
-    pseudo_gradient = context.start.parameters + ascent(context) - gathered.parameters
-    target = gathered.parameters - ascent(context) + changes
-    return target, {"changes": changes, "pseudo_gradient": pseudo_gradient}
+    ascent = context.shared["ascent"]
+    pseudo_gradient = context.start.parameters + ascent - gathered.parameters
+    target = gathered.parameters - ascent + changes
+    return target, {"changes": changes, "ascent": along(pseudo_gradient, context.settings.rho)}

@@ -16,16 +16,21 @@ from matplotlib.figure import Figure
 
 from fedscape.errors import FedscapeError
 from fedscape.fields import LossOrError, Split
-from fedscape.figures.axes import fit_labels, percent_ticks, value_range
-from fedscape.figures.labels import SAMPLES, groups_over_seeds, pair_names, panel_titles
+from fedscape.figures.axes import fit_labels, share_range
+from fedscape.figures.labels import (
+    groups_over_seeds,
+    loss_or_error_label,
+    pair_names,
+    panel_titles,
+    rise_words,
+)
 from fedscape.figures.looks import nth_look
 from fedscape.figures.panels import panel_grid
-from fedscape.figures.style import plain_log_ticks
 
 PANEL = 3.6, 3.2  # inches
 KEYS = ["to_seed", "round", "to_round", "client", "to_client", "form", "seed"]
 """What tells apart the pairs of a panel, and the curves between them."""
-LINES = {"straight": "straight", "curve": "curve"}
+LINES = "straight", "curve"
 KEPT = "the straight line itself"
 
 CAPTION = (
@@ -59,7 +64,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         list(titles.values()),
         PANEL,
         "curve coefficient (0: first model, 1: second)",
-        f"{settings.measure} ({'%, ' * (settings.measure == 'error')}{SAMPLES[settings.split]})",
+        loss_or_error_label(settings.measure, settings.split),
     )
     for axes, panel in zip(panels, titles, strict=True):
         rows = points[points["panel"] == panel]
@@ -68,13 +73,14 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         heights = pairs.merge(sup, on=names).groupby("line")["sup"].mean()
         kept = pairs.merge(frames["bends"], on=[name for name in names if name in frames["bends"]])["kept"]
         for number, line in enumerate(LINES):
-            name = f"{line}, barrier {_rise_words(heights[line], settings.measure)}"
+            name = f"{line}, barrier {rise_words(heights[line], settings.measure)}"
             if line == "curve" and (kept == "straight").all():
                 name = f"{line}: {KEPT}"
             _draw_line(axes, rows[rows["line"] == line], settings.measure, number, name)
         axes.grid(True, axis="y")
         axes.legend(fontsize=8)
-    _set_range(figure, panels, points[settings.measure], settings)
+    share_range(panels, points[settings.measure], settings.measure, settings.log)
+    fit_labels(figure)
     return figure
 
 
@@ -115,21 +121,3 @@ def _draw_line(axes: Axes, rows: pd.DataFrame, measure: str, number: int, name: 
         axes.plot(
             t[[0, -1]], mean[[0, -1]], color="0.4", linewidth=0.8, linestyle=":", marker="o", markersize=4
         )
-
-
-def _rise_words(rise: float, measure: str) -> str:
-    """A barrier in the legend, to a thousandth of a nat or a tenth of a percentage point."""
-    return f"{round(100 * rise, 1):.3g} points" if measure == "error" else f"{round(rise, 3):.3g}"
-
-
-def _set_range(figure: Figure, panels: Sequence[Axes], values: pd.Series, settings: Settings) -> None:
-    limits = value_range(values, settings.log)
-    if settings.log:
-        panels[0].set_yscale("log")
-    if limits:
-        panels[0].set_ylim(*limits)
-    if settings.log:
-        plain_log_ticks(panels[0].yaxis, most=9)
-    elif settings.measure == "error":
-        percent_ticks(panels[0].yaxis)
-    fit_labels(figure)
