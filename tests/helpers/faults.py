@@ -182,7 +182,9 @@ class Campaign:
         text = path.read_text()
         was_the_last = committed["finished"] is not None and _state(path) == written
         if AFRESH in text or not (was_the_last or CONTINUED.search(text)):
-            self.tally.losses.append(f"{log}: made again from the start, though {committed} was committed")
+            self.tally.losses.append(
+                f"{log}: made again from the start, though {committed} was committed:\n{text}"
+            )
 
     def _running(self) -> list[tuple[psutil.Process, Job]]:
         """Jobs that run in the clone."""
