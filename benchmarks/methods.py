@@ -27,6 +27,8 @@ from measured import Options, Place, Table
 from runs import Algorithm, Outcome, cifar10, fedscape, make_work, noise, step_flops
 from turns import Way, in_turns
 
+from fedscape.settings.training import SharpnessAware
+
 SHAPE = (3, 32, 32)
 REFERENCE = "FedAvg"
 MODELS = {
@@ -64,6 +66,13 @@ METHODS = {
     "FedNova": Method(Algorithm("fednova"), training=PLAIN),
     "MimeLite": Method(Algorithm("mimelite"), training=PLAIN),
     "FedBN": Method(Algorithm("fedbn")),
+    "FedSAM": Method(Algorithm("fedavg"), training={"sam": SharpnessAware(rho=0.05)}),
+    "FedASAM": Method(Algorithm("fedavg"), training={"sam": SharpnessAware(rho=0.5, adaptive=True)}),
+    "FedCM": Method(Algorithm("fedcm"), training=PLAIN),
+    "FedSMOO": Method(Algorithm("fedsmoo")),
+    "FedLESAM": Method(Algorithm("fedlesam")),
+    "FedGloSS": Method(Algorithm("fedgloss")),
+    "FedDecorr": Method(Algorithm("feddecorr")),
 }
 
 

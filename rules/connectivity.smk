@@ -1,4 +1,4 @@
-"""Lines between models and the barriers on them; barriers layer by layer."""
+"""Straight and bent lines between models and the barriers on them; barriers layer by layer."""
 
 
 rule path:
@@ -25,6 +25,34 @@ rule path:
         resume=resume_of("path"),
     script:
         "../workflow/scripts/path.py"
+
+
+rule curve:
+    """Train curves between pairs of models, and evaluate the models on them and on the straight lines."""
+    input:
+        unpack(inputs_of("curve")),
+    output:
+        curve=STAGES["curve"].outputs["curve"],
+        curve_barriers=STAGES["curve"].outputs["curve_barriers"],
+        bends=STAGES["curve"].outputs["bends"],
+        weights=STAGES["curve"].outputs["weights"],
+    log:
+        STAGES["curve"].log,
+    benchmark:
+        STAGES["curve"].benchmark
+    priority: MEASURED_FIRST
+    conda:
+        "../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 480 * attempt,
+    params:
+        settings=tracked("curve"),
+        resume=resume_of("curve"),
+    script:
+        "../workflow/scripts/curve.py"
 
 
 rule layers:

@@ -1,10 +1,14 @@
 """What happens before the first job and after the last one; none of it under `-n`, nor in a job's process."""
 
+from types import SimpleNamespace
+
 from fedscape.command.finished_folders import remove_finished_folders
+from fedscape.jobs.forked import ForkServer, saves_time
 from fedscape.jobs.unrecorded import NOTES
 from fedscape.provenance import commit, versions
 from fedscape.regular import check_file_kinds, check_links
 from fedscape.study.resolved import write_resolved
+from fedscape.study.stages.data import dataset_file, missing_array
 
 
 def studies_of(jobs):
@@ -20,6 +24,14 @@ def check_files(jobs):
     """
     starts = [job.wildcards for job in jobs if job.rule.name in ("initial", "pretrain")]
     missing = dict.fromkeys(missing_file(study_of(wildcards), wildcards.init) for wildcards in starts)
+    if any(missing):
+        sys.exit(f"fedscape: {'; '.join(filter(None, missing))}")
+
+
+def check_arrays(jobs):
+    """End where an array that jobs will read is gone; their input is the file beside it, so Snakemake misses none."""
+    read = {path for job in jobs for path in job.input} - {path for job in jobs for path in job.output}
+    missing = [missing_array(name) for name in CAMPAIGN.datasets if dataset_file(name) in read]
     if any(missing):
         sys.exit(f"fedscape: {'; '.join(filter(None, missing))}")
 
@@ -55,13 +67,26 @@ def ours(jobs):
     return [job for job in jobs if job.rule.name in STAGES]
 
 
+def fork_jobs(jobs):
+    """Have jobs that run on this machine forked from a process that has imported their packages.
+
+    Snakemake lets nobody choose how a script is started, so its `subprocess.Popen` is another one: where that
+    has another place, jobs start by themselves. What it sends to a cluster never comes here.
+    """
+    starts = sys.modules.get("snakemake.shell")
+    if workflow.local_exec and saves_time(len(jobs), os.environ) and hasattr(starts, "sp"):
+        starts.sp = SimpleNamespace(**{**vars(starts.sp), "Popen": ForkServer().popen})
+
+
 onstart:
     gc.enable()
     check_files(ours(workflow.dag.jobs))
     to_run = ours(workflow.dag.needrun_jobs())
+    check_arrays(to_run)
     check_places(to_run)
     remove_finished_folders()
     write_settings(to_run)
+    fork_jobs(to_run)
 
 
 onsuccess:

@@ -4,10 +4,12 @@ from typing import Literal
 
 Choose = Literal["validation_accuracy", "validation_loss"] | None
 """What the best point of a method's grid is best in; null: all points count."""
+Curvature = Literal["eigenvalue", "trace", "worst", "average", "adaptive-worst", "adaptive-average", "rays"]
+"""What says how sharp the loss is at a model."""
 CurvatureData = Literal["global", "own"]
 """Training samples of a Hessian: all clients' together, or each client's own."""
-CurvatureModel = Literal["global", "clients"]
-"""Whose Hessian: of a round's global model, or of its clients' models."""
+CurvatureModel = Literal["global", "clients", "mean"]
+"""Whose curvature: of a round's global model, of its clients' models, or of the mean of these."""
 LayerOrder = Literal["single", "direction", "shallow", "deep", "random", "middle-out", "outside-in"]
 """Layers one by one, moved at random instead of averaged, or added up in an order."""
 LossOrError = Literal["loss", "error"]

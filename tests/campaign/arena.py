@@ -137,8 +137,9 @@ class Arena:
 
     @cache  # noqa: B019 - an arena lives as long as its process
     def readers(self, path: str) -> list[Job]:
-        """Jobs that read a file, and whose other inputs are there."""
-        return [job for job in self.jobs if path in job.inputs and self.playable(job)]
+        """Jobs that read a file, and whose other inputs are there; arrays are read by who takes the file beside them."""
+        taken = str(Path(path).with_name("dataset.json")) if path.endswith(".npy") else path
+        return [job for job in self.jobs if taken in job.inputs and self.playable(job)]
 
     def playable(self, job: Job) -> bool:
         """Whether all that a job reads is there: parts of surfaces may be gone."""

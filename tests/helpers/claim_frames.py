@@ -33,7 +33,7 @@ def surface(loss, x=(-1.0, 1.0, 21), y=(-1.0, 1.0, 21), group="g", **columns):
     ]
     frame = pd.DataFrame(points, columns=["i", "j", "x", "y"])
     frame["loss"] = [loss(a, b) for *_, a, b in points]
-    return frame.assign(client=NAN, plane="p", group=group, **columns)
+    return frame.assign(**{"loss_se": NAN, "client": NAN, "plane": "p", "group": group, **columns})
 
 
 def markers(rows, group="g", run="r"):
@@ -48,7 +48,7 @@ def curvature(quantity, value, number=5, group="g", **columns):
     row = {
         "curvature": "ends", "group": group, "round": number, "of": "global", "client": -1, "data": "global",
         "quantity": quantity, "index": int(quantity == "eigenvalue"), "layer": None, "definition": None,
-        "estimator": "lanczos", "value": value, "standard_error": None, "residual": 0.0, "products": 9,
-        "samples": 64,
+        "radius": None, "estimator": "lanczos", "value": value, "standard_error": None, "residual": 0.0,
+        "products": 9, "batch_norm": "none", "samples": 64,
     }  # fmt: skip
     return {**row, **columns}

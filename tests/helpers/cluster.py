@@ -11,15 +11,19 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 PROGRAMS = ("slurmctld", "slurmd", "munged", "squeue", "srun", "sbatch", "scontrol", "scancel", "sinfo")
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])  # where Debian has daemons
 NODES = {"n1": 2, "n2": 1}  # GPUs by node
-CPUS, MEMORY = 8, 64000  # of a node; told, not looked for
+CPUS, MEMORY = 8, 100_000  # of a node; told, not looked for
 PATIENCE = 60  # seconds for anything that a small cluster does at once
 CGROUPS_ALWAYS = (
     23,
@@ -71,6 +75,12 @@ PartitionName=urgent Nodes=ALL MaxTime=24:00:00 State=UP PriorityTier=10 Preempt
 def missing() -> list[str]:
     """Programs that a cluster needs and this machine does not have."""
     return [name for name in PROGRAMS if not shutil.which(name, path=PATH)]
+
+
+needs_slurm = pytest.mark.skipif(
+    bool(missing()),
+    reason=f"not here: {', '.join(missing())} (Debian: apt-get install slurmctld slurmd slurm-client munge)",
+)
 
 
 class Cluster:
@@ -145,6 +155,25 @@ class Cluster:
         """What a command of SLURM's prints."""
         return subprocess.run(
             command, env=self.environment, check=True, capture_output=True, text=True, timeout=PATIENCE
+        ).stdout  # fmt: skip
+
+    def snakemake(self, folder: Path, *arguments: str) -> subprocess.Popen:
+        """Start Snakemake as somebody who is logged in does; what it says is in `folder/snakemake.out`."""
+        with (folder / "snakemake.out").open("wb") as out:
+            return subprocess.Popen(
+                [sys.executable, "-m", "snakemake", *arguments],
+                cwd=folder, env={**self.environment, "OMP_NUM_THREADS": "1"},
+                stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+                # Ctrl-C means nothing to what a shell has started in the background, as it may have started these tests.
+                preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+            )  # fmt: skip
+
+    def status(self, folder: Path, study: str) -> str:
+        """What `fedscape status` says of a study at scale smoke."""
+        environment = {**self.environment, "PYTHONPATH": str(folder / "src")}
+        command = [sys.executable, "-m", "fedscape.cli", "status", study, "--config", "scale=smoke"]
+        return subprocess.run(
+            command, cwd=folder, env=environment, check=True, capture_output=True, text=True
         ).stdout  # fmt: skip
 
     def _configure(self) -> None:

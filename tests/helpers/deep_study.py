@@ -106,7 +106,7 @@ def joined(*jobs: dict[str, set[str]]) -> dict[str, set[str]]:
 
 def collected(jobs: dict[str, set[str]]) -> dict[str, set[str]]:
     """With the table of costs, which has a row for each long job, and the page, which shows all that is drawn."""
-    long = {"train", "initial", "pretrain", "plane", "surface", "path", "layers", "curvature"}
+    long = {"train", "initial", "pretrain", "plane", "surface", "path", "curve", "layers", "curvature"}
     costs = {"costs": {"tables/costs.csv"}} if long & set(jobs) else {}
     is_shown = bool((long | {"tables", "claims", "table", "figure", "costs"}) & set(jobs))
     return joined(jobs, costs, PAGE if is_shown else {})

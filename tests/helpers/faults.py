@@ -1,6 +1,6 @@
 """Kills jobs of a study while Snakemake makes it, over and over until it is made, and counts what that cost.
 
-Jobs are found as processes: a script of this clone, wherever Snakemake or a scheduler on this machine has started it.
+Jobs are found as processes that have their log open, wherever Snakemake or a scheduler on this machine has started them.
 """
 
 import json
@@ -30,7 +30,6 @@ job with all that started it where a scheduler runs it; Snakemake alone, while i
 LOOK = 0.1  # seconds between two looks at the processes
 PATIENCE = 1800  # seconds without a job to kill
 ATTEMPTS = 4  # of Snakemake at what is left in the end, of which none may fail but for a job that still runs
-LOG = re.compile(r"results/[\w./-]+\.log")
 CONTINUED = re.compile(r"continuing after|points are there already|finished before")
 AFRESH = "starting afresh"
 
@@ -183,22 +182,20 @@ class Campaign:
         text = path.read_text()
         was_the_last = committed["finished"] is not None and _state(path) == written
         if AFRESH in text or not (was_the_last or CONTINUED.search(text)):
-            self.tally.losses.append(f"{log}: made again from the start, though {committed} was committed")
+            self.tally.losses.append(
+                f"{log}: made again from the start, though {committed} was committed:\n{text}"
+            )
 
     def _running(self) -> list[tuple[psutil.Process, Job]]:
-        """Scripts of jobs that run in the clone."""
-        scripts = f"{self.clone.folder}/.snakemake/scripts/"
+        """Jobs that run in the clone."""
         found = []
-        for process in psutil.process_iter(["cmdline"]):
-            script = next((one for one in process.info["cmdline"] or () if one.startswith(scripts)), None)
-            if script:
-                try:
-                    # Snakemake has written into the script which job it is.
-                    log = LOG.search(Path(script).read_bytes().decode("utf-8", "replace"))
-                except FileNotFoundError:
-                    continue
-                if log and log.group() in self.jobs:
-                    found.append((process, self.jobs[log.group()]))
+        for process in psutil.process_iter():
+            try:
+                if Path(process.cwd()) == self.clone.folder:
+                    logs = (os.path.relpath(file.path, self.clone.folder) for file in process.open_files())
+                    found += [(process, self.jobs[log]) for log in logs if log in self.jobs]
+            except psutil.Error:
+                continue  # it has ended, or is somebody else's
         return found
 
     def _drive(self) -> None:

@@ -4,12 +4,15 @@ from pathlib import PurePosixPath
 
 import pytest
 from clone import Clone
+from cluster import running
 from xdist.scheduler import LoadFileScheduling
 
 # Files whose tests use one clone that takes minutes to fill.
 SHARING = {
     **dict.fromkeys(("test_commands", "test_fedscape"), "made"),
-    **dict.fromkeys(("test_campaign", "test_cluster", "test_examples", "test_kill", "test_studies"), "smoke"),
+    **dict.fromkeys(
+        ("test_campaign", "test_cluster", "test_examples", "test_kill", "test_packs", "test_studies"), "smoke"
+    ),
 }
 
 
@@ -48,3 +51,10 @@ def marked(tmp_path_factory) -> Clone:
 def smoke(tmp_path_factory) -> Clone:
     """A clone for studies at scale smoke: whoever needs one makes it."""
     return Clone(tmp_path_factory.mktemp("smoke"))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A SLURM of our own, for the tests of one file."""
+    with running(tmp_path_factory.mktemp("slurm") / "cluster") as up:
+        yield up

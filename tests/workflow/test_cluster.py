@@ -7,31 +7,25 @@ node trains on from where it was, to the bits that it gives when it is left alon
 import re
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import psutil
 import pytest
+from broken_start import write_broken_start
 from clone import Clone
-from cluster import NODES, Cluster, missing, running, wait_for
-from safetensors.torch import save_file
+from cluster import NODES, Cluster, needs_slurm, wait_for
 
-from fedscape.models.build import random_model
 from fedscape.study.stages.every import LOCAL
 
-pytestmark = pytest.mark.skipif(
-    bool(missing()),
-    reason=f"not here: {', '.join(missing())} (Debian: apt-get install slurmctld slurmd slurm-client munge)",
-)
+pytestmark = needs_slurm
 
-ON_GPU = {"train", "pretrain", "plane", "surface", "surface_part", "path", "layers", "curvature"}
+ON_GPU = {"train", "pretrain", "plane", "surface", "surface_part", "path", "curve", "layers", "curvature"}
 # Looks as often as the jobs are short.
-SHORT = ("--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "20")
+SHORT = ("--fedscape-slurm-init-seconds-before-status-checks", "3", "--latency-wait", "20")
 CLOCKS = ("timing.csv", "costs.csv")  # results that are times
 PLACE = re.compile(r"SLURM job (\d+) on (\w+), [12] cores?, (?:GPU (\d)|no GPU)")
 RUNNING = re.compile(r" running .* on n[12]$", re.MULTILINE)  # in what `fedscape status` says
@@ -66,31 +60,14 @@ scales: {{smoke: {{}}}}
 """
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("slurm") / "cluster") as up:
-        yield up
-
-
 def through_slurm(clone: Clone, cluster: Cluster, *arguments: str) -> subprocess.Popen:
-    """Start Snakemake as somebody on the cluster does; what it says is in `snakemake.out`."""
-    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments]
-    with (clone.folder / "snakemake.out").open("wb") as out:
-        return subprocess.Popen(
-            command, cwd=clone.folder, env={**cluster.environment, "OMP_NUM_THREADS": "1"},
-            stdout=out, stderr=out, stdin=subprocess.DEVNULL,
-            # Ctrl-C means nothing to what a shell has started in the background, as it may have started these tests.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
+    """Start Snakemake in a clone as somebody on the cluster does; what it says is in `snakemake.out`."""
+    return cluster.snakemake(clone.folder, "--profile", "slurm", *arguments)
 
 
 def status(clone: Clone, cluster: Cluster, study: str) -> str:
     """What `fedscape status` says."""
-    environment = {**cluster.environment, "PYTHONPATH": str(clone.folder / "src")}
-    command = [sys.executable, "-m", "fedscape.cli", "status", study, "--config", "scale=smoke"]
-    return subprocess.run(
-        command, cwd=clone.folder, env=environment, check=True, capture_output=True, text=True
-    ).stdout  # fmt: skip
+    return cluster.status(clone.folder, study)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -340,12 +317,6 @@ def weathered(cluster, tmp_path_factory) -> tuple[Weather, str, int]:
         driver.kill()
         driver.wait()
     return weather, (clone.folder / "snakemake.out").read_text(), driver.returncode
-
-
-def write_broken_start(file: Path) -> None:
-    """Weights with which no loss is finite: the run's job fails whenever it is tried."""
-    weights = random_model("convnet", {}, (1, 8, 8), 10, 0).state_dict()
-    save_file({name: tensor * 0 + 1e30 for name, tensor in weights.items()}, file)
 
 
 @pytest.mark.parametrize(("run", "ended"), [("cancelled", "CANCELLED"), ("limited", "FAILED")])

@@ -251,6 +251,27 @@ def test_a_damaged_result_is_named_and_made_again(faulty, file, target, message)
     faulty.assert_right()
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (Path.unlink, " not found; to have it rebuilt: snakemake --cores 1 --force "),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), ": truncated or foreign, "),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x"), ": altered since it was prepared "),
+    ],
+    ids=["missing", "cut off", "altered"],
+)
+def test_a_damaged_array_is_named_and_nothing_but_the_data_set_is_made_again(faulty, damage, message):
+    array = "results/data/digits/test-inputs.npy"
+    damage(faulty.folder / array)
+    assert faulty.pending("--configfile", "mine.yaml") == {}  # all that reads it is there
+    remove_run(faulty)
+    said = faulty.failed(f"{array}{message}", TRAJECTORY)
+    assert "snakemake --cores 1 --force" in said
+    faulty.make("--force", array)  # as the line says
+    assert set(faulty.pending(TRAJECTORY, "--configfile", "mine.yaml")) == {"train"}
+    faulty.assert_right()
+
+
 def everything(*folders: Path) -> dict[str, tuple]:
     """Each file, folder and link below, with what tells that somebody has written: content and time."""
     return {

@@ -85,6 +85,7 @@ FILES = {
     "src/fedscape/landscape/surface.py": surfaces(),
     "src/fedscape/connectivity/path.py": walked(),
     "src/fedscape/connectivity/layer_merges.py": averaged(),
+    "src/fedscape/connectivity/curve_training.py": {},
     "src/fedscape/curvature/traces.py": bent(),
     "src/fedscape/drift/drift.py": joined({"drift": {f"{folder}/drift.csv" for folder in DRIFT}}, tabled()),
     "src/fedscape/export/paraview.py": {"export": {f"{folder}/surface.vts" for folder in PLANES}},

@@ -69,7 +69,7 @@ def test_a_newer_file_of_the_same_content_makes_nothing_again(marked):
     for file in (
         f"{RUN}/rounds.csv",
         f"{RUN}/trajectory.safetensors",
-        "results/data/digits/train-inputs.npy",
+        "results/data/digits/dataset.json",
     ):
         path = marked.folder / file
         path.write_bytes(path.read_bytes())
@@ -84,6 +84,18 @@ def test_a_file_of_another_content_makes_again_what_reads_it(marked):
     try:
         path.write_bytes(before + b"more\n")
         assert marked.pending("deep") == below(marked.jobs("deep"), {"tables": "."})
+    finally:
+        path.write_bytes(before)
+
+
+def test_other_arrays_make_again_all_that_is_computed_on_them(marked):
+    """The file beside them has their md5s: another one is another file."""
+    path = marked.folder / "results/data/digits/dataset.json"
+    before = path.read_bytes()
+    try:
+        path.write_bytes(b'{"files": {"train-inputs.npy": {"md5": "00"}}}')
+        first = ("partition", "initial", "pretrain")
+        assert marked.pending("deep") == below(marked.jobs("deep"), dict.fromkeys(first, "."))
     finally:
         path.write_bytes(before)
 

@@ -109,6 +109,13 @@ EDITS = {
     # connectivity, curvature, drift
     "points on a path": (*study({"scales/quick/connectivity/finals/points": 23}), walked("finals")),
     "a path's samples": (*study_with({"scales/quick/connectivity/finals/samples": 500}), walked("finals")),
+    "a curve beside the paths": (
+        *study_with({"connectivity/around": {
+            "kind": "curve", "from": {"partition": "iid", "init": "random"}, "to": {"partition": "dir0.1", "init": "random"},
+            "each": ["model"],
+        }}),
+        {"curve": {f"connectivity/around/digits_{model}_seed0/curve.csv" for model in ("convnet", "resnet20")}},
+    ),
     "which clients are averaged": (*study({"connectivity/clients/clients": [0, 1]}), averaged()),
     "which layers are averaged": (*study_with({"connectivity/clients/regimes": ["full"]}), averaged()),
     "how units are matched": (*study_with({"connectivity/clients/alignment": ["none", "weights"]}), averaged()),

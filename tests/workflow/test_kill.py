@@ -7,7 +7,7 @@ A short form runs with the other tests. By hand, for longer:
 FEDSCAPE_KILL_STUDY and FEDSCAPE_KILL_SEED choose another study and other moments; FEDSCAPE_KILL_EXECUTOR says
 where the jobs run. With `--profile slurm` that is a SLURM of the test's own:
 
-    --profile slurm --jobs 4 --slurm-init-seconds-before-status-checks 3 --latency-wait 20
+    --profile slurm --jobs 4 --fedscape-slurm-init-seconds-before-status-checks 3 --latency-wait 20
 """
 
 import json

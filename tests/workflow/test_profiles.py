@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 from yte import process_yaml
 
 from fedscape.study.stages.every import LOCAL, STAGES
@@ -19,6 +18,7 @@ COMMENTED = re.compile(r"^( *)# ((?:slurm_account|slurm_partition|constraint|tra
 
 
 CONSOLE = "snakemake_logger_plugin_fedscape"
+EXECUTOR = "snakemake_executor_plugin_fedscape_slurm"
 
 
 def profile(path: Path) -> dict:
@@ -33,13 +33,13 @@ def rules() -> dict[str, str]:
 
 
 def test_profiles_name_rules_that_there_are():
-    profile = yaml.safe_load(SLURM.read_text())
-    assert set(profile["set-resources"]) <= set(rules()) - set(LOCAL)
-    assert set(profile["set-threads"]) <= set(ON_GPU)  # on a CPU a job computes with one thread
+    slurm = profile(SLURM)
+    assert set(slurm["set-resources"]) <= set(rules()) - set(LOCAL)
+    assert set(slurm["set-threads"]) <= set(ON_GPU)  # on a CPU a job computes with one thread
 
 
 def test_the_slurm_profile_lets_time_and_memory_grow_with_each_attempt():
-    for name, asked in yaml.safe_load(SLURM.read_text())["set-resources"].items():
+    for name, asked in profile(SLURM)["set-resources"].items():
         for resource in {"runtime", "mem_mb"} & set(asked):
             assert "* attempt" in str(asked[resource]), (name, resource)
 
@@ -65,13 +65,37 @@ def test_without_the_console_the_default_profile_names_none(monkeypatch, missing
     assert {**profile(DEFAULT), "logger": "fedscape"} == with_it
 
 
-def test_without_the_console_snakemake_lists_its_jobs_itself(smoke):
+def without(package: str, smoke, *arguments: str, check: bool = True):
+    """Run Snakemake where a plug-in of ours is not installed."""
     hidden = (
-        "import importlib.util as util; find = util.find_spec;"
-        f"util.find_spec = lambda name, *rest: None if name == '{CONSOLE}' else find(name, *rest);"
-        "from snakemake.cli import main; main(['-n', 'pilot', '--config', 'scale=smoke'])"
+        "import importlib.util as util, pkgutil; find, modules = util.find_spec, pkgutil.iter_modules;"
+        f"util.find_spec = lambda name, *rest: None if name == '{package}' else find(name, *rest);"
+        f"pkgutil.iter_modules = lambda *rest: (one for one in modules(*rest) if one.name != '{package}');"
+        f"from snakemake.cli import main; main({[*arguments, '-n', 'pilot', '--config', 'scale=smoke']})"
     )
-    done = smoke._run(["-c", hidden], True, {})
+    return smoke._run(["-c", hidden], check, {})
+
+
+def test_both_executors_are_told_the_same():
+    slurm = profile(SLURM)
+    ours = {
+        key.removeprefix("fedscape-"): value
+        for key, value in slurm.items()
+        if key.startswith("fedscape-slurm-")
+    }
+    assert ours == {key: value for key, value in slurm.items() if key.startswith("slurm-")} != {}
+
+
+def test_without_our_executor_the_slurm_profile_says_what_to_do(smoke):
+    done = without(EXECUTOR, smoke, "--profile", "slurm", check=False)
+    assert done.returncode == 2
+    assert "fedscape-slurm is not installed (in the clone: make .venv/installed; or add" in done.stdout
+    with_slurms = without(EXECUTOR, smoke, "--profile", "slurm", "--executor", "slurm")
+    assert "in all; this was a dry run" in with_slurms.stdout
+
+
+def test_without_the_console_snakemake_lists_its_jobs_itself(smoke):
+    done = without(CONSOLE, smoke)
     assert "rule train:" in done.stdout and "This was a dry-run" in done.stdout
 
 

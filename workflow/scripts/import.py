@@ -13,7 +13,7 @@ with job(snakemake) as context:
     import_measured_run(
         identity=context.identity,
         model=Plugin.of(context.settings["model"]),
-        dataset=Path(snakemake.input.dataset[0]).parent,
+        dataset=Path(snakemake.input.dataset).parent,
         partition=snakemake.input.partition or None,
         files=ImportedFiles(snakemake.input.models, snakemake.input.client_models),
         imported=context.typed(ImportedModels),

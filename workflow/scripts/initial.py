@@ -12,11 +12,11 @@ with job(snakemake) as context:
     make_initial(
         start=start,
         model=Plugin.of(context.settings["model"]),
-        dataset=Path(snakemake.input.dataset[0]).parent,
+        dataset=Path(snakemake.input.dataset).parent,
         seed=context.settings["seed"],
         resume=Resume(context.resume_folder, context.fingerprint),
         out=snakemake.output[0],
         device=context.device,
-        proxy=Path(snakemake.input.proxy[0]).parent if snakemake.input.proxy else None,
+        proxy=Path(snakemake.input.proxy).parent if snakemake.input.proxy else None,
         trajectory=snakemake.input.source[0] if start.kind == "after-round" else None,
     )

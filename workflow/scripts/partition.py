@@ -9,7 +9,7 @@ from fedscape.settings.samples import UsedSamples
 
 with job(snakemake) as context:
     make_partition(
-        dataset=Path(snakemake.input.dataset[0]).parent,
+        dataset=Path(snakemake.input.dataset).parent,
         scheme=Plugin.of(context.settings["partition"]),
         clients=context.settings["clients"],
         partition_seed=context.settings["partition_seed"],

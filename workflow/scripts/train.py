@@ -15,7 +15,7 @@ with job(snakemake) as context:
     train_run(
         identity=context.identity,
         inputs=RunInputs(
-            dataset=Path(snakemake.input.dataset[0]).parent,
+            dataset=Path(snakemake.input.dataset).parent,
             partition=snakemake.input.partition,
             initial=snakemake.input.initial,
         ),

@@ -109,18 +109,18 @@ def _vectors(
     paths: of a file for each model, or of one for all. models: their numbers.
     """
     layout = layout_of(module)
-    read = _reader(Path(paths[0]), len(models[0])) if len(paths) == 1 else None
-    for index, numbers in enumerate(models):
-        path = paths[0] if read else paths[index]
-        source = f"{path}: {'/'.join(map(str, numbers))}" if len(models) > len(paths) else str(path)
-        tensors = read(*numbers) if read else _reader(Path(path), len(numbers))(*numbers)
-        tensors = renamed(tensors, names, source)
-        _check_beginning(module, tensors, source)
-        load_weights(module, _with_shared(module, tensors), source)
-        vectors = flatten(dict([*module.named_parameters(), *module.named_buffers()]), layout)
-        if not all(vector.isfinite().all() for vector in vectors):
-            raise FedscapeError(f"{source}: a weight is NaN or infinite")
-        yield dict(zip(VECTORS, vectors, strict=True))
+    held = [models] if len(paths) == 1 else [[numbers] for numbers in models]  # by each file
+    for path, own in zip(paths, held, strict=True):
+        read = _reader(Path(path), len(own[0]))
+        for numbers in own:
+            source = f"{path}: {'/'.join(map(str, numbers))}" if len(own) > 1 else str(path)
+            tensors = renamed(read(*numbers), names, source)
+            _check_beginning(module, tensors, source)
+            load_weights(module, _with_shared(module, tensors), source)
+            vectors = flatten(dict([*module.named_parameters(), *module.named_buffers()]), layout)
+            if not all(vector.isfinite().all() for vector in vectors):
+                raise FedscapeError(f"{source}: a weight is NaN or infinite")
+            yield dict(zip(VECTORS, vectors, strict=True))
 
 
 def _check_beginning(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

@@ -1,4 +1,4 @@
-"""Columns of connections between two models: lines, mixtures of their layers, distances."""
+"""Columns of connections between two models: lines, curves, mixtures of their layers, distances."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -51,10 +51,9 @@ class Lines:
     """the measure at `t` = 0 and 1; of a mixture: of the two models themselves"""
 
 
-class Layers:
-    """`layers.csv`: models that are the mean of two models in some layers, and one of the two in the others;
-    a row per mixture, split and measure. `distances.csv`: a row per layer and one for all weights. Both also
-    have the `to_*` columns above."""
+class Pairs:
+    """Which two models of a pair of runs are joined, in `layers.csv`, `distances.csv`, `curve.csv`,
+    `curve-barriers.csv` and `bends.csv`, beside the `to_*` columns above"""
 
     between: Text
     """what the two models are: of two `runs`, of two `clients` of a round, or of two `rounds` of a run"""
@@ -64,6 +63,12 @@ class Layers:
     client: Whole
     to_client: Whole
     """whose models they are; -1: the global one"""
+
+
+class Layers:
+    """`layers.csv`: models that are the mean of two models in some layers, and one of the two in the others;
+    a row per mixture, split and measure. `distances.csv`: a row per layer and one for all weights"""
+
     alignment: Text
     """`none`: as they are; `weights`: the units of the second model matched to the first's by their weights;
     `repair`, `weights-repair`: with the statistics of the average's activations repaired"""
@@ -103,8 +108,38 @@ class Layers:
     """how many units the matching moved"""
 
 
+class Curves:
+    """`curve.csv`: models on the straight line between two models and on a curve that was trained to avoid
+    what lies on it; `curve-barriers.csv`: a row per line, split and measure, as in `barriers.csv`;
+    `bends.csv`: a row per curve, of which `bends.npy` has the bend itself"""
+
+    form: Text
+    """of the curve: `bezier` (quadratic) or `chain` (two straight segments)"""
+    line: Text
+    """`straight`, or `curve`: the trained one, if it is kept"""
+    bend: Index
+    """row of `bends.npy` that holds the bend's weights: float32, in the order of the network's parameters"""
+    kept: Text
+    """`trained`, or `straight`: training did not lower the barrier of the train loss, nor, where that stayed
+    the same, the mean train loss, so the straight line is taken for the curve"""
+    straight_length: L2
+    length: L2
+    """of the straight line, and of the curve"""
+    bend_distance: L2
+    """of the curve's bend from the straight line; a Bezier curve goes half as far at its middle"""
+    straight_sup: Nats
+    trained_sup: Nats
+    """barrier of the train loss: of the straight line, and of the trained curve, be it kept or not"""
+    straight_loss: Nats
+    trained_loss: Nats
+    """their mean train loss over the points"""
+    steps: Whole
+    """batches that the bend was trained on"""
+
+
 _NAMES = [*IDENTITY, *TO_RUN, "connectivity", "group"]
-MODELS = ["between", "round", "to_round", "client", "to_client", "alignment"]
+_PAIR = ["between", "round", "to_round", "client", "to_client"]
+MODELS = [*_PAIR, "alignment"]
 """Which two models of a pair of runs, and whether the second one's units were matched to the first's."""
 
 PATH_CSV = File(
@@ -127,7 +162,7 @@ LAYERS_CSV = File(
     names=_NAMES,
     row_keys=[*MODELS, "split", "measure", "regime", "layer", "depth", "averaged", "rest", "draw"],
     measures=["value", "from_value", "to_value", "barrier", "ratio", "samples", "batch_norm"],
-    families=(Shared, Lines, Layers),
+    families=(Shared, Lines, Pairs, Layers),
     entry="connectivity",
 )
 DISTANCES_CSV = File(
@@ -137,6 +172,30 @@ DISTANCES_CSV = File(
         "parameters", "l2", "cosine", "l2_from_start", "cosine_from_start", "l2_to_start", "cosine_to_start",
         "units_moved",
     ],
-    families=(Shared, Lines, Layers),
+    families=(Shared, Lines, Pairs, Layers),
+    entry="connectivity",
+)  # fmt: skip
+CURVE_CSV = File(
+    names=_NAMES,
+    row_keys=[*_PAIR, "form", "line", "split", "t"],
+    measures=PATH_CSV.measures,
+    families=(Shared, Lines, Pairs, Curves),
+    entry="connectivity",
+)
+CURVE_BARRIERS_CSV = File(
+    names=_NAMES,
+    row_keys=[*_PAIR, "form", "line", "split", "measure"],
+    measures=BARRIERS_CSV.measures,
+    families=(Shared, Lines, Pairs, Curves),
+    entry="connectivity",
+)
+BENDS_CSV = File(
+    names=_NAMES,
+    row_keys=[*_PAIR, "form", "bend"],
+    measures=[
+        "kept", "straight_length", "length", "bend_distance", "straight_sup", "trained_sup", "straight_loss",
+        "trained_loss", "steps",
+    ],
+    families=(Shared, Lines, Pairs, Curves),
     entry="connectivity",
 )  # fmt: skip

@@ -1,9 +1,12 @@
 """Shapes and numbers of samples of data sets, as far as they are known before these are prepared."""
 
+from functools import cache
+from pathlib import Path
+
 from fedscape.command.lenient_readers import count
 from fedscape.regular import json_object
 from fedscape.study.catalog import constant
-from fedscape.study.stages.data import dataset_files
+from fedscape.study.stages.data import dataset_file
 from fedscape.study.study import Study
 
 SHAPES = {  # of data sets whose shape their name decides: nothing needs to be prepared to know it
@@ -64,7 +67,18 @@ def samples_of(study: Study, dataset: str, whole: bool = False) -> dict[str, int
 
 def _prepared(dataset: str) -> dict:
     """What the description of the prepared arrays says; nothing where there are none."""
-    content = json_object(dataset_files(dataset)[0])
+    path = dataset_file(dataset)
+    try:
+        state = Path(path).stat()
+    except OSError:
+        return {}
+    return _described(path, (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns))
+
+
+@cache
+def _described(path: str, state: tuple[int, ...]) -> dict:
+    """The same of a file in this state, read once for all jobs: a text's has tens of thousands of classes."""
+    content = json_object(path)
     shape, sizes = content.get("shape"), [content.get(split, 0) for split in ("train", "test")]
     whole = isinstance(shape, list) and None not in map(count, [*shape, *sizes])
     return content if whole else {}

@@ -17,9 +17,10 @@ from fedscape.regular import json_object, read_regular
 PRICES_CSV = Path("config", "costs.csv")
 PRICE_COLUMNS = ("kind", "name", "shape", "device", "value", "date", "machine", "how")
 # kind: `step`, `evaluation` (seconds a sample of the network `name`), `parameters` (of it), `method` (seconds
-# of a client rule's step over FedAvg's), `job` (seconds of a rule's job beside these); those in `MEMORY`:
-# bytes of a process, Python and PyTorch included, that does such work with the network.
-KINDS = ("step", "evaluation", "parameters", "method", "job", *MEMORY)
+# of a client rule's step over FedAvg's), `setting` (of a step with a setting of training over one without),
+# `job` (seconds of a rule's job beside these); those in `MEMORY`: bytes of a process, Python and PyTorch
+# included, that does such work with the network.
+KINDS = ("step", "evaluation", "parameters", "method", "setting", "job", *MEMORY)
 HELD = 10
 """Models that an analysis has in memory at a time, about: those of a plane, its directions, its point."""
 CPU = "cpu"
@@ -49,7 +50,8 @@ class Prices:
                 price = self.values.get((kind, work.model, work.shape, device))
                 if price is None:
                     return None
-                total += amount * price * (self._factor(work) if kind == "step" else 1)
+                factor = _factor(self.values, work.method, work.sharpness_aware)
+                total += amount * price * (factor if kind == "step" else 1)
         return total
 
     def bytes(self, work: Workload, number: int) -> float | None:
@@ -78,8 +80,11 @@ class Prices:
         )  # fmt: skip
         return next(sizes, None)
 
-    def _factor(self, work: Workload) -> float:
-        return self.values.get(("method", work.method, "", CPU), 1.0)
+
+def _factor(values: Mapping[Key, float], method: str, sharpness_aware: bool) -> float:
+    """Seconds of a step of a client rule, with `sam` or without, over those of FedAvg's."""
+    second = values.get(("setting", "sam", "", CPU), 1.0) if sharpness_aware else 1.0
+    return values.get(("method", method, "", CPU), 1.0) * second
 
 
 def read_prices(clone: str | Path = ".") -> Prices:
@@ -157,7 +162,7 @@ def _of_run(run: Mapping, timing: Path, committed: Mapping[Key, float]) -> list[
         seconds = _usual(rounds, "training_seconds", seconds / done) * done
         evaluating = _usual(rounds, "evaluation_seconds", evaluating / evaluated) * evaluated
     evaluations = evaluated * (run["samples"] + shape["test"])
-    factor = committed.get(("method", run["algorithm"]["kind"], "", CPU), 1.0)
+    factor = _factor(committed, run["algorithm"]["kind"], bool(training.get("sam")))
     values = {
         "step": cores * seconds / steps / factor,
         "evaluation": cores * evaluating / evaluations,

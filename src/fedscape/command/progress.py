@@ -96,7 +96,9 @@ def _progress(
         return Progress(RUNNING, _joined(_course(study, job, resume), queued.words, node))
     if queued:
         return Progress(QUEUED, _joined(queued.words, _course(study, job, resume)))
-    if some_started and time.time() - _time(record_path(STARTED, job.outputs[0])) < STARTING:
+    began = _time(record_path(STARTED, job.outputs[0])) if some_started else 0.0
+    # Once there is a log, nobody holds it: killed with its Snakemake, which left its mark behind.
+    if time.time() - began < STARTING and _time(job.log) < began:
         return Progress(RUNNING, "has just begun")
     lines = last_lines(job.log) if job.log in files else []
     if _is_error(lines):
@@ -114,7 +116,9 @@ def _progress(
         return Progress(WAITING)
     if lines and lines[-1].startswith(STOP):
         return Progress(STOPPED, lines[-1])
-    return Progress(FAILED, f"{job.log}: no last word, killed from outside (memory?)")
+    return Progress(
+        FAILED, f"{job.log}: no last word, killed from outside (memory?); the next call runs it again"
+    )
 
 
 def _joined(*words: str) -> str:

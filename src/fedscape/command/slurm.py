@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedscape.jobs.submissions import comments, submission_folder
 from fedscape.regular import is_regular
 from fedscape.study.jobs import Job
 
@@ -49,7 +50,7 @@ def ask() -> subprocess.Popen | None:
     """The running `squeue` about the user's jobs; None on a machine without SLURM."""
     if not installed():
         return None
-    command = ["squeue", "--me", "--noheader", f"--format={FIELDS}"]
+    command = ["squeue", "--me", "--noheader", "--array", f"--format={FIELDS}"]  # a line for each task
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace"
     )
@@ -62,9 +63,16 @@ def queue(asked: subprocess.Popen | None, folder: Path) -> dict[str, Queued] | N
     try:
         text, _ = asked.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
-        asked.kill()
+        leave(asked)
         return None
     return _read(text, folder) if asked.returncode == 0 else None
+
+
+def leave(asked: subprocess.Popen | None) -> None:
+    """End a `squeue` whose answer nobody waits for any longer."""
+    if asked is not None:
+        with asked:  # closes its pipe, and waits for its end
+            asked.kill()
 
 
 def _read(text: str, folder: Path) -> dict[str, Queued]:
@@ -72,8 +80,17 @@ def _read(text: str, folder: Path) -> dict[str, Queued]:
     for line in text.splitlines():
         fields = line.split("|", 5)
         if len(fields) == 6 and Path(fields[4]) == folder:
-            queue[fields[5]] = Queued(*fields[:4])
+            queue.update(dict.fromkeys(_jobs_of(fields[0], fields[5]), Queued(*fields[:4])))
     return queue
+
+
+def _jobs_of(number: str, comment: str) -> list[str]:
+    """The comments of the jobs that a line is about: of those that were sent together, what has not ended."""
+    submission = submission_folder(comment)
+    if submission is None:
+        return [comment]
+    task = number.partition("_")[2]
+    return comments(submission, int(task) if task.isdigit() else 1)
 
 
 def log_of(job: Job) -> str | None:

@@ -23,7 +23,11 @@ def status(
     """Print the table, repeatedly if `watch`; every_job: jobs that are done or wait by name too."""
     enter_repository()
     asked = slurm.ask()
-    content = study_here(study, changes, configfiles)
+    try:
+        content = study_here(study, changes, configfiles)
+    except BaseException:
+        slurm.leave(asked)
+        raise
     jobs = jobs_of(content)
     while True:
         queue = slurm.queue(asked, Path.cwd())

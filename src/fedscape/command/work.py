@@ -6,10 +6,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from fedscape.command.data_sizes import NotPrepared, input_shape, samples_of, shape_of
+from fedscape.settings.curvature import SharpnessSettings
 from fedscape.settings.training import Epochs
 from fedscape.study.catalog import constant, settings_class
+from fedscape.study.connections import pairs_of
 from fedscape.study.grid import Run, runs_of
-from fedscape.study.stages.connectivity import LAYERS, PATH
+from fedscape.study.stages.connectivity import CURVE, LAYERS, PATH
 from fedscape.study.stages.curvature import CURVATURE
 from fedscape.study.stages.drift import DRIFT
 from fedscape.study.stages.every import STAGES
@@ -27,6 +29,7 @@ SEARCHED = 125  # points of a plane on which the bottom of a round's basin is lo
 LAYERS_OF_A_NETWORK = 10  # which are averaged one by one
 PRODUCTS = 20  # Hessian products for an eigenvalue
 DIAGONAL = 20  # Hessian products that take as long as its exact diagonal
+ON_A_RAY = 20  # losses until the radius of a ray is found
 STEPS_PER_PRODUCT = 2  # a Hessian product takes as long as two gradients
 RECALIBRATED = 2  # batch-norm statistics measured at a point take another pass
 MEMORY = TRAINING_MEMORY, EVALUATION_MEMORY, PRODUCT_MEMORY = (
@@ -42,6 +45,7 @@ class Workload:
     model: str = ""  # as `model_label` has it
     shape: str = ""  # of a sample: `3x32x32`
     method: str = ""  # the client rule
+    sharpness_aware: bool = False  # whether steps take the second gradient of `sam`
     steps: float = 0.0  # samples in training steps
     evaluations: float = 0.0  # samples evaluated
     vectors: float | None = 0.0  # models that stay on disk; None if nobody knows
@@ -90,6 +94,7 @@ def _train(study: Study, names: Wildcards) -> Workload:
     return replace(
         _about(study, run),
         method=method.algorithm.kind,
+        sharpness_aware=training.sam is not None,
         steps=training.rounds * training.participation * samples["train"] * _epochs(method),
         evaluations=evaluated * sum(samples.values()),
         vectors=method.kept + 1 + kept,
@@ -179,6 +184,21 @@ def _path(study: Study, names: Wildcards) -> Workload:
     return _models_between(_group(PATH, study, names), lambda settings: settings.points)
 
 
+def _curve(study: Study, names: Wildcards) -> Workload:
+    """Training of each bend, and the models on its curve and on the straight line."""
+    group = _group(CURVE, study, names)
+    members = study.analyses[CURVE.section][names["name"]].groups[names["group"]]
+    pairs, settings = len(pairs_of(group.settings, members, study.methods)), group.settings
+    evaluated = (group.used + group.samples["test"]) * RECALIBRATED
+    return replace(
+        group.about,
+        method="fedavg",
+        steps=pairs * settings.epochs * group.used,
+        evaluations=pairs * 2 * settings.points * evaluated,
+        vectors=pairs,
+    )
+
+
 def _layers(study: Study, names: Wildcards) -> Workload:
     return _models_between(
         _group(LAYERS, study, names),
@@ -199,14 +219,24 @@ def _curvature(study: Study, names: Wildcards) -> Workload:
     products = PRODUCTS * (settings.top + settings.bottom)
     products += settings.density.steps * settings.density.probes if settings.density else 0
     products += settings.probes * (settings.trace != "none")
+    products += _sharpness(settings.sharpness) / STEPS_PER_PRODUCT if settings.sharpness else 0
     of_client = products * ("clients" in settings.of) + DIAGONAL * bool(settings.hessian_agreement)
     samples = 0.0
     for run in group.runs:
         clients = _participants(study, run)
         own = min(group.used, group.samples["train"] / _clients(study, run))
         on_clients = sum(own if data == "own" else group.used for data in settings.data)
+        of_mean = clients * own * ("own" in settings.data) + group.used * ("global" in settings.data)
         samples += products * group.used * ("global" in settings.of) + of_client * clients * on_clients
+        samples += products * of_mean * ("mean" in settings.of)
     return replace(group.about, steps=samples * len(settings.rounds) * STEPS_PER_PRODUCT)
+
+
+def _sharpness(settings: SharpnessSettings) -> float:
+    """Gradients that sharpness takes of a model; a loss without its gradient counts as a third of one."""
+    gradients = (len(settings.worst) + len(settings.adaptive_worst)) * (1 + settings.starts * settings.steps)
+    losses = 2 * settings.draws * (len(settings.average) + len(settings.adaptive_average))
+    return gradients + (losses + ON_A_RAY * settings.draws * len(settings.rays)) / 3
 
 
 # How jobs are counted, and which kind of work takes the most memory of them.
@@ -219,12 +249,13 @@ _COUNTS: Mapping[str, Callable[[Study, Wildcards], Workload]] = {
     SURFACE.name: _surface,
     SURFACE_PART.name: _surface_part,
     PATH.name: _path,
+    CURVE.name: _curve,
     LAYERS.name: _layers,
     CURVATURE.name: _curvature,
     DRIFT.name: _little,
 }
 _MEMORY: Mapping[str, str] = {
-    **dict.fromkeys((TRAIN.name, PRETRAIN.name), TRAINING_MEMORY),
+    **dict.fromkeys((TRAIN.name, PRETRAIN.name, CURVE.name), TRAINING_MEMORY),
     **{stage.name: EVALUATION_MEMORY for stage in (PLANE, SURFACE, SURFACE_PART, PATH, LAYERS)},
     CURVATURE.name: PRODUCT_MEMORY,
 }

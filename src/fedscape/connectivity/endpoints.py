@@ -1,7 +1,7 @@
 """The two models of a pair, read from the kept models of their runs."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fedscape.checkpoints.checkpoint import Checkpoint, Checkpoints
+from fedscape.columns import connectivity as columns
 from fedscape.connectivity.layer_merges import Model
 
 log = logging.getLogger(__name__)
@@ -55,14 +56,34 @@ class Endpoint:
 def endpoints(
     checkpoints: Checkpoints, pair: ModelPair, device: torch.device
 ) -> tuple[Endpoint, Endpoint] | None:
-    """The models of a pair; None, with a note, where one is not there.
+    """The models of a pair; None, with a note, where one is not there."""
+    names = kept_pair(checkpoints, pair)
+    return names and (endpoint(checkpoints, names[0], device), endpoint(checkpoints, names[1], device))
+
+
+def kept_pair(checkpoints: Checkpoints, pair: ModelPair) -> tuple[Checkpoint, Checkpoint] | None:
+    """The names of both models of a pair; None, with a note, where one is not there.
 
     That is so where its run diverged before, or its client did not take part in the round.
     """
     first, second = _kept(checkpoints, pair.first), _kept(checkpoints, pair.second)
-    if first is None or second is None:
-        return None
-    return endpoint(checkpoints, first, device), endpoint(checkpoints, second, device)
+    return None if first is None or second is None else (first, second)
+
+
+def pair_names(
+    identities: Sequence[Mapping[str, object]], ends: tuple[Checkpoint, Checkpoint], between: str
+) -> dict[str, object]:
+    """The columns that name a pair of models. identities: the identifying columns of each run."""
+    first, second = ends
+    return {
+        **identities[first.run],
+        **columns.other_end(identities[second.run]),
+        "between": between,
+        "round": first.round,
+        "to_round": second.round,
+        "client": first.client_column,
+        "to_client": second.client_column,
+    }
 
 
 def _kept(checkpoints: Checkpoints, model: RunModel) -> Checkpoint | None:

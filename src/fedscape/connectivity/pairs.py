@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fedscape.checkpoints.checkpoint import Checkpoints
 from fedscape.checkpoints.run_files import RunFiles
 from fedscape.columns import connectivity as columns
-from fedscape.connectivity.endpoints import Endpoint, ModelPair, endpoints
+from fedscape.connectivity.endpoints import Endpoint, ModelPair, endpoints, pair_names
 from fedscape.connectivity.layer_distances import WHOLE_MODEL, distances
 from fedscape.connectivity.layer_groups import chosen_layers, layers_of
 from fedscape.connectivity.layer_merges import Model
@@ -60,7 +60,9 @@ def evaluate_pairs(
     with ResumeFolder(resume, valid=counts_to(len(tasks))) as folder:
         for number, (pair, matching) in folder.steps(tasks, "{} of {} averages of two models"):
             if ends := endpoints(checkpoints, pair, averages.problem.device):
-                names = pair_names([run.identity for run in runs], ends, settings.between)
+                names = pair_names(
+                    [run.identity for run in runs], (ends[0].checkpoint, ends[1].checkpoint), settings.between
+                )
                 rows, lengths = averages.rows(*ends, matching)
                 write_step(folder.folder, number, LAYERS_FILE, [{**names, **row} for row in rows])
                 write_step(folder.folder, number, DISTANCES_FILE, [{**names, **row} for row in lengths])
@@ -68,22 +70,6 @@ def evaluate_pairs(
             join_steps(folder.folder, LAYERS_FILE, columns.LAYERS_CSV, LAYER_ORDER)
             join_steps(folder.folder, DISTANCES_FILE, columns.DISTANCES_CSV, DISTANCE_ORDER)
         folder.finish({LAYERS_FILE: out_layers, DISTANCES_FILE: out_distances})
-
-
-def pair_names(
-    identities: Sequence[Mapping[str, object]], ends: Sequence[Endpoint], between: str
-) -> dict[str, object]:
-    """The columns that name a pair of models. identities: the identifying columns of each run."""
-    first, second = (end.checkpoint for end in ends)
-    return {
-        **identities[first.run],
-        **columns.other_end(identities[second.run]),
-        "between": between,
-        "round": first.round,
-        "to_round": second.round,
-        "client": first.client_column,
-        "to_client": second.client_column,
-    }
 
 
 @dataclass(frozen=True)

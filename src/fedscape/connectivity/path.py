@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -106,13 +106,30 @@ def path_rows(
     """Rows of path.csv without the names of the ends: every split at every position between two models."""
     first, last = (checkpoints.parameters(end).to(problem.device) for end in ends)
     first_buffers, last_buffers = map(checkpoints.buffers, ends)
+
+    def model_at(t: float) -> tuple[Tensor, dict[str, Tensor]]:
+        # Both ends are exact: 0 times the other one is 0.
+        buffers = _mixed(first_buffers, last_buffers, t) if batch_norm == "interpolate" else first_buffers
+        return (1 - t) * first + t * last, buffers
+
+    return line_rows(problem, model_at, positions, batch_norm)
+
+
+def line_rows(
+    problem: Problem,
+    model_at: Callable[[float], tuple[Tensor, dict[str, Tensor]]],
+    positions: np.ndarray,
+    batch_norm: BatchNorm,
+) -> list[dict]:
+    """Rows of every split at every position of a line through models, be it straight or bent.
+
+    model_at: of a position from 0 to 1, the model's parameters [P] and buffers.
+    """
     data = problem.splits
     rows: dict[str, list[dict]] = {split: [] for split in data}
     measured: dict[str, list[np.ndarray]] = {split: [] for split in data}
     for t in positions.tolist():
-        # Both ends are exact: 0 times the other one is 0.
-        buffers = _mixed(first_buffers, last_buffers, t) if batch_norm == "interpolate" else first_buffers
-        tensors = problem.tensors((1 - t) * first + t * last, buffers, batch_norm)
+        tensors = problem.tensors(*model_at(t), batch_norm)
         for split, samples in data.items():
             values = evaluate_samples(problem.module, *tensors, samples)
             measured[split].append(_by_sample(values).cpu().numpy())

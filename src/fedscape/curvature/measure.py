@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -13,13 +13,21 @@ from torch import Tensor, nn
 from fedscape.checkpoints.layout import Layout
 from fedscape.curvature.density import quadrature, smoothed
 from fedscape.curvature.exact import exact_diagonal
+from fedscape.curvature.sharpness import PerturbedLoss, sharpness
 from fedscape.curvature.traces import ESTIMATORS, TraceEstimate, hutchinson_parts
 from fedscape.evaluation.eigenvalues import Eigenpairs, HessianProduct, bottom_eigenpairs, top_eigenpairs
 from fedscape.evaluation.evaluate import SampleSet
 from fedscape.evaluation.problem import Problem
-from fedscape.settings.curvature import CurvatureSettings, DensitySettings
+from fedscape.settings.curvature import CurvatureSettings, DensitySettings, Sharpness, SharpnessSettings
 
 EIGENVALUE, TRACE, LAYER_TRACE, LANCZOS, EXACT = "eigenvalue", "trace", "layer-trace", "lanczos", "exact"
+_FOUND_BY: Mapping[Sharpness, str] = {
+    "worst": "ascent",
+    "adaptive-worst": "ascent",
+    "average": "gaussian",
+    "adaptive-average": "gaussian",
+    "rays": "search",
+}
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +40,7 @@ class ModelOnSamples:
     parameters: Tensor
     buffers: dict[str, Tensor]
     data: SampleSet
+    batch_norm: str  # whose statistics it has, as CSVs record it
 
     @property
     def arguments(self) -> tuple[nn.Module, Layout, Tensor, dict[str, Tensor], SampleSet]:
@@ -45,15 +54,33 @@ class ModelOnSamples:
         return HessianProduct(*self.arguments)
 
     @cached_property
+    def loss(self) -> PerturbedLoss:
+        """The loss around the model."""
+        return PerturbedLoss(*self.arguments)
+
+    @cached_property
     def diagonal(self) -> Tensor:
         """The Hessian's exact diagonal: float64 [P] on the CPU."""
         return exact_diagonal(*self.arguments).cpu()
 
 
-def model_rows(
+def sharpness_row(
+    model: ModelOnSamples, measure: Sharpness, radius: float, settings: SharpnessSettings, seed: int
+) -> dict:
+    """The row of curvature.csv of one sharpness, without the names of the model. seed: of all draws."""
+    found = sharpness(model.loss, measure, radius, settings, seed)
+    if not math.isfinite(found.value):
+        log.warning("sharpness %s %g is %g", measure, radius, found.value)
+    return _row(
+        model, measure, _FOUND_BY[measure], found.value, radius=radius, residual=found.residual,
+        standard_error=found.standard_error,
+    )  # fmt: skip
+
+
+def hessian_rows(
     model: ModelOnSamples, settings: CurvatureSettings, seed: int
 ) -> tuple[list[dict], list[dict]]:
-    """Rows of curvature.csv and of density.csv, without the names of the model.
+    """Rows of curvature.csv about the Hessian and of density.csv, without the names of the model.
 
     settings: with a trace that is chosen (not `auto`). seed: of all random vectors. Where no eigenvalues are
     found the rows are empty and the log says why.
@@ -151,6 +178,8 @@ def _density(model: ModelOnSamples, settings: DensitySettings, seed: int) -> lis
 
 def _row(model: ModelOnSamples, quantity: str, estimator: str, value: float, **columns: object) -> dict:
     """A row with defaults for what a quantity does not have."""
-    usual = {"index": 0, "layer": "", "definition": "", "standard_error": np.nan, "residual": np.nan}
-    row = {**usual, "products": 0, **columns, "quantity": quantity, "estimator": estimator, "value": value}
-    return {**row, "samples": len(model.data.labels)}
+    usual = {
+        "index": 0, "layer": "", "definition": "", "radius": np.nan, "standard_error": np.nan,
+        "residual": np.nan, "products": 0, "batch_norm": model.batch_norm, "samples": len(model.data.labels),
+    }  # fmt: skip
+    return {**usual, **columns, "quantity": quantity, "estimator": estimator, "value": value}

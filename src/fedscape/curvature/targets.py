@@ -17,28 +17,37 @@ from fedscape.evaluation.problem import Problem, ProblemSpec, chosen_samples
 
 @dataclass(frozen=True)
 class Target:
-    """A kept model, and whose samples it is looked at on."""
+    """A model, and whose samples it is looked at on.
+
+    is_mean: it is the mean of the models of the round's clients. On `own` samples it then has the
+    `checkpoint` of the client whose samples they are.
+    """
 
     checkpoint: Checkpoint
     data: Literal["global", "own"]
+    is_mean: bool = False
 
     @property
-    def is_global(self) -> bool:
-        """Whether it is a global model, not a client's."""
-        return self.checkpoint.client is None
+    def of(self) -> Literal["global", "client", "mean"]:
+        """Whose model it is."""
+        if self.is_mean:
+            return "mean"
+        return "global" if self.checkpoint.client is None else "client"
 
     @property
     def columns(self) -> dict[str, object]:
         """The columns that name it beside its run."""
-        of = "global" if self.is_global else "client"
         model = self.checkpoint
-        return {"round": model.round, "of": of, "client": model.client_column, "data": self.data}
+        return {"round": model.round, "of": self.of, "client": model.client_column, "data": self.data}
 
     @property
     def words(self) -> str:
         """The target as the log calls it."""
-        whose = "global model" if self.is_global else f"client {self.checkpoint.client}"
-        return whose if self.data == "global" else f"{whose} on its own samples"
+        client = f"client {self.checkpoint.client}"
+        whose = {"global": "global model", "client": client, "mean": "mean of the clients' models"}[self.of]
+        if self.data == "global":
+            return whose
+        return f"{whose} on {f'the samples of {client}' if self.is_mean else 'its own samples'}"
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class TargetSamples:
 
     problem: Problem
     dataset: Dataset
-    partitions: Sequence[Partition]  # of each run; none unless clients' own samples are looked at
+    partitions: Sequence[Partition]  # of each run; none unless clients' samples are needed
     limit: int | None
     seed: int
 
@@ -77,6 +86,10 @@ class TargetSamples:
     def count(self, target: Target) -> int:
         """How many samples these are."""
         return len(self.problem.train.labels if target.data == "global" else self._own(target))
+
+    def sizes(self, run: int, clients: Sequence[int]) -> list[int]:
+        """How many samples clients of a run train on, by which their models' mean weighs them."""
+        return [len(self.partitions[run].clients[client]) for client in clients]
 
     def _own(self, target: Target) -> np.ndarray:
         """Indices of the samples of a model's own client."""

@@ -8,6 +8,7 @@ from fedscape.errors import FedscapeError
 
 ALWAYS_READ = 2**30  # bytes: a quarter of a second of CRC-32, and what a page cache holds
 CHUNK = 2**20  # bytes that are read at a time
+PREPARE = "prepare the data set again (snakemake --cores 1 --force with this file)"
 
 _verified: dict[tuple[object, ...], str] = {}  # CRC-32 of the files that this process has verified
 
@@ -38,7 +39,6 @@ def verify(path: Path, recorded: str, written: int) -> None:
         return
     if checksum(path) != recorded:
         raise FedscapeError(
-            f"{path}: altered since it was prepared (its CRC-32 is not the one in dataset.json); "
-            "delete the file to have the data set prepared again"
+            f"{path}: altered since it was prepared (its CRC-32 is not the one in dataset.json); {PREPARE}"
         )
     _verified[state] = recorded

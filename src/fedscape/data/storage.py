@@ -15,14 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fedscape.data.checksums import checksum, text_checksum, verify
+from fedscape.data.checksums import PREPARE, checksum, text_checksum, verify
 from fedscape.errors import FedscapeError
 from fedscape.files import atomic, read_json, reading, remove_leftovers, write_json
 
 BLOCK = 1024  # samples per block: 3 MB at 3 x 32 x 32, so that preparing any data set fits in little memory
 IMAGE = 3  # dimensions of an image's shape; a sequence of tokens has one
 LEVELS = 256  # values of a uint8
-PREPARE = "prepare the data set again"
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def open_dataset(folder: str | Path) -> Dataset:
                 f"{folder / split}-labels.npy: labels outside 0 to {len(dataset.classes) - 1}; {PREPARE}"
             )
     if recorded.pop("crc32", None) != text_checksum(recorded):
-        raise FedscapeError(f"{description}: altered since it was written; delete the file, and {PREPARE}")
+        raise FedscapeError(f"{description}: altered since it was written; {PREPARE}")
     written = description.stat().st_mtime_ns
     for name, (_, recorded_checksum) in files.items():
         verify(folder / name, recorded_checksum, written)
@@ -266,10 +265,10 @@ def _fingerprint(path: Path) -> dict:
 def _open_array(path: Path, size: int, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
     """Inputs and labels of sequences as read-only memory maps, columns in memory."""
     if not path.is_file():
-        raise FedscapeError(f"{path}: not found; prepare the data set again")
+        raise FedscapeError(f"{path}: not found; {PREPARE}")
     held = path.stat().st_size
     if held != size:
-        raise FedscapeError(f"{path}: truncated or foreign, {held} bytes instead of {size}; prepare it again")
+        raise FedscapeError(f"{path}: truncated or foreign, {held} bytes instead of {size}; {PREPARE}")
     with reading(path, ".npy array", PREPARE):
         # Not np.load, which would take a zip or a pickle too, and leaves a file open that it finds broken. A
         # map refuses a shape that is larger than the file, for which there may be no memory.

@@ -1,5 +1,8 @@
 """Running statistics of batch norm: which networks keep them, and how they are recalibrated."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -10,9 +13,19 @@ from fedscape.evaluation.evaluate import CPU_BATCH, SampleSet, forward_batch_siz
 from fedscape.jobs.streams import stream
 
 
+@contextmanager
+def batch_statistics(module: nn.Module) -> Iterator[None]:
+    """Eval mode, with the batch-norm layers alone in train mode: they take the statistics of each batch."""
+    with mode(module, training=False):
+        for layer in module.modules():
+            if isinstance(layer, _BatchNorm):
+                layer.train()
+        yield
+
+
 def has_batch_statistics(module: nn.Module) -> bool:
     """Whether the module keeps running statistics, so that a batch-norm policy means something."""
-    return bool(_batch_statistics(module))
+    return bool(_layers(module))
 
 
 def recalibrated(
@@ -26,7 +39,7 @@ def recalibrated(
     batch-norm layers are in train mode. Other buffers are copied.
     """
     fresh = {name: tensor.clone() for name, tensor in buffers.items()}
-    layers = _batch_statistics(module)
+    layers = _layers(module)
     momenta = {name: layer.momentum for name, layer in layers.items()}
     for name in layers:
         prefix = f"{name}." if name else ""
@@ -35,9 +48,7 @@ def recalibrated(
         fresh[f"{prefix}num_batches_tracked"].zero_()
     seen = 0
     try:
-        with mode(module, training=False), torch.no_grad():
-            for layer in layers.values():
-                layer.train()
+        with batch_statistics(module), torch.no_grad():
             for rows in _mixed_batches(data):
                 seen += len(rows)
                 for layer in layers.values():
@@ -58,7 +69,7 @@ def _mixed_batches(data: SampleSet) -> tuple[Tensor, ...]:
     return order.tensor_split(-(-count // batch_size))
 
 
-def _batch_statistics(module: nn.Module) -> dict[str, _BatchNorm]:
+def _layers(module: nn.Module) -> dict[str, _BatchNorm]:
     """The layers that keep running statistics, by name."""
     layers = ((name, layer) for name, layer in module.named_modules() if isinstance(layer, _BatchNorm))
     return {name: layer for name, layer in layers if layer.track_running_stats}

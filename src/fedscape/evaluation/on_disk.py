@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fedscape.data.checksums import PREPARE
 from fedscape.errors import FedscapeError
 
 MOST_COPIED = 2**30
@@ -61,9 +62,7 @@ class OnDisk:
                 while unread:  # a read may be partial
                     count = os.preadv(self._file, [unread], start)
                     if not count:
-                        raise FedscapeError(
-                            f"{self._path}: cut off while it was read; prepare the data set again"
-                        )
+                        raise FedscapeError(f"{self._path}: cut off while it was read; {PREPARE}")
                     unread, start = unread[count:], start + count
         return rows
 

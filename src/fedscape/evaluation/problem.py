@@ -41,7 +41,7 @@ def problem_spec(context: JobContext) -> ProblemSpec:
     """The evaluation problem of a group of runs; the seed is that of its first run."""
     return ProblemSpec(
         model=Plugin.of(context.settings["model"]),
-        dataset=Path(context.inputs["dataset"][0]).parent,
+        dataset=Path(context.inputs["dataset"]).parent,
         partition=context.inputs["partition"],
         samples=context.settings["samples"],
         seed=context.settings["runs"][0]["seed"],

@@ -46,8 +46,8 @@ class UpdateStatistics:
         self._units = start.new_empty(clients, len(start)) if fits else None
         self._smallest: list[Tensor] = []  # cosine of each client with those before it
 
-    def add(self, parameters: Tensor) -> None:
-        """Include the model [P] of another client."""
+    def add(self, parameters: Tensor) -> Tensor:
+        """Include the model [P] of another client; the norm of its update, a float64 scalar."""
         update = parameters.double() - self._start
         norm = torch.linalg.vector_norm(update)
         unit = update / norm
@@ -59,6 +59,7 @@ class UpdateStatistics:
             if index:
                 self._smallest.append((self._units[:index] @ self._units[index]).min())
         self._norms.append(norm)
+        return norm
 
     def agreement(self) -> UpdateAgreement:
         """The statistics of the clients so far, one at least."""

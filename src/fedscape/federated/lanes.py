@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from fedscape.checkpoints.layout import layout_of
 from fedscape.evaluation.evaluate import EvaluationSet, prepared
 from fedscape.federated.aggregation_weights import UPDATE_VARIANCE
 from fedscape.federated.batches import BatchSource, ClientProgress, ClientTask, batch, stacked_batch
-from fedscape.federated.gradients import SequentialGradient, StackedGradient
+from fedscape.federated.lane_gradients import Batches, LaneGradients
 from fedscape.federated.network import frozen_statistics
 from fedscape.federated.normaliser import accumulated_weight
 from fedscape.federated.optimiser import clip, learning_rate, moment_names, step
+from fedscape.federated.perturbation import moved, sharpness_aware
 from fedscape.federated.pruning import due, mask, sparsity
 from fedscape.federated.rule import Batch, Client, ClientResult, Context, Rule
 from fedscape.federated.state import ModelState
@@ -54,25 +54,21 @@ class Lanes:
         self.module = module.to(data.inputs.device)
         self.training, self.lanes, self.seed = training, lanes, seed
         self.source = BatchSource.of(module, data, training)
-        self.layout = layout_of(module)
-        self.sequential = SequentialGradient(self.module, training.precision)
-        self.stacked = StackedGradient(self.module, self.layout, training.precision)
+        self._gradients = LaneGradients(self.module, training.precision, lanes)
+        self.layout, self.sequential = self._gradients.layout, self._gradients.sequential
         self.state = self.sequential.state
-        # A single lane is the sequential gradient's own model; several have theirs, and it is scratch space.
-        self._models = ModelState(*(self._stack(vector) for vector in self.state.vectors))
-        self._gradient = self._stack(self.sequential.gradient)
+        self._models, self._gradient = self._gradients.models, self._gradients.gradient
         names = moment_names(training)
         self._moments = {name: torch.zeros_like(self._models.parameters) for name in names}
         self._sums = torch.zeros_like(self._gradient) if training.weights == UPDATE_VARIANCE else None
         self._masks: Tensor | None = None
         self._clock = 0  # of pruning that counts steps, at the start of the round
-        self._losses = torch.zeros(lanes, dtype=torch.float64, device=self.device)  # summed over samples
+        self._losses = self._gradients.losses
         self._squares = torch.zeros_like(self._losses)  # of the gradients' norms
         self._shares = torch.ones(lanes, device=self.device)
         self._known = torch.zeros(lanes, device=self.device)
         self._states: dict[str, Tensor] = {}  # what the rule's clients keep, by name, [L, n]
         self._busy: list[_Lane] = []
-        self._is_checked = False  # whether a loss has been seen not to branch on values
 
     @property
     def device(self) -> torch.device:
@@ -142,12 +138,9 @@ class Lanes:
                 total.add_(self.sequential.gradient, alpha=len(rows) / len(positions))
         return total
 
-    def _stack(self, vector: Tensor) -> Tensor:
-        return vector.unsqueeze(0) if self.lanes == 1 else vector.repeat(self.lanes, 1)
-
     def _begin(self, task: ClientTask, start: ClientStart, rule: Rule, kept: Tensor | None) -> None:
         row = len(self._busy)
-        self._row(row).copy_(start.model)
+        self._gradients.row(row).copy_(start.model)
         self._losses[row], self._squares[row] = 0, 0
         self._shares[row], self._known[row] = start.client.share, start.client.known
         for name, states in self._states.items():
@@ -160,33 +153,18 @@ class Lanes:
             self._masks[row] = kept
         self._busy.append(_Lane(start, ClientProgress(task, self.source, rule)))
 
-    def _clients(self, rows: slice | Tensor | int) -> Client:
-        """The clients in some rows, as the rule sees them."""
-        states = {name: states[rows] for name, states in self._states.items()}
-        return Client(self._shares[rows], self._known[rows], states)
-
-    def _row(self, row: int) -> ModelState:
-        return ModelState(*(vector[row] for vector in self._models.vectors))
-
     def _tick(self, rule: Rule, context: Context) -> None:
         """One step of every busy lane."""
         lanes, count = self._busy, len(self._busy)
-        rows_by_size: dict[int, list[int]] = {}
-        for row, lane in enumerate(lanes):
-            rows_by_size.setdefault(lane.progress.size, []).append(row)
-        for rows in rows_by_size.values():
-            if len(rows) == 1:
-                self._step_gradient_alone(rows[0], rule, context)
-            else:
-                self._step_gradients_together(rows, rule, context)
         parameters, gradient = self._models.parameters[:count], self._gradient[:count]
+        states = {name: states[:count] for name, states in self._states.items()}
+        clients = Client(self._shares[:count, None], self._known[:count, None], states)
+        self._take_gradients(rule, clients, context)
         if self._sums is not None:
             self._sums[:count] += gradient
             self._squares[:count] += torch.linalg.vector_norm(gradient, dim=1).double().square()
         if rule.adjust_gradient:
-            clients = self._clients(slice(count))
-            columns = clients._replace(share=clients.share[:, None], known=clients.known[:, None])
-            gradient.copy_(rule.adjust_gradient(gradient, parameters, columns, context))
+            gradient.copy_(rule.adjust_gradient(gradient, parameters, clients, context))
         if self.training.clip:
             clip(gradient, self.training.clip)
         rates = [
@@ -203,37 +181,47 @@ class Lanes:
             parameters.mul_(self._masks[:count])
         for row, lane in enumerate(lanes):
             if lane.progress.at_epoch_end and lane.progress.task.keep_path and not lane.progress.finished:
-                lane.path.append(self._row(row).clone())
+                lane.path.append(self._gradients.row(row).clone())
 
-    def _step_gradient_alone(self, row: int, rule: Rule, context: Context) -> None:
-        lane = self._busy[row]
-        if self.lanes > 1:
-            self.state.copy_(self._row(row))
-        size, inputs = lane.progress.size, batch(lane.progress)
-        if not self._is_checked:
-            self._is_checked = True
-            self.stacked.check(rule, self.state, inputs, self._clients(row), context)
-        loss = self.sequential(rule, inputs, self._clients(row), context)
-        self._losses[row].add_(loss, alpha=size)
-        if self.lanes > 1:
-            self._models.buffers[row], self._models.counters[row] = self.state.buffers, self.state.counters
-            self._gradient[row] = self.sequential.gradient
+    def _take_gradients(self, rule: Rule, clients: Client, context: Context) -> None:
+        """The gradients of the busy lanes' step: at their models, or where the rule or `sam` takes them.
 
-    def _step_gradients_together(self, rows: list[int], rule: Rule, context: Context) -> None:
-        clients = [self._busy[row].progress for row in rows]
-        size, inputs = clients[0].size, stacked_batch(clients)
-        everyone = rows == list(range(len(rows)))
-        selection = slice(len(rows)) if everyone else torch.tensor(rows).to(self.device, non_blocking=True)
-        # A slice is a view; a list of rows gives a copy, so the results of the pass are copied back.
-        models = ModelState(*(vector[selection] for vector in self._models.vectors))
-        gradient = self._gradient[selection]
-        losses = self.stacked(rule, models, inputs, self._clients(selection), context, out=gradient)
-        self._is_checked = True
-        if not everyone:
-            self._gradient[selection] = gradient
-            self._models.buffers[selection] = models.buffers
-            self._models.counters[selection] = models.counters
-        self._losses[selection] += size * losses
+        clients: of the busy lanes, as the rule's functions of all lanes see them.
+        """
+        count = len(self._busy)
+        parameters, gradient = self._models.parameters[:count], self._gradient[:count]
+        batches, everyone = self._batches(), Client(self._shares, self._known, self._states)
+        if rule.gradient_point:
+            point = rule.gradient_point(parameters, clients, context)
+            with moved(parameters, self._unpruned(point)):
+                self._gradients.first(batches, everyone, rule, context)
+        else:
+            self._gradients.first(batches, everyone, rule, context)
+        if rule.perturbation:
+            ascent, changed = rule.perturbation(self._unpruned(gradient), parameters, clients, context)
+            for name, vectors in changed.items():
+                clients.state[name].copy_(vectors)
+        elif self.training.sam:
+            ascent = sharpness_aware(self.training.sam, self._unpruned(gradient), parameters, self.layout)
+        else:
+            return
+        with moved(parameters, self._unpruned(parameters + ascent)):
+            self._gradients.second(batches, everyone, rule, context)
+
+    def _batches(self) -> Batches:
+        """The busy lanes' next batches."""
+        rows_by_size: dict[int, list[int]] = {}
+        for row, lane in enumerate(self._busy):
+            rows_by_size.setdefault(lane.progress.size, []).append(row)
+        batches = []
+        for rows in rows_by_size.values():
+            clients = [self._busy[row].progress for row in rows]
+            batches.append((rows, batch(clients[0]) if len(rows) == 1 else stacked_batch(clients)))
+        return batches
+
+    def _unpruned(self, vectors: Tensor) -> Tensor:
+        """Vectors [A, P] of the busy lanes, 0 where weights are pruned."""
+        return vectors if self._masks is None else vectors * self._masks[: len(vectors)]
 
     def _prune(self, row: int, lane: "_Lane") -> None:
         """Redraw the lane's mask, if pruning counts local steps and one is due."""
@@ -249,7 +237,7 @@ class Lanes:
                 yield self._busy[row].start, self._result(row)
                 last = len(self._busy) - 1
                 if row != last:
-                    self._row(row).copy_(self._row(last))
+                    self._gradients.row(row).copy_(self._gradients.row(last))
                     for rows in self._row_vectors():
                         rows[row] = rows[last]
                     self._busy[row] = self._busy[last]
@@ -267,7 +255,7 @@ class Lanes:
             client=task.client,
             samples=len(task.positions),
             loss=float(self._losses[row]) / (lane.progress.used * task.epochs),
-            model=self._row(row),
+            model=self._gradients.row(row),
             steps=lane.progress.steps,
             rates=tuple(lane.rates),
             gradient_weight=accumulated_weight(lane.rates, self.training.momentum),
@@ -276,6 +264,7 @@ class Lanes:
             gradient_sum=None if self._sums is None else self._sums[row],
             gradient_squares=float(self._squares[row]),
             start_gradient=lane.start.gradient,
+            state={name: states[row] for name, states in self._states.items()},
         )
 
 

@@ -157,6 +157,8 @@ def play_round(
 
     gathering, samples, loss_sum, longest = Gathering(state.model), 0, 0.0, 0
     updates = UpdateStatistics(state.model.parameters, len(drawn))
+    squares = torch.zeros((), dtype=torch.float64, device=lanes.device)  # of the updates' norms, weighted
+    weights = 0.0
     pruning_mask = (state.kept, state.steps)
     for start, result in lanes.train(tasks, begin, rule, context, pruning_mask, on_tick):
         if not math.isfinite(result.loss):
@@ -165,14 +167,20 @@ def play_round(
             raise Diverged(f"client {result.client}: the model is not finite")
         contribution = rule.after_client(result, start.client, context)
         _keep(federation, result, start, contribution.state)
-        gathering.add(result.model, _weight(federation, result), contribution)
-        updates.add(result.model.parameters)
+        importance = _weight(federation, result)
+        gathering.add(result.model, importance, contribution)
+        squares += importance * updates.add(result.model.parameters).square()
+        weights += importance
         samples += result.samples
         loss_sum += result.loss * result.samples
         longest = max(longest, result.steps)
         on_client(int(np.searchsorted(drawn, result.client)), result)
     gathered = gathering.gathered()
     target, shared = rule.aggregate(gathered, context)
+    if hasattr(federation.server, "extrapolate"):
+        target = federation.server.extrapolate(
+            federation.server_settings, state.model.parameters, target, squares / weights
+        )
     parameters, server_state = federation.server.step(
         federation.server_settings, state.model.parameters, target, state.server
     )

@@ -1,7 +1,8 @@
 """A client rule as the engine sees it: the functions of a file in `algorithms/`, and their arguments.
 
 Only `loss` is required. Vectors are flat, [P] for a model's parameters; `loss` sees one client, whatever
-the number of lanes, and `adjust_gradient` all lanes at once, so that its arithmetic must be elementwise.
+the number of lanes; `adjust_gradient`, `gradient_point` and `perturbation` see all lanes at once, so that
+they must treat each row by itself.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +36,7 @@ class Batch(NamedTuple):
 
 
 class Client(NamedTuple):
-    """A client as its rule sees it; for `adjust_gradient` stacked to [lanes, 1] and [lanes, n]."""
+    """A client as its rule sees it; for what sees all lanes stacked to [lanes, 1] and [lanes, n]."""
 
     share: Tensor  # n_k N / n: its samples, relative to the mean over all clients of the federation
     known: Tensor  # 1 if it keeps something from an earlier round, else 0
@@ -72,6 +73,7 @@ class ClientResult:
     gradient_sum: Tensor | None = None  # [P] over the steps, before `adjust_gradient`, where weights need it
     gradient_squares: float = 0.0  # sum of their squared norms
     start_gradient: Tensor | None = None  # [P] of its mean loss at the start, for FULL_GRADIENT rules
+    state: Vectors = field(default_factory=dict)  # the client's, as its rule's `perturbation` left it
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,16 @@ class Rule:
     def adjust_gradient(self) -> Callable[..., Tensor] | None:
         """(gradient, parameters, client, context) -> gradient, all [lanes, P]; None to leave it."""
         return getattr(self.module, "adjust_gradient", None)
+
+    @property
+    def gradient_point(self) -> Callable[..., Tensor] | None:
+        """(parameters, client, context) -> where a step's only gradient is taken; None: at the model."""
+        return getattr(self.module, "gradient_point", None)
+
+    @property
+    def perturbation(self) -> Callable[..., tuple[Tensor, Vectors]] | None:
+        """(gradient, parameters, client, context) -> perturbation, client's next vectors; None: as `sam`."""
+        return getattr(self.module, "perturbation", None)
 
     def client_state(self, layout: Layout) -> dict[str, int]:
         """Names and lengths of the vectors that a client keeps."""

@@ -1,5 +1,6 @@
 """Ranges, ticks and labels of axes: what figures that are compared share, and words that fit their panels."""
 
+from collections.abc import Sequence
 from textwrap import fill
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fedscape.figures.labels import texts
+from fedscape.figures.style import plain_log_ticks
 
 MARGIN = 0.05  # share of a range that is left free at each end
 FEWEST_LETTERS = 20  # of a line of a vertical label
@@ -40,6 +42,19 @@ def value_range(values: pd.Series, log: bool) -> tuple[float, float] | None:
     margin = MARGIN * (high - low)
     low, high = low - margin, high + margin
     return (float(np.exp(low)), float(np.exp(high))) if log else (float(low), float(high))
+
+
+def share_range(panels: Sequence[Axes], values: pd.Series, measure: str, log: bool) -> None:
+    """One vertical range, of all values of a loss or an error, for panels that share their vertical axis."""
+    limits = value_range(values, log)
+    if log:
+        panels[0].set_yscale("log")
+    if limits:
+        panels[0].set_ylim(*limits)
+    if log:
+        plain_log_ticks(panels[0].yaxis, most=9)
+    elif measure == "error":
+        percent_ticks(panels[0].yaxis)
 
 
 class RoundLocator(MaxNLocator):

@@ -35,6 +35,11 @@ AXES = {
     "eigenvalue": "eigenvalue of the Hessian",
     "trace": "trace of the Hessian",
     "layer-trace": "trace of the Hessian's block of the layer",
+    "worst": "highest rise of the loss in a ball (nats)",
+    "average": "mean rise of the loss under noise (nats)",
+    "adaptive-worst": "highest rise of the loss, adaptive (nats)",
+    "adaptive-average": "mean rise of the loss under relative noise (nats)",
+    "rays": "radius of the basin (lengths of filters)",
     "H_N": "difference of the norms of clients' Hessians (H_N)",
     "H_D": "cosine between clients' Hessians (H_D)",
     "l2": "L2 distance between the models",
@@ -88,6 +93,21 @@ def barrier_label(column: str, measure: str, split: str | None = None) -> str:
     # No-break spaces: a line that is too long breaks before this.
     samples = f"on {SAMPLES[split]}".replace(" ", "\N{NO-BREAK SPACE}") if split else ""
     return f"{words} {samples}".rstrip()
+
+
+def loss_or_error_label(measure: str, split: str) -> str:
+    """The words for an axis along which a loss or an error stands, in nats or percent, on some samples."""
+    return f"{measure} ({'%, ' * (measure == 'error')}{SAMPLES[split]})"
+
+
+def rise_words(rise: float, measure: str, sign: str = "") -> str:
+    """A barrier in a legend, to a thousandth of a nat or a tenth of a percentage point.
+
+    sign: `+` where a positive one has it, too.
+    """
+    if measure == "error":
+        return f"{round(100 * rise, 1):{sign}.3g} points"
+    return f"{round(rise, 3):{sign}.3g}"
 
 
 def value_word(value: object, column: str) -> str:

@@ -68,7 +68,7 @@ class JobContext:
     def fingerprint(self) -> str:
         """Digest of settings, code and inputs: a resume folder is valid for one fingerprint.
 
-        Prepared arrays are left out: their checksums stand in dataset.json.
+        Of a prepared data set it is the file that has the checksums of the arrays.
         """
         return self.fingerprint_without()
 
@@ -78,7 +78,7 @@ class JobContext:
         strings = [string for string in strings if string.partition("=")[0] not in settings]
         paths = [path for path in paths if Path(path).name not in files]
         digest = hashlib.sha256("\n".join(strings).encode())
-        for path in sorted(path for path in paths if not path.endswith(".npy")):
+        for path in sorted(paths):
             with Path(path).open("rb") as file:
                 while block := file.read(_READ_SIZE):
                     digest.update(block)

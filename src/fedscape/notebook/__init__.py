@@ -7,14 +7,15 @@ of the workflow's CSVs, computed by the functions of its stages.
 from fedscape.notebook.barriers import Barriers, barriers
 from fedscape.notebook.curvature import CurvatureTables, curvature
 from fedscape.notebook.drift import drift
-from fedscape.notebook.landscape import Landscape, landscape
+from fedscape.notebook.landscape import Basins, Landscape, landscape
 from fedscape.plugins import Plugin
 from fedscape.settings.connectivity import LayersSettings, PathSettings
-from fedscape.settings.curvature import CurvatureSettings, DensitySettings
+from fedscape.settings.curvature import CurvatureSettings, DensitySettings, SharpnessSettings
 from fedscape.settings.planes import SurfaceSettings
 
 __all__ = [
     "Barriers",
+    "Basins",
     "CurvatureSettings",
     "CurvatureTables",
     "DensitySettings",
@@ -22,6 +23,7 @@ __all__ = [
     "LayersSettings",
     "PathSettings",
     "Plugin",
+    "SharpnessSettings",
     "SurfaceSettings",
     "barriers",
     "curvature",

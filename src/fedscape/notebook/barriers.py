@@ -15,8 +15,8 @@ from fedscape.columns.connectivity import (
     PATH_CSV,
     other_end,
 )
-from fedscape.connectivity.endpoints import endpoint
-from fedscape.connectivity.pairs import Averages, pair_names
+from fedscape.connectivity.endpoints import endpoint, pair_names
+from fedscape.connectivity.pairs import Averages
 from fedscape.connectivity.path import path_positions, path_rows, rise_rows
 from fedscape.errors import FedscapeError
 from fedscape.evaluation.loss import Loss, cross_entropies
@@ -88,7 +88,7 @@ def barriers(
     points = path_rows(problem, checkpoints, (start, end), positions, path.batch_norm)
     mixtures, lengths = [], []
     ends = endpoint(checkpoints, start, problem.device), endpoint(checkpoints, end, problem.device)
-    of_pair = pair_names(identities, ends, layers.between)
+    of_pair = pair_names(identities, (start, end), layers.between)
     for matching in averages.matchings:
         of_matching = averages.rows(*ends, matching)
         mixtures += of_matching[0]

@@ -1,4 +1,4 @@
-"""Second derivatives of the loss at models of a network: eigenvalues, traces, densities."""
+"""Second derivatives of the loss at models of a network, and how far it rises around them."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +12,7 @@ from torch.func import functional_call
 from fedscape.checkpoints.checkpoint import Checkpoint, Checkpoints
 from fedscape.columns.curvature import CURVATURE_CSV, DENSITY_CSV
 from fedscape.curvature.hessians import automatic_trace
-from fedscape.curvature.measure import ModelOnSamples, model_rows
+from fedscape.curvature.measure import ModelOnSamples, hessian_rows, sharpness_row
 from fedscape.curvature.piecewise import why_not_piecewise_linear
 from fedscape.curvature.targets import Target
 from fedscape.errors import FedscapeError
@@ -27,11 +27,12 @@ from fedscape.settings.curvature import CurvatureSettings, Trace
 
 @dataclass(frozen=True)
 class CurvatureTables:
-    """Quantities of the Hessian, in tables with the columns of curvature.csv and density.csv.
+    """Quantities of the Hessian and sharpness, in tables with the columns of curvature.csv and density.csv.
 
     quantities: a row each, `quantity` (`eigenvalue` with its `index`, 1 the largest and -1 the smallest;
-    `trace`; `layer-trace` with its `layer`), `value`, `standard_error` of an estimate, `residual` of an
-    eigenpair, relative, and the Hessian `products` spent. density: of the eigenvalues, if asked for.
+    `trace`; `layer-trace` with its `layer`; measures of sharpness with their `radius`), `value`,
+    `standard_error` of an estimate, `residual` of an eigenpair or an ascent, relative, and the Hessian
+    `products` spent. density: of the eigenvalues, if asked for.
     """
 
     quantities: pd.DataFrame
@@ -56,7 +57,7 @@ def curvature(
     loss: Loss = cross_entropies,
     seed: int = 0,
 ) -> CurvatureTables:
-    """The curvature of the mean loss at models of a network, in eval mode with each model's own statistics.
+    """The curvature of the mean loss at models of a network, and its sharpness, in eval mode.
 
     models, data, loss: as in `landscape`; the loss must be twice differentiable by PyTorch. settings: which
     quantities, by default the largest eigenvalue and the trace (exact where the network and the loss allow
@@ -79,14 +80,22 @@ def curvature(
         for number in sorted({trajectory.number(moment) for moment in settings.rounds}):
             target = Target(Checkpoint(index, number), "global")
             parameters, buffers = problem.tensors(
-                checkpoints.parameters(target.checkpoint), checkpoints.buffers(target.checkpoint), "keep"
+                checkpoints.parameters(target.checkpoint),
+                checkpoints.buffers(target.checkpoint),
+                settings.batch_norm,
             )
             trace = _trace(problem, {**parameters, **buffers}, settings)
             vector = checkpoints.parameters(target.checkpoint).to(problem.device)
-            model = ModelOnSamples(problem, vector, buffers, problem.train)
-            of_model = model_rows(model, replace(settings, trace=trace), seed)
-            rows += [{**names, **target.columns, **row} for row in of_model[0]]
-            points += [{**names, **target.columns, **point} for point in of_model[1]]
+            policy = problem.policy(settings.batch_norm)
+            model = ModelOnSamples(problem, vector, buffers, problem.train, policy)
+            of_model, of_density = hessian_rows(model, replace(settings, trace=trace), seed)
+            if settings.sharpness is not None:
+                of_model += [
+                    sharpness_row(model, *asked, settings.sharpness, seed)
+                    for asked in settings.sharpness.asked
+                ]
+            rows += [{**names, **target.columns, **row} for row in of_model]
+            points += [{**names, **target.columns, **point} for point in of_density]
     return CurvatureTables(
         pd.DataFrame(rows, columns=CURVATURE_CSV.columns), pd.DataFrame(points, columns=DENSITY_CSV.columns)
     )

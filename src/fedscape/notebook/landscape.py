@@ -39,6 +39,21 @@ from fedscape.notebook.pictures import drawn, png
 from fedscape.plugins import Plugin
 from fedscape.settings.planes import SurfaceSettings
 from fedscape.study.catalog import plugin
+from fedscape.tables.merge_tree import Neighbours
+from fedscape.tables.surface_basins import basin_of, surface_basins
+from fedscape.tables.surfaces import grids
+
+
+@dataclass(frozen=True)
+class Basins:
+    """Where a surface is low, and which models lie together there.
+
+    basins: a row each, see `fedscape.tables.surface_basins.SurfaceBasins`. markers: those of the landscape,
+    with `basin`, the number of the basin that a model lies in where it is drawn, -1 for none.
+    """
+
+    basins: pd.DataFrame
+    markers: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,17 @@ class Landscape:
         clients = (self.markers["role"] == "client").any()
         frames = {"surface": self.surface, "markers": self.markers}
         return drawn("local" if clients else "contour", frames, settings)
+
+    def basins(self, errors: float = 2.0, neighbours: Neighbours = 8) -> Basins:
+        """The basins of the surface, and the one that each model lies in where it is drawn.
+
+        errors: basins no deeper than this many standard errors of their depth are parts of those that they
+        join; the loss must be one of samples for standard errors to be known. neighbours: 4 or 8 of a point.
+        """
+        (grid,) = grids(self.surface).values()
+        found = surface_basins(grid, errors, neighbours)
+        placed = self.markers.assign(basin=basin_of(grid, found.owners, self.markers))
+        return Basins(found.basins, placed)
 
     def _repr_png_(self) -> bytes:
         return png(self.figure())

@@ -1,6 +1,7 @@
 """Training settings that every method has, whatever its algorithm. Kept apart from the engine, and free of
 torch, so that a study is checked in milliseconds."""
 
+import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
@@ -126,6 +127,25 @@ class Pruning:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class SharpnessAware:
+    """Sharpness-aware minimisation: each step takes the gradient of its samples at w + e in place of w, where
+    e goes uphill (Foret et al., Sharpness-Aware Minimization, 2021; Kwon et al., ASAM, 2021)."""
+
+    # length of e; 0 is plain training. Papers have 0.05 to 0.1, and 0.5 to 1 for the adaptive form
+    rho: float
+    adaptive: bool = False  # ASAM: measure e relative to the weights' own sizes
+    eta: float = 0.01  # of ASAM: added to these sizes, so that weights near 0 may move too
+
+    def __post_init__(self):
+        if not 0 <= self.rho < math.inf:
+            raise ValueError(f"rho must be >= 0 and finite, got {self.rho}")
+        if not 0 <= self.eta < math.inf:
+            raise ValueError(f"eta must be >= 0 and finite, got {self.eta}")
+        if self.eta != SharpnessAware.eta and not self.adaptive:
+            raise ValueError(f"eta {self.eta} needs adaptive: true")
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """How many rounds, who takes part, what happens to images and weights, and the clients' optimiser (SGD
@@ -153,6 +173,7 @@ class TrainingSettings:
     weights: Literal["size", "uniform", "inverse-input-variance", "inverse-update-variance"] = "size"
     augmentation: Augmentation = Augmentation()  # of the training images
     pruning: Pruning | None = None  # of the weights during training; null: none
+    sam: SharpnessAware | None = None  # a second gradient in each step, uphill of the first; null: none
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"  # of convolutions and matrix products in training
     lanes: int | Literal["auto"] = "auto"  # clients that train side by side; `auto` follows measured figures
     evaluate_every: int = 1  # rounds between two evaluations; the first and last round always are

@@ -1,7 +1,8 @@
 """Connections of a study: which pairs of models an entry joins, and what its kind can take.
 
-`path` walks the straight line between two final models; `layers` averages two models layer by layer, be they
-of two runs, of two clients of a round, or of two rounds of a run.
+`path` walks the straight line between two final models; `layers` averages two models layer by layer, `curve`
+goes from one to the other around what lies between, whether of two runs, of two clients of a round, or of two
+rounds of a run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Literal
 
 from fedscape.errors import FedscapeError
 from fedscape.moment import Moment
-from fedscape.settings.connectivity import LayersSettings, PathSettings
+from fedscape.settings.connectivity import CurveSettings, LayersSettings, PathSettings
 from fedscape.settings.plain import to_plain
 from fedscape.study.grid import Member, Run, matching, runs_of
 from fedscape.study.limits import MOST_PAIRS, check_count
@@ -40,7 +41,22 @@ class LayersEntry(LayersSettings):
     kind: Literal["layers"] = "layers"
 
 
-Connection = PathEntry | LayersEntry
+@dataclass(frozen=True)
+class CurveEntry(CurveSettings):
+    """What an entry of kind `curve` joins by curves, and on how much these are trained and evaluated."""
+
+    samples: int | None = None  # of the training samples; None: all
+    rounds: Sequence[Moment] = ("last",)  # whose models are joined
+    clients: Sequence[int] = (0, 1)  # of which each pair is joined, where they are clients' models
+    kind: Literal["curve"] = "curve"
+
+
+PairsEntry = LayersEntry | CurveEntry
+"""Entries whose models are of runs, of clients or of rounds."""
+Connection = PathEntry | PairsEntry
+
+
+_ENTRIES: Mapping[str, type[Connection]] = {"path": PathEntry, "layers": LayersEntry, "curve": CurveEntry}
 
 
 @dataclass(frozen=True)
@@ -56,7 +72,7 @@ class SelectedPair:
 
 
 def check_connection_kind(settings: Connection, kind: str | None, what: str, where: str) -> None:
-    """Refuse a figure or a measure of one kind of connection on an entry of the other.
+    """Refuse a figure or a measure of one kind of connection on an entry of another.
 
     what: for example `figure kind heatmap`.
     """
@@ -78,11 +94,22 @@ def connection_settings(entry: Entry) -> Connection:
 
     Raises FedscapeError for a key that the kind does not have, and for rounds or clients that are not kept.
     """
-    if entry.keys["kind"] == "path":
-        _check_keys(entry, PathEntry)
-        return _path(entry)
-    _check_keys(entry, LayersEntry)
-    return _layers(entry)
+    kind = _ENTRIES[entry.keys["kind"]]
+    _check_keys(entry, kind)
+    settings = filled(kind, _as_floats(entry.keys))
+    if isinstance(settings, PathEntry | CurveEntry):
+        _check_points(settings.points, entry)
+    if isinstance(settings, PairsEntry):
+        _check_pairs(settings, entry)
+    return settings
+
+
+def _as_floats(keys: Mapping) -> dict:
+    """The keys of an entry, numbers that may be whole or not in one spelling."""
+    return {
+        key: float(value) if key in ("lr", "momentum", "weight_decay") else value
+        for key, value in keys.items()
+    }
 
 
 def plain_connection(settings: Connection) -> dict:
@@ -97,9 +124,9 @@ def plain_connection(settings: Connection) -> dict:
 
 
 def pairs_of(
-    settings: LayersEntry, members: Sequence[Member], methods: Mapping[str, AnyMethod]
+    settings: PairsEntry, members: Sequence[Member], methods: Mapping[str, AnyMethod]
 ) -> list[SelectedPair]:
-    """The pairs of models that a job of kind `layers` joins."""
+    """The pairs of models that a job joins."""
     pairs: list[SelectedPair] = []
     for member in members:
         start, end = member if isinstance(member, tuple) else (member, member)
@@ -146,17 +173,13 @@ def _check_keys(entry: Entry, kind: type[Connection]) -> None:
         raise FedscapeError(f"{entry.where}: key 'clients' needs between: clients, got {between}")
 
 
-def _path(entry: Entry) -> PathEntry:
-    settings = filled(PathEntry, entry.keys)
-    if settings.points % 2 == 0:
-        raise FedscapeError(
-            f"{entry.where}.points: got {settings.points}, must be odd (the middle is one of them)"
-        )
-    return settings
+def _check_points(points: int, entry: Entry) -> None:
+    if points % 2 == 0:
+        raise FedscapeError(f"{entry.where}.points: got {points}, must be odd (the middle is one of them)")
 
 
-def _layers(entry: Entry) -> LayersEntry:
-    settings = filled(LayersEntry, entry.keys)
+def _check_pairs(settings: PairsEntry, entry: Entry) -> None:
+    """Refuse more pairs than a job can hold, and rounds or clients that are not kept."""
     each = comb(len(settings.clients), 2) if settings.between == "clients" else 1
     check_count(len(entry.members) * len(settings.rounds) * each, MOST_PAIRS, "pairs of models", entry.where)
     for run in runs_of(entry.members):
@@ -164,10 +187,9 @@ def _layers(entry: Entry) -> LayersEntry:
             _check_round(asked, run, settings, entry)
         if settings.between == "clients":
             _check_clients(settings.clients, run, entry.partitions, f"{entry.where}.clients")
-    return settings
 
 
-def _check_round(asked: Moment, run: Run, settings: LayersEntry, entry: Entry) -> None:
+def _check_round(asked: Moment, run: Run, settings: PairsEntry, entry: Entry) -> None:
     """Refuse a round of which a run does not keep the models that are joined."""
     method, where = entry.methods[run.method], f"{entry.where}.rounds"
     if settings.between == "clients":

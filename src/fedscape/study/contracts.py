@@ -1,7 +1,7 @@
 """What a plug-in's file may hold, by role: constants that are read from its source, functions, `Settings`.
 
-What a rule cannot say yet (sharpness-aware training takes a second gradient in a step) is one more row here
-and its reader in the engine; `contract_check` then knows the name.
+What a rule cannot say yet is one more row here and its reader in the engine; `contract_check` then knows
+the name.
 """
 
 import math
@@ -16,7 +16,8 @@ from fedscape.settings.training import TrainingSettings
 FIGURE_SOURCES = ("plane", "connectivity", "curvature", "table", "partitions")
 """Keys of a figure's entry, one of which says what it is drawn from."""
 MEASURE_SOURCES = (
-    *("runs", "rounds", "timing", "markers", "surface", "barriers", "layers", "distances", "curvature"),
+    *("runs", "rounds", "timing", "markers", "surface", "barriers", "curve_barriers", "layers", "distances"),
+    "curvature",
 )
 """CSVs that a measure reads, by name."""
 
@@ -155,6 +156,15 @@ CONTRACTS: Mapping[str, Contract] = {
                 ("gradient", "parameters", "client", "context"),
                 "the step's gradient [lanes, P], before clipping and the optimiser; elementwise",
             ),
+            "gradient_point": Function(
+                ("parameters", "client", "context"),
+                "where the step's only gradient is taken [lanes, P], if not at the model; row by row",
+            ),
+            "perturbation": Function(
+                ("gradient", "parameters", "client", "context"),
+                "what is added to the model for the step's second gradient [lanes, P], in place of what "
+                "`sam` adds (refuse it in `check`), and the client's vectors that change with it, by name",
+            ),
             "client_state": Function(
                 ("layout",),
                 "names and lengths of the vectors that each client keeps between rounds; zeros at first",
@@ -192,7 +202,12 @@ CONTRACTS: Mapping[str, Contract] = {
                 ("settings", "parameters", "aggregate", "state"),
                 "the next global model, and its state",
                 required=True,
-            )
+            ),
+            "extrapolate": Function(
+                ("settings", "parameters", "aggregate", "squares"),
+                "the aggregate that `step` is given, if not the clients' own; `squares` is the weighted mean "
+                "of their squared distances from the global model, a scalar",
+            ),
         },
         settings_methods=_CHECK,
     ),
@@ -236,7 +251,12 @@ CONTRACTS: Mapping[str, Contract] = {
                 str, "One line per run.", "how to read it, below the figure on the study's page"
             ),
             "CLIENTS": _FOR_CLIENTS,
-            "CONNECTION": Constant(Literal["path", "layers"], "path", "the kind of connection that it draws"),
+            "CONNECTION": Constant(
+                Literal["path", "curve", "layers"], "path", "the kind of connection that it draws"
+            ),
+            "RUNS": Constant(
+                bool, True, "it is given `tables/runs.csv` beside the table that it is drawn from"
+            ),
         },
     ),
     "measure": Contract(
@@ -255,7 +275,7 @@ CONTRACTS: Mapping[str, Contract] = {
             ),
             "CLIENTS": _FOR_CLIENTS,
             "QUANTITY": Constant(
-                Literal["eigenvalue", "trace", "hessian_agreement"],
+                Literal["eigenvalue", "trace", "hessian_agreement", "sharpness", "flatness_gap"],
                 "trace",
                 "what it reads of a curvature: an entry that measures none is refused at `-n`",
             ),

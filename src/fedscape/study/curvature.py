@@ -1,6 +1,6 @@
 """Curvature entries of a study: what is measured of which models, checked against what their runs keep."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from fedscape.study.types import filled
 
 BY_LAYER = ("auto", "exact", "hutchinson")
 """Ways to a trace that tell the layers apart."""
+_MEASURES = ("worst", "average", "adaptive_worst", "adaptive_average", "rays")
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,21 @@ def curvature_settings(entry: Entry) -> CurvatureEntry:
     whose models are not kept.
     """
     settings = filled(CurvatureEntry, entry.keys)
-    quantities = ("top", "bottom", "density", "hessian_agreement")
-    asked = (settings.top, settings.bottom, settings.density is not None, settings.hessian_agreement)
-    if settings.trace == "none" and not any(asked):
-        raise FedscapeError(f"{entry.where}: measures nothing; set one of trace, {', '.join(quantities)}")
+    sharp = settings.sharpness
+    if sharp is not None and not sharp.asked:
+        raise FedscapeError(f"{entry.where}.sharpness: measures nothing; give radii to {_listed(_MEASURES)}")
+    if not settings.measures_hessian and sharp is None:
+        asked = "trace, top, bottom, density, hessian_agreement, sharpness"
+        raise FedscapeError(f"{entry.where}: measures nothing; set one of {asked}")
     if settings.layers and settings.trace not in BY_LAYER:
         raise FedscapeError(
             f"{entry.where}.layers: needs trace {', '.join(BY_LAYER[:-1])} or {BY_LAYER[-1]}, "
             f"got {settings.trace}"
         )
-    if "own" in settings.data and not needs_clients(settings):
+    if "own" in settings.data and not settings.needs_clients:
         raise FedscapeError(
-            f"{entry.where}.data: own samples are clients'; add clients to `of`, or ask for hessian_agreement"
+            f"{entry.where}.data: own samples are clients'; add clients or mean to `of`, or ask for "
+            "hessian_agreement"
         )
     _check_rounds(entry, settings)
     return settings
@@ -51,17 +55,12 @@ def _check_rounds(entry: Entry, settings: CurvatureSettings) -> None:
     where = f"{entry.where}.rounds"
     for run in runs_of(entry.members):
         for asked in settings.rounds:
-            if not needs_clients(settings) or "global" in settings.of:
+            if not settings.needs_clients or "global" in settings.of:
                 number = kept_moment(asked, run.method, entry.methods, where)
             else:
                 number = moment(asked, entry.methods[run.method].rounds, where)
-            if needs_clients(settings):
+            if settings.needs_clients:
                 check_clients_kept(number, run.method, entry.methods, where)
-
-
-def needs_clients(settings: CurvatureSettings) -> bool:
-    """Whether an entry looks at clients' models."""
-    return "clients" in settings.of or bool(settings.hessian_agreement)
 
 
 def check_density(settings: CurvatureSettings, where: str) -> None:
@@ -75,22 +74,35 @@ def check_measured(
 ) -> None:
     """Refuse a measure of what an entry does not measure.
 
-    quantity: `eigenvalue`, `trace` or `hessian_agreement`. measure: its plug-in's settings. settings: the
-    entry's.
+    quantity: `eigenvalue`, `trace`, `hessian_agreement`, `sharpness` or `flatness_gap`. measure: its
+    plug-in's settings. settings: the entry's.
     """
+    needed: list[tuple[str, str, Sequence[str]]] = [("data", measure["data"], settings.data)]
     if quantity == "hessian_agreement":
-        own = ("hessian_agreement", measure["definition"], settings.hessian_agreement)
+        needed.append(("hessian_agreement", measure["definition"], settings.hessian_agreement))
     else:
-        own = ("of", measure["of"], settings.of)
-    for key, value, measured in (("data", measure["data"], settings.data), own):
+        needed.append(("of", measure["of"], settings.of))
+    if quantity == "flatness_gap":
+        needed += [("of", "clients", settings.of), ("data", measure["clients"], settings.data)]
+    for key, value, measured in needed:
         if value not in measured:
             raise FedscapeError(f"{where}: {value} is not among the entry's {key} ({_listed(measured)})")
+    if quantity in ("sharpness", "flatness_gap"):
+        quantity = measure["quantity"]
+    if measure.get("radius") is not None:
+        asked = settings.sharpness.asked if settings.sharpness else []
+        if (quantity, measure["radius"]) not in asked:
+            radii = [f"{radius:g}" for name, radius in asked if name == quantity]
+            raise FedscapeError(
+                f"{where}: radius {measure['radius']:g} is not among the entry's for {quantity} "
+                f"({_listed(radii)})"
+            )
     if quantity == "trace" and settings.trace == "none":
         raise FedscapeError(f"{where}: the entry measures no trace")
-    if quantity == "trace" and measure["layer"] is not None and not settings.layers:
+    if quantity == "trace" and measure.get("layer") is not None and not settings.layers:
         raise FedscapeError(f"{where}: the entry does not measure layers (layers: false)")
     if quantity == "eigenvalue":
-        index = measure["index"]
+        index = measure.get("index", 1)
         end, count = ("top", settings.top) if index > 0 else ("bottom", settings.bottom)
         if abs(index) > count:
             raise FedscapeError(f"{where}: index {index} of an entry with {end}: {count}")

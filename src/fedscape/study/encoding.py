@@ -6,14 +6,18 @@ spelling, closes these holes and makes the reason for a rerun readable.
 """
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 
 _JSON = json.JSONEncoder(sort_keys=True)  # `json.dumps` would make one for each value
 
 
 def encode(settings: Mapping[str, object]) -> list[str]:
-    """Nested settings as sorted `a.b=<json>` strings; names hold no dot, values are builtin types."""
-    return sorted(f"{name}={_JSON.encode(value)}" for name, value in _flat(settings, ""))
+    """Nested settings as sorted `a.b=<json>` strings; names hold no dot, values are builtin types.
+
+    Interned: thousands of jobs share most of their strings.
+    """
+    return sorted(sys.intern(f"{name}={_JSON.encode(value)}") for name, value in _flat(settings, ""))
 
 
 def decode(strings: list[str]) -> dict:

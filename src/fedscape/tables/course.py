@@ -6,7 +6,8 @@ import pandas as pd
 
 LAST_FIFTH = 0.8  # share of the rounds after which it begins
 LOWER, HIGHER = 0.9, 2.0  # a loss and an accuracy, as shares of the start's, that show that a run has learned
-_OF = {"global": "global", "clients": "client"}  # a measure's setting -> the column of each model's rows
+# A measure's setting -> what stands in the column `of` in the rows of each model.
+_OF = {"global": "global", "clients": "client", "mean": "mean"}
 
 
 def course(rounds: pd.DataFrame, column: str) -> pd.Series:
@@ -41,12 +42,19 @@ def ends(frames: Mapping[str, pd.DataFrame], column: str, rounds: str) -> pd.Dat
     return runs.assign(**{column: runs["run"].map(means).astype(float)})
 
 
+def curvature_columns(quantity: str, radius: float | None) -> dict[str, object]:
+    """The columns of curvature.csv that tell the largest eigenvalue, the trace or a sharpness from others."""
+    if quantity == "eigenvalue":
+        return {"quantity": quantity, "index": 1}
+    return {"quantity": quantity} if radius is None else {"quantity": quantity, "radius": radius}
+
+
 def mean_curvature(rows: pd.DataFrame, columns: Mapping[str, object], of: str, data: str, at: str) -> float:
     """Mean curvature of runs, of each at one round; NaN if there is no run, or one was not measured.
 
     rows: of curvature.csv, with `run`. columns: their values, such as quantity and index. of: `global`,
-    `clients` (the mean over them) or `hessian_agreement` (of what compares them). data: `global` or
-    `own`. at: the `last` or the `first` measured round.
+    `clients` (the mean over them), `mean` (of their models) or `hessian_agreement` (of what compares them).
+    data: `global` or `own`. at: the `last` or the `first` measured round.
     """
     values = []
     for _, run in rows.groupby("run"):

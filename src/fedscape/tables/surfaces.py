@@ -16,6 +16,7 @@ class Grid:
     x: np.ndarray  # [nx] coordinates of the columns, in L2 distance of parameters
     y: np.ndarray  # [ny] of the rows
     loss: np.ndarray  # [nx, ny], NaN where it is not finite
+    loss_se: np.ndarray  # [nx, ny] its standard errors over samples, NaN where they are not known
 
     @property
     def steps(self) -> tuple[float, float]:
@@ -29,10 +30,10 @@ def grids(surface: pd.DataFrame) -> dict[str, Grid]:
     return {str(group): _grid(part) for group, part in rows.groupby("group")}
 
 
-def lattice(surface: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x [nx], y [ny] and the loss [nx, ny] of one surface: a row per grid point, columns i, j, x, y, loss."""
+def lattice(surface: pd.DataFrame, column: str = "loss") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x [nx], y [ny] and a column [nx, ny] of one surface: a row per grid point, columns i, j, x, y, ..."""
     x, y = (surface.groupby(index)[axis].first().to_numpy(float) for index, axis in (("i", "x"), ("j", "y")))
-    return x, y, surface.pivot(index="i", columns="j", values="loss").to_numpy(dtype=float)
+    return x, y, surface.pivot(index="i", columns="j", values=column).to_numpy(dtype=float)
 
 
 def typical_models(markers: pd.DataFrame) -> pd.DataFrame:
@@ -55,4 +56,5 @@ def _step(axis: np.ndarray) -> float:
 
 def _grid(rows: pd.DataFrame) -> Grid:
     x, y, loss = lattice(rows)
-    return Grid(x, y, loss=np.where(np.isfinite(loss), loss, np.nan))
+    *_, errors = lattice(rows, "loss_se")
+    return Grid(x, y, np.where(np.isfinite(loss), loss, np.nan), errors)

@@ -35,7 +35,7 @@ FAMILIES = {family.__module__.rpartition(".")[2] for family in families()}
 # Whose columns a stage's code depends on, beside those that all share.
 OWN = {
     "train": set(), "partition": set(), "initial": set(), "plane": {"planes"}, "surface": {"planes"},
-    "surface_part": {"planes"}, "path": {"connectivity"}, "layers": {"connectivity"}, "curvature": {"curvature"},
+    "surface_part": {"planes"}, "path": {"connectivity"}, "curve": {"connectivity"}, "layers": {"connectivity"}, "curvature": {"curvature"},
     "drift": {"drift"},
 }  # fmt: skip
 

@@ -94,6 +94,24 @@ def test_curvature_is_counted_by_the_models_that_are_looked_at(here, entry, prod
     assert work_of(study, job.rule, job.names).steps == runs * 2 * STEPS_PER_PRODUCT * products
 
 
+@pytest.mark.parametrize(
+    ("entry", "pairs", "used"),
+    [
+        ("from: {partition: iid}, to: {partition: dir0.1}", 1, 899),
+        ("between: clients, clients: [0, 1, 2], rounds: [1, 2], samples: 100", 2 * 2 * 3, 100),
+    ],
+)
+def test_curves_are_counted_by_their_epochs_and_points(here, entry, pairs, used):
+    file = here / "config" / "studies" / "tiny.yaml"
+    text = file.read_text().replace("keep_rounds: {every: 5}", "client_rounds: [1, 2]")
+    curve = f"\nconnectivity:\n  c: {{kind: curve, epochs: 3, points: 5, {entry}}}\n"
+    file.write_text(text.replace("drift: {moves: {}}", f"drift: {{moves: {{}}}}{curve}"))
+    work = work_of(tiny(here), "curve", job_of(here, "curve").names)
+    assert (work.steps, work.method, work.vectors) == (pairs * 3 * used, "fedavg", pairs)
+    # Both lines, twice over: statistics are measured anew at each point.
+    assert work.evaluations == pairs * 2 * 5 * 2 * (used + 299)
+
+
 def test_a_stage_that_is_not_counted_is_not_known(here, monkeypatch, capsys):
     monkeypatch.setattr(
         work, "_COUNTS", {name: count for name, count in work._COUNTS.items() if name != "drift"}
@@ -103,6 +121,16 @@ def test_a_stage_that_is_not_counted_is_not_known(here, monkeypatch, capsys):
     assert "Left out (+): what drift computes, which command/work.py does not count." in text
     (line,) = [line.split() for line in text.splitlines() if line.startswith("drift")]
     assert line[2] == line[4] == line[5] == "unknown"
+
+
+def test_a_second_gradient_is_counted(here):
+    file = here / "config" / "costs.csv"
+    file.write_text(file.read_text() + "setting,sam,,cpu,1.9,,,\n")
+    prices = read_prices()
+    plain = Workload("convnet", "1x8x8", "moon", steps=1000)
+    twice = replace(plain, sharpness_aware=True)
+    own = prices.seconds("surface", plain, CPU)
+    assert prices.seconds("surface", twice, CPU) == pytest.approx(1.9 * own)
 
 
 def test_hours_are_work_times_price(here):

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import socket
 import time
 from dataclasses import replace
@@ -16,6 +17,14 @@ from fedscape.command.progress import DONE, FAILED, QUEUED, RUNNING, STOPPED, WA
 from fedscape.jobs.locks import is_held
 from fedscape.jobs.recorded import STARTED, record_path
 from fedscape.jobs.resume import Resume, ResumeFolder
+from fedscape.jobs.submissions import (
+    SUBMISSIONS,
+    Member,
+    exit_file,
+    submission_comment,
+    write_exit_code,
+    write_tasks,
+)
 from fedscape.study.jobs import jobs_of
 
 
@@ -137,6 +146,33 @@ def test_a_job_that_has_just_begun_runs(here):
     assert seen(job) == (WAITING, "")
 
 
+def test_a_job_that_was_killed_with_its_snakemake_does_not_run(here):
+    """The mark that it has begun is fresh, but its log is newer, and nobody holds it."""
+    job = job_of(here, "train", partition="iid")
+    mark = here / record_path(STARTED, job.outputs[0])
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+    os.utime(mark, (time.time() - 5,) * 2)
+    logged(here, job, "round 1/20: test loss 2\n")
+    state, words = seen(job)
+    assert state == FAILED and words.endswith("killed from outside (memory?); the next call runs it again")
+    training(here, 12, here / RUN / "resume")
+    (here / RUN / "resume" / "lock").write_text(f"{socket.gethostname()} 1\n")
+    state, words = seen(job)
+    assert state == STOPPED and "resumes where it stopped" in words
+
+
+def test_where_there_is_no_study_to_read_squeue_is_not_left_behind(here, monkeypatch):
+    squeue, started = here.parent / "squeue", []
+    squeue.write_text("#!/bin/sh\nexec sleep 60\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{here.parent}:/bin:/usr/bin")
+    ask = slurm.ask
+    monkeypatch.setattr(slurm, "ask", lambda: started.append(ask()) or started[-1])
+    assert main(["status", "nowhere"]) == 1
+    assert [asked.returncode for asked in started] == [-signal.SIGKILL]
+
+
 def test_what_squeue_says_counts_where_the_folder_is_ours(here, monkeypatch):
     train, plane = job_of(here, "train", partition="iid"), job_of(here, "plane")
     comments = [slurm.comment(job) for job in (train, plane)]
@@ -158,6 +194,29 @@ def test_what_squeue_says_counts_where_the_folder_is_ours(here, monkeypatch):
     assert seen(plane, {}) == (DONE, "")
     squeue.write_text("#!/bin/sh\nexit 1\n")
     assert slurm.queue(slurm.ask(), here) is None
+
+
+def test_what_was_sent_together_is_shown_by_job(here, monkeypatch):
+    jobs = [job_of(here, "train", partition="iid"), job_of(here, "plane"), job_of(here, "drift")]
+    ended, runs, waits = (Member(slurm.comment(job), "", "") for job in jobs)
+    sent = SUBMISSIONS / "0a1b"
+    write_tasks(sent, [[waits], [ended, runs]])
+    write_exit_code(exit_file(sent, 2, 0), 1)
+    comment = submission_comment("train", "0a1b")
+    squeue = here.parent / "squeue"
+    squeue.write_text(
+        f"#!/bin/sh\necho '7_1|PENDING|Priority||{here}|{comment}'\n"
+        f"echo '7_2|RUNNING|None|node1|{here}|{comment}'\n"
+        f"echo '8|PENDING|Priority||{here}|{submission_comment('train', '0')}'\n"
+    )
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{here.parent}:/bin:/usr/bin")
+    queue = slurm.queue(slurm.ask(), here)
+    assert {comment: job.number for comment, job in queue.items()} == {
+        runs.comment: "7_2", waits.comment: "7_1"
+    }  # fmt: skip
+    assert seen(jobs[1], queue) == (RUNNING, "SLURM 7_2 running, on node1")
+    assert seen(jobs[2], queue) == (QUEUED, "SLURM 7_1 pending (Priority)")
 
 
 def test_a_job_that_slurm_lost_before_it_began_shows_slurms_log(here):

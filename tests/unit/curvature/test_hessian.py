@@ -10,7 +10,7 @@ import torch
 from scipy.sparse.linalg import ArpackNoConvergence
 from stage_values import problem_of, runs_of
 
-from fedscape.checkpoints.layout import layout_of
+from fedscape.checkpoints.layout import layout_of, parameters_of
 from fedscape.checkpoints.readers import ClientModels, Trajectory
 from fedscape.checkpoints.writer import shorten
 from fedscape.columns.csvs import read_csv
@@ -20,14 +20,16 @@ from fedscape.curvature import measure
 from fedscape.curvature.exact import exact_diagonal
 from fedscape.curvature.hessian_agreement import agreement
 from fedscape.curvature.hessians import evaluate_hessians
+from fedscape.curvature.sharpness import PerturbedLoss, sharpness
 from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
 from fedscape.errors import FedscapeError
+from fedscape.evaluation.batch_norm import recalibrated
 from fedscape.evaluation.eigenvalues import HessianProduct
 from fedscape.evaluation.evaluate import EvaluationSet
 from fedscape.jobs.resume import Resume
 from fedscape.models.build import random_model
-from fedscape.settings.curvature import CurvatureSettings, DensitySettings
+from fedscape.settings.curvature import CurvatureSettings, DensitySettings, SharpnessSettings
 
 NAMES = ["curvature", "group", "round", "of", "client", "data"]
 ROUNDS, CLIENTS = 3, 3
@@ -155,6 +157,57 @@ def test_every_model_is_measured_on_the_samples_that_its_row_names(tmp_path):
     )
 
 
+def test_the_mean_of_the_clients_is_what_fedavg_hands_on(tmp_path):
+    """By their samples, running statistics included; on all samples, and on those of each client."""
+    arguments, files = networks(tmp_path)
+    options = {"of": ["mean"], "data": ["global", "own"], "rounds": [1, 2], "top": 0}
+    options["sharpness"] = SharpnessSettings(average=[0.1], adaptive_worst=[0.5], steps=3, draws=2)
+    found, _ = evaluate(tmp_path, arguments, **files, **options)
+    assert found["of"].eq("mean").all() and found["batch_norm"].eq("keep").all()
+    keys = ["round", "client", "data", "quantity", "radius"]
+    assert found.groupby(keys).size().eq(1).all() and len(found) == 2 * (1 + CLIENTS) * 2
+    module = random_model("resnet", arguments["model_settings"], (1, 4, 4), 2, 0)
+    layout = layout_of(module)
+    (path,) = arguments["trajectories"]
+    models = ClientModels.open(path.with_name("clients.safetensors"))
+    sizes = [len(client) for client in partition_of(arguments, files).clients]
+    parts = [models.parameters(2, client).double() * size for client, size in enumerate(sizes)]
+    point = (sum(parts) / sum(sizes)).float()
+    for client in (-1, 1):
+        samples = data_of(arguments, files["partitions"][0], None if client == -1 else client)
+        loss = PerturbedLoss(module, layout, point, models.buffers(2, 0), samples)
+        row = found[(found["round"] == 2) & (found["client"] == client)].set_index("quantity")
+        expected = sharpness(loss, "average", 0.1, options["sharpness"], 0)
+        assert row.loc["average", "value"] == pytest.approx(expected.value, rel=1e-6)
+        assert row.loc["average", "standard_error"] == pytest.approx(expected.standard_error, rel=1e-6)
+        expected = sharpness(loss, "adaptive-worst", 0.5, options["sharpness"], 0)
+        assert row.loc["adaptive-worst", "value"] == pytest.approx(expected.value, rel=1e-6)
+        assert row.loc["adaptive-worst", "residual"] == pytest.approx(expected.residual, rel=1e-5)
+        assert row["samples"].tolist() == [len(samples.labels)] * 2
+
+
+def partition_of(arguments, files):
+    return open_partition(files["partitions"][0], open_dataset(arguments["dataset_folder"]))
+
+
+def test_statistics_measured_afresh_are_those_of_the_samples_looked_at(tmp_path):
+    arguments, files = networks(tmp_path)
+    options = {"of": ["clients"], "data": ["own"], "rounds": [1], "top": 0, "batch_norm": "recalibrate"}
+    found, _ = evaluate(
+        tmp_path, arguments, **files, **options, sharpness=SharpnessSettings(average=[0.1], draws=2)
+    )
+    assert found["batch_norm"].eq("recalibrate").all()
+    module = random_model("resnet", arguments["model_settings"], (1, 4, 4), 2, 0)
+    layout = layout_of(module)
+    models = ClientModels.open(files["clients"][0])
+    samples = data_of(arguments, files["partitions"][0], 1)
+    point = models.parameters(1, 1)
+    buffers = recalibrated(module, parameters_of(point, layout), models.buffers(1, 1), samples)
+    loss = PerturbedLoss(module, layout, point, buffers, samples)
+    expected = sharpness(loss, "average", 0.1, SharpnessSettings(draws=2), 0).value
+    assert found.set_index("client").loc[1, "value"] == pytest.approx(expected, rel=1e-6)
+
+
 def test_agreement_in_all_four_choices(tmp_path):
     arguments, files = networks(tmp_path, count=2)
     options = {"top": 0, "data": ["global", "own"], "hessian_agreement": ["paper", "code"], "rounds": [1, 2]}
@@ -212,7 +265,7 @@ def test_auto_is_exact_for_few_classes_only(tmp_path, monkeypatch):
     [({"trace": "exact"}, "trace: exact"), ({"hessian_agreement": ["code"]}, "hessian_agreement")],
 )
 def test_what_cannot_be_exact_is_said_before_anything_is_computed(tmp_path, monkeypatch, options, what):
-    monkeypatch.setattr(stage, "model_rows", None)
+    monkeypatch.setattr(stage, "hessian_rows", None)
     arguments, files = networks(tmp_path, model="resnet", blocks=[1], width=2, norm="group", groups=2)
     with pytest.raises(FedscapeError, match=rf"{what} needs a network .* ResNet has GroupNorm \(norm\)"):
         evaluate(tmp_path, arguments, **files, **options)
@@ -248,7 +301,7 @@ def test_clients_of_a_run_that_ended_early_are_left_out(tmp_path, caplog):
 
 
 EVERYTHING = {
-    "of": ["global", "clients"],
+    "of": ["global", "clients", "mean"],
     "data": ["global", "own"],
     "rounds": [1, 2],
     "top": 1,
@@ -256,18 +309,22 @@ EVERYTHING = {
     "layers": True,
     "density": DensitySettings(steps=3, probes=2, width=0.1),
     "hessian_agreement": ["paper", "code"],
+    "sharpness": SharpnessSettings(
+        worst=[0.1], average=[0.1, 0.2], adaptive_worst=[0.5], rays=[0.1], steps=2, draws=2
+    ),
+    "batch_norm": "recalibrate",
 }
 
 
 def test_a_killed_job_goes_on_with_the_same_bytes(tmp_path, monkeypatch):
-    """Killed by the system in the middle of a model, once after another."""
+    """Killed by the system in the middle of a model, between its quantities, once after another."""
     arguments, files = networks(tmp_path)
     evaluate(tmp_path, arguments, **files, **EVERYTHING)
     outputs = [tmp_path / f"{name}.csv" for name in ("curvature", "density")]
     whole = [path.read_bytes() for path in outputs]
     for path in outputs:
         path.unlink()
-    model_rows, killed = stage.model_rows, 0
+    look, killed = stage._model, 0
 
     def dies(after):
         calls = []
@@ -276,14 +333,14 @@ def test_a_killed_job_goes_on_with_the_same_bytes(tmp_path, monkeypatch):
             calls.append(given)
             if len(calls) > after:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return model_rows(*given)
+            return look(*given)
 
         return counted
 
     while True:
         process = os.fork()
         if process == 0:
-            stage.model_rows = dies(3)
+            stage._model = dies(31)
             evaluate(tmp_path, arguments, **files, **EVERYTHING)
             os._exit(0)
         _, status = os.waitpid(process, 0)
@@ -296,7 +353,7 @@ def test_a_killed_job_goes_on_with_the_same_bytes(tmp_path, monkeypatch):
 
 def test_another_fingerprint_starts_afresh(tmp_path, monkeypatch):
     arguments = bowl.world(tmp_path, quadratics())
-    rows, calls = stage.model_rows, []
+    rows, calls = stage.hessian_rows, []
 
     def stops(*given):
         calls.append(given)
@@ -304,7 +361,7 @@ def test_another_fingerprint_starts_afresh(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return rows(*given)
 
-    monkeypatch.setattr(stage, "model_rows", stops)
+    monkeypatch.setattr(stage, "hessian_rows", stops)
     with pytest.raises(KeyboardInterrupt):
         evaluate(tmp_path, arguments)
     evaluate(tmp_path, arguments, fingerprint="other")

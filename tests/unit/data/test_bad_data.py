@@ -9,6 +9,7 @@ import pytest
 from broken_input import GONE, changed, refusal
 from small_run import write_noise, write_partition
 
+from fedscape.data.checksums import PREPARE
 from fedscape.data.partition import open_partition
 from fedscape.data.storage import open_dataset
 
@@ -26,15 +27,15 @@ DESCRIPTIONS = [
     ("std", ["dark"], "could not convert string to float: 'dark'"),
     ("files", [], "'list' object has no attribute 'items'"),
     ("files/train-inputs.npy", GONE, "'train-inputs.npy'"),
-    ("files/train-inputs.npy/bytes", 1, "train-inputs.npy: truncated or foreign, 3712 bytes instead of 1; prepare it again"),
+    ("files/train-inputs.npy/bytes", 1, "train-inputs.npy: truncated or foreign, 3712 bytes instead of 1; prepare the data set again"),
     ("files/train-inputs.npy/crc32", GONE, "'crc32'"),
     ("name", GONE, "'name'"),
-    ("name", "other", "dataset.json: altered since it was written; delete the file"),
-    ("kind", [], "dataset.json: altered since it was written; delete the file"),
-    ("mean", [0.25], "dataset.json: altered since it was written; delete the file"),
-    ("natural_clients", None, "dataset.json: altered since it was written; delete the file"),
-    ("files/test-inputs.npy/crc32", [], "dataset.json: altered since it was written; delete the file"),
-    ("crc32", GONE, "dataset.json: altered since it was written; delete the file"),
+    ("name", "other", "dataset.json: altered since it was written; prepare the data set again"),
+    ("kind", [], "dataset.json: altered since it was written; prepare the data set again"),
+    ("mean", [0.25], "dataset.json: altered since it was written; prepare the data set again"),
+    ("natural_clients", None, "dataset.json: altered since it was written; prepare the data set again"),
+    ("files/test-inputs.npy/crc32", [], "dataset.json: altered since it was written; prepare the data set again"),
+    ("crc32", GONE, "dataset.json: altered since it was written; prepare the data set again"),
 ]  # fmt: skip
 
 
@@ -75,7 +76,7 @@ def test_labels_that_no_class_has_are_named(data, split, labels):
     array = np.load(file)
     array[-1:] = labels
     np.save(file, array)
-    assert refusal(open_dataset, data) == f"{file}: labels outside 0 to 2; prepare the data set again"
+    assert refusal(open_dataset, data) == f"{file}: labels outside 0 to 2; {PREPARE}"
 
 
 @pytest.mark.parametrize("file", ["train-inputs.npy", "train-labels.npy"])
@@ -84,7 +85,7 @@ def test_an_array_of_the_right_size_that_is_none_is_named(data, file, content):
     size = (data / file).stat().st_size
     (data / file).write_bytes(content + b"\0" * (size - len(content)))
     said = refusal(open_dataset, data)
-    assert said.startswith(f"{data / file}: ") and said.endswith("; prepare the data set again")
+    assert said.startswith(f"{data / file}: ") and said.endswith(f"; {PREPARE}")
 
 
 # Partitions

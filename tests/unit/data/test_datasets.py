@@ -110,7 +110,7 @@ def test_a_flipped_byte_is_found(tmp_path, monkeypatch, file, bound):
     flip_a_byte(tmp_path / file)
     with pytest.raises(FedscapeError) as error:
         open_dataset(tmp_path)
-    assert one_line(error).startswith(f"{tmp_path / file}: ") and "delete the file" in one_line(error)
+    assert one_line(error).startswith(f"{tmp_path / file}: ") and "--force" in one_line(error)
 
 
 def test_an_array_is_read_once_per_process_and_a_large_untouched_one_not_at_all(tmp_path, monkeypatch):

@@ -37,7 +37,14 @@ from fedscape.federated import algorithms, servers
 from fedscape.federated.pruning import sparsity
 from fedscape.jobs.resume import ResumeFolder
 from fedscape.plugins import load
-from fedscape.settings.training import Augmentation, Epochs, Pruning, Schedule, TrainingSettings
+from fedscape.settings.training import (
+    Augmentation,
+    Epochs,
+    Pruning,
+    Schedule,
+    SharpnessAware,
+    TrainingSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,15 @@ METHODS = {
     ),
     # There is nothing to keep for a client where no layer has running statistics.
     "fedbn": Method({}, BUSY | {"model": GROUPED}, ("sometimes", "never")),
+    "fedcm": Method(
+        {"alpha": 0.5},
+        BUSY | {"settings": {"alpha": 1.0}},
+        ("adamw", "nesterov", "keep", "sometimes", "never", "pruning"),
+    ),
+    "fedlesam": Method({}, BUSY | {"settings": {"rho": 0.0}}, ("sometimes", "never", "sam")),
+    "fedsmoo": Method({"rho": 0.02}, None, ("sometimes", "never", "sam")),
+    "fedgloss": Method({"rho": 0.05}, None, ("sometimes", "never")),
+    "feddecorr": Method({}, BUSY | {"settings": {"beta": 0.0}}),
 }
 PRUNING = Pruning(initial_sparsity=0.2, final_sparsity=0.6, begin=1, end=2, frequency=1, unit="round")
 COMMON = {
@@ -95,8 +111,9 @@ COMMON = {
     "pruning": {"pruning": PRUNING},
     "input variance": {"weights": "inverse-input-variance"},
     "update variance": {"weights": "inverse-update-variance", "local_epochs": 2},
+    "sam": {"sam": SharpnessAware(rho=0.05)},
 }
-SERVERS = {"momentum": {}, "adam": {"bias_correction": True}, "yogi": {}, "adagrad": {}}
+SERVERS = {"momentum": {}, "adam": {"bias_correction": True}, "yogi": {}, "adagrad": {}, "fedexp": {}}
 SIDE_BY_SIDE = (2, 6, 4, 5, 3, 4, 16, 2, 12, 4, 3)
 """Samples of eleven clients, for many lanes: most batches of one size have company, some have none."""
 ROUNDING = 1e-6
@@ -176,6 +193,15 @@ def test_off_it_is_fedavg(name):
     assert_same_states(play(name, **arguments), play("fedavg", **arguments | {"settings": {}}))
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "base"),
+    [("fedsmoo", {"rho": 0.0, "alpha": 0.1}, 0.1), ("fedgloss", {"rho": 0.0, "beta": 8.0}, 0.125)],
+)
+def test_without_a_perturbation_it_is_feddyn(name, settings, base):
+    arguments = BUSY | {"sizes": (6, 6, 6, 6), "rounds": 3}
+    assert_same_states(play(name, settings, **arguments), play("feddyn", {"alpha": base}, **arguments))
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_fednova_is_fedavg_where_all_clients_take_as_many_steps(momentum):
     arguments = {"sizes": (8, 8, 8), "local_epochs": 2, "momentum": momentum, "lanes": 3}
@@ -232,6 +258,19 @@ def test_lanes_do_not_matter(name, lanes):
             torch.testing.assert_close(vector, after_several[key], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "adaptive"), [("fedavg", True), *((name, False) for name in METHODS if goes_with(name, "sam"))]
+)
+def test_lanes_do_not_matter_to_a_second_gradient(name, adaptive):
+    arguments = {
+        "sizes": SIDE_BY_SIDE,
+        "augmentation": Augmentation(crop=2, flip=0.5),
+        "sam": SharpnessAware(rho=0.5 if adaptive else 0.05, adaptive=adaptive),
+        "weights": "uniform",
+    }
+    assert_close_states(*(play(name, METHODS[name].on, lanes=lanes, **arguments) for lanes in (1, 5)))
+
+
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_a_clients_own_mask_is_not_the_next_ones(lanes):
     """Pruning by steps draws a mask per client, in whatever lane it trains; short ones have none yet."""
@@ -274,6 +313,8 @@ def test_settings_that_say_nothing_change_nothing(name):
     }
     if goes_with(name, "pruning"):
         nothing["pruning"] = replace(PRUNING, initial_sparsity=0, final_sparsity=0)
+    if goes_with(name, "sam"):
+        nothing["sam"] = SharpnessAware(rho=0.0)
     assert_same_states(play(name, METHODS[name].on, weights="uniform", **nothing), usual(name))
 
 
@@ -335,7 +376,11 @@ def test_server_rules_work(name, server):
         server_settings=SERVERS[server],
     )
     start, target = plain.parameters[:2]
-    expected, _ = plugin.step(plugin.Settings(**SERVERS[server]), start, target, {})
+    settings = plugin.Settings(**SERVERS[server])
+    if hasattr(plugin, "extrapolate"):
+        squares = [(result.model.parameters - start).square().sum() for result in plain.results[0].values()]
+        target = plugin.extrapolate(settings, start, target, torch.stack(squares).mean())
+    expected, _ = plugin.step(settings, start, target, {})
     assert torch.equal(played.parameters[1], expected)
     assert torch.isfinite(played.parameters[2]).all()
     assert not torch.equal(played.parameters[2], played.parameters[1])

@@ -7,7 +7,7 @@ import torch
 
 from fedscape.checkpoints.state_dicts import read_weights, write_weights
 from fedscape.errors import FedscapeError
-from fedscape.federated.servers import adagrad, adam, average, momentum, yogi
+from fedscape.federated.servers import adagrad, adam, average, fedexp, momentum, yogi
 from fedscape.plugins import Plugin
 from fedscape.study.catalog import names, plugin
 
@@ -20,6 +20,7 @@ RULES = {
     "yogi": (yogi, {}),
     "yogi corrected": (yogi, {"bias_correction": True}),
     "adagrad": (adagrad, {"beta1": 0.5}),
+    "fedexp": (fedexp, {}),
 }
 every_rule = pytest.mark.parametrize("rule", RULES)
 
@@ -172,6 +173,40 @@ def test_a_rule_goes_on_from_its_state_on_disk(rule, tmp_path):
         assert {tensor.dtype for tensor in state.values()} <= {torch.float32, torch.int64}
 
 
+def extrapolated(updates: torch.Tensor, weights: torch.Tensor, epsilon: float = 1e-12) -> torch.Tensor:
+    """What FedExP makes of clients' updates [M, P]: the change that it gives the server."""
+    parameters, weights = start(updates.dtype), weights / weights.sum()
+    squares = (weights * updates.square().sum(1)).sum()
+    mean = weights @ updates
+    settings = fedexp.Settings(epsilon=epsilon)
+    return fedexp.extrapolate(settings, parameters, parameters + mean, squares) - parameters
+
+
+@pytest.mark.parametrize("clients", [1, 2, 3, 8])
+def test_fedexp_goes_half_as_many_times_further_as_there_are_orthogonal_clients(clients):
+    updates, even = 3 * torch.eye(SIZE, dtype=torch.float64)[:clients], torch.ones(clients).double()
+    expected = max(1, clients / 2) * updates.mean(0)
+    torch.testing.assert_close(extrapolated(updates, even), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_fedexp_follows_clients_that_agree_to_the_last_bit():
+    parameters, aggregate = start(torch.float32), changes(1, torch.float32)[0]
+    squares = (aggregate - parameters).double().square().sum()
+    settings = fedexp.Settings()
+    assert torch.equal(fedexp.extrapolate(settings, parameters, aggregate, squares), aggregate)
+
+
+def test_fedexp_by_hand():
+    updates, weights = torch.tensor([[4.0, 0.0], [0.0, 2.0], [-3.0, 0.0]]).double(), torch.tensor([2.0, 1, 1])
+    grown = torch.zeros(3, SIZE).double()
+    grown[:, :2] = updates
+    # mean (5/4, 1/2), its square 29/16; mean of the squares (2 * 16 + 4 + 9) / 4 = 45/4
+    expected = (45 / 4) / (2 * (29 / 16 + 0.5)) * torch.tensor([1.25, 0.5]).double()
+    found = extrapolated(grown, weights.double(), epsilon=0.5)
+    torch.testing.assert_close(found[:2], expected, rtol=1e-9, atol=1e-12)
+    assert extrapolated(grown[:2], torch.tensor([1.0, 1.0]).double(), epsilon=1e6).norm() < 2.3
+
+
 def test_every_rule_is_among_those_that_are_tested():
     assert set(names("server")) == {rule.split()[0] for rule in RULES}
 
@@ -199,6 +234,7 @@ def test_settings_stand_by_themselves(rule):
         ("yogi", {"initial_second_moment": -1.0}, "initial_second_moment must be >= 0 and finite, got -1.0"),
         ("adagrad", {"beta1": -0.1}, r"beta1 must be in \[0, 1\), got -0.1"),
         ("adagrad", {"beta2": 0.9}, "unknown key 'beta2'"),
+        ("fedexp", {"epsilon": 0.0}, "epsilon must be > 0 and finite, got 0.0"),
     ],
 )
 def test_impossible_settings_are_refused_in_one_line(kind, values, message):

@@ -1,4 +1,4 @@
-"""Connections of kind `layers` in a study: which pairs of models they join, and what is refused."""
+"""Connections of a study: which pairs of models they join, and what is refused."""
 
 import pytest
 from edited_study import CONFIG, ROOT, reader
@@ -25,6 +25,7 @@ connectivity:
   clients: {kind: layers, between: clients, runs: [{partition: iid, method: a}], rounds: [last], clients: [0, 1, 2]}
   rounds: {kind: layers, between: rounds, runs: [{partition: iid, method: a}], rounds: [1, last]}
   lines: {kind: path, from: {method: a, partition: iid}, to: {method: b, partition: iid}}
+  bent: {kind: curve, between: clients, runs: [{partition: iid, method: a}], clients: [0, 2], lr: 1, form: chain}
 scales: {smoke: {}}
 """
 TEXT = (
@@ -108,6 +109,17 @@ def test_a_round_and_the_one_before(campaign):
     assert found == [("a", "a", 0, 1), ("a", "a", 5, 6)]
 
 
+def test_a_curve_joins_what_layers_join(campaign):
+    study = campaign().get("pilot")
+    settings = STAGES["curve"].settings(study, {**SEED0, "name": "bent"})
+    (pair,) = with_runs(settings)
+    assert (pair["client"], pair["to_client"], pair["round"], pair["from"]["method"]) == (0, 2, 6, "a")
+    own = {key: settings[key] for key in ("form", "between", "epochs", "points", "samples")}
+    assert own == {"form": "chain", "between": "clients", "epochs": 50, "points": 61, "samples": None}
+    assert repr(settings["lr"]) == "1.0", "one spelling, however it was written"
+    assert len(STAGES["curve"].inputs(study, {**SEED0, "name": "bent"})["clients"]) == 1
+
+
 def test_files_of_each_kind(campaign):
     study = campaign().get("pilot")
     groups = ["digits_all_seed0", "digits_all_seed1"]
@@ -155,6 +167,42 @@ REFUSED = {
     "key of the other kind": (
         ("kind: layers, between: rounds,", "kind: layers, between: rounds, points: 3,"),
         "connectivity.rounds: unknown key 'points'; did you mean",
+    ),
+    "statistics of a curve": (
+        ("kind: curve, between: clients,", "kind: curve, between: clients, batch_norm: keep,"),
+        "connectivity.bent: unknown key 'batch_norm'",
+    ),
+    "a curve without a middle": (
+        ("kind: curve, between: clients,", "kind: curve, between: clients, points: 4,"),
+        "connectivity.bent.points: got 4, must be odd",
+    ),
+    "clients of a curve that are not there": (
+        ("clients: [0, 2]", "clients: [0, 3]"),
+        "connectivity.bent.clients: no client 3, partition iid has clients 0 to 2",
+    ),
+    "no such form": (
+        ("form: chain", "form: spline"),
+        "connectivity.bent.form",
+    ),
+    "figure of straight lines": (
+        ("scales:", "figures: {f: {kind: interpolation, connectivity: bent}}\nscales:"),
+        "figures.f.connectivity: figure kind interpolation is for connections of kind path, got curve",
+    ),
+    "measure of curves on a straight line": (
+        (
+            "scales:",
+            "claims: [{claim: C, source: S, measure: curve-barrier, connectivity: lines, cases: [{}], "
+            "expect: {above: 0}}]\nscales:",
+        ),
+        "claims[0].connectivity: measure curve-barrier is for connections of kind curve, got path",
+    ),
+    "a share of midpoints": (
+        (
+            "scales:",
+            "claims: [{claim: C, source: S, measure: curve-barrier, connectivity: bent, line: left, "
+            "height: midpoint, cases: [{}], expect: {above: 0}}]\nscales:",
+        ),
+        "line left is a share of sup",
     ),
     "runs and both ends": (
         ("kind: layers, from:", "kind: layers, runs: [{}], from:"),

@@ -69,6 +69,8 @@ def test_clients_models_and_their_own_samples_are_inputs_where_they_are_looked_a
         ("hessian_agreement: [code], rounds: [0.5, last]", []),
         ("of: [global, clients], data: [global, own]", own),
         ("hessian_agreement: [paper], data: [own]", own),
+        ("of: [mean]", own),
+        ("of: [mean], data: [own], top: 0, sharpness: {rays: [0.1]}", own),
     ):
         study = entry(campaign, more)
         inputs = STAGES["curvature"].inputs(study, {"name": "sharp", "group": group})
@@ -92,7 +94,7 @@ def test_a_spectrum_is_drawn_from_the_densities_of_all_groups(campaign):
 
 
 REFUSED = {
-    "nothing": ("top: 0", r"curvature.sharp: measures nothing; set one of trace, top, bottom, density, hessian_agreement"),
+    "nothing": ("top: 0", r"curvature.sharp: measures nothing; set one of trace, top, bottom, density, hessian_agreement, sharpness"),
     "unknown": ("kind: eigenvalues", r"curvature.sharp: unknown key 'kind'"),
     "a trace": ("trace: hutchpp", r"curvature.sharp.trace"),
     "too few probes": ("trace: xtrace, probes: 4", r"curvature.sharp.probes"),
@@ -101,7 +103,13 @@ REFUSED = {
         r"curvature.sharp.layers: needs trace auto, exact or hutchinson, got hutch\+\+",
     ),
     "layers of nothing": ("layers: true", r"curvature.sharp.layers: needs trace .*, got none"),
-    "own samples of nobody": ("data: [own]", r"curvature.sharp.data: own samples are clients'; add clients to `of`"),
+    "own samples of nobody": ("data: [own]", r"curvature.sharp.data: own samples are clients'; add clients or mean to `of`"),
+    "sharpness of nothing": ("sharpness: {steps: 9}", "curvature.sharp.sharpness: measures nothing; give radii to worst, average"),
+    "no radius": ("sharpness: {worst: [0]}", "curvature.sharp.sharpness.worst"),
+    "one ray": ("sharpness: {rays: [0.1], draws: 1}", "curvature.sharp.sharpness.draws"),
+    "a mean of nobody": (
+        "of: [mean], rounds: [0]", r"curvature.sharp.rounds: round 0 is not among the client_rounds of fedavg"
+    ),
     "a round without clients": (
         "of: [clients], rounds: [0, last]",
         r"curvature.sharp.rounds: round 0 is not among the client_rounds of fedavg \(5, 10\)",
@@ -156,7 +164,38 @@ MEASURES = {
     "measure: trace": "claims[0].curvature: the entry measures no trace",
     "measure: hessian-agreement, quantity: H_D": "claims[0].curvature: paper is not among the entry's hessian_agreement (none)",
     "measure: hessian-agreement": "claims[0]: key 'quantity' is missing",
+    "measure: sharpness, quantity: worst, radius: 0.1": "claims[0].curvature: radius 0.1 is not among the entry's for worst (none)",
+    "measure: sharpness, quantity: trace, radius: 0.1": "claims[0].quantity",
+    "measure: flatness-gap, quantity: worst": "claims[0]: quantity worst needs a radius",
+    "measure: flatness-gap": "claims[0].curvature: mean is not among the entry's of (global)",
+    "measure: flatness-gap, of: global": "claims[0].curvature: clients is not among the entry's of (global)",
+    "measure: rank-correlation, quantity: trace": "claims[0].curvature: the entry measures no trace",
 }
+
+
+SHARPNESS = "of: [clients, mean, global], data: [own, global], sharpness: {worst: [0.05, 0.1]}"
+OF_SHARPNESS = {
+    "measure: sharpness, quantity: worst, radius: 0.1": None,
+    "measure: flatness-gap, quantity: worst, radius: 0.05": None,
+    "measure: flatness-gap": None,
+    "measure: rank-correlation, quantity: worst, radius: 0.1": None,
+    "measure: sharpness, quantity: worst, radius: 0.2": "claims[0].curvature: radius 0.2 is not among the entry's for worst (0.05, 0.1)",
+    "measure: sharpness, quantity: rays, radius: 0.1": "claims[0].curvature: radius 0.1 is not among the entry's for rays (none)",
+}
+
+
+@pytest.mark.parametrize("measure", OF_SHARPNESS)
+def test_a_sharpness_is_measured_at_the_radii_that_its_entry_has(campaign, measure):
+    edits = (
+        (ENTRY, f"{ENTRY}, {SHARPNESS}"),
+        ("scales:\n  smoke:\n", CLAIM.format(measure).removeprefix("  smoke:\n")),
+    )
+    if OF_SHARPNESS[measure] is None:
+        assert campaign(*edits).get("pilot").claims[0].cases[0].runs
+        return
+    with pytest.raises(FedscapeError) as error:
+        campaign(*edits)
+    assert OF_SHARPNESS[measure] in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("measure", MEASURES)

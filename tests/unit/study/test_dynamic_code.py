@@ -44,6 +44,8 @@ BESIDE = {
         "importlib.metadata.version",
         "fedscape.__file__",
     },
+    # Runs what Snakemake wrote of a script, whose digest the job has: here as in a process that starts by itself.
+    "jobs/fork_server.py": {"runpy"},
     "jobs/job.py": {"sys.modules"},  # whether torch is there; nothing is imported
     "data/datasets/sklearn_descriptions.py": {
         "importlib.resources"

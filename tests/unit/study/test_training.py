@@ -152,6 +152,10 @@ REFUSED = [
     ({"pruning": {**PRUNING, "begin": 0}}, "begin and end must be 1 <= begin < end, got 0 and 3"),
     ({"average_every": "never", "pruning": PRUNING}, "average_every never goes without pruning, which needs an average"),
     ({"pruning": {**PRUNING, "frequency": 3}}, "frequency must be from 1 to end - begin (2), got 3"),
+    ({"sam": {"rho": -0.1}}, "sam: rho must be >= 0 and finite, got -0.1"),
+    ({"sam": {"rho": 0.5, "adaptive": True, "eta": -1}}, "sam: eta must be >= 0 and finite, got -1.0"),
+    ({"sam": {"rho": 0.5, "eta": 0.1}}, "sam: eta 0.1 needs adaptive: true"),
+    ({"sam": {}}, "sam: key 'rho' is missing"),
     # Together with another.
     ({"optimiser": "adamw", "momentum": 0.9}, "momentum needs optimiser sgd, got adamw"),
     ({"nesterov": True}, "nesterov needs momentum > 0"),
@@ -182,6 +186,8 @@ ALLOWED = [
     {"schedule": {"kind": "cosine", "warmup_steps": 100, "warmup_lr": 0.0001}},
     {"pruning": {**PRUNING, "end": 4}},
     {"pruning": {"begin": 1000, "end": 5000, "unit": "step"}},
+    {"sam": {"rho": 0.05}},
+    {"sam": {"rho": 0.5, "adaptive": True, "eta": 0.0}},
 ]
 
 

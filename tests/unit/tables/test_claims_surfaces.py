@@ -7,10 +7,10 @@ import pytest
 from claim_frames import NAN, markers, measured, standard_error, surface
 
 
-def rough(frame, worst=1.0, statistic="concave"):
+def rough(frame, worst=1.0):
     """Roughness of a surface on which the worst model has this loss."""
     marked = markers([{"role": "global", "loss": worst}, {"role": "global", "loss": NAN}])
-    return measured("roughness", {"surface": frame, "markers": marked}, statistic=statistic)
+    return measured("roughness", {"surface": frame, "markers": marked})
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.4, 1.2])
@@ -20,7 +20,6 @@ def test_an_even_slope_has_its_own_density_and_no_roughness(turn):
     box = markers([{"role": "start", "x": 0, "y": 0.2}, {"role": "client", "x": 1, "y": 0.3}])
     assert measured("density", {"surface": slope, "markers": box}) == pytest.approx(3)
     assert rough(slope, worst=20) == 0
-    assert math.isnan(rough(slope, statistic="minima"))
     steep = surface(lambda x, y: math.exp(a * x + b * y - 5), x=(-2, 3, 11), y=(0, 1, 7))
     assert measured("density", {"surface": steep.assign(loss=0.0), "markers": box}) == 0
     assert math.isnan(measured("density", {"surface": steep.assign(loss=0.0), "markers": box}, log=True))
@@ -69,67 +68,6 @@ def test_a_convex_surface_is_smooth_however_deep_narrow_or_finely_drawn_it_is(fl
     assert rough(surface(lambda *_: floor, **grid)) == 0
 
 
-@pytest.mark.parametrize(("along_x", "along_y"), [(1, 0), (0, 3), (1, 1), (2, 3)])
-def test_half_of_a_wave_is_concave(along_x, along_y):
-    wave = surface(
-        lambda x, y: 3 + math.sin(2 * math.pi * along_x * x) + math.sin(2 * math.pi * along_y * y),
-        x=(0, 1, 61), y=(0, 1, 41),
-    )  # fmt: skip
-    assert rough(wave) == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize(("up", "down"), [(1, 1), (2, 1), (5, 2)])
-def test_a_saddle_is_concave_along_one_of_four_directions(up, down):
-    # Second derivatives: 2 up, -2 down, and up - down along each diagonal of a square grid.
-    saddle = surface(lambda x, y: 3 + up * x * x - down * y * y)
-    ends = 19 * 21  # second differences along an axis; along a diagonal 19 * 19
-    concave = 2 * down * ends
-    assert rough(saddle) == pytest.approx(concave / (2 * up * ends + concave + 2 * (up - down) * 19 * 19))
-
-
-def test_what_lies_above_the_ceiling_is_left_out():
-    def walled(x, y):  # convex below a loss of 20, waves above it
-        return 2 + x * x + y * y if x < 0.5 else 30 + math.sin(50 * x * y)
-
-    assert rough(surface(walled), worst=2.0) == 0
-    assert rough(surface(walled), worst=1e-3) == 0, "a loss of 10 at least"
-    assert rough(surface(walled), worst=5.0) > 0.2
-    assert math.isnan(rough(surface(lambda *_: 30.0), worst=2.0))
-
-
-def test_roughness_of_several_planes_is_their_mean_each_under_its_own_ceiling():
-    waves = {"x": (0, 1, 41), "y": (0, 1, 41)}
-    both = pd.concat(
-        [
-            surface(lambda x, _: 50 + math.sin(2 * math.pi * x), group="a", **waves),
-            surface(lambda x, y: 2 + x * x if y < 0.5 else 70, group="b", **waves),
-        ]
-    )
-    marked = pd.concat(
-        [markers([{"role": "global", "loss": 6}], "a"), markers([{"role": "global", "loss": 2}], "b")]
-    )
-    assert measured("roughness", {"surface": both, "markers": marked}) == pytest.approx(0.25)
-
-
-@pytest.mark.parametrize(("along_x", "along_y"), [(1, 1), (3, 2), (2, 5)])
-def test_minima_are_counted(along_x, along_y):
-    hollows = surface(
-        lambda x, y: math.cos(2 * math.pi * along_x * x) + math.cos(2 * math.pi * along_y * y) + 2,
-        x=(0, 1, 61), y=(0, 1, 51),
-    )  # fmt: skip
-    assert rough(hollows, statistic="minima") == along_x * along_y
-
-
-def test_a_minimum_may_be_flat_or_beside_what_is_not_finite_but_not_on_the_border():
-    flat = surface(lambda x, y: max(abs(x) - 0.15, 0) + abs(y), x=(-1, 1, 20))  # two points in the bottom
-    assert rough(flat, statistic="minima") == 1
-    assert math.isnan(rough(surface(lambda x, y: (x - 3) ** 2 + y * y), statistic="minima"))
-    assert math.isnan(rough(surface(lambda *_: 0.0), statistic="minima"))
-    bowl = surface(lambda x, y: x * x + y * y)
-    bowl.loc[(bowl["i"] == 9) & (bowl["j"] == 10), "loss"] = NAN
-    assert rough(bowl, statistic="minima") == 1
-
-
 def test_a_surface_with_holes_is_measured_where_it_is_finite_and_one_without_a_number_is_not():
     slope = surface(lambda x, y: 2 * x + y + 4)
     slope.loc[slope["x"] > 0.7, "loss"] = math.inf
@@ -142,7 +80,6 @@ def test_a_surface_with_holes_is_measured_where_it_is_finite_and_one_without_a_n
     empty = {"surface": slope.iloc[:0], "markers": box.iloc[:0]}
     for frames in (nothing, empty):
         assert all(math.isnan(measured(kind, frames)) for kind in ("density", "roughness", "off-centre"))
-        assert math.isnan(measured("roughness", frames, statistic="minima"))
 
 
 def test_only_the_loss_of_all_clients_counts():

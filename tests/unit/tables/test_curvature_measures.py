@@ -5,12 +5,15 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from claim_frames import curvature, measured
+from claim_frames import curvature, measured, standard_error
 from figure_frames import RUN
 from matplotlib.colors import to_hex
+from scipy.stats import spearmanr
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.kinds import curves, spectrum
+from fedscape.figures.kinds import curves, scatter, spectrum
+from fedscape.plugins import load
+from fedscape.tables.rank_correlation import rank_correlation
 
 NUMBERS = {"iid": 1.0, "dir0.1": 3.0}
 
@@ -68,7 +71,128 @@ def test_agreement_by_definition_and_samples():
     assert measured("hessian-agreement", frame(*rows), quantity="H_D", definition="code", data="own") == 7
 
 
+def test_sharpness_by_measure_radius_and_model():
+    rows = [curvature("worst", 1.0, radius=0.05), curvature("worst", 3.0, radius=0.1)]
+    rows += [curvature("average", 9.0, radius=0.05), curvature("worst", 7.0, radius=0.1, of="mean")]
+    assert measured("sharpness", frame(*rows), quantity="worst", radius=0.05) == 1
+    assert measured("sharpness", frame(*rows), quantity="worst", radius=0.1) == 3
+    assert measured("sharpness", frame(*rows), quantity="worst", radius=0.1, of="mean") == 7
+    assert math.isnan(measured("sharpness", frame(*rows), quantity="rays", radius=0.1))
+
+
+def test_the_flatness_gap_in_all_its_forms():
+    """H_k(w_k) = 2, H(w_k) = 5, H_k(w) = 4 and H(w) = 3, of means over clients; after the server's step 6."""
+    rows = [curvature("worst", 3.0, radius=0.1, of="mean"), curvature("worst", 6.0, radius=0.1)]
+    rows += of_clients("worst", [1.0, 3.0], radius=0.1, data="own")
+    rows += of_clients("worst", [4.0, 6.0], radius=0.1)
+    rows += [{**row, "of": "mean"} for row in of_clients("worst", [3.5, 4.5], radius=0.1, data="own")]
+    rows += [{**row, "radius": 0.2, "value": 99.0} for row in rows]
+
+    def gap(**settings):
+        return measured("flatness-gap", frame(*rows), quantity="worst", radius=0.1, **settings)
+
+    assert gap() == 1 and gap(form="ratio") == 1.5
+    assert gap(data="own") == 2 and gap(clients="global") == -2
+    assert gap(of="global") == 4
+    assert math.isnan(measured("flatness-gap", frame(*rows)))
+    eigenvalues = [curvature("eigenvalue", 8.0, of="mean"), *of_clients("eigenvalue", [2.0, 3.0], data="own")]
+    eigenvalues = [{**row, "index": 1} for row in eigenvalues]
+    assert measured("flatness-gap", frame(*eigenvalues)) == 5.5
+    with pytest.raises(ValueError, match="quantity worst needs a radius"):
+        load("tables.measures", "flatness-gap").Settings(quantity="worst")
+    with pytest.raises(ValueError, match="quantity trace has no radius"):
+        load("tables.measures", "flatness-gap").Settings(quantity="trace", radius=0.1)
+    with pytest.raises(ValueError, match="data must be global with of global"):
+        load("tables.measures", "flatness-gap").Settings(of="global", data="own")
+
+
+def methods(sharpness, accuracies, **columns):
+    """Frames of runs of as many methods."""
+    names = [f"m{number}" for number in range(len(sharpness))]
+    runs = [
+        {**RUN, "method": name, "run": name, "test_accuracy": accuracy, "diverged": False}
+        for name, accuracy in zip(names, accuracies, strict=True)
+    ]
+    rows = [
+        {**RUN, "method": name, "run": name, **curvature("worst", value, radius=0.1, **columns)}
+        for name, value in zip(names, sharpness, strict=True)
+    ]
+    return {"runs": pd.DataFrame(runs), "rounds": pd.DataFrame(), "curvature": pd.DataFrame(rows)}
+
+
+WORST = {"quantity": "worst", "radius": 0.1}
+
+
+def test_sharper_models_that_err_more_are_correlated():
+    frames = methods([1.0, 2.0, 3.0, 4.0, 5.0], [0.9, 0.8, 0.7, 0.6, 0.5])
+    assert measured("rank-correlation", frames, **WORST) == pytest.approx(1)
+    assert standard_error("rank-correlation", frames, **WORST) == pytest.approx(0, abs=1e-12)
+    frames = methods([1.0, 2.0, 3.0, 4.0, 5.0], [0.5, 0.9, 0.8, 0.7, 0.6])
+    expected = spearmanr([1, 2, 3, 4, 5], [-0.5, -0.9, -0.8, -0.7, -0.6]).statistic
+    assert measured("rank-correlation", frames, **WORST) == pytest.approx(expected)
+    error = (1 - expected**2) * math.sqrt((1 + expected**2 / 2) / 2)
+    assert standard_error("rank-correlation", frames, **WORST) == pytest.approx(error)
+    flat = frames["curvature"].assign(quantity="rays")
+    rays = {"quantity": "rays", "radius": 0.1}
+    assert measured("rank-correlation", {**frames, "curvature": flat}, **rays) == pytest.approx(-expected)
+    less = {**frames, "curvature": frames["curvature"].iloc[1:]}
+    assert math.isnan(measured("rank-correlation", less, **WORST)), "a run was not measured"
+    assert math.isnan(measured("rank-correlation", methods([1.0, 2.0], [0.1, 0.2]), **WORST))
+    assert math.isnan(measured("rank-correlation", methods([1.0] * 4, [0.1, 0.2, 0.3, 0.4]), **WORST))
+
+
+def test_the_interval_of_a_rank_correlation_covers_the_truth():
+    """Of normal pairs with correlation r, Spearman's is 6 / pi asin(r / 2)."""
+    r, draw, inside = 0.6, np.random.default_rng(0), 0
+    truth = 6 / math.pi * math.asin(r / 2)
+    for _ in range(1000):
+        x = draw.standard_normal(20)
+        found = rank_correlation(x, r * x + math.sqrt(1 - r * r) * draw.standard_normal(20))
+        inside += found.low <= truth <= found.high
+    assert 0.93 < inside / 1000 < 0.97
+
+
 # Figures
+
+
+class TestScatter:
+    def draw(self, frames, **settings):
+        given = {name: frames[name] for name in ("curvature", "runs")}
+        return scatter.draw(given, scatter.Settings(rows=WORST, **settings))
+
+    def test_a_point_per_run_with_the_correlation_of_all(self):
+        frames = methods([1.0, 2.0, 3.0, 4.0, 5.0], [0.5, 0.9, 0.8, 0.7, 0.6])
+        figure = self.draw(frames)
+        (axes,) = figure.axes
+        assert [tuple(line.get_xydata()[0]) for line in axes.lines] == list(
+            zip([1, 2, 3, 4, 5], [0.5, 0.9, 0.8, 0.7, 0.6], strict=True)
+        )
+        assert axes.get_title() == "rank correlation 0.00\n[-0.88, 0.88], 5 runs"
+        assert len(figure.legends[0].get_texts()) == 5
+
+    def test_clients_are_one_point_and_runs_that_diverged_none(self):
+        frames = methods([1.0, 2.0, 3.0], [0.5, 0.9, 0.8])
+        clients = pd.concat(
+            [frames["curvature"].assign(of="client", client=k, value=k * frames["curvature"]["value"])
+             for k in (1, 3)]
+        )  # fmt: skip
+        frames["runs"]["diverged"] = [False, False, True]
+        figure = self.draw({**frames, "curvature": clients}, log=True, panels="partition")
+        (axes,) = figure.axes
+        assert [line.get_xdata().tolist() for line in axes.lines] == [[2], [4]]
+        assert axes.get_title().endswith("2 runs") and axes.get_xscale() == "log"
+
+    def test_what_cannot_be_drawn_is_said_in_a_line(self):
+        frames = methods([1.0, 2.0, 3.0], [0.5, 0.9, 0.8])
+        with pytest.raises(FedscapeError, match="rows: no run has both a value in curvature and a test_loss"):
+            frames["runs"]["test_loss"] = math.nan
+            self.draw(frames, column="test_loss")
+        with pytest.raises(FedscapeError, match="curvature has no column height"):
+            self.draw(frames, measure="height")
+        both = pd.concat([frames["curvature"], frames["curvature"].assign(quantity="rays")])
+        with pytest.raises(FedscapeError, match="several quantities"):
+            given = {"curvature": both, "runs": frames["runs"]}
+            scatter.draw(given, scatter.Settings(rows={"radius": 0.1}))
 
 
 def test_curves_of_curvature_are_named_by_their_quantity():
@@ -90,6 +214,24 @@ def test_curves_of_curvature_are_named_by_their_quantity():
     layers = {"curvature": pd.concat(given.values()).assign(quantity="layer-trace", index=0)}
     with pytest.raises(FedscapeError, match="several rows for one run and round; narrow"):
         curves.draw(layers, curves.Settings(measure="value"))
+
+
+def test_curves_of_a_sharpness_tell_models_samples_and_radii_apart():
+    """The flatness gap over rounds: H_k(w_k), H_k(w) and H(w)."""
+    rows = []
+    for number in (1, 2):
+        rows += of_clients("worst", [1.0, 3.0], number=number, data="own", radius=0.1)
+        rows += [{**row, "of": "mean", "value": 5.0} for row in rows[-2:]]
+        rows += [curvature("worst", 6.0, number, of="mean", radius=0.1)]
+    given = {"curvature": pd.DataFrame([{**RUN, **row} for row in rows])}
+    settings = curves.Settings(measure="value", rows={"quantity": "worst"})
+    (axes,) = curves.draw(given, settings).axes
+    ends = [line.get_ydata().tolist() for line in axes.lines]
+    assert sorted(ends) == [[2, 2], [5, 5], [6, 6]]
+    assert "rise of the loss" in axes.get_ylabel()
+    other = given["curvature"].assign(radius=0.2)
+    both = {"curvature": pd.concat([given["curvature"], other])}
+    assert len(curves.draw(both, settings).axes[0].lines) >= 6
 
 
 def densities(partitions=("iid", "dir0.1"), rounds=(0, 5), seeds=(0,), **columns):

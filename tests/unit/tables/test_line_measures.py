@@ -94,6 +94,37 @@ def test_the_noise_of_a_barrier_is_that_of_the_pair_or_the_mean_of_them():
     )
 
 
+def bent(straight=(0.4, 0.8), curve=(0.1, 0.2), **columns):
+    """Rows of curve-barriers.csv of two pairs."""
+    rows = [
+        {"line": line, "sup": height, "midpoint": height / 2, "sup_se": 0.1 * height, "midpoint_se": 0.0}
+        for line, heights in (("straight", straight), ("curve", curve))
+        for height in heights
+    ]
+    frame = pd.DataFrame(rows).assign(measure="loss", split="train").assign(**columns)
+    return {"curve_barriers": pd.concat([frame, frame.assign(split="test", sup=9.0)])}
+
+
+def test_the_barrier_that_a_curve_leaves():
+    assert measured("curve-barrier", bent()) == pytest.approx(0.15)
+    assert measured("curve-barrier", bent(), line="straight", statistic="max") == 0.8
+    assert measured("curve-barrier", bent(), height="midpoint", statistic="min") == 0.05
+    assert measured("curve-barrier", bent(), line="left") == pytest.approx(0.15 / 0.6)
+    assert measured("curve-barrier", bent(), split="test", line="left") == 1
+    assert standard_error("curve-barrier", bent()) == pytest.approx(0.015)
+    assert standard_error("curve-barrier", bent(), line="straight", statistic="max") == pytest.approx(0.08)
+    assert math.isnan(standard_error("curve-barrier", bent(), line="left"))
+
+
+def test_nothing_is_left_of_no_barrier():
+    assert math.isnan(measured("curve-barrier", bent(straight=(0.0, 0.0), curve=(0.0, 0.0)), line="left"))
+    assert math.isnan(measured("curve-barrier", bent(), line="left", least=0.7))
+    assert measured("curve-barrier", bent(), line="left", least=0.5) == pytest.approx(0.25)
+    assert math.isnan(measured("curve-barrier", bent(curve=(0.1, NAN)), line="left"))
+    assert math.isnan(measured("curve-barrier", {"curve_barriers": bent()["curve_barriers"].iloc[:0]}))
+    assert math.isnan(measured("curve-barrier", bent(measure="error"))), "of another measure"
+
+
 def test_an_offset_makes_a_level_of_a_loss_near_zero():
     runs = {"runs": pd.DataFrame({"train_loss": [0.001, 0.003], "train_accuracy": [1.0, 1.0]})}
     assert measured("final", runs, offset=0.1) == pytest.approx(0.102)

@@ -119,8 +119,8 @@ def test_analysis_files_are_joined(tables, tmp_path):
     for partition in ("iid", "dir0.1"):
         rows = [
             {**keys, "partition": partition, "round": r, "of": "global", "client": -1, "data": "global",
-             "quantity": "eigenvalue", "index": 1, "layer": None, "definition": None, "estimator": "lanczos",
-             "value": 3.5, "standard_error": None, "residual": 1e-4, "products": 9, "samples": 64}
+             "quantity": "eigenvalue", "index": 1, "layer": None, "definition": None, "radius": None, "estimator": "lanczos",
+             "value": 3.5, "standard_error": None, "residual": 1e-4, "products": 9, "batch_norm": "keep", "samples": 64}
             for r in (2, 0)
         ]  # fmt: skip
         paths.append(tmp_path / f"{partition}.csv")

@@ -63,13 +63,13 @@ def adjust_gradient(
     return gradient + context.settings.alpha / client.share * towards
 
 
-def after_client(result: ClientResult, client: Client, context: Context[Settings]) -> Contribution:
+def after_client(result: ClientResult, client: Client, context: Context) -> Contribution:
     """The client's sum of changes."""
     change = result.model.parameters - context.start.parameters
     return Contribution(state={"changes": client.state["changes"] + change}, sums={"changes": change})
 
 
-def aggregate(gathered: Gathered, context: Context[Settings]) -> tuple[Tensor, Mapping[str, Tensor]]:
+def aggregate(gathered: Gathered, context: Context) -> tuple[Tensor, Mapping[str, Tensor]]:
     """The mean model plus the mean change of all clients so far [P]."""
     changes = context.shared["changes"] + gathered.sums["changes"] / context.clients
     return gathered.parameters + changes, {"changes": changes}

@@ -52,7 +52,8 @@ LANE = 0.017  # share of the rounds between two bars of the last round
 
 BAR_WORDS = "last round, smallest to largest"
 
-OF_CURVATURE = ("quantity", "index", "definition", "of", "data")  # columns that tell curves of a run apart
+OF_CURVATURE = ("quantity", "index", "definition", "radius", "of", "data")
+"""Columns that tell curves of a run apart."""
 
 CAPTION = (
     "One line per run, the mean over seeds where there are several, in a band from the smallest to the "

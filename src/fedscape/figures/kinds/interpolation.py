@@ -21,11 +21,17 @@ from matplotlib.transforms import ScaledTranslation
 
 from fedscape.errors import FedscapeError
 from fedscape.fields import LossOrError, Split
-from fedscape.figures.axes import fit_labels, in_rows, percent_ticks, value_range
-from fedscape.figures.labels import SAMPLES, groups_over_seeds, pair_labels, panel_titles
+from fedscape.figures.axes import fit_labels, in_rows, share_range
+from fedscape.figures.labels import (
+    groups_over_seeds,
+    loss_or_error_label,
+    pair_labels,
+    panel_titles,
+    rise_words,
+)
 from fedscape.figures.looks import end_looks
 from fedscape.figures.panels import legend_columns, panel_grid
-from fedscape.figures.style import Look, plain_log_ticks
+from fedscape.figures.style import Look
 
 MARKED = 7  # points of a path that get a marker, its ends among them
 PANEL = 4.6, 4.2  # inches
@@ -63,7 +69,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         list(titles.values()),
         PANEL,
         "interpolation coefficient (0: first model, 1: second)",
-        f"{settings.measure} ({'%, ' * (settings.measure == 'error')}{SAMPLES[settings.split]})",
+        loss_or_error_label(settings.measure, settings.split),
     )
     cell = panels[0].get_subplotspec()
     width = figure.get_figwidth() / (cell.get_gridspec().ncols if cell else 1)
@@ -71,8 +77,9 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     for axes, panel in zip(panels, titles, strict=True):
         pairs = path[path["panel"] == panel].groupby(["start", "end"], sort=False)
         for start, end, rows in ((str(start), str(end), rows) for (start, end), rows in pairs):
-            barrier = _rise_words(sup.get((panel, start, end)), settings.measure)
-            name = f"{start} \N{RIGHTWARDS ARROW} {end}{barrier}"
+            name = f"{start} \N{RIGHTWARDS ARROW} {end}"
+            if (panel, start, end) in sup:
+                name += f" ({rise_words(sup[panel, start, end], settings.measure, sign='+')})"
             _draw_pair(axes, rows, settings.measure, styles[end], styles[start].line, name)
         axes.grid(True, axis="y")
         names = axes.get_legend_handles_labels()[1]
@@ -82,15 +89,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             ncols=min(2, legend_columns(names, width)),
             title=fill(_heading(bool(sup), several), int(width / HEADING_LETTER)), title_fontsize=8,
         )  # fmt: skip
-    limits = value_range(measured[settings.measure], settings.log)
-    if settings.log:
-        panels[0].set_yscale("log")
-    if limits:
-        panels[0].set_ylim(*limits)
-    if settings.log:
-        plain_log_ticks(panels[0].yaxis, most=9)
-    elif settings.measure == "error":
-        percent_ticks(panels[0].yaxis)
+    share_range(panels, measured[settings.measure], settings.measure, settings.log)
     fit_labels(figure)
     return figure
 
@@ -123,13 +122,6 @@ def _draw_rise(axes: Axes, t: np.ndarray, values: np.ndarray, look: Look) -> Non
             [t[top]] * 2, [straight[top], values[top]], color=look.colour, linewidth=0.9, marker="_",
             markersize=6,
         )  # fmt: skip
-
-
-def _rise_words(rise: float | None, measure: str) -> str:
-    """A barrier in the legend, to a thousandth of a nat or a tenth of a percentage point."""
-    if rise is None:
-        return ""
-    return f" ({round(100 * rise, 1):+.3g} points)" if measure == "error" else f" ({round(rise, 3):+.3g})"
 
 
 def _heading(barriers: bool, several: bool) -> str:

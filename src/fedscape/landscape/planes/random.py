@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
 
-from fedscape.checkpoints.layout import Layout, parameters_of
-from fedscape.jobs.streams import stream
+from fedscape.evaluation.directions import filter_normalised
 from fedscape.landscape.around import plane_around
 from fedscape.landscape.material import Mark, Material
 from fedscape.landscape.plane import Plane
@@ -28,7 +26,6 @@ FEWEST_RUNS = 1
 MOST_RUNS = 1
 CLIENTS = False
 THROUGH_MODELS = False
-TINY = 1e-10  # added to lengths that are divided by, as in the authors' code
 
 
 @dataclass(frozen=True)
@@ -59,21 +56,3 @@ def plane(material: Material, settings: Settings) -> Plane:
     return plane_around(
         material=material, mark=mark, directions=torch.stack(directions), axes=AXES, radius=settings.radius
     )
-
-
-def filter_normalised(centre: Tensor, layout: Layout, seed: int, number: int, ignore: str) -> Tensor:
-    """Random direction `number` of a seed, scaled to the model at `centre` [P]: float32 [P]."""
-    direction = torch.from_numpy(stream(seed, "direction", number).standard_normal(len(centre)))
-    weights = parameters_of(centre.double(), layout)
-    for name, drawn in parameters_of(direction, layout).items():
-        weight = weights[name]
-        if drawn.ndim > 1:
-            model_length, drawn_length = (
-                torch.linalg.vector_norm(tensor.flatten(1), dim=1) for tensor in (weight, drawn)
-            )
-            drawn *= (model_length / (drawn_length + TINY)).view(-1, *[1] * (drawn.ndim - 1))
-        elif ignore == "vectors":
-            drawn.zero_()
-        else:
-            drawn.copy_(weight)
-    return direction.float()

@@ -1,18 +1,18 @@
 """Stage `curvature`: how the loss is curved at models."""
 
 from fedscape.settings.plain import to_plain
-from fedscape.study.curvature import CurvatureEntry, curvature_settings, needs_clients
+from fedscape.study.curvature import CurvatureEntry, curvature_settings
 from fedscape.study.stages.analysis import group_clients, group_settings, group_trajectories
 from fedscape.study.stages.data import PARTITION
 from fedscape.study.stages.stage import Files, Group, Groups, Section, Stage
 
 
 def _inputs(group: Group[CurvatureEntry]) -> Files:
-    own = group.runs if "own" in group.settings.data else []
+    partitioned = group.runs if group.settings.needs_client_samples else []
     return {
         **group_trajectories(group),
-        "clients": group_clients(group) if needs_clients(group.settings) else [],
-        "partitions": [PARTITION.file(group.study, run.names, "samples") for run in own],
+        "clients": group_clients(group) if group.settings.needs_clients else [],
+        "partitions": [PARTITION.file(group.study, run.names, "samples") for run in partitioned],
     }
 
 

@@ -1,27 +1,43 @@
 """Stages `dataset` and `partition`: prepared arrays, and which client holds which sample."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from fedscape.settings.plain import to_plain
 from fedscape.study.grid import Run
 from fedscape.study.stages.stage import RESULTS, Files, Stage, Wildcards
 from fedscape.study.study import Study
 
-_ARRAYS = ("dataset.json", *(f"{split}-{what}.npy" for split, what in (
+_DATASET = "results/data/{dataset}"
+_ARRAYS = tuple(f"{split}-{what}" for split, what in (
     ("train", "inputs"), ("train", "labels"), ("train", "clients"), ("test", "inputs"), ("test", "labels")
-)))  # fmt: skip
+))  # fmt: skip
 _SPLIT = f"{RESULTS}/partitions/{{dataset}}/{{partition}}/seed{{seed}}"
 
 
-def dataset_files(dataset: str) -> list[str]:
-    """The prepared arrays of a data set, shared by all studies; the first is in the folder of all."""
-    return [f"results/data/{dataset}/{file}" for file in _ARRAYS]
+def dataset_file(dataset: str) -> str:
+    """What jobs take for a prepared data set: the file beside its arrays that has the md5 of each.
+
+    One input in place of six: Snakemake's seconds and memory grow with the inputs of all jobs. Other arrays
+    make another file, so the jobs that read them run again.
+    """
+    return DATASET.outputs["description"].format(dataset=dataset)
+
+
+def missing_array(dataset: str) -> str | None:
+    """The message about an array of a prepared data set that is gone; None where none is missing.
+
+    No job asks Snakemake for an array, so the user does, and nothing else reruns.
+    """
+    arrays = (DATASET.outputs[array].format(dataset=dataset) for array in _ARRAYS)
+    missing = next((path for path in arrays if not Path(path).exists()), None)
+    return missing and f"{missing} not found; to have it rebuilt: snakemake --cores 1 --force {missing}"
 
 
 def samples(study: Study, run: Run) -> Files:
     """The prepared data of a run, and which samples each client holds."""
     return {
-        "dataset": dataset_files(run.dataset),
+        "dataset": dataset_file(run.dataset),
         "partition": PARTITION.file(study, run.names, "samples"),
     }
 
@@ -44,7 +60,7 @@ def _datasets(study: Study) -> Iterator[Wildcards]:
 
 
 def _partition_inputs(study: Study, wildcards: Wildcards) -> Files:
-    return {"dataset": dataset_files(wildcards["dataset"])}
+    return {"dataset": dataset_file(wildcards["dataset"])}
 
 
 def _partition_settings(study: Study, wildcards: Wildcards) -> dict:
@@ -69,7 +85,10 @@ def _partitions(study: Study) -> Iterator[Wildcards]:
 
 DATASET = Stage(
     "dataset",
-    outputs=dict(zip(_ARRAYS, dataset_files("{dataset}"), strict=True)),
+    outputs={
+        "description": f"{_DATASET}/dataset.json",
+        **{array: f"{_DATASET}/{array}.npy" for array in _ARRAYS},
+    },
     inputs=_dataset_inputs,
     settings=_dataset_settings,
     jobs=_datasets,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from fedscape.study.stages.connectivity import CONNECTIVITY_SECTION, LAYERS, PATH
+from fedscape.study.stages.connectivity import CONNECTIVITY_SECTION, CURVE, LAYERS, PATH
 from fedscape.study.stages.curvature import CURVATURE, CURVATURE_SECTION
 from fedscape.study.stages.data import DATASET, PARTITION
 from fedscape.study.stages.drift import DRIFT, DRIFT_SECTION
@@ -16,7 +16,7 @@ from fedscape.study.stages.training import INITIAL, PRETRAIN, TRAIN
 
 _STAGES = (
     *(DATASET, PARTITION, INITIAL, PRETRAIN, TRAIN, IMPORT),
-    *(PLANE, SURFACE_PART, SURFACE, EXPORT, PATH, LAYERS, CURVATURE, DRIFT),
+    *(PLANE, SURFACE_PART, SURFACE, EXPORT, PATH, CURVE, LAYERS, CURVATURE, DRIFT),
     *(TABLES, COSTS, CLAIMS, TABLE, FIGURE, PAGE),
 )
 _SECTIONS = (

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
+from fedscape.columns.kinds import FILES
+from fedscape.study.catalog import constant
 from fedscape.study.grid import RUN_KEYS, Run, matching, runs_of
 from fedscape.study.looks import KEYS, fitting_labels, name_numbers, telling_columns
-from fedscape.study.stages.connectivity import CONNECTIVITY_SECTION, LAYERS, PATH
+from fedscape.study.stages.connectivity import CONNECTIVITY_SECTION, CURVE, LAYERS, PATH
 from fedscape.study.stages.curvature import CURVATURE, CURVATURE_SECTION
 from fedscape.study.stages.data import PARTITION
 from fedscape.study.stages.planes import PLANE, PLANES_SECTION, SURFACE
@@ -13,7 +15,10 @@ from fedscape.study.study import Figure, Study
 
 # What a figure of an analysis is drawn from: the frame's name is the output's.
 _OF_PLANE = ((SURFACE, "surface"), (PLANE, "markers"))
-_OF_CONNECTION = {stage.name: [(stage, output) for output in stage.outputs] for stage in (PATH, LAYERS)}
+_OF_CONNECTION = {
+    stage.name: [(stage, output) for output in stage.outputs if output in FILES]
+    for stage in (PATH, CURVE, LAYERS)
+}
 _OF_CURVATURE = ((CURVATURE, "density"),)
 _SECTION_OF = {
     section.entry: section.name for section in (PLANES_SECTION, CONNECTIVITY_SECTION, CURVATURE_SECTION)
@@ -27,7 +32,8 @@ def _inputs(study: Study, wildcards: Wildcards) -> Files:
         runs = figure_runs(study, figure)
         return {"partitions": list(dict.fromkeys(PARTITION.file(study, run.names, "counts") for run in runs))}
     if figure.source == "table":
-        return {figure.name: [f"{study.folder}/tables/{figure.name}.csv"]}
+        results = ["runs"] if constant("figure", figure.kind.kind, "RUNS") else []
+        return {name: [f"{study.folder}/tables/{name}.csv"] for name in (figure.name, *results)}
     if figure.source == "plane":
         drawn = _OF_PLANE
     elif figure.source == "connectivity":

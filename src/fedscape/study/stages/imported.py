@@ -2,7 +2,7 @@
 
 from fedscape.settings.plain import to_plain
 from fedscape.study.grid import Run
-from fedscape.study.stages.data import PARTITION, dataset_files
+from fedscape.study.stages.data import PARTITION, dataset_file
 from fedscape.study.stages.stage import Files, Stage, Wildcards
 from fedscape.study.stages.training import TRAIN
 from fedscape.study.study import Study
@@ -12,7 +12,7 @@ def _inputs(study: Study, wildcards: Wildcards) -> Files:
     run = Run.of(wildcards)
     files = study.imports[run.path]
     return {
-        "dataset": dataset_files(run.dataset),
+        "dataset": dataset_file(run.dataset),
         "partition": PARTITION.file(study, run.names, "samples") if files.measured else [],
         "models": list(files.models),
         "client_models": list(files.client_models),

@@ -8,7 +8,7 @@ from fedscape.plugins import Plugin
 from fedscape.settings.claims import Case, Claim
 from fedscape.settings.tables import TableColumn
 from fedscape.study.catalog import constant
-from fedscape.study.stages.connectivity import LAYERS, PATH
+from fedscape.study.stages.connectivity import CURVE, LAYERS, PATH
 from fedscape.study.stages.curvature import CURVATURE
 from fedscape.study.stages.drift import DRIFT
 from fedscape.study.stages.planes import PLANE, SURFACE
@@ -19,6 +19,7 @@ from fedscape.study.study import Study
 _TABLES = f"{RESULTS}/tables"
 MEASURED_ON = {
     "barriers": (PATH, "barriers"),
+    "curve_barriers": (CURVE, "curve_barriers"),
     "layers": (LAYERS, "layers"),
     "distances": (LAYERS, "distances"),
     "markers": (PLANE, "markers"),
@@ -26,7 +27,7 @@ MEASURED_ON = {
     "curvature": (CURVATURE, "curvature"),
 }
 """Which stage's output a source of measures is; of those that are a group's own."""
-_LONG = (PLANE, SURFACE, PATH, LAYERS, CURVATURE)  # analyses whose seconds the table of costs collects
+_LONG = (PLANE, SURFACE, PATH, CURVE, LAYERS, CURVATURE)  # analyses whose seconds the table of costs collects
 
 
 def sources_of(measure: Plugin) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fedscape.settings.plain import to_plain
 from fedscape.study.catalog import constant
 from fedscape.study.grid import Run
-from fedscape.study.stages.data import dataset_files, samples
+from fedscape.study.stages.data import dataset_file, samples
 from fedscape.study.stages.stage import RESULTS, Files, Stage, Wildcards
 from fedscape.study.study import Study
 
@@ -27,8 +27,8 @@ def is_trained(study: Study, init: str) -> bool:
 def _start_inputs(study: Study, wildcards: Wildcards) -> Files:
     proxy = study.inits[wildcards["init"]].start.settings.get("dataset")
     return {
-        "dataset": dataset_files(wildcards["dataset"]),
-        "proxy": dataset_files(proxy) if proxy else [],
+        "dataset": dataset_file(wildcards["dataset"]),
+        "proxy": dataset_file(proxy) if proxy else [],
         "source": _source(study, wildcards),
     }
 

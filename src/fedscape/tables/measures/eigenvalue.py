@@ -18,7 +18,7 @@ class Settings:
 
     index: int = 1  # from the largest one, which is 1; -1 is the smallest one
     at: MeasuredRound = "last"  # the last or the first measured round
-    of: CurvatureModel = "global"  # clients: mean over the clients' models
+    of: CurvatureModel = "global"  # clients: mean over the clients' models; mean: the mean of these
     data: CurvatureData = "global"  # own: each client's model on its own samples
 
     def __post_init__(self):

@@ -1,20 +1,16 @@
-"""How far a loss surface is from smooth: which share of its bending is concave, or how many hollows it has.
+"""How far a loss surface is from smooth: which share of its bending is concave.
 
-`concave`: second differences of the loss per squared distance, along x, y and both diagonals: the sum of the
+Second differences of the loss per squared distance, along x, y and both diagonals: the sum of the
 negative ones' magnitudes over that of all. It is 0 for a convex surface, however deep or narrow, and 0.5 for
 waves. Li et al. (2018, "Visualizing the loss landscape of neural nets") judge smoothness likewise, by how
 negative the curvature is beside the positive one ("chaotic" surfaces are those with much of it). It is taken
 of the loss, not of its logarithm, which bends the more the deeper the loss gets: a bowl whose floor is near
 zero would be rough. Far from all models a loss can be astronomic: what lies above the picture's ceiling, ten
 times the worst model's loss (or a loss of 10), is left out, and so is what is not finite.
-
-`minima`: points of the grid below their eight neighbours; not on the border, where the surface may still
-fall. Where there is none, the hollow is outside the picture: not measurable.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -29,18 +25,14 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Settings:
-    """Which number."""
-
-    statistic: Literal["concave", "minima"] = "concave"  # concave: share, 0 to 1; minima: how many
+    """None."""
 
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean over the planes of the case; NaN if there is none, or one was not measured."""
     markers = frames["markers"]
     values = [
-        minima(grid)
-        if settings.statistic == "minima"
-        else concave(grid, loss_ceiling(markers[markers["group"] == group]))
+        concave(grid, loss_ceiling(markers[markers["group"] == group]))
         for group, grid in grids(frames["surface"]).items()
     ]
     return sum(values) / len(values) if values else float("nan")
@@ -62,19 +54,6 @@ def concave(grid: Grid, ceiling: float) -> float:
         return float("nan")
     total = np.abs(bends).sum()
     return float(-bends[bends < 0].sum() / total) if total > 0 else 0.0
-
-
-def minima(grid: Grid) -> float:
-    """Local minima, NaN if there is none; of equal points the first counts, what is not finite is high."""
-    f = np.where(np.isfinite(grid.loss), grid.loss, np.inf)
-    inner = f[1:-1, 1:-1]
-    lower = np.isfinite(inner)
-    for i in (-1, 0, 1):
-        for j in (-1, 0, 1):
-            if (i, j) != (0, 0):
-                other = f[1 + i : f.shape[0] - 1 + i, 1 + j : f.shape[1] - 1 + j]
-                lower &= inner < other if (i, j) < (0, 0) else inner <= other
-    return float(lower.sum()) if lower.any() else float("nan")
 
 
 def _bends(before: np.ndarray, at: np.ndarray, after: np.ndarray, squared_step: float) -> np.ndarray:

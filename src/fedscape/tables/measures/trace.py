@@ -18,7 +18,7 @@ class Settings:
 
     layer: str | None = None  # a module's name, such as `stages.0.0.conv1`; null: the whole network
     at: MeasuredRound = "last"  # the last or the first measured round
-    of: CurvatureModel = "global"  # clients: mean over the clients' models
+    of: CurvatureModel = "global"  # clients: mean over the clients' models; mean: the mean of these
     data: CurvatureData = "global"  # own: each client's model on its own samples
 
 
