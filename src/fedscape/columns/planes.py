@@ -62,11 +62,9 @@ class Planes:
     """type in which the network was evaluated"""
     interpolated: Flag
     interpolation_error: Number
-    interpolation_error_95: Number
     """whether a point's loss was filled in between evaluated ones (`error` and standard errors are empty
-    then); the largest relative error of such losses among the points that were evaluated to check it: other
-    points may be farther off; and, where the entry says `error`, the 95th percentile of the errors at these
-    points, which were drawn at random"""
+    then), and the largest relative error of such losses among the points that were evaluated to check it:
+    other points may be farther off"""
 
 
 MODEL_COLUMNS = ["round", "role", "client", "point"]
@@ -98,7 +96,7 @@ SURFACE_CSV = File(
     row_keys=["client", "i", "j"],
     measures=[
         "x", "y", *POINT_MEASURES, "samples", "batch_norm", "precision", "interpolated",
-        "interpolation_error", "interpolation_error_95", "axes",
+        "interpolation_error", "axes",
     ],
     families=(Shared, Planes),
     entry="plane",

@@ -16,12 +16,11 @@ from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.landscape.evaluator import PlaneFiles, SurfaceEvaluator, open_evaluator
 from fedscape.landscape.points import POINTS_FILE, Columns, Points, complete, save_points, saved_points
 from fedscape.landscape.refine import fill_between, relative_errors
-from fedscape.landscape.within import fill_within, reached
+from fedscape.landscape.within import fill_within
 from fedscape.settings.planes import SurfaceSettings
 
 SURFACE_FILE = "surface.csv"
 LOSS_COLUMN = POINT_MEASURES.index("loss")
-FILL_ERRORS = ["interpolation_error", "interpolation_error_95"]
 
 
 def evaluate_surface(
@@ -44,8 +43,7 @@ def evaluate_surface(
     Rows without a client are of all samples together. With `coarse` > 1 the loss between the nodes is
     filled (`refine.py`), with `error` that of most points (`within.py`): such a row says so and has no other
     measure. Its `interpolation_error` is the largest relative error of the loss among the points that were
-    evaluated to check it, and no bound on that of others; `interpolation_error_95`, with `error`, the
-    percentile that is at most that. Where all runs diverged the table has no rows.
+    evaluated to check it, and no bound on that of others. Where all runs diverged the table has no rows.
     """
     evaluator = open_evaluator(files, problem, settings)
     with ResumeFolder(resume) as folder:
@@ -123,12 +121,10 @@ def surface_rows(
         filled = fill_between(settings.coarse, losses, shape, evaluator.seed)
     else:
         filled = fill_within(settings.error, losses, shape, evaluator.seed)
-    errors = np.full((len(evaluator.sizes), len(FILL_ERRORS)), np.nan)
+    errors = np.full(len(evaluator.sizes), np.nan)
     if filled.points.any():
         off = relative_errors(filled.losses, values[:, :, present, LOSS_COLUMN])[filled.checks]
-        errors[present, 0] = off.max(axis=0)
-        if settings.error is not None:
-            errors[present, 1] = reached(off)
+        errors[present] = off.max(axis=0)
         for number, group in enumerate(np.flatnonzero(present)):
             values[filled.points, group, LOSS_COLUMN] = filled.losses[filled.points, number]
     return pd.concat(
@@ -147,7 +143,7 @@ def _put(values: np.ndarray, evaluator: SurfaceEvaluator, points: Points, presen
 
 
 def _rows(
-    evaluator: SurfaceEvaluator, group: int, values: np.ndarray, interpolated: np.ndarray, errors: np.ndarray
+    evaluator: SurfaceEvaluator, group: int, values: np.ndarray, interpolated: np.ndarray, error: float
 ) -> pd.DataFrame:
     """The rows of one group of samples: 0 for all of them, then client by client."""
     i, j = (index.ravel() for index in np.indices(interpolated.shape))
@@ -161,6 +157,6 @@ def _rows(
         batch_norm=evaluator.problem.policy(evaluator.settings.batch_norm),
         precision=evaluator.settings.precision,
         interpolated=filled,
-        **{name: np.where(filled, error, np.nan) for name, error in zip(FILL_ERRORS, errors, strict=True)},
+        interpolation_error=np.where(filled, error, np.nan),
         axes=evaluator.plane.axes,
     )

@@ -2,10 +2,10 @@
 
 The first round is a lattice. Each further one fills the rest of the grid by radial basis functions through
 the points evaluated so far, in the logarithm of the loss, and evaluates some of the rest, drawn at random, to
-see how far off the fill is. As long as it is too far off, these points join the others, and so do those at
-which two fills of different smoothness disagree: a sharp valley draws points until it is known. What a round
-asks for depends on the grid and the losses of the rounds before alone, so a job that was killed, or several
-jobs, arrive at the same points.
+see how far off the fill is. Where one of them is too far off, these points join the others, and so do those
+at which two fills of different smoothness disagree: a sharp valley draws points until it is known. What a
+round asks for depends on the grid and the losses of the rounds before alone, so a job that was killed, or
+several jobs, arrive at the same points.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ from fedscape.landscape.refine import Filled, Losses, logarithms, relative_error
 START_SIDE = 9
 """Points of the first lattice along each axis: 3 % of 51 x 51."""
 CHECKS = 59
-"""Points that a round draws: one more would be worse than the third worst of 59 in 5 of 100 draws."""
+"""Points that a round draws. If more than 5 % of the rest were too far off, all of 59 would be near enough in
+less than 5 % of draws (0.95^59; Wilks, Determination of Sample Sizes for Setting Tolerance Limits, 1941)."""
 CHECKED_SHARE = 0.25
 """Most of the rest that is drawn: on a small grid 59 would leave nothing to fill."""
-PERCENTILE = 95
 GROWTH = 0.25
 """Most points that a round adds where fills disagree, as a share of those before: later rounds know more."""
 DOUBTED = 0.5
@@ -42,8 +42,8 @@ DEGREES: Mapping[Literal["quintic", "cubic"], int] = {"quintic": 2, "cubic": 1}
 def fill_within(error: float, losses: Losses, shape: tuple[int, int], seed: int) -> Filled:
     """Evaluate points of a grid [nx, ny] until the others can be filled within a relative `error`.
 
-    By `reached`, for every group of samples. Where no fill is that good all points are evaluated. Each round
-    draws by the stream `held-out` of the seed.
+    It takes `CHECKS` of them that are, in every group of samples. Where no fill is that good all points are
+    evaluated. Each round draws by the stream `held-out` of the seed.
     """
     evaluated, number = start_points(shape), 0
     known = losses(evaluated)
@@ -57,7 +57,7 @@ def fill_within(error: float, losses: Losses, shape: tuple[int, int], seed: int)
             return Filled(np.zeros_like(rest), np.zeros_like(rest), losses(rest))
         checks = held_out(rest, seed, number)
         known = losses(checks)
-        if (reached(relative_errors(smooth[checks], known[checks])) <= error).all():
+        if (relative_errors(smooth[checks], known[checks]) <= error).all():
             return Filled(rest & ~checks, checks, smooth)
         with np.errstate(divide="ignore", invalid="ignore"):
             doubts = np.abs(np.log(smooth / rough)).max(axis=2)
@@ -92,19 +92,6 @@ def held_out(rest: np.ndarray, seed: int, number: int) -> np.ndarray:
     checks = np.zeros(rest.shape, dtype=bool)
     checks.flat[stream(seed, "held-out", number).permutation(candidates)[:count]] = True
     return checks
-
-
-def reached(errors: np.ndarray) -> np.ndarray:
-    """The 95th percentile [groups] of errors [n, groups] that holds for points which were not drawn, too.
-
-    The k-th smallest, k = 95 % of n + 1 rounded up: one more point at random is above it in at most 5 % of
-    draws, whatever their distribution (Vovk et al., Algorithmic Learning in a Random World, 2005). Below 19
-    errors the largest, which promises less.
-    """
-    count = len(errors)
-    if not count:
-        return np.full(errors.shape[1:], np.nan)
-    return np.sort(errors, axis=0)[min(count, -(-PERCENTILE * (count + 1) // 100)) - 1]
 
 
 def doubtful(doubts: np.ndarray, evaluated: np.ndarray, checks: np.ndarray, least: float) -> np.ndarray:

@@ -39,12 +39,11 @@ def test_columns_of_the_table(tmp_path):
     places = ["plane", "group", "client", "i", "j", "x", "y"]
     measures = ["loss", "loss_se", "error", "error_se", "samples", "batch_norm", "precision"]
     assert list(found) == [
-        *bowl.identity(), *places, *measures, "interpolated", "interpolation_error",
-        "interpolation_error_95", "axes"
+        *bowl.identity(), *places, *measures, "interpolated", "interpolation_error", "axes"
     ]  # fmt: skip
     assert set(found["partition"]) == {"*"} and set(found["axes"]) == {"models"}
     assert not found["interpolated"].any()
-    assert found[["client", "interpolation_error", "interpolation_error_95"]].isna().all(axis=None)
+    assert found[["client", "interpolation_error"]].isna().all(axis=None)
 
 
 def test_losses_of_clients_equal_separate_passes(tmp_path):
