@@ -31,6 +31,7 @@ from fedscape.checkpoints.layout import flatten, parameters_of
 from fedscape.evaluation.evaluate import evaluate, normalise
 from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
 from fedscape.landscape.refine import check_points, filled_losses, on_nodes
+from fedscape.landscape.within import fill_within
 from fedscape.models.build import random_model
 from fedscape.plugins import Plugin
 from fedscape.settings.evaluation import Precision
@@ -46,8 +47,9 @@ DIGITS_SIDE, CIFAR_SIDE, CUDA_SIDE = 11, 5, 51  # points per side
 CIFAR_IMAGES = 2_000  # on a CPU; the time per point grows with their number for all alike
 CLIENTS = 10  # whose samples together are evaluated
 COARSE = 2
+ERROR = 0.01
 SAME = 1e-3  # relative difference of losses that are summed in another order, at most
-ROUGHLY = {"bf16": 0.05, "nd point": 0.2}  # where the numbers are others
+ROUGHLY = {"bf16": 0.05, "nd point": 0.2, "within": 0.2}  # where the numbers are others
 REFERENCE = "fedscape"
 
 
@@ -110,6 +112,19 @@ def fedscape_coarse(ground: Ground) -> np.ndarray:
     return filled.ravel()
 
 
+def fedscape_within(ground: Ground) -> np.ndarray:
+    """The stage `surface` with `error: 0.01`."""
+    known = np.full((ground.side, ground.side), np.nan)
+
+    def losses(asked: np.ndarray) -> np.ndarray:
+        for i, j in np.argwhere(asked):
+            known[i, j] = _fedscape_loss(ground, ground.point(i, j))
+        return known[:, :, None]
+
+    filled = fill_within(ERROR, losses, known.shape, seed=0)
+    return np.where(filled.points, filled.losses[:, :, 0], known).ravel()
+
+
 def plain_loop(ground: Ground) -> np.ndarray:
     """Weights copied into a module, a pass over a DataLoader of float images, sums kept in Python."""
     module = ground.module(ground.start)
@@ -161,6 +176,7 @@ WAYS: dict[str, Callable[[Ground], np.ndarray]] = {
     "(b) loss-landscapes, fedscape's batches": lambda ground: package(ground, batched=True),
     "fedscape, bf16": lambda ground: fedscape(ground, "bf16"),
     f"fedscape, every {COARSE}nd point": fedscape_coarse,
+    f"fedscape, within {ERROR:.0%}": fedscape_within,
     "(a) with freed memory kept, as fedscape's jobs do": plain_loop,
     "fedscape without freed memory kept": fedscape,
 }

@@ -89,6 +89,9 @@ EDITS = {
         *study({"scales/quick/all_planes/grid": 23}),
         surfaces(*(folder.split("/")[1] for folder in PLANES if "resnet" not in folder)),
     ),
+    "an error within which a surface is filled": (
+        *study({"scales/quick/planes/finals": {"coarse": 1, "error": 0.01}}), surfaces("finals"),
+    ),
     "points that are filled in": (*study({"scales/quick/all_planes/coarse": 4}), surfaces()),
     "swapped values of two planes": (
         *study({"scales/quick/all_planes/grid": 13, "scales/quick/planes/finals-resnet20/grid": 21}), surfaces(),

@@ -62,9 +62,9 @@ class Planes:
     """type in which the network was evaluated"""
     interpolated: Flag
     interpolation_error: Number
-    """whether a point's loss was filled in bicubically between evaluated ones (`error` and standard errors
-    are empty then), and the largest relative error of such losses among the points that were evaluated to
-    check it: other points may be farther off"""
+    """whether a point's loss was filled in between evaluated ones (`error` and standard errors are empty
+    then), and the largest relative error of such losses among the points that were evaluated to check it:
+    other points may be farther off"""
 
 
 MODEL_COLUMNS = ["round", "role", "client", "point"]

@@ -267,7 +267,8 @@ def interpolation_note(surface: pd.DataFrame) -> str:
     nth = "some points" if stride is None else f"every {stride}{ {2: 'nd', 3: 'rd'}.get(stride, 'th') } point"
     error = surface["interpolation_error"].max()
     accuracy = "" if pd.isna(error) else f" (up to {100 * error:.2g} % off where checked)"
-    return f"\n{nth} evaluated,\nrest bicubic{accuracy}"
+    how = "filled" if stride is None else "bicubic"
+    return f"\n{nth} evaluated,\nrest {how}{accuracy}"
 
 
 def _on_lattice(surface: pd.DataFrame, stride: int) -> pd.DataFrame:

@@ -15,6 +15,8 @@ from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
 from fedscape.landscape.grid import Box, box_around, grid_axes
 from fedscape.landscape.plane import Plane, open_plane
 from fedscape.landscape.points import Place
+from fedscape.landscape.refine import on_nodes
+from fedscape.landscape.within import held_out, start_points
 from fedscape.settings.planes import SurfaceSettings
 
 
@@ -45,11 +47,25 @@ class SurfaceEvaluator:
             return [len(owners)]
         return [len(owners), *owners[owners >= 0].bincount(minlength=self.problem.clients).tolist()]
 
-    def columns(self) -> list[list[Place]]:
-        """The nodes, column by column: every `coarse`-th point along both axes."""
-        coarse = self.settings.coarse
-        rows = self.ys[::coarse].tolist()
-        return [[(x, y) for y in rows] for x in self.xs[::coarse].tolist()]
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Columns and rows."""
+        return len(self.xs), len(self.ys)
+
+    def first_points(self) -> np.ndarray:
+        """The points that are evaluated whatever their losses are; bool [nx, ny]."""
+        if self.settings.error is None:
+            return on_nodes(self.shape, self.settings.coarse)
+        start = start_points(self.shape)
+        return start | held_out(~start, self.seed, number=0)
+
+    def columns(self, asked: np.ndarray) -> list[list[Place]]:
+        """Places of the points asked for, bool [nx, ny], by columns; those without one are left out."""
+        return [
+            [(x, y) for y in self.ys[column].tolist()]
+            for x, column in zip(self.xs.tolist(), asked, strict=True)
+            if column.any()
+        ]
 
     def measure(self, x: float, y: float) -> np.ndarray:
         """Measures [groups, measures] of one point, from one pass over the samples."""

@@ -5,6 +5,9 @@ in the logarithm, since a loss spans orders of magnitude on a landscape. A few o
 same, to say how far off the fill is there. Shares of wrong answers, which rise in steps, are not filled.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import distance_transform_edt, maximum_filter
@@ -16,6 +19,37 @@ CHECKS = 24
 CHECKED_SHARE = 0.25
 """Most of the filled points that are checked: on a small grid 24 would leave nothing to fill."""
 DEGREE = 3
+
+
+Losses = Callable[[np.ndarray], np.ndarray]
+"""Of points asked for, bool [nx, ny]: evaluates them, and gives the losses of all asked for so far,
+[nx, ny, groups], NaN elsewhere."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Which points of a grid are filled, and which were evaluated to check these; both bool [nx, ny].
+
+    losses: as the fill has them, [nx, ny, groups], of these points at least.
+    """
+
+    points: np.ndarray
+    checks: np.ndarray
+    losses: np.ndarray
+
+
+def fill_between(coarse: int, losses: Losses, shape: tuple[int, int], seed: int) -> Filled:
+    """Evaluate every `coarse`-th point of a grid [nx, ny] along both axes, and the others' checks."""
+    nodes = on_nodes(shape, coarse)
+    at_nodes = losses(nodes)[::coarse, ::coarse]
+    evaluated = nodes | beside_undefined(at_nodes, coarse)
+    checks = check_points(~evaluated, at_nodes, coarse, seed)
+    losses((evaluated | checks) & ~nodes)
+    points = ~(evaluated | checks)
+    if not points.any():
+        return Filled(points, checks, losses(points))
+    filled = [filled_losses(group, coarse) for group in np.moveaxis(at_nodes, 2, 0)]
+    return Filled(points, checks, np.stack(filled, axis=2))
 
 
 def on_nodes(shape: tuple[int, int], coarse: int) -> np.ndarray:
@@ -31,7 +65,7 @@ def beside_undefined(losses: np.ndarray, coarse: int) -> np.ndarray:
     losses: at the nodes, [mx, my, groups].
     """
     undefined = np.zeros([(count - 1) * coarse + 1 for count in losses.shape[:2]], dtype=np.uint8)
-    undefined[::coarse, ::coarse] = ~np.isfinite(_log(losses)).all(axis=2)
+    undefined[::coarse, ::coarse] = ~np.isfinite(logarithms(losses)).all(axis=2)
     # A cell reaches `coarse` points from each of its corners.
     return maximum_filter(undefined, size=2 * coarse + 1, mode="constant").astype(bool)
 
@@ -47,7 +81,7 @@ def check_points(filled: np.ndarray, losses: np.ndarray, coarse: int, seed: int)
     number = min(CHECKS, int(np.ceil(CHECKED_SHARE * len(candidates))))
     doubts = [
         np.abs(_spline(group, coarse) - _spline(group, coarse, degree=1))[filled]
-        for group in np.moveaxis(_log(losses), 2, 0)
+        for group in np.moveaxis(logarithms(losses), 2, 0)
     ]
     doubtful = candidates[np.argsort(-np.array(doubts), axis=1, kind="stable").T.ravel()]
     first = list(dict.fromkeys(doubtful))[: number // 2]
@@ -59,19 +93,18 @@ def check_points(filled: np.ndarray, losses: np.ndarray, coarse: int, seed: int)
 
 def filled_losses(losses: np.ndarray, coarse: int) -> np.ndarray:
     """Losses [nx, ny] of all points from those at the nodes [mx, my], bicubic in their logarithm."""
-    return np.exp(_spline(_log(losses), coarse))
+    return np.exp(_spline(logarithms(losses), coarse))
 
 
-def worst(filled: np.ndarray, true: np.ndarray) -> float:
-    """Largest relative error of filled losses; infinite where the truth is not finite, NaN for none."""
-    if not len(true):
-        return np.nan
+def relative_errors(filled: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Relative errors of filled losses, both of one shape; infinite where the truth is not finite."""
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.abs(filled - true) / true
-    return float(np.where(np.isfinite(relative), relative, np.inf).max())
+    return np.where(np.isfinite(relative), relative, np.inf)
 
 
-def _log(losses: np.ndarray) -> np.ndarray:
+def logarithms(losses: np.ndarray) -> np.ndarray:
+    """Logarithms of losses; not finite where a loss is not, or is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(losses)
 

@@ -14,8 +14,9 @@ from fedscape.evaluation.problem import ProblemSpec
 from fedscape.files import write_text
 from fedscape.jobs.resume import Resume, ResumeFolder
 from fedscape.landscape.evaluator import PlaneFiles, SurfaceEvaluator, open_evaluator
-from fedscape.landscape.points import POINTS_FILE, Columns, Place, Points, complete, save_points, saved_points
-from fedscape.landscape.refine import beside_undefined, check_points, filled_losses, on_nodes, worst
+from fedscape.landscape.points import POINTS_FILE, Columns, Points, complete, save_points, saved_points
+from fedscape.landscape.refine import fill_between, relative_errors
+from fedscape.landscape.within import fill_within
 from fedscape.settings.planes import SurfaceSettings
 
 SURFACE_FILE = "surface.csv"
@@ -40,9 +41,9 @@ def evaluate_surface(
     `evaluate_part`, whose points need not be evaluated here.
 
     Rows without a client are of all samples together. With `coarse` > 1 the loss between the nodes is
-    filled (`refine.py`): such a row says so and has no other measure. Its `interpolation_error` is the
-    largest relative error of the loss among the points that were evaluated to check it, and no bound on that
-    of others. Where all runs diverged the table has no rows.
+    filled (`refine.py`), with `error` that of most points (`within.py`): such a row says so and has no other
+    measure. Its `interpolation_error` is the largest relative error of the loss among the points that were
+    evaluated to check it, and no bound on that of others. Where all runs diverged the table has no rows.
     """
     evaluator = open_evaluator(files, problem, settings)
     with ResumeFolder(resume) as folder:
@@ -73,17 +74,18 @@ def evaluate_part(
     resume: Resume,
     out: str | Path,
 ) -> None:
-    """Write the points of every `parts`-th column of nodes, beginning with the `part`-th (from 1).
+    """Write the points of every `parts`-th column of the first points, beginning with the `part`-th (from 1).
 
-    The columns are interleaved, so that all parts go through expensive and cheap regions alike. kept: the
-    `points.npz` of a surface that was made before, if there is one. resume: with the fingerprint of the
-    surface (`evaluate_surface`), whose points these are.
+    These are evaluated whatever their losses; with `error` no more than the first round, since the others
+    follow from it. The columns are interleaved, so that all parts go through expensive and cheap regions
+    alike. kept: the `points.npz` of a surface that was made before, if there is one. resume: with the
+    fingerprint of the surface (`evaluate_surface`), whose points these are.
     """
     evaluator = open_evaluator(files, problem, settings)
     with ResumeFolder(resume) as folder:
         points: Points = {}
         if evaluator is not None:
-            columns = evaluator.columns()[part - 1 :: parts]
+            columns = evaluator.columns(evaluator.first_points())[part - 1 :: parts]
             known = _known(evaluator, folder, [kept])
             points = {node: known[node] for column in columns for node in column if node in known}
             complete(points, columns, evaluator.measure, folder)
@@ -106,40 +108,32 @@ def surface_rows(
 
     points: evaluated already; evaluate_missing: adds to them what they lack of some columns of places.
     """
-    evaluate_missing(points, evaluator.columns())
-    coarse, shape = evaluator.settings.coarse, (len(evaluator.xs), len(evaluator.ys))
-    nodes = on_nodes(shape, coarse)
+    settings, shape = evaluator.settings, evaluator.shape
     values = np.full((*shape, len(evaluator.sizes), len(POINT_MEASURES)), np.nan)
-    _put(values, evaluator, points, nodes)
-    at_nodes = values[::coarse, ::coarse]
     present = np.array(evaluator.sizes) > 0
-    node_losses = at_nodes[:, :, present, LOSS_COLUMN]
-    evaluated = nodes | beside_undefined(node_losses, coarse)
-    checks = check_points(~evaluated, node_losses, coarse, evaluator.seed)
-    evaluate_missing(points, _columns(evaluator, (evaluated | checks) & ~nodes))
-    _put(values, evaluator, points, evaluated | checks)
-    interpolated = ~(evaluated | checks)
+
+    def losses(asked: np.ndarray) -> np.ndarray:
+        evaluate_missing(points, evaluator.columns(asked))
+        _put(values, evaluator, points, asked)
+        return values[:, :, present, LOSS_COLUMN]
+
+    if settings.error is None:
+        filled = fill_between(settings.coarse, losses, shape, evaluator.seed)
+    else:
+        filled = fill_within(settings.error, losses, shape, evaluator.seed)
     errors = np.full(len(evaluator.sizes), np.nan)
-    for group in np.flatnonzero(present) if interpolated.any() else ():
-        losses = filled_losses(at_nodes[:, :, group, LOSS_COLUMN], coarse)
-        errors[group] = worst(losses[checks], values[checks, group, LOSS_COLUMN])
-        values[interpolated, group, LOSS_COLUMN] = losses[interpolated]
+    if filled.points.any():
+        off = relative_errors(filled.losses, values[:, :, present, LOSS_COLUMN])[filled.checks]
+        errors[present] = off.max(axis=0)
+        for number, group in enumerate(np.flatnonzero(present)):
+            values[filled.points, group, LOSS_COLUMN] = filled.losses[filled.points, number]
     return pd.concat(
         [
-            _rows(evaluator, group, values, interpolated, errors[group])
+            _rows(evaluator, group, values, filled.points, errors[group])
             for group in range(len(evaluator.sizes))
         ],
         ignore_index=True,
     )
-
-
-def _columns(evaluator: SurfaceEvaluator, asked: np.ndarray) -> list[list[Place]]:
-    """Places of the wanted points, bool [nx, ny], column by column; columns without one are left out."""
-    return [
-        [(x, y) for y in evaluator.ys[column].tolist()]
-        for x, column in zip(evaluator.xs.tolist(), asked, strict=True)
-        if column.any()
-    ]
 
 
 def _put(values: np.ndarray, evaluator: SurfaceEvaluator, points: Points, present: np.ndarray) -> None:

@@ -76,8 +76,9 @@ def _surface_keys(entry: Entry, kind: str) -> dict[str, object]:
     keys = dict(entry.keys)
     if "grid" in keys:
         keys["grid"] = keys["grid"] if isinstance(keys["grid"], list) else [keys["grid"]] * 2
-    if "margin" in keys:
-        keys["margin"] = float(keys["margin"])
+    for key in ("margin", "error"):
+        if keys.get(key) is not None:
+            keys[key] = float(keys[key])
     if keys.get("client_losses") is None:
         keys["client_losses"] = bool(constant("plane", kind, "CLIENTS"))
     return keys
@@ -90,6 +91,11 @@ def _check_surface(settings: PlaneEntry, where: str) -> None:
         raise FedscapeError(
             f"{where}.coarse: got {settings.coarse}, must divide the steps of the grid "
             f"({' and '.join(str(points - 1) for points in dict.fromkeys(grid))})"
+        )
+    if settings.error is not None and settings.coarse > 1:
+        raise FedscapeError(
+            f"{where}.error: got {settings.error} beside coarse {settings.coarse}, which chooses the points, "
+            "too; take one of them, at a scale `error: null` or `coarse: 1`"
         )
     if settings.parts > grid[0]:
         raise FedscapeError(f"{where}.parts: got {settings.parts}, more than the grid has columns")

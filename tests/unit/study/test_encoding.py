@@ -1,5 +1,6 @@
 """Settings as strings: canonical, reversible, and blind to what must not matter."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,6 +22,14 @@ tree = st.recursive(
     lambda inner: st.dictionaries(name, st.one_of(value, inner), min_size=1, max_size=4),
     max_leaves=10,
 )
+
+
+def test_a_zero_below_zero_is_not_taken_for_another():
+    """They are equal and hash alike, so a memo by value would hand out one for the other."""
+    for values in ((0.0, -0.0), (-0.0, 0.0), (0, -0.0), (1, True, 1.0)):
+        strings = [encode({"lr": value})[0] for value in values]
+        assert strings == [f"lr={json.dumps(value)}" for value in values]
+        assert len(set(strings)) == len(values)
 
 
 @given(tree)

@@ -264,6 +264,14 @@ REFUSED = {
         ("    kind: finals\n", "    kind: finals\n    coarse: 3\n"),
         "planes.finals.coarse: got 3, must divide the steps of the grid (50)",
     ),
+    "an error beside a coarse grid": (
+        ("    kind: finals\n", "    kind: finals\n    coarse: 2\n    error: 0.01\n"),
+        "planes.finals.error: got 0.01 beside coarse 2, which chooses the points, too",
+    ),
+    "an error of nothing": (
+        ("    kind: finals\n", "    kind: finals\n    error: 0\n"),
+        "planes.finals.error: got 0, must be > 0",
+    ),
     "more parts than columns": (
         ("    kind: finals\n", "    kind: finals\n    parts: 52\n"),
         "planes.finals.parts: got 52, more than the grid has columns",
