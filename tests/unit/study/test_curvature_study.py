@@ -32,8 +32,7 @@ scales:
 ENTRY = "sharp: {runs: [{method: fedavg}], each: [method]"
 
 
-CLAIM = """
-claims:
+CLAIM = """claims:
   - {claim: The flatter the better, source: Nobody, measure: rank-correlation, curvature: sharp,
      cases: [{method: fedavg}], expect: {above: 0}}
 """
@@ -216,8 +215,8 @@ def test_a_measure_of_what_is_not_measured_is_refused(campaign, measure):
     assert MEASURES[measure] in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_measure_may_read_tables_of_all_runs_beside_curvature(tmp_path):
-    study = reader(tmp_path, STUDY + CLAIM)().get("pilot")
+def test_a_measure_may_read_tables_of_all_runs_beside_curvature(campaign):
+    study = campaign(("figures:\n", f"{CLAIM}figures:\n")).get("pilot")
     inputs = STAGES["claims"].inputs(study, {})
     assert inputs["rounds"] == ["results/pilot/smoke/tables/rounds.csv"]
     assert inputs["runs"] == ["results/pilot/smoke/tables/runs.csv"]
