@@ -61,7 +61,7 @@ CASES = {
     ),
     "a study that is misspelt": (
         {}, ["pilott"],
-        "no study or rule 'pilott'; did you mean 'pilot'? studies: fedalign, frameworks, layerwise, pilot, pretraining, remedies",
+        "no study or rule 'pilott'; did you mean 'pilot'? studies: fedalign, flatness, frameworks, layerwise, pilot, pretraining, remedies",
     ),
     "a misspelt study's seed": ({}, ["pilott_seed0"], "no study or rule 'pilott'; did you mean 'pilot'?"),
     "a seed that a study has not": (

@@ -175,7 +175,8 @@ def _ranks(
     other = [column for column in apart if column not in LEADING and column != "seed"]
     variants = pd.Series(0, index=frame.index)
     for column in other:
-        variants += _positions(frame[column], column)
+        positions = _positions(frame[column], column)
+        variants = variants * (1 + positions.max()) + positions  # no two combinations alike
     numbers = {column: _numbers(frame, column, labels) for column in LEADING if column in frame}
     values = {column: frame[column].astype(str).tolist() for column in numbers}
     ranks = []

@@ -31,7 +31,7 @@ from fedscape.study.stages.training import TRAIN
 
 STUDIES = [
     (name, scale)
-    for name in ("pilot", "fedalign", "layerwise", "pretraining", "remedies")
+    for name in ("pilot", "fedalign", "layerwise", "pretraining", "remedies", "flatness")
     for scale in ("smoke", "quick", "small", "paper")
     if (name, scale) != ("fedalign", "paper")  # on images that a user has to bring
 ]  # fmt: skip
@@ -258,6 +258,13 @@ class TestRunLooks:
         of_two = line_looks(two, names, "split", NAMES, [], [])
         assert len(set(of_two.values())) == 4
         assert of_two["iidtest"].colour == of_two["iidtrain"].colour != of_two["dir0.1test"].colour
+
+    def test_combinations_of_two_columns_differ_in_colour(self):
+        rows = [{"of": of, "data": data} for of in ("client", "mean") for data in ("global", "own")]
+        frame = self.frame(*rows)
+        columns = [*NAMES, "of", "data"]
+        looks = run_looks(frame, run_labels(frame, columns), columns)
+        assert len({look.colour for look in looks.values()}) == len(rows)
 
     def test_an_end_that_differs_in_its_seed_keeps_its_colour(self):
         frame = self.frame({"partition": "iid"}).assign(to_seed=5, group="all")

@@ -32,6 +32,12 @@ scales:
 ENTRY = "sharp: {runs: [{method: fedavg}], each: [method]"
 
 
+CLAIM = """claims:
+  - {claim: The flatter the better, source: Nobody, measure: rank-correlation, curvature: sharp,
+     cases: [{method: fedavg}], expect: {above: 0}}
+"""
+
+
 @pytest.fixture
 def campaign(tmp_path):
     """Read the study above after an edit."""
@@ -207,3 +213,11 @@ def test_a_measure_of_what_is_not_measured_is_refused(campaign, measure):
     with pytest.raises(FedscapeError) as error:
         campaign(edit)
     assert MEASURES[measure] in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_measure_may_read_tables_of_all_runs_beside_curvature(campaign):
+    study = campaign(("figures:\n", f"{CLAIM}figures:\n")).get("pilot")
+    inputs = STAGES["claims"].inputs(study, {})
+    assert inputs["rounds"] == ["results/pilot/smoke/tables/rounds.csv"]
+    assert inputs["runs"] == ["results/pilot/smoke/tables/runs.csv"]
+    assert all("/curvature/sharp/" in path for path in inputs["curvature"]) and inputs["curvature"]

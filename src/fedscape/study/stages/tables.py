@@ -107,7 +107,7 @@ def _sources(study: Study, source: str, what: Claim | TableColumn, cases: Iterab
         return []
     if source == "timing":  # not costs.csv, which waits for all jobs of the study
         return run_files(study, study.runs, "timing")
-    if not what.section:
+    if source not in MEASURED_ON:  # a measure may read a table of all runs beside a group's own CSV
         return [TABLES.file(study, {}, source)]
     stage, output = MEASURED_ON[source]
     return [path for case in cases for path in group_files(stage, output, study, what.name, case.groups)]
