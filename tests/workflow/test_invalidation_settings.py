@@ -90,7 +90,8 @@ EDITS = {
         surfaces(*(folder.split("/")[1] for folder in PLANES if "resnet" not in folder)),
     ),
     "an error within which a surface is filled": (
-        *study({"scales/quick/planes/finals": {"coarse": 1, "error": 0.01}}), surfaces("finals"),
+        *study({"scales/quick/planes/finals-resnet20": {"grid": 13, "coarse": 1, "error": 0.01}}),
+        surfaces("finals-resnet20"),
     ),
     "points that are filled in": (*study({"scales/quick/all_planes/coarse": 4}), surfaces()),
     "swapped values of two planes": (

@@ -32,7 +32,7 @@ scales:
 ENTRY = "sharp: {runs: [{method: fedavg}], each: [method]"
 
 
-CLAIM = """claims:
+RANK_CORRELATION = """claims:
   - {claim: The flatter the better, source: Nobody, measure: rank-correlation, curvature: sharp,
      cases: [{method: fedavg}], expect: {above: 0}}
 """
@@ -216,7 +216,7 @@ def test_a_measure_of_what_is_not_measured_is_refused(campaign, measure):
 
 
 def test_a_measure_may_read_tables_of_all_runs_beside_curvature(campaign):
-    study = campaign(("figures:\n", f"{CLAIM}figures:\n")).get("pilot")
+    study = campaign(("figures:\n", f"{RANK_CORRELATION}figures:\n")).get("pilot")
     inputs = STAGES["claims"].inputs(study, {})
     assert inputs["rounds"] == ["results/pilot/smoke/tables/rounds.csv"]
     assert inputs["runs"] == ["results/pilot/smoke/tables/runs.csv"]
