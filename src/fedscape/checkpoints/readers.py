@@ -134,15 +134,16 @@ class Trajectory(_Rows):
         """The last kept round."""
         return self.rounds[-1]
 
-    def number(self, moment: Moment) -> int:
+    def number(self, moment: Moment, among: Sequence[int] = ()) -> int:
         """The number of a round: a share of the last kept one means the kept round nearest to it.
 
-        A number is itself, whether it is kept or not.
+        A number is itself, whether it is kept or not. among: the rounds whose clients' models are kept, where
+        those are meant.
         """
         if moment == "last":
             return self.last
         if isinstance(moment, float):
-            return min(self.rounds, key=lambda number: abs(number - moment * self.last))
+            return min(among or self.rounds, key=lambda number: abs(number - moment * self.last))
         return moment
 
     @property

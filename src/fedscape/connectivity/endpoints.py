@@ -94,7 +94,7 @@ def _kept(checkpoints: Checkpoints, model: RunModel) -> Checkpoint | None:
         # The last finite round of a run that diverged is not the one that `last` means.
         log.warning("%s: the run diverged before round %s, whose pairs are left out", file.path, model.round)
         return None
-    checkpoint = Checkpoint(model.run, trajectory.number(model.round), model.client)
+    checkpoint = Checkpoint(model.run, trajectory.number(model.round, file.rounds), model.client)
     if model.client is None:
         return checkpoint
     participants = checkpoints.clients[model.run].clients(checkpoint.round).tolist()

@@ -7,13 +7,17 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
 
 from fedscape.figures.medium import medium
+from fedscape.figures.style import RC
 
 PER_ROW = 3
+POINTS = 72  # an inch
 NARROWEST, NARROWEST_SURFACE = 1.6, 1.9  # inches: of a panel in print
 SHRUNK = 0.6, 1.0  # height of a panel in print, as a share of that on a screen: lowest, highest
 ONE_SURFACE, SEVERAL_SURFACES = 4.8, 3.5  # width of a surface's panel in inches
@@ -21,7 +25,8 @@ LABELS = 1.05, 0.95  # inches that labels and title take from a panel's width an
 PRINTED_LABELS = 0.72, 0.55  # the same in print, where labels are short
 TRUTH_HEIGHT = 1.7  # inches of the small panels
 BAR_WIDTH = 0.8  # inches for the colour bar with its words
-LEGEND_HANDLE, LEGEND_LETTER, LEGEND_ROW = 0.75, 0.056, 0.18  # inches, at the font size of legends
+LEGEND_HANDLE, LEGEND_ROW = 0.75, 0.18  # inches, at the font size of legends
+LEGEND_MARGIN = 0.15  # inches that a legend has on its two sides together
 SMALLEST_MARKER = 4.0  # points, in a legend in print
 LINE_GAP = 0.08  # inches above and below labels and titles of a surface, which are stacked closely
 TALLEST, FLATTEST = 1.5, 0.5  # height over width of a panel: thinner boxes get white margins
@@ -62,13 +67,19 @@ def legend_below(figure: Figure, handles: Sequence[Artist]) -> int:
 
 def legend_columns(names: Sequence[str], width: float) -> int:
     """The most columns in which a legend of these names fits a width in inches, at least one."""
-    widths = [medium().letter * (LEGEND_HANDLE + LEGEND_LETTER * len(name)) for name in names]
+    widths = [medium().letter * LEGEND_HANDLE + _width(name) for name in names]
     for columns in range(len(names), 1, -1):
         # A legend is filled column by column, as evenly as possible.
         parts = np.array_split(widths, columns)
-        if sum(part.max() for part in parts) <= width:
+        if sum(part.max() for part in parts) <= width - LEGEND_MARGIN:
             return columns
     return 1
+
+
+def _width(name: str) -> float:
+    """Inches of a name in a legend."""
+    font = FontProperties(size=RC["legend.fontsize"] * medium().letter)
+    return float(TextPath((0, 0), name, prop=font).get_extents().width) / POINTS if name.strip() else 0.0
 
 
 def surface_grid(

@@ -287,6 +287,17 @@ def test_a_model_without_eigenvalues_does_not_take_the_others_along(tmp_path, mo
     assert "no eigenvalues found" in caplog.text
 
 
+def test_a_share_of_the_rounds_is_one_whose_clients_are_kept(tmp_path):
+    """Also where no global model of that round is kept."""
+    arguments, files = networks(tmp_path)
+    shorten(arguments["trajectories"][0], [0, 2])
+    for of in ("clients", "mean"):
+        found, _ = evaluate(
+            tmp_path, arguments, **files, of=[of], rounds=[0.5, "last"], top=1, fingerprint=of
+        )
+        assert sorted(set(found["round"])) == [1, 2]
+
+
 def test_clients_of_a_run_that_ended_early_are_left_out(tmp_path, caplog):
     arguments, files = networks(tmp_path, count=2)
     for path in (arguments["trajectories"][0], files["clients"][0]):

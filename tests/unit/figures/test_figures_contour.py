@@ -294,3 +294,5 @@ def test_a_legend_has_as_many_columns_as_fit():
     assert legend_columns(["a name that is long enough to fill half a line"] * 4, 7) == 2
     assert legend_columns(["x" * 200, "y"], 5) == 1
     assert legend_columns([], 5) == 1
+    capitals, small = (legend_columns([letter * 12] * 6, 7.2) for letter in "Wi")
+    assert capitals < small == 6, "letters differ in width"
