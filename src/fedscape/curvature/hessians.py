@@ -139,8 +139,7 @@ def _asked(target: Target) -> str:
 def _targets(checkpoints: Checkpoints, settings: CurvatureSettings) -> Iterator[Target]:
     """The models to look at, and on which samples, in a fixed order."""
     for run, trajectory in enumerate(checkpoints.trajectories):
-        by_clients = settings.needs_clients and "global" not in settings.of
-        kept = checkpoints.clients[run].rounds if by_clients else trajectory.rounds
+        kept = checkpoints.clients[run].rounds if settings.needs_clients_alone else trajectory.rounds
         numbers = {trajectory.number(moment, kept) for moment in settings.rounds}
         # A run that diverged is without the rounds after its last.
         for number in sorted(number for number in numbers if number <= trajectory.last):

@@ -75,6 +75,11 @@ class CurvatureSettings:
         return any(map(bool, asked))
 
     @property
+    def needs_clients_alone(self) -> bool:
+        """Whether clients' models are looked at, and no global one."""
+        return self.needs_clients and "global" not in self.of
+
+    @property
     def needs_clients(self) -> bool:
         """Whether clients' models are looked at."""
         return "clients" in self.of or "mean" in self.of or bool(self.hessian_agreement)

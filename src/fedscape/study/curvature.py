@@ -55,10 +55,10 @@ def _check_rounds(entry: Entry, settings: CurvatureSettings) -> None:
     where = f"{entry.where}.rounds"
     for run in runs_of(entry.members):
         for asked in settings.rounds:
-            if not settings.needs_clients or "global" in settings.of:
-                number = kept_moment(asked, run.method, entry.methods, where)
-            else:
+            if settings.needs_clients_alone:
                 number = moment(asked, entry.methods[run.method].rounds, where)
+            else:
+                number = kept_moment(asked, run.method, entry.methods, where)
             if settings.needs_clients:
                 check_clients_kept(number, run.method, entry.methods, where)
 
