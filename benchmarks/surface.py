@@ -28,7 +28,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from turns import Way, in_turns
 
 from fedscape.checkpoints.layout import flatten, parameters_of
-from fedscape.evaluation.evaluate import evaluate, normalise
+from fedscape.evaluation.compiled import compiled_step
+from fedscape.evaluation.evaluate import Step, evaluate, evaluation_step, normalise
 from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
 from fedscape.landscape.refine import check_points, filled_losses, on_nodes
 from fedscape.landscape.within import fill_within
@@ -94,9 +95,9 @@ class Ground:
         return normalise(data.inputs, data.mean, data.std), data.labels
 
 
-def fedscape(ground: Ground, precision: Precision = "fp32") -> np.ndarray:
+def fedscape(ground: Ground, precision: Precision = "fp32", step: Step = evaluation_step) -> np.ndarray:
     """What the stage `surface` does at each point."""
-    return np.array([_fedscape_loss(ground, point, precision) for point in ground.points()])
+    return np.array([_fedscape_loss(ground, point, precision, step) for point in ground.points()])
 
 
 def fedscape_coarse(ground: Ground) -> np.ndarray:
@@ -112,13 +113,13 @@ def fedscape_coarse(ground: Ground) -> np.ndarray:
     return filled.ravel()
 
 
-def fedscape_within(ground: Ground) -> np.ndarray:
+def fedscape_within(ground: Ground, step: Step = evaluation_step) -> np.ndarray:
     """The stage `surface` with `error: 0.01`."""
     known = np.full((ground.side, ground.side), np.nan)
 
     def losses(asked: np.ndarray) -> np.ndarray:
         for i, j in np.argwhere(asked):
-            known[i, j] = _fedscape_loss(ground, ground.point(i, j))
+            known[i, j] = _fedscape_loss(ground, ground.point(i, j), step=step)
         return known[:, :, None]
 
     filled = fill_within(ERROR, losses, known.shape, seed=0)
@@ -169,14 +170,23 @@ def package(ground: Ground, batched: bool) -> np.ndarray:
     return loss_landscapes.planar_interpolation(*models, metric, steps=ground.side).ravel()
 
 
+@cache
+def kept_step() -> Step:
+    """The compiled step of this process, which the first turn compiles."""
+    return compiled_step()
+
+
 WAYS: dict[str, Callable[[Ground], np.ndarray]] = {
     REFERENCE: fedscape,
     "(a) plain loop with a DataLoader": plain_loop,
     "(b) loss-landscapes, one batch": lambda ground: package(ground, batched=False),
     "(b) loss-landscapes, fedscape's batches": lambda ground: package(ground, batched=True),
+    "fedscape, compiled": lambda ground: fedscape(ground, step=kept_step()),
     "fedscape, bf16": lambda ground: fedscape(ground, "bf16"),
+    "fedscape, bf16, compiled": lambda ground: fedscape(ground, "bf16", kept_step()),
     f"fedscape, every {COARSE}nd point": fedscape_coarse,
     f"fedscape, within {ERROR:.0%}": fedscape_within,
+    f"fedscape, within {ERROR:.0%}, compiled": lambda ground: fedscape_within(ground, kept_step()),
     "(a) with freed memory kept, as fedscape's jobs do": plain_loop,
     "fedscape without freed memory kept": fedscape,
 }
@@ -252,9 +262,11 @@ def on_cuda(case: Case) -> None:
         print(f"{precision}: {time.perf_counter() - began:.1f} s")
 
 
-def _fedscape_loss(ground: Ground, point: Tensor, precision: Precision = "fp32") -> float:
+def _fedscape_loss(
+    ground: Ground, point: Tensor, precision: Precision = "fp32", step: Step = evaluation_step
+) -> float:
     problem = ground.problem
-    return evaluate(problem.module, *problem.tensors(point, {}, "keep"), problem.train, precision).loss
+    return evaluate(problem.module, *problem.tensors(point, {}, "keep"), problem.train, precision, step).loss
 
 
 def main() -> None:

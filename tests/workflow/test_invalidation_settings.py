@@ -99,6 +99,7 @@ EDITS = {
     ),
     "one plane's margin": (*study_with({"planes/finals/margin": 0.4}), surfaces("finals")),
     "one plane's precision": (*study_with({"planes/finals/precision": "bf16"}), surfaces("finals")),
+    "whether a plane's evaluation is compiled": (*study_with({"planes/finals/compiled": True}), surfaces("finals")),
     "one plane's samples": (*study_with({"planes/finals/samples": 500}), planes("finals")),
     "a plane's batch norm": (*study({"planes/finals-resnet20/batch_norm": "interpolate"}), planes("finals-resnet20")),
     "the round of a local plane": (*study({"planes/local-early/round": "last"}), planes("local-early")),

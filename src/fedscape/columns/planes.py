@@ -60,6 +60,8 @@ class Planes:
     the loss keeps falling, and on other planes"""
     precision: Text
     """type in which the network was evaluated"""
+    compiled: Flag
+    """whether that was compiled, from which losses differ by rounding; the same on all of a surface"""
     interpolated: Flag
     interpolation_error: Number
     """whether a point's loss was filled in between evaluated ones (`error` and standard errors are empty
@@ -95,7 +97,7 @@ SURFACE_CSV = File(
     names=[*IDENTITY, "plane", "group"],
     row_keys=["client", "i", "j"],
     measures=[
-        "x", "y", *POINT_MEASURES, "samples", "batch_norm", "precision", "interpolated",
+        "x", "y", *POINT_MEASURES, "samples", "batch_norm", "precision", "compiled", "interpolated",
         "interpolation_error", "axes",
     ],
     families=(Shared, Planes),

@@ -23,7 +23,6 @@ from fedscape.study.study import Method, Study
 
 WEIGHT_BYTES = 4  # bytes of a weight
 # Rough counts of what analyses compute, where the exact ones depend on what is found on the way.
-EVALUATED_WITHIN = 0.12  # share of a surface's points where `error` fills the others, on a smooth plane
 PER_MODEL = 3  # evaluations of a model that is marked on a plane: itself, under the policy, at its place
 SEARCHED = 125  # points of a plane on which the bottom of a round's basin is looked for
 LAYERS_OF_A_NETWORK = 10  # which are averaged one by one
@@ -163,21 +162,14 @@ def _plane(study: Study, names: Wildcards) -> Workload:
 def _surface(study: Study, names: Wildcards) -> Workload:
     """A surface that is split is evaluated by the jobs of its parts."""
     group = _group(SURFACE, study, names)
-    points = 0 if group.settings.parts > 1 else _points(group)
+    points = 0 if group.settings.parts > 1 else group.settings.expected_points
     return replace(group.about, evaluations=points * group.used * group.passes)
 
 
 def _surface_part(study: Study, names: Wildcards) -> Workload:
     group = _group(SURFACE_PART, study, names)
-    points = _points(group) / group.settings.parts
+    points = group.settings.expected_points / group.settings.parts
     return replace(group.about, evaluations=points * group.used * group.passes)
-
-
-def _points(group: _Group) -> float:
-    """Points of a surface that are evaluated."""
-    columns, rows = group.settings.grid
-    share = 1 / group.settings.coarse**2 if group.settings.error is None else EVALUATED_WITHIN
-    return columns * rows * share
 
 
 def _path(study: Study, names: Wildcards) -> Workload:

@@ -1,7 +1,7 @@
 """Loss and error of a model on a fixed set of samples that lives on the device as it is stored."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -25,6 +25,10 @@ BATCH_PIXELS = 32 * 32
 """Pixels of each of these images; of larger ones there are fewer, so that memory stays the same."""
 CPU_TOKENS, GPU_TOKENS = 8_192, 131_072
 """Tokens per forward pass; attention's memory grows with the length of a sequence, too."""
+
+
+Step = Callable[[nn.Module, dict[str, Tensor], Tensor, Tensor, Loss], Tensor]
+"""What `evaluation_step` computes, by whatever means."""
 
 
 @dataclass(frozen=True)
@@ -171,15 +175,16 @@ def evaluate(
     buffers: dict[str, Tensor],
     data: SampleSet,
     precision: Precision = "fp32",
+    step: Step | None = None,
 ) -> Evaluation:
     """Loss and error of `module` with these tensors instead of its own, in eval mode.
 
     One stateless pass; the mean weighs every sample the same, whatever the batches. A loss that is NaN or
     infinite stays so; a sample without a defined loss counts as an error. What the data's loss leaves
-    undefined (`measures`) is NaN.
+    undefined (`measures`) is NaN. step: what evaluates a batch, by default `evaluation_step`.
     """
     sums = torch.zeros(MEASURES, dtype=torch.float64, device=data.labels.device)
-    for values in _measured(module, parameters, buffers, data, precision):
+    for values in _measured(module, parameters, buffers, data, precision, step):
         sums += values.sum(dim=1)
     return evaluation(sums, len(data.labels))
 
@@ -199,6 +204,7 @@ def evaluate_groups(
     groups: Tensor,
     count: int,
     precision: Precision = "fp32",
+    step: Step | None = None,
 ) -> list[Evaluation]:
     """As `evaluate`, of all samples and then of those of each group 0 to count - 1, all from one pass.
 
@@ -207,7 +213,7 @@ def evaluate_groups(
     """
     sums = torch.zeros(MEASURES, count + 1, dtype=torch.float64, device=data.labels.device)
     start = 0
-    for values in _measured(module, parameters, buffers, data, precision):
+    for values in _measured(module, parameters, buffers, data, precision, step):
         stop = start + values.shape[1]
         sums.index_add_(1, groups[start:stop] + 1, values)
         start = stop
@@ -247,14 +253,22 @@ def _measured(
     buffers: dict[str, Tensor],
     data: SampleSet,
     precision: Precision,
+    step: Step | None = None,
 ) -> Iterator[Tensor]:
     """The `measures` of every batch."""
+    step = step or evaluation_step
     tensors = {**parameters, **buffers}
     half = torch.autocast(data.labels.device.type, torch.bfloat16, enabled=precision == "bf16")
     with mode(module, training=False), torch.inference_mode(), half:
         for inputs, labels in data.batches():
-            logits = functional_call(module, tensors, (laid_out(inputs),), strict=True)
-            yield measures(logits, labels, data.loss)
+            yield step(module, tensors, inputs, labels, data.loss)
+
+
+def evaluation_step(
+    module: nn.Module, tensors: dict[str, Tensor], inputs: Tensor, labels: Tensor, loss: Loss
+) -> Tensor:
+    """The `measures` of a batch; tensors: parameters and buffers instead of the module's own."""
+    return measures(functional_call(module, tensors, (laid_out(inputs),), strict=True), labels, loss)
 
 
 def laid_out(inputs: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ of a result would depend on where it ran, and a job that resumes would mix them.
 # Where libraries that are loaded later read how many threads they may have.
 _THREADS_OF_LIBRARIES = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
-    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"),
+    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"),
 )
 _READ_SIZE = 1 << 20  # bytes hashed at a time
 # What a user can mend about a disk; of other errors of the system the traceback tells more.

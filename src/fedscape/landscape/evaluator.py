@@ -1,6 +1,7 @@
 """What a surface's job evaluates: which network and samples, at which points of which plane, how."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from fedscape.columns.cells import NUMBER
 from fedscape.columns.csvs import read_csv
 from fedscape.columns.planes import POINT_MEASURES
 from fedscape.errors import FedscapeError
-from fedscape.evaluation.evaluate import evaluate, evaluate_groups
+from fedscape.evaluation.compiled import chosen_step
+from fedscape.evaluation.evaluate import Step, evaluate, evaluate_groups, evaluation_step
 from fedscape.evaluation.problem import Problem, ProblemSpec, open_problem
 from fedscape.landscape.grid import Box, box_around, grid_axes
 from fedscape.landscape.plane import Plane, open_plane
@@ -52,6 +54,19 @@ class SurfaceEvaluator:
         """Columns and rows."""
         return len(self.xs), len(self.ys)
 
+    @cached_property
+    def step(self) -> Step:
+        """What evaluates a batch, the same at all points."""
+        settings, problem = self.settings, self.problem
+        return chosen_step(
+            settings.compiled, problem.module, problem.train, settings.precision, settings.expected_points
+        )
+
+    @property
+    def compiled(self) -> bool:
+        """Whether that is a compiled step, whose losses differ from the others' by rounding."""
+        return self.step is not evaluation_step
+
     def first_points(self) -> np.ndarray:
         """The points that are evaluated whatever their losses are; bool [nx, ny]."""
         if self.settings.error is None:
@@ -72,13 +87,12 @@ class SurfaceEvaluator:
         problem, settings = self.problem, self.settings
         buffers = self.plane.buffers_at(x, y, settings.batch_norm)
         tensors = problem.tensors(self.plane.at(x, y), buffers, settings.batch_norm)
+        model = problem.module, *tensors, problem.train
         if settings.client_losses:
             owners = problem.owners, problem.clients
-            evaluations = evaluate_groups(
-                problem.module, *tensors, problem.train, *owners, settings.precision
-            )
+            evaluations = evaluate_groups(*model, *owners, settings.precision, self.step)
         else:
-            evaluations = [evaluate(problem.module, *tensors, problem.train, settings.precision)]
+            evaluations = [evaluate(*model, settings.precision, self.step)]
         return np.array(
             [[getattr(evaluation, measure) for measure in POINT_MEASURES] for evaluation in evaluations]
         )

@@ -1,6 +1,7 @@
 """Stages `surface` and `surface_part`: loss and error on a grid over a plane."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def evaluate_surface(
     evaluated to check it, and no bound on that of others. Where all runs diverged the table has no rows.
     """
     evaluator = open_evaluator(files, problem, settings)
-    with ResumeFolder(resume) as folder:
+    with ResumeFolder(_one_way(resume, evaluator)) as folder:
         rows = pd.DataFrame(columns=SURFACE_CSV.columns)
         outputs = {SURFACE_FILE: out}
         if evaluator is not None:
@@ -82,7 +83,7 @@ def evaluate_part(
     fingerprint of the surface (`evaluate_surface`), whose points these are.
     """
     evaluator = open_evaluator(files, problem, settings)
-    with ResumeFolder(resume) as folder:
+    with ResumeFolder(_one_way(resume, evaluator)) as folder:
         points: Points = {}
         if evaluator is not None:
             columns = evaluator.columns(evaluator.first_points())[part - 1 :: parts]
@@ -91,6 +92,13 @@ def evaluate_part(
             complete(points, columns, evaluator.measure, folder)
         save_points(folder.folder / POINTS_FILE, points, folder.fingerprint)
         folder.finish({POINTS_FILE: out}, temporary=True)
+
+
+def _one_way(resume: Resume, evaluator: SurfaceEvaluator | None) -> Resume:
+    """As asked, with the way in which batches are evaluated in the fingerprint: points of two never mix."""
+    if evaluator is None or not evaluator.compiled:
+        return resume
+    return replace(resume, fingerprint=f"{resume.fingerprint}-compiled")
 
 
 def _known(evaluator: SurfaceEvaluator, folder: ResumeFolder, files: Sequence[str | Path]) -> Points:
@@ -156,6 +164,7 @@ def _rows(
         samples=evaluator.sizes[group],
         batch_norm=evaluator.problem.policy(evaluator.settings.batch_norm),
         precision=evaluator.settings.precision,
+        compiled=evaluator.compiled,
         interpolated=filled,
         interpolation_error=np.where(filled, error, np.nan),
         axes=evaluator.plane.axes,

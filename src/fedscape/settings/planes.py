@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fedscape.settings.evaluation import BatchNorm, Precision
+from fedscape.settings.evaluation import BatchNorm, Compiled, Precision
 
 WHICH_POINTS = ("grid", "margin", "coarse", "error", "parts")
 """Settings of an entry that decide which points are evaluated, and not what their measures are."""
+
+EVALUATED_WITHIN = 0.12
+"""Share of a surface's points that are evaluated where `error` fills the others, on a smooth plane."""
 
 
 @dataclass(frozen=True)
@@ -19,4 +22,11 @@ class SurfaceSettings:
     error: float | None = None  # relative one of the loss, within which it may be filled; None: `coarse`
     client_losses: bool = False  # also the measures of each client on its own samples
     precision: Precision = "fp32"
+    compiled: Compiled = "auto"
     batch_norm: BatchNorm = "keep"
+
+    @property
+    def expected_points(self) -> float:
+        """Points that are evaluated, about, before anything is known of the losses."""
+        columns, rows = self.grid
+        return columns * rows * (1 / self.coarse**2 if self.error is None else EVALUATED_WITHIN)

@@ -37,7 +37,7 @@ def test_columns_of_the_table(tmp_path):
     bowl_plane(tmp_path)
     found = surface(tmp_path)
     places = ["plane", "group", "client", "i", "j", "x", "y"]
-    measures = ["loss", "loss_se", "error", "error_se", "samples", "batch_norm", "precision"]
+    measures = ["loss", "loss_se", "error", "error_se", "samples", "batch_norm", "precision", "compiled"]
     assert list(found) == [
         *bowl.identity(), *places, *measures, "interpolated", "interpolation_error", "axes"
     ]  # fmt: skip
