@@ -10,7 +10,6 @@ import logging
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
 from fedscape.errors import FedscapeError, reason
@@ -60,7 +59,7 @@ def seconds_saved(module: nn.Module, data: SampleSet, points: float) -> float:
 def forward_flops(module: nn.Module, data: SampleSet) -> float:
     """Floating-point operations for one sample, by PyTorch's own count."""
     with FlopCounterMode(display=False) as counter, mode(module, training=False), torch.no_grad():
-        functional_call(module, {}, (data.taken(slice(0, 1)),))
+        module(data.taken(slice(0, 1)))
     return counter.get_total_flops()
 
 

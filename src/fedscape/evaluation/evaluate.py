@@ -26,7 +26,6 @@ BATCH_PIXELS = 32 * 32
 CPU_TOKENS, GPU_TOKENS = 8_192, 131_072
 """Tokens per forward pass; attention's memory grows with the length of a sequence, too."""
 
-
 Step = Callable[[nn.Module, dict[str, Tensor], Tensor, Tensor, Loss], Tensor]
 """What `evaluation_step` computes, by whatever means."""
 
@@ -169,19 +168,26 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return (images / 255 - mean[:, None, None]) / std[:, None, None]
 
 
+def evaluation_step(
+    module: nn.Module, tensors: dict[str, Tensor], inputs: Tensor, labels: Tensor, loss: Loss
+) -> Tensor:
+    """The `measures` of a batch; tensors: parameters and buffers instead of the module's own."""
+    return measures(functional_call(module, tensors, (laid_out(inputs),), strict=True), labels, loss)
+
+
 def evaluate(
     module: nn.Module,
     parameters: dict[str, Tensor],
     buffers: dict[str, Tensor],
     data: SampleSet,
     precision: Precision = "fp32",
-    step: Step | None = None,
+    step: Step = evaluation_step,
 ) -> Evaluation:
     """Loss and error of `module` with these tensors instead of its own, in eval mode.
 
     One stateless pass; the mean weighs every sample the same, whatever the batches. A loss that is NaN or
     infinite stays so; a sample without a defined loss counts as an error. What the data's loss leaves
-    undefined (`measures`) is NaN. step: what evaluates a batch, by default `evaluation_step`.
+    undefined (`measures`) is NaN. step: what evaluates a batch.
     """
     sums = torch.zeros(MEASURES, dtype=torch.float64, device=data.labels.device)
     for values in _measured(module, parameters, buffers, data, precision, step):
@@ -204,7 +210,7 @@ def evaluate_groups(
     groups: Tensor,
     count: int,
     precision: Precision = "fp32",
-    step: Step | None = None,
+    step: Step = evaluation_step,
 ) -> list[Evaluation]:
     """As `evaluate`, of all samples and then of those of each group 0 to count - 1, all from one pass.
 
@@ -220,10 +226,7 @@ def evaluate_groups(
     sizes = torch.bincount(groups + 1, minlength=count + 1).tolist()
     together = evaluation(sums.sum(dim=1), start)
     sums[LOSS] = sums[LOSS].where(~sums[LOSS_SQUARED].isnan(), torch.nan)
-    return [
-        together,
-        *(evaluation(sums[:, group], sizes[group]) for group in range(1, count + 1)),
-    ]
+    return [together, *(evaluation(sums[:, group], sizes[group]) for group in range(1, count + 1))]
 
 
 def forward_batch_size(shape: tuple[int, ...], device: torch.device) -> int:
@@ -253,22 +256,14 @@ def _measured(
     buffers: dict[str, Tensor],
     data: SampleSet,
     precision: Precision,
-    step: Step | None = None,
+    step: Step = evaluation_step,
 ) -> Iterator[Tensor]:
     """The `measures` of every batch."""
-    step = step or evaluation_step
     tensors = {**parameters, **buffers}
     half = torch.autocast(data.labels.device.type, torch.bfloat16, enabled=precision == "bf16")
     with mode(module, training=False), torch.inference_mode(), half:
         for inputs, labels in data.batches():
             yield step(module, tensors, inputs, labels, data.loss)
-
-
-def evaluation_step(
-    module: nn.Module, tensors: dict[str, Tensor], inputs: Tensor, labels: Tensor, loss: Loss
-) -> Tensor:
-    """The `measures` of a batch; tensors: parameters and buffers instead of the module's own."""
-    return measures(functional_call(module, tensors, (laid_out(inputs),), strict=True), labels, loss)
 
 
 def laid_out(inputs: Tensor) -> Tensor:
