@@ -19,6 +19,9 @@ START, END = "h", "*"  # markers of a trajectory's ends; no run has these
 ROUND, FINAL, FIRST, LAST = 5.5, 11, 10, 14  # sizes in points: an inner round, a single final model, the ends
 OF_SEED = 0.5  # size of a seed's marker, as a share of the mean's
 NAME_LETTER, NAME_HEIGHT, NAME_OFFSET = 0.075, 0.14, 0.1  # inches: of a name's letters; from its marker
+# Where a name may stand beside its marker, in units of x and y, the first ones preferred.
+NAME_SIDES = np.array([(1, 1), (-1, 1), (1, -1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1)])
+ALIGNED = {"ha": {1: "left", 0: "center", -1: "right"}, "va": {1: "bottom", 0: "center", -1: "top"}}
 EMPTY = {"color": "none", "markerfacecolor": "white", "markeredgecolor": "black", "markeredgewidth": RIM}
 
 
@@ -152,35 +155,46 @@ def draw_points(
 
 
 def name_points(axes: Axes, names: Sequence[tuple[str, np.ndarray, str]], taken: np.ndarray) -> None:
-    """Names beside their markers, each at the corner that is farthest from other markers and names.
+    """Names beside their markers, each on the side that is farthest from other markers and names.
 
+    A name that would hide another one or leave the axes on every side is left to the legend.
     names: name, point and colour. taken: [points, 2], the markers that a name should not hide.
     """
     low, high = (np.array(ends) for ends in zip(axes.get_xlim(), axes.get_ylim(), strict=True))
     box = axes.get_window_extent()
-    inches = np.array([box.width, box.height]) / axes.figure.dpi / (high - low)  # per unit; before the layout
-    boxes = [((point - low) * inches, np.zeros(2)) for point in taken]  # centres and half sizes
+    size = np.array([box.width, box.height]) / axes.figure.dpi  # in inches, before the layout
+    inches = size / (high - low)  # of a unit
+    markers = (taken - low) * inches
+    placed: list[tuple[np.ndarray, np.ndarray]] = []  # centres and half sizes of names
     for name, point, colour in names:
         anchor = (point - low) * inches
         half = np.array([NAME_LETTER * len(name), NAME_HEIGHT]) / 2 * medium().letter
-        others = [(centre, size) for centre, size in boxes if not np.allclose(centre, anchor)]
-
-        def room(side: np.ndarray, anchor=anchor, half=half, others=others) -> float:
-            """Inches between a name on this side and other boxes, less a penalty outside the axes."""
-            centre = anchor + side * (NAME_OFFSET + half)
-            gaps = [
-                np.linalg.norm(np.maximum(np.abs(other - centre) - half - size, 0)) for other, size in others
-            ]
-            outside = np.maximum(0, [half - centre, centre + half - (high - low) * inches]).sum()
-            return min([*gaps, NAME_HEIGHT]) - 10 * outside
-
-        side = max(np.array([[1, 1], [-1, 1], [1, -1], [-1, -1]]), key=room)
-        boxes.append((anchor + side * (NAME_OFFSET + half), half))
+        centres = anchor + NAME_SIDES * (NAME_OFFSET + half)
+        others = [(marker, np.zeros(2)) for marker in markers if not np.allclose(marker, anchor)]
+        outside = np.maximum(0, np.maximum(half - centres, centres + half - size)).sum(axis=1)
+        to_names, to_markers = _gaps(centres, half, placed), _gaps(centres, half, others)
+        fits = (to_names > 0) & (outside < NAME_HEIGHT)
+        if not fits.any():
+            continue
+        best = np.argmax(np.where(fits, np.minimum(to_names, to_markers) - 10 * outside, -np.inf))
+        placed.append((centres[best], half))
+        side = NAME_SIDES[best]
         axes.annotate(
             name, (point[0], point[1]), side * NAME_OFFSET * 72, textcoords="offset points",
-            path_effects=HALO, zorder=7,
-            ha="left" if side[0] > 0 else "right", va="bottom" if side[1] > 0 else "top", color=colour,
+            path_effects=HALO, zorder=7, color=colour,
+            ha=ALIGNED["ha"][int(side[0])], va=ALIGNED["va"][int(side[1])],
         )  # fmt: skip
+
+
+def _gaps(
+    centres: np.ndarray, half: np.ndarray, boxes: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """Inches from boxes at these centres to the nearest of others, NAME_HEIGHT at most; 0 where they meet."""
+    gaps = [
+        np.linalg.norm(np.maximum(np.abs(centres - centre) - half - size, 0), axis=1)
+        for centre, size in boxes
+    ]
+    return np.min([*gaps, np.full(len(centres), NAME_HEIGHT)], axis=0)
 
 
 def _arrow(axes: Axes, points: np.ndarray, colour: str) -> None:

@@ -37,6 +37,18 @@ def test_models_that_hide_each_other_are_enlarged_in_a_free_corner():
     assert {"dir0", "dir1"} <= texts and f"\N{MULTIPLICATION SIGN}{8 * SIDE / np.ptp(xlim):.2g}" in texts
 
 
+def test_names_in_an_inset_neither_hide_each_other_nor_leave_it():
+    """Three final models, one with a name as long as the inset is wide: the legend has it."""
+    markers = markers_frame(["dir0", "dir1", "a name that is far too long", "dir3"], rounds=[3])
+    markers = markers.assign(x=[1, 1.02, 1.2, 7], y=[1.1, 1, 1.2, 7])
+    figure = contour.draw({"surface": surface_frame(**FLAT), "markers": markers}, contour.Settings())
+    (inset,) = figure.axes[0].child_axes
+    names = [text for text in inset.texts if text.get_text() in set(markers["partition"])]
+    assert {text.get_text() for text in names} == {"dir0", "dir1"}
+    first, second = (text.get_window_extent() for text in names)
+    assert not first.overlaps(second)
+
+
 @pytest.mark.parametrize(
     ("x", "y", "settings"),
     [
