@@ -339,9 +339,11 @@ def test_a_run_that_ended_too_soon_was_sent_again_and_went_on(weathered, run, en
 def test_a_run_that_lost_its_node_was_requeued_and_went_on(weathered, run, requeued):
     weather, said, _ = weathered
     assert run not in weather.to_come, said[-6000:]
-    last = weather.jobs(run)[-1]
-    assert last["JobState"] == "COMPLETED"
-    assert requeued.format(last["JobId"]) in (weather.cluster.folder / "slurmctld.log").read_text()
+    jobs = weather.jobs(run)
+    assert jobs[-1]["JobState"] == "COMPLETED"
+    # Not always the last: who shares a dead node is requeued, too, may be ended there once more, and is sent again.
+    told = (weather.cluster.folder / "slurmctld.log").read_text()
+    assert any(requeued.format(job["JobId"]) in told for job in jobs)
     assert "continuing after round" in weather.log(run)
 
 
