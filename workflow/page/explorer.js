@@ -111,7 +111,7 @@ class Explorer {
 
   draw() {
     const { x, y, rows, z } = this.grid();
-    const bar = { title: { text: "loss", side: "right" }, thickness: 14, ...this.ticks(z) };
+    const bar = { title: { text: "loss", side: "top" }, thickness: 14, ...this.ticks(z) };
     const finite = z.flat().filter(Number.isFinite);
     this.lift = 0.01 * (Math.max(...finite) - Math.min(...finite));
     const measured = rows.map((row) => row.map((value) => shown(value)));
