@@ -9,11 +9,11 @@ public code):
     SAM     e = rho g / ||g||
     ASAM    e = rho T² g / ||T g||,    T = |w| + eta in the tensors whose name contains "weight", 1 in others
 
-The norm is over all parameters together. A rule's own terms (`adjust_gradient`), clipping, weight decay and
-momentum come after, at w: none of them is part of g. With a client rule this is FedSAM or FedASAM (fedavg:
-Qu et al., 2022; Caldarola et al., 2022), FedGAMMA (scaffold: Dai et al., 2023), MoFedSAM (fedcm), and
-FedSpeed as its public code has it (feddyn: Sun et al., 2023). rho = 0 is the rule itself, at twice the
-cost.
+The norm is over all parameters together. What a rule adds to the gradient (`adjust_gradient`), clipping,
+weight decay and momentum come after, at w: none of them is part of g. With a client rule this is FedSAM or
+FedASAM (fedavg: Qu et al., 2022; Caldarola et al., 2022), FedGAMMA (scaffold: Dai et al., 2023), MoFedSAM
+(fedcm), and FedSpeed as its public code has it where clients have one size (feddyn: Sun et al., 2023). rho
+= 0 is the rule itself, at twice the cost.
 
 Batch norm uses the batch's statistics for both gradients, and its running ones take in those at w alone.
 Public code differs: in some, both passes update them; `adaptive` of a much-used port of SAM, and of

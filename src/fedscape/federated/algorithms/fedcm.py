@@ -6,8 +6,9 @@ The server keeps the mean of the participants' last mean gradients, and each loc
 
     alpha g(w) + (1 - alpha) m,    m = mean_k (w_t - w_k) / (K_k lr)  of the round before,  m = 0 at first,
 
-so that the first round is FedAvg's at the learning rate alpha lr. alpha = 1 is FedAvg, with uniform
-weights. With `sam`, g is the gradient at the perturbed model, and m stays outside of the ascent.
+so that the first round is FedAvg's at the learning rate alpha lr, but for weight decay and clipping. alpha
+= 1 is FedAvg, with uniform weights. With `sam`, g is the gradient at the perturbed model, and m stays
+outside of the ascent.
 
 As in SCAFFOLD here, K lr is the weight that a client's gradients have in its change, its own steps, rates
 and momentum included; FL-Simulator takes the number of steps of the first client, not rounded up, for all.

@@ -9,8 +9,10 @@ whose gradient adds alpha_i (w - w_t + h_i), and sets h_i <- h_i + w_i - w_t. Th
 
     w_{t+1} = mean_{i in S} w_i + mean_{all N} h_i,
 
-both means uniform: the paper's server state is -alpha times the second. alpha = 0 on the clients alone would
-leave the server's term, so the smallest alpha is above 0. The global model here is the one that is sent (the
+both means uniform: the paper's server state is -alpha times the second. alpha = 0 on the clients alone
+would leave the server's term, so the smallest alpha is above 0. Since alpha_i is larger for small clients,
+runs settle at the optimum of the mean loss by size, whatever `weights` says; FL-Simulator has one alpha for
+all, in which clients of equal size do not differ. The global model here is the one that is sent (the
 authors' "cloud" model). Clip the gradient (training setting `clip`, 10 in the authors' code); unlike there,
 where it sits in the weight decay, the quadratic term then counts towards the norm.
 """

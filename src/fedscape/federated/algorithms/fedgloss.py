@@ -13,10 +13,14 @@ p = 0 at first. Clients' own SAM is the training setting `sam`; public code has 
 for CIFAR-10. Without either it is FedDyn with alpha = 1 / beta, for clients of equal sizes. In the method's
 own symbols L_k = -h_k / beta and sigma = -mean_{all N} h_k / beta.
 
-The public code differs: it divides what sigma takes in by the number of participants once more, where
-FedDyn does not (here it is FedDyn's; the paper was not at hand to settle it); its schedule lets the
-server's rho begin at the end of the clients' (here it is constant); it updates L_k in each local epoch, and
-divides by 0 where clients have not moved.
+As in the paper's algorithm 1 (which the authors' repository shows), sigma takes in each change once, and
+L_k changes once in a round; participants count alike there for sigma and by size for p, here alike for both
+unless `weights` says otherwise. The public code differs from that: it divides what sigma takes in by the
+number of participants once more; its schedule lets the server's rho begin at the end of the clients' (here
+it is constant); it updates L_k in each local epoch, and divides by 0 where clients have not moved.
+
+What is recorded of a round's updates (cosines, diversity) counts them from w_t, so all have the ascent in
+common.
 """
 
 import math

@@ -13,7 +13,8 @@ that is reported, are those at w + e, the only model that sees the samples.
 
 The public code differs: it takes the server's last update for all clients, without w_k_old; it looks up
 this vector by the number of the layer rather than of the weight, so that each tensor is shifted by one
-constant; and its norm is a sum of layers' norms. Its forms on SCAFFOLD and FedDyn are not here.
+constant; its norm is a sum of layers' norms; and clients count alike, where here they count as in FedAvg.
+Its forms on SCAFFOLD and FedDyn are not here.
 """
 
 import math

@@ -14,7 +14,7 @@ The paper has another local term in v, which the code leaves out as small. mu_k 
 minibatches, so that it may outgrow g and turn e downhill: where |g| < rho and s = 0 in one dimension, e
 alternates between rho and -rho. Until October 2024 the public code cut mu and s wrongly, so that each layer
 was given the first entries of both; the results of its README are older. FedDyn's regulariser counts for
-each client as in `feddyn`.
+each client as in `feddyn`, in the public code alike for all.
 """
 
 import math
