@@ -1,4 +1,4 @@
-"""The mean of the models of a round's clients, as FedAvg's server would hand it on."""
+"""The mean of the models of a round's clients, weighed by their samples: what FedAvg's server hands on."""
 
 from collections.abc import Iterable, Sequence
 

@@ -40,8 +40,8 @@ class SharpnessValue:
     """A sharpness and what is known of its error.
 
     standard_error: over random draws; NaN of a worst case, which is a lower bound. residual: of a worst case,
-    how far one more step of the ball's radius would move its end, as a share of the radius: 0 where the
-    ascent has ended at a maximum; else NaN.
+    how far one more step of the ball's radius would move its end, as a share of the radius: 0 at a maximum on
+    the ball's surface, which may be a local one, and large at one inside of it; else NaN.
     """
 
     value: float
@@ -119,7 +119,7 @@ def worst(
     """The highest rise that projected ascent finds in the ball ||z|| <= radius of displacements scale * z.
 
     The first start is along the gradient at w, if it has one, the others are random. A lower bound of the
-    maximum, never below 0. Takes `starts` times `steps` gradients.
+    maximum, never below 0. Takes a gradient at w, and of each start `steps` and one more.
     """
     _, uphill = loss.with_gradient(torch.zeros_like(scale))
     directions = [scale * uphill] if (scale * uphill).any() else []
@@ -140,7 +140,12 @@ def average(loss: PerturbedLoss, scale: Tensor, deviation: float, draws: int, se
 
 
 def rays(loss: PerturbedLoss, rise: float, draws: int, seed: int) -> SharpnessValue:
-    """The mean radius at which the loss has risen, in multiples of filter-normalised random directions."""
+    """The mean radius at which the loss has risen, in multiples of filter-normalised random directions.
+
+    NaN where the loss at w is not finite, or so high that the rise is lost in its rounding.
+    """
+    if not loss.base < loss.base + rise < math.inf:
+        return SharpnessValue(math.nan)
     radii = []
     for number in range(draws):
         direction = filter_normalised(loss.point, loss.layout, seed, number, "vectors")
@@ -174,7 +179,8 @@ def _ascent(loss: PerturbedLoss, scale: Tensor, radius: float, start: Tensor, st
 
 def _within(place: Tensor, radius: float) -> Tensor:
     """The nearest point of the ball."""
-    return place * min(1.0, radius / float(place.norm()))
+    length = float(place.norm())
+    return place if length <= radius else place * (radius / length)
 
 
 def _ray(loss: PerturbedLoss, direction: Tensor, rise: float) -> float:

@@ -27,7 +27,8 @@ class Basin:
     """A local minimum with the saddle at which its basin joins the one of a lower minimum.
 
     minimum, saddle: positions (i, j) in the grid; no saddle where it joins none. persistence: height of the
-    saddle above the minimum; infinite without one. joins: index of the basin that it joins, or its own.
+    saddle above the minimum; infinite without one. joins: index of the basin on the other side of the saddle,
+    or its own: a part of the lower minimum's by then, which may be another one.
     """
 
     minimum: tuple[int, int]
@@ -40,8 +41,8 @@ class Basin:
 class MergeTree:
     """Basins by the heights of their minima, the lowest first, and the one that each point lies in.
 
-    owners: int64 [nx, ny], the basin of the minimum that the steepest way down leads to; -1 where the height
-    is not finite.
+    owners: int64 [nx, ny], the basin of the minimum that one comes to from lowest neighbour to lowest
+    neighbour; -1 where the height is not finite.
     """
 
     basins: Sequence[Basin]
@@ -50,13 +51,19 @@ class MergeTree:
     def lasting(self, noise: Sequence[float]) -> list[int]:
         """For each basin the one that it is a part of, once those no deeper than their noise [n] are filled.
 
-        Itself where it lasts; else that of the basin that it joins.
+        Itself where it lasts; else that of the basin on the other side of its saddle. What is one basin then
+        is in one piece, if the noise is alike everywhere.
         """
-        into: list[int] = []
-        for number, (basin, least) in enumerate(zip(self.basins, noise, strict=True)):
-            # The basin that it joins has a lower minimum, and so stands before it.
-            into.append(number if basin.persistence > least else into[basin.joins])
-        return into
+        return [self._filled(number, noise) for number in range(len(self.basins))]
+
+    def _filled(self, number: int, noise: Sequence[float]) -> int:
+        """Where what is poured over a basin comes to rest.
+
+        It does: on the way to the lower minimum whose basin this one has become a part of, saddles fall.
+        """
+        while self.basins[number].persistence <= noise[number]:
+            number = self.basins[number].joins
+        return number
 
 
 def merge_tree(heights: np.ndarray, neighbours: Neighbours = 8) -> MergeTree:
@@ -70,7 +77,7 @@ def merge_tree(heights: np.ndarray, neighbours: Neighbours = 8) -> MergeTree:
     order = np.argsort(flat, kind="stable")
     owners = np.full(flat.size, -1)
     minima: list[int] = []  # positions of minima, the lowest first
-    joins: list[tuple[int, int | None]] = []  # of each, the basin that it joins and where
+    joins: list[tuple[int, int | None]] = []  # of each, the basin beyond its saddle, and where that is
     roots: list[int] = []  # union-find over basins
 
     def root(basin: int) -> int:
@@ -94,10 +101,12 @@ def merge_tree(heights: np.ndarray, neighbours: Neighbours = 8) -> MergeTree:
             minima.append(place)
             continue
         owners[place] = owners[min(below, key=lambda other: (flat[other], other))]
-        elder, *others = sorted({root(int(owners[other])) for other in below})
+        sides = {other: root(int(owners[other])) for other in below}
+        elder, *others = sorted(set(sides.values()))
+        _, beyond = min((flat[other], other) for other, side in sides.items() if side == elder)
         for younger in others:
             roots[younger] = elder
-            joins[younger] = elder, place
+            joins[younger] = int(owners[beyond]), place
     basins = [
         Basin(
             minimum=divmod(minimum, columns),

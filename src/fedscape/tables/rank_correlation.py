@@ -9,14 +9,18 @@ from scipy.stats import spearmanr
 
 from fedscape.tables.estimate import CONFIDENCE
 
+_DEVIATIONS = float(ndtri((1 + CONFIDENCE) / 2))  # half of an interval, in standard errors
+
 
 @dataclass(frozen=True)
 class RankCorrelation:
     """Spearman's rho of pairs, NaN where one side is constant or there are fewer than three.
 
-    low, high: ends of its 95 % interval by Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) of Bonett &
-    Wright (Psychometrika, 2000); NaN with fewer than four pairs. It takes pairs for independent: runs of one
-    method, which resemble each other over seeds, are not quite, and the interval is then too narrow.
+    low, high: ends of its 95 % interval by Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) of Bonett
+    & Wright (Psychometrika, 2000); NaN with fewer than four pairs. Ranks that agree wholly count there as
+    the next lower value that there is, since few pairs agree by chance. It takes pairs for independent:
+    runs of one method, which resemble each other over seeds, are not quite, and the interval is then too
+    narrow.
     """
 
     rho: float
@@ -26,22 +30,22 @@ class RankCorrelation:
 
     @property
     def standard_error(self) -> float:
-        """Of rho, to first order; NaN with fewer than four pairs."""
-        return (1 - self.rho**2) * _error_of_z(self.rho, self.pairs)
+        """Of the longer half of the interval, as if rho were normal; NaN with fewer than four pairs."""
+        return max(self.rho - self.low, self.high - self.rho) / _DEVIATIONS
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> RankCorrelation:
     """Of pairs, two arrays [n]; ties have their mean rank."""
     constant = len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0
     rho = math.nan if constant else float(spearmanr(first, second).statistic)
-    error = _error_of_z(rho, len(first))
-    if math.isnan(error) or abs(rho) >= 1:
-        ends = (math.nan, math.nan) if math.isnan(error) else (rho, rho)
-        return RankCorrelation(rho, *ends, len(first))
-    half_width = float(ndtri((1 + CONFIDENCE) / 2)) * error
-    low, high = (math.tanh(math.atanh(rho) + side * half_width) for side in (-1, 1))
-    return RankCorrelation(rho, low, high, len(first))
+    return RankCorrelation(rho, *_interval(rho, len(first)), len(first))
 
 
-def _error_of_z(rho: float, pairs: int) -> float:
-    return math.sqrt((1 + rho**2 / 2) / (pairs - 3)) if pairs > 3 else math.nan
+def _interval(rho: float, pairs: int) -> tuple[float, float]:
+    if math.isnan(rho) or pairs < 4:
+        return math.nan, math.nan
+    most = 1 - 12 / (pairs**3 - pairs)  # where two neighbours have changed places
+    near = min(max(rho, -most), most)
+    half_width = _DEVIATIONS * math.sqrt((1 + near**2 / 2) / (pairs - 3))
+    low, high = (math.tanh(math.atanh(near) + side * half_width) for side in (-1, 1))
+    return min(low, rho), max(high, rho)

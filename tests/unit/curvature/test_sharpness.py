@@ -147,7 +147,7 @@ def test_the_adaptive_measure_does_not_see_a_factor_that_moves_between_two_weigh
 
 
 def test_neighbouring_layers_of_a_relu_network_may_be_rescaled():
-    """Adaptive measures stay, those of a ball do not; rays, along filters, stay without biases."""
+    """Adaptive measures and rays, along filters, stay; those of a ball do not."""
     torch.manual_seed(0)
     layers = nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.ReLU(), nn.Linear(6, 3)).double()
     rescaled = copy.deepcopy(layers)
@@ -161,6 +161,7 @@ def test_neighbouring_layers_of_a_relu_network_may_be_rescaled():
     for measure, radius in [
         ("adaptive-worst", 0.3),
         ("adaptive-average", 0.2),
+        ("rays", 0.1),
         ("worst", 0.3),
         ("average", 0.2),
     ]:
@@ -171,6 +172,7 @@ def test_neighbouring_layers_of_a_relu_network_may_be_rescaled():
         found[measure] = values[1] / values[0]
     assert found["adaptive-worst"] == pytest.approx(1, rel=1e-9)
     assert found["adaptive-average"] == pytest.approx(1, rel=1e-9)
+    assert found["rays"] == pytest.approx(1, rel=1e-9)
     assert abs(found["worst"] - 1) > 0.1 and abs(found["average"] - 1) > 0.1
 
 
@@ -213,6 +215,19 @@ def test_a_model_whose_loss_is_not_finite_has_no_sharpness():
     loss = quadratic(torch.eye(SIZE, dtype=torch.float64), start)
     assert math.isnan(worst(loss, ones(), 0.1, 5, 2, seed=0).value)
     assert math.isnan(average(loss, ones(), 0.1, 2, seed=0).value)
+    assert math.isnan(rays(loss, 0.1, 2, seed=0).value)
+
+
+@pytest.mark.parametrize("height", [math.inf, 1e20])
+def test_a_rise_that_cannot_be_told_from_the_loss_has_no_ray(height):
+    high = of_function(lambda w: 0.5 * w @ w + height, ones())
+    assert math.isnan(rays(high, 0.1, 2, seed=0).value)
+
+
+def test_the_ascent_may_step_through_the_model_itself():
+    """L = -w^2 / 2 in one dimension: every step is as long as the way back."""
+    peak = of_function(lambda w: -0.5 * w @ w, torch.zeros(1, dtype=torch.float64))
+    assert worst(peak, torch.ones(1, dtype=torch.float64), 0.1, 5, 2, seed=0).value == 0
 
 
 def test_the_same_seed_gives_the_same_numbers_and_more_draws_begin_with_the_same():

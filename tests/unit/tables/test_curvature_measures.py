@@ -1,5 +1,6 @@
 """Measures of curvature.csv, and its rows and densities in figures."""
 
+import itertools
 import math
 
 import numpy as np
@@ -126,12 +127,15 @@ WORST = {"quantity": "worst", "radius": 0.1}
 def test_sharper_models_that_err_more_are_correlated():
     frames = methods([1.0, 2.0, 3.0, 4.0, 5.0], [0.9, 0.8, 0.7, 0.6, 0.5])
     assert measured("rank-correlation", frames, **WORST) == pytest.approx(1)
-    assert standard_error("rank-correlation", frames, **WORST) == pytest.approx(0, abs=1e-12)
+    # The next lower value is 1 - 6 * 2 / (5 * 24) = 0.9.
+    low = math.tanh(math.atanh(0.9) - 1.959964 * math.sqrt((1 + 0.9**2 / 2) / 2))
+    assert standard_error("rank-correlation", frames, **WORST) == pytest.approx((1 - low) / 1.959964)
     frames = methods([1.0, 2.0, 3.0, 4.0, 5.0], [0.5, 0.9, 0.8, 0.7, 0.6])
     expected = spearmanr([1, 2, 3, 4, 5], [-0.5, -0.9, -0.8, -0.7, -0.6]).statistic
     assert measured("rank-correlation", frames, **WORST) == pytest.approx(expected)
-    error = (1 - expected**2) * math.sqrt((1 + expected**2 / 2) / 2)
-    assert standard_error("rank-correlation", frames, **WORST) == pytest.approx(error)
+    half = math.tanh(1.959964 * math.sqrt(1 / 2))
+    assert expected == pytest.approx(0)
+    assert standard_error("rank-correlation", frames, **WORST) == pytest.approx(half / 1.959964)
     flat = frames["curvature"].assign(quantity="rays")
     rays = {"quantity": "rays", "radius": 0.1}
     assert measured("rank-correlation", {**frames, "curvature": flat}, **rays) == pytest.approx(-expected)
@@ -150,6 +154,18 @@ def test_the_interval_of_a_rank_correlation_covers_the_truth():
         found = rank_correlation(x, r * x + math.sqrt(1 - r * r) * draw.standard_normal(20))
         inside += found.low <= truth <= found.high
     assert 0.93 < inside / 1000 < 0.97
+
+
+@pytest.mark.parametrize("pairs", [4, 5, 6])
+def test_ranks_that_agree_by_chance_are_seldom_sure(pairs):
+    """Over all orders of so few pairs, which independence makes equally likely."""
+    first = np.arange(pairs)
+    found = [rank_correlation(first, np.array(order)) for order in itertools.permutations(first)]
+    for exclude in (
+        [one.low > 0 or one.high < 0 for one in found],
+        [abs(one.rho) > 1.96 * one.standard_error for one in found],
+    ):
+        assert np.mean(exclude) <= 0.05
 
 
 # Figures

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from claim_frames import NAN, measured, surface
-from scipy.ndimage import generate_binary_structure, label
+from scipy.ndimage import gaussian_filter, generate_binary_structure, label
 
 from fedscape.tables.merge_tree import merge_tree, noises
 from fedscape.tables.surface_basins import basin_of, surface_basins
@@ -94,6 +94,27 @@ def test_basins_no_deeper_than_noise_are_parts_of_those_that_they_join():
     errors = np.full(heights.shape, 0.3)
     errors[0, 2] = NAN
     assert noises(tree, errors, 2) == pytest.approx([0.6, 0.6, 0.6 * math.sqrt(2), 0.6])
+
+
+def test_a_hollow_that_is_filled_spills_into_the_basin_that_it_touches():
+    """Not into that of the lowest minimum, which lies behind another one."""
+    heights = np.array([[0.0, 5.0, 1.0, 7.0, 6.0, 9.0]])
+    tree = merge_tree(heights, 4)
+    assert [basin.minimum[1] for basin in tree.basins] == [0, 2, 4]
+    assert [basin.joins for basin in tree.basins] == [0, 0, 1]
+    assert tree.lasting([1.5] * 3) == [0, 1, 1]
+
+
+@pytest.mark.parametrize("neighbours", [4, 8])
+@pytest.mark.parametrize("seed", range(5))
+def test_basins_stay_in_one_piece_when_shallow_ones_are_filled(seed, neighbours):
+    heights = gaussian_filter(np.random.default_rng(seed).standard_normal((25, 25)), 1.2)
+    tree = merge_tree(heights, neighbours)
+    for noise in (0.1, 0.3, 0.6):
+        into = tree.lasting([noise * heights.std()] * len(tree.basins))
+        assert all(into[number] == number for number in into)
+        owners = np.array(into)[tree.owners]
+        assert {label(owners == basin, SHAPES[neighbours])[1] for basin in into} == {1}
 
 
 def test_other_numbers_of_neighbours_are_refused():

@@ -5,10 +5,11 @@ model, after the server's step), a difference or a ratio of two of
 
     H_k(w_k)   clients own     H(w_k)   clients global     H_k(w)   mean own     H(w)   mean global
 
-each a mean over the clients of the round. From H_k(w_k) to H(w) both the model and the samples change; H_k(w)
-lies between: at the same w the largest eigenvalue of the mean loss is at most the mean of those of the
-clients' losses, by sizes, but nothing bounds that at w by those at w_k. For rays, which are long where it is
-flat, a negative difference means sharper.
+each a mean over the clients of the round. From H_k(w_k) to H(w) both the model and the samples change;
+H_k(w) lies between: at the same w the largest eigenvalue of the mean loss is at most the mean of those of
+the clients' losses, by sizes, but nothing bounds that at w by those at w_k. The means here count clients
+alike, and only those that took part, so that bound need not hold between them. For rays, which are long
+where it is flat, a negative difference means sharper.
 """
 
 from collections.abc import Mapping

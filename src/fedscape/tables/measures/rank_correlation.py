@@ -58,7 +58,7 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
 
 
 def standard_error(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
-    """Over runs, by Bonett & Wright; NaN for fewer than four."""
+    """Over runs, of the longer half of each interval by Bonett & Wright; NaN for fewer than four."""
     found = _correlations(frames, settings)
     return math.hypot(*(one.standard_error for one in found)) / len(found) if found else float("nan")
 
