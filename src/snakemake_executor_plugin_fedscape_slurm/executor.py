@@ -91,6 +91,8 @@ class Executor(slurm.Executor):
         super().__post_init__(test_mode)
         settings = self.workflow.executor_settings
         self._gathering = Gathering(settings.gather_seconds, self._enough, self._send)
+        # What the last look at the queue was about.
+        self._looked_at: list[SubmittedJobInfo] = []
         # By exit file: when the task of a member was first seen to have ended, and the member not.
         self._missed: dict[Path, float] = {}
         # By folder of a submission: exit files of its members that have not ended well.
@@ -216,6 +218,7 @@ class Executor(slurm.Executor):
         self, active_jobs: list[SubmittedJobInfo]
     ) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Report what has ended and yield what has not."""
+        self._looked_at = [*active_jobs]
         members = [sent for sent in active_jobs if isinstance(sent, SentMember)]
         alone = [sent for sent in active_jobs if not isinstance(sent, SentMember)]
         pause = self.next_seconds_between_status_checks or 0
@@ -267,7 +270,8 @@ class Executor(slurm.Executor):
     def _clear(self, member: SentMember) -> None:
         """Remove what nobody needs of a member that has ended well; with the last of them, the submission."""
         if not self.workflow.executor_settings.keep_successful_logs:
-            member.log.unlink(missing_ok=True)
+            with suppress(OSError):
+                member.log.unlink(missing_ok=True)
         folder = member.exit_file.parent
         self._left[folder].discard(member.exit_file)
         if not self._left[folder]:
@@ -293,8 +297,12 @@ class Executor(slurm.Executor):
         super().cancel()
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
-        """Cancel each task once."""
-        super().cancel_jobs([*{sent.external_jobid: sent for sent in active_jobs}.values()])
+        """Cancel each task once.
+
+        Those that are looked at, too: Snakemake counts them among no active jobs while SLURM is asked.
+        """
+        sent = {job.external_jobid: job for job in (*self._looked_at, *active_jobs)}
+        super().cancel_jobs([*sent.values()])
 
     def shutdown(self) -> None:
         """Send nothing more."""

@@ -255,21 +255,10 @@ def colour_bar(axes: Axes, surface: pd.DataFrame, markers: pd.DataFrame, norm: L
 
 
 def interpolation_note(surface: pd.DataFrame) -> str:
-    """A line that says which points were interpolated, and how well; empty where all were evaluated."""
+    """Lines that say how many points were interpolated, and how well; empty where all were evaluated."""
     filled = surface["interpolated"].astype(str).str.lower().eq("true")
     if not filled.any():
         return ""
-    points = surface.assign(filled=filled)
-    size = int(max(points["i"].max(), points["j"].max()))
-    # The CSV says of each point whether it was interpolated, not how coarse the evaluated lattice is.
-    strides = range(2, size + 1)
-    stride = next((step for step in strides if not _on_lattice(points, step)["filled"].any()), None)
-    nth = "some points" if stride is None else f"every {stride}{ {2: 'nd', 3: 'rd'}.get(stride, 'th') } point"
     error = surface["interpolation_error"].max()
     accuracy = "" if pd.isna(error) else f" (up to {100 * error:.2g} % off where checked)"
-    how = "filled" if stride is None else "bicubic"
-    return f"\n{nth} evaluated,\nrest {how}{accuracy}"
-
-
-def _on_lattice(surface: pd.DataFrame, stride: int) -> pd.DataFrame:
-    return surface[(surface["i"] % stride == 0) & (surface["j"] % stride == 0)]
+    return f"\n{100 * (1 - filled.mean()):.0f} % of points evaluated,\nrest interpolated{accuracy}"

@@ -6,9 +6,11 @@ here, nothing of this library or of a user's: these a job reads as they are when
     python -P -m fedscape.jobs.fork_server DESCRIPTOR
 
 The descriptor is that of a socket, whose other end is `fedscape.jobs.forked`: the path of a script comes in,
-the number of the process that runs it goes out. The server ends with the other end.
+the number of the process that runs it goes out, with a pipe by which that is told to begin. So a job begins
+once, whenever the server may die. It ends with the other end.
 """
 
+import atexit
 import gc
 import logging
 import os
@@ -16,7 +18,9 @@ import runpy
 import signal
 import socket
 import sys
+import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 LONGEST = 1 << 16  # bytes of a path
@@ -46,22 +50,46 @@ def import_packages() -> None:
 def serve(channel: socket.socket) -> str | None:
     """Answer until the other end is closed; the path of its script in a process that is to run one."""
     while script := channel.recv(LONGEST).decode():
-        reader, writer = os.pipe()
+        (told, tell), (allowed, allow) = os.pipe(), os.pipe()
         # A process between the two ends at once, and so hands the job to the process that asked for it.
         if between := os.fork():
-            os.close(writer)
-            with os.fdopen(reader) as told:
-                number = told.read()
-            os.waitpid(between, 0)
-            channel.send(number.encode())
+            os.close(tell)
+            os.close(allowed)
+            with os.fdopen(told) as number:
+                answer = number.read()
+            with suppress(ChildProcessError):  # where nobody wants to hear of children
+                os.waitpid(between, 0)
+            socket.send_fds(channel, [answer.encode()], [allow])
+            os.close(allow)
         elif job := os.fork():
-            os.write(writer, str(job).encode())
+            os.write(tell, str(job).encode())
             os._exit(0)
         else:
-            os.close(reader)
-            os.close(writer)
+            for end in (told, tell, allow):
+                os.close(end)
+            with os.fdopen(allowed, "rb") as permission:
+                if not permission.read():
+                    os._exit(1)  # nobody was told of this job, which therefore starts by itself
             return script
     return None
+
+
+def leave_server() -> None:
+    """Part with what a process that starts by itself does not share with others."""
+    import numpy as np
+    import torch
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "fedscape"]:
+        del sys.modules[name]  # a job reads these as they are now
+    atexit._clear()  # the server's to end, not a job's
+    np.random.seed()  # noqa: NPY002 (the generator that a plug-in without a stream draws from)
+    torch.default_generator.seed()
+
+
+def call_itself(name: str) -> None:
+    """Have `top` and `ps -e` show this process by a name, where the system lets it."""
+    with suppress(OSError):
+        NAME_HERE.write_text(name)
 
 
 def run(script: str) -> int:
@@ -91,15 +119,22 @@ def begin() -> None:
         return  # a fork has none of its parent's threads, and what they held stays held
     gc.collect()
     gc.freeze()  # a job that looked through all this would copy it
+    call_itself("fork_server")
     with socket.socket(fileno=int(sys.argv[1])) as channel:
         script = serve(channel)
     status = 0
     if script is not None:
         signal.signal(signal.SIGINT, interrupt)
-        NAME_HERE.write_text(Path(script).stem.rpartition(".")[2])  # in `top` and `ps -e`
+        leave_server()
+        call_itself(Path(script).stem.rpartition(".")[2])
         status = run(script)
+        # What Python does when a process ends, but for taking everything apart.
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join()
+        atexit._run_exitfuncs()
         logging.shutdown()
-        for stream in (sys.stdout, sys.stderr):
+        for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()
     # To take apart what was imported would take longer than many a job, which copies all of it first.
     os._exit(status)

@@ -87,7 +87,10 @@ class ForkServer:
                 return None
             try:
                 self._channel.send(script.encode())
-                if answer := self._channel.recv(LONGEST):
+                answer, pipes, _, _ = socket.recv_fds(self._channel, LONGEST, 1)
+                if answer:
+                    with os.fdopen(pipes[0], "wb") as permission:
+                        permission.write(b"begin")
                     return int(answer)
             except OSError:
                 pass

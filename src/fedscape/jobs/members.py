@@ -51,7 +51,10 @@ class Task:
         self._codes.append(code)
         # Who was told to stop may run again: SLURM alone knows whether it puts the task back into the queue.
         if code == 0 or not self._told_to_stop:
-            write_exit_code(file, code)
+            try:
+                write_exit_code(file, code)
+            except OSError as error:  # the others go on; the executor misses this one's word after a while
+                print(f"{file}: {error}", file=sys.stderr)
 
     def _stop(self, number: int, frame: object) -> None:
         self._told_to_stop = True

@@ -69,8 +69,8 @@ def write_exit_code(path: Path, code: int) -> None:
 
 
 def exit_code(path: Path) -> int | None:
-    """How a member has ended; None while it has not."""
+    """How a member has ended; None while it has not, or while its file cannot be read."""
     try:
         return int(read_regular(path))
-    except FileNotFoundError:
+    except (OSError, ValueError):
         return None

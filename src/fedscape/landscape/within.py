@@ -23,8 +23,8 @@ START_SIDE = 9
 CHECKS = 59
 """Points that a round draws. If more than 5 % of the rest were too far off, all of 59 would be near enough in
 less than 5 % of draws (0.95^59; Wilks, Determination of Sample Sizes for Setting Tolerance Limits, 1941)."""
-CHECKED_SHARE = 0.25
-"""Most of the rest that is drawn: on a small grid 59 would leave nothing to fill."""
+FEWEST_FILLED = 3 * CHECKS
+"""Points left to fill below which all are evaluated: fewer are not worth a check that is worth anything."""
 GROWTH = 0.25
 """Most points that a round adds where fills disagree, as a share of those before: later rounds know more."""
 DOUBTED = 0.5
@@ -42,8 +42,8 @@ DEGREES: Mapping[Literal["quintic", "cubic"], int] = {"quintic": 2, "cubic": 1}
 def fill_within(error: float, losses: Losses, shape: tuple[int, int], seed: int) -> Filled:
     """Evaluate points of a grid [nx, ny] until the others can be filled within a relative `error`.
 
-    It takes `CHECKS` of them that are, in every group of samples. Where no fill is that good all points are
-    evaluated. Each round draws by the stream `held-out` of the seed.
+    It takes `CHECKS` of them that are, in every group of samples. Where no fill is that good, or hardly any
+    point is left, all are evaluated. Each round draws by the stream `held-out` of the seed.
     """
     evaluated, number = start_points(shape), 0
     known = losses(evaluated)
@@ -57,6 +57,8 @@ def fill_within(error: float, losses: Losses, shape: tuple[int, int], seed: int)
             return Filled(np.zeros_like(rest), np.zeros_like(rest), losses(rest))
         checks = held_out(rest, seed, number)
         known = losses(checks)
+        if not (rest & ~checks).any():
+            return Filled(np.zeros_like(rest), np.zeros_like(rest), known)
         if (relative_errors(smooth[checks], known[checks]) <= error).all():
             return Filled(rest & ~checks, checks, smooth)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -86,9 +88,12 @@ def beside_undefined(losses: np.ndarray, evaluated: np.ndarray) -> np.ndarray:
 
 
 def held_out(rest: np.ndarray, seed: int, number: int) -> np.ndarray:
-    """Points drawn of the `rest`, each as likely as any other, in round `number`; bool [nx, ny] both."""
+    """Points drawn of the `rest`, each as likely as any other, in round `number`; bool [nx, ny] both.
+
+    All of them where hardly any would be left.
+    """
     candidates = np.flatnonzero(rest)
-    count = min(CHECKS, int(np.ceil(CHECKED_SHARE * len(candidates))))
+    count = CHECKS if len(candidates) >= CHECKS + FEWEST_FILLED else len(candidates)
     checks = np.zeros(rest.shape, dtype=bool)
     checks.flat[stream(seed, "held-out", number).permutation(candidates)[:count]] = True
     return checks

@@ -13,7 +13,7 @@ from fedscape.plugins import Plugin
 from fedscape.settings.claims import Case, Claim
 from fedscape.settings.tables import TableColumn
 from fedscape.tables.comparison import best_grid_points
-from fedscape.tables.course import has_learned
+from fedscape.tables.course import ends, has_learned
 from fedscape.tables.read import joined, run_paths
 
 # Words that stand in a value's place.
@@ -47,7 +47,8 @@ def measured(
     """The measure of one case.
 
     frames: as `read_frames` gives them, all that the measure reads. name: of the plane, connection or
-    curvature that it is taken on. measure: with a setting `choose`, of each grid only the best point is left.
+    curvature that it is taken on. measure: with a setting `choose`, of each grid only the best point is left,
+    by the rounds that are measured.
     learned: whether the runs must have learned anything.
     A run that diverged is measured nowhere: its last finite model compares with nothing.
     """
@@ -55,7 +56,8 @@ def measured(
         return Measured(NOT_RUN)
     runs = frames["runs"]
     if choose := measure.settings.get("choose"):
-        case = _with_best_points(runs, case, str(choose))
+        rounds = str(measure.settings.get("rounds", "last"))
+        case = _with_best_points(ends(frames, str(choose), rounds), case, str(choose))
     needed = runs[runs["run"].isin(case.needs)]
     if bool(needed["diverged"].astype(bool).any()):
         return Measured(DIVERGED)

@@ -32,8 +32,9 @@ NO_COMMON_SEED = "no seed in common"
 _METHOD = (
     "Cases are compared on the seeds that all of them have, seed by seed. Brackets hold the 95 % interval of "
     "what is compared: Student's over seeds where there are three or more, else that of the measurement "
-    "itself where its standard error is known. *Within noise*: the interval of what decides includes the "
-    "threshold. How far numbers vary from seed to seed is not known of fewer than three."
+    "itself where its standard error is known, and of two seeds at least from one to the other. *Within "
+    "noise*: the interval of what decides includes the threshold. How far numbers vary from seed to seed is "
+    "not known of fewer than three."
 )
 _INTERVALS = {STUDENT: "Student's", MEASUREMENT: "of the measurement"}
 

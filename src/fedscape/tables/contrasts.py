@@ -3,7 +3,8 @@
 Values are paired by seed: a contrast is taken seed by seed, so that what a seed does to all cases alike (its
 data, its start) cancels. Its 95 % interval is Student's over seeds, mean -+ t_{n-1} s / sqrt(n), where there
 are three or more; fewer do not show how far seeds vary, and the interval is that of the measurement alone:
-the standard errors of the values, where their measure knows them, as independent and normal.
+the standard errors of the values, where their measure knows them, as independent and normal. Of two seeds it
+reaches at least from one to the other, so that two which contradict each other are sure of nothing.
 """
 
 import math
@@ -117,10 +118,11 @@ def estimated(contrast: Contrast, values: Sequence[Mapping[int, Measured]]) -> E
     else:
         errors = np.array([[case[seed].standard_error for case in values] for seed in seeds])
         known = ~np.isnan(errors) & (weights != 0)
-        if not known.any():
+        if not known.any() and count == 1:
             return Estimated(contrast, mean, None, None, "", count)
         variance = np.where(known, (weights * np.nan_to_num(errors)) ** 2, 0).sum()
-        half_width = float(ndtri((1 + CONFIDENCE) / 2) * math.sqrt(variance) / count)
+        deviations = float(ndtri((1 + CONFIDENCE) / 2))
+        half_width = max(deviations * math.sqrt(variance) / count, float(np.ptp(by_seed)) / 2)
         interval = MEASUREMENT
     return Estimated(contrast, mean, mean - half_width, mean + half_width, interval, count)
 

@@ -154,10 +154,25 @@ def test_of_fewer_than_three_seeds_the_measurement_has_the_interval(seeds, shrun
     half_width = stats.norm.ppf(0.975) * math.hypot(0.5 * 0.2, 0.1) / shrunk
     assert (found.low, found.high) == pytest.approx((-0.1 - half_width, -0.1 + half_width))
     assert found.interval == "measurement"
-    none = estimated(contrast, sides([2.0] * seeds, [0.9] * seeds))
-    assert (none.low, none.high, none.interval) == (None, None, "")
     one = estimated(contrast, sides([2.0] * seeds, [0.9] * seeds, errors=[NAN, 0.1]))
     assert one.high - one.mean == pytest.approx(stats.norm.ppf(0.975) * 0.1 / shrunk)
+
+
+def test_of_one_seed_without_a_standard_error_nothing_is_known():
+    (contrast,) = contrasts(Expectation.of({"ratio": {"below": 0.5}}), [2.0, 0.9])
+    none = estimated(contrast, sides([2.0], [0.9]))
+    assert (none.low, none.high, none.interval) == (None, None, "")
+
+
+@pytest.mark.parametrize(("errors", "half_width"), [(None, 1.25), ([0.01, 0.01], 1.25), ([9.0, 0.0], 12.47)])
+def test_of_two_seeds_that_contradict_each_other_nothing_is_sure(errors, half_width):
+    """Gains of 2 and -0.5: 0.75 on average, and an interval from one to the other, or wider."""
+    (contrast,) = contrasts(Expectation.of({"difference": {"above": 0}}), [1.0, 1.75])
+    found = estimated(contrast, sides([1.0, 1.0], [3.0, 0.5], errors=errors))
+    assert (found.low, found.high) == pytest.approx((0.75 - half_width, 0.75 + half_width), abs=0.01)
+    assert found.passes and not found.is_sure
+    agreed = estimated(contrast, sides([1.0, 1.0], [3.0, 1.5]))
+    assert (agreed.low, agreed.high) == pytest.approx((0.5, 2.0)) and agreed.is_sure
 
 
 def test_a_ratio_to_nearly_nothing_is_noise_and_no_large_number():
