@@ -1,12 +1,15 @@
 """Which jobs go to SLURM together, without a SLURM."""
 
+import asyncio
 import threading
 from types import SimpleNamespace
 
 import pytest
+import snakemake_executor_plugin_slurm as slurm
 from snakemake_interface_common.exceptions import WorkflowError
 
-from snakemake_executor_plugin_fedscape_slurm.executor import expanded
+from fedscape.jobs.submissions import exit_code
+from snakemake_executor_plugin_fedscape_slurm.executor import Executor, SentMember, expanded
 from snakemake_executor_plugin_fedscape_slurm.gathering import (
     Asked,
     Gathering,
@@ -149,3 +152,43 @@ def test_nothing_is_sent_after_the_end():
 )
 def test_lines_about_several_tasks(line, tasks):
     assert expanded(line) == tasks
+
+
+def test_ctrl_c_cancels_what_is_looked_at_while_slurm_is_asked(monkeypatch, tmp_path):
+    """Snakemake has emptied its own list of what runs by then."""
+    cancelled = []
+
+    async def none_alone(self, active_jobs):
+        for sent in active_jobs:
+            yield sent
+
+    async def states():
+        executor.cancel_jobs([])
+        return {"7_1": "RUNNING", "7_2": "RUNNING"}
+
+    monkeypatch.setattr(slurm.Executor, "check_active_jobs", none_alone)
+    monkeypatch.setattr(slurm.Executor, "cancel_jobs", lambda self, jobs: cancelled.extend(jobs))
+    executor = object.__new__(Executor)
+    executor.workflow = SimpleNamespace(
+        executor_settings=SimpleNamespace(init_seconds_before_status_checks=1, requeue=False)
+    )
+    executor._missed, executor._looked_at, executor._states = {}, [], states
+    executor.next_seconds_between_status_checks = 1
+    sent = [
+        SentMember(job(), f"7_{task}", exit_file=tmp_path / f"{task}-{place}.exit")
+        for task in (1, 2)
+        for place in (0, 1)
+    ]
+
+    async def look():
+        return [left async for left in executor.check_active_jobs(sent)]
+
+    assert asyncio.run(look()) == sent
+    assert [one.external_jobid for one in cancelled] == ["7_1", "7_2"], "each task once"
+
+
+def test_an_exit_file_that_cannot_be_read_is_no_word(tmp_path):
+    (tmp_path / "1-0.exit").mkdir()
+    (tmp_path / "1-1.exit").write_bytes(b"\xff")
+    for name in ("1-0.exit", "1-1.exit", "1-2.exit"):
+        assert exit_code(tmp_path / name) is None
