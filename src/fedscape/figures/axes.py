@@ -53,7 +53,7 @@ def share_range(panels: Sequence[Axes], values: pd.Series, measure: str, log: bo
         panels[0].set_ylim(*limits)
     if log:
         plain_log_ticks(panels[0].yaxis, most=9)
-    elif measure == "error":
+    if measure == "error":
         percent_ticks(panels[0].yaxis)
 
 
@@ -101,7 +101,10 @@ def thin_ticks(axes: Axes) -> None:
 
 
 def percent_ticks(axis: Axis) -> None:
-    """Shares as percents, without zeros that say nothing: 25, not 25.0; the label says `%`."""
+    """Shares as percents, without zeros that say nothing: 25, not 25.0; the label says `%`.
+
+    After `plain_log_ticks`, which has its own way to write them.
+    """
     axis.set_major_formatter(FuncFormatter(_percent))
 
 

@@ -27,9 +27,18 @@ def rows_of(
             raise FedscapeError(f"{name} has no column {key}; it has {', '.join(table.columns)}")
     for key, value in (rows or {}).items():
         table = table[table[key].astype(str).isin(texts(value))]
+    check_numbers(table, column, name)
     if not table[column].astype(float).map(math.isfinite).any():
         raise FedscapeError(f"column {column} of {name}: no finite value in the rows drawn")
     return table.assign(diverged=table.get("diverged", False))
+
+
+def check_numbers(table: pd.DataFrame, column: str, name: str) -> None:
+    """Refuse a column of words, such as `method`, where numbers are drawn. name: of the table."""
+    values = table[column].dropna()
+    words = values[pd.to_numeric(values, errors="coerce").isna()]
+    if len(words):
+        raise FedscapeError(f"column {column} of {name} holds words ({words.iloc[0]}), and numbers are drawn")
 
 
 def along(runs: pd.DataFrame, name: str) -> tuple[pd.Series, bool]:

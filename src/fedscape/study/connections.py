@@ -236,5 +236,8 @@ def _pairs(keys: Mapping, runs: tuple[Run, ...], names: Names, where: str) -> li
     # Two runs that both ends name are one pair, not one for each way round.
     pairs = list({frozenset(pair): pair for pair in reversed(pairs)}.values())[::-1]
     if not pairs:
-        raise FedscapeError(f"{where}: no pair of runs of this scale matches `from` and `to`")
+        raise FedscapeError(
+            f"{where}: no pair of runs of this scale matches `from` and `to` (both have one data set and one "
+            "model, and no run is a pair with itself)"
+        )
     return pairs

@@ -310,6 +310,17 @@ class TestCurves:
         texts = [label.get_text() for label in figure.axes[0].get_yticklabels()]
         assert "20" in texts and not any("." in text for text in texts)
 
+    def test_percents_are_percents_on_a_logarithmic_axis_too(self):
+        figure = self.draw(rounds_frame(), measure="test_accuracy", log=True)
+        figure.draw_without_rendering()
+        axis = figure.axes[0].yaxis
+        texts = [label.get_text() for label in axis.get_ticklabels()]
+        assert texts == [f"{100 * share:.6g}" for share in axis.get_ticklocs()]
+
+    def test_a_column_of_words_is_one_line(self):
+        with pytest.raises(FedscapeError, match="column method of rounds holds words"):
+            self.draw(rounds_frame(), measure="method")
+
     def test_a_logarithmic_curve_begins_where_it_is_above_0(self):
         frame = rounds_frame()
         frame.loc[frame["round"] == 0, "train_loss"] = 0.0

@@ -113,6 +113,7 @@ class TestFinals:
         [
             ({"along": "momentum"}, "along momentum: method fedavg has no such setting in a grid; allowed: dataset, model"),
             ({"along": "partition", "column": "f1"}, "runs has no column f1; it has study"),
+            ({"along": "partition", "column": "method"}, "column method of runs holds words"),
             ({"along": "partition", "rows": {"round": 1}}, "runs has no column round"),
             ({"along": "partition", "rows": {"seed": 7}}, "no finite value in the rows drawn"),
         ],

@@ -77,7 +77,7 @@ VALUES = [
     ("planes/finals/each", ["seed"], "planes.finals.each.0: unknown value 'seed'; allowed: model, partition, init, method"),
     ("planes/local/round", "first", "planes.local.round: got 'first', expected a whole number or a number or one of last"),
     ("connectivity/line/from", GONE, "connectivity.line: key 'from' is missing"),
-    ("connectivity/line/to", {"partition": "iid"}, "connectivity.line: no pair of runs of this scale matches `from` and `to`"),
+    ("connectivity/line/to", {"partition": "iid"}, "connectivity.line: no pair of runs of this scale matches `from` and `to` (both have one data set and one model, and no run is a pair with itself)"),
     ("connectivity/line/regimes", ["full"], "connectivity.line: unknown key 'regimes'; allowed: kind, from, to, "),
     ("connectivity/layers/groups", {"a b": ["x"]}, "connectivity.layers.groups: name 'a b' may hold only a-z"),
     ("connectivity/layers/clients", [0, 0], "connectivity.layers.clients: got [0, 0], holds something twice"),

@@ -205,6 +205,10 @@ class TestScatter:
             self.draw(frames, column="test_loss")
         with pytest.raises(FedscapeError, match="curvature has no column height"):
             self.draw(frames, measure="height")
+        with pytest.raises(FedscapeError, match="column quantity of curvature holds words"):
+            self.draw(frames, measure="quantity")
+        with pytest.raises(FedscapeError, match="table runs: it is what is drawn against"):
+            scatter.draw({"runs": frames["runs"]}, scatter.Settings(rows={}))
         both = pd.concat([frames["curvature"], frames["curvature"].assign(quantity="rays")])
         with pytest.raises(FedscapeError, match="several quantities"):
             given = {"curvature": both, "runs": frames["runs"]}

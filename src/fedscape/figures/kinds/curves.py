@@ -40,6 +40,7 @@ from fedscape.figures.layer_names import layer_names
 from fedscape.figures.layers import FLOORED, floor_note, without_noise
 from fedscape.figures.looks import line_looks, pair_looks, run_looks
 from fedscape.figures.panels import legend_below, panel_grid, surface_legend
+from fedscape.figures.results import check_numbers
 from fedscape.figures.style import COLOURS, Look, graded_looks, plain_log_ticks, series_handle
 from fedscape.tables.layers import later_round
 
@@ -94,6 +95,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
                 f"measure {measure}: {name} has no column {column}; it has {', '.join(frame.columns)}"
             )
     frame = _matching_rows(frame, settings.rows or {}, name)
+    check_numbers(frame, measure, name)
     if settings.log:  # a run that begins at 0 would be a line from far below
         frame = frame.assign(**{measure: frame[measure].where(frame[measure] > 0)})
     if not np.isfinite(frame[measure].astype(float)).any():
@@ -147,7 +149,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     if settings.log:
         panels[0].set_yscale("log")
         plain_log_ticks(panels[0].yaxis, most=9)
-    elif percent:
+    if percent:
         percent_ticks(panels[0].yaxis)
     handles = [] if at_ends else [series_handle(run, look) for run, look in styles.items()]
     named = len(handles)

@@ -87,7 +87,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         if settings.log:
             axes.set_yscale("log")
             plain_log_ticks(axes.yaxis, most=9)
-        elif settings.column.endswith("accuracy"):
+        if settings.column.endswith("accuracy"):
             percent_ticks(axes.yaxis)
     if settings.same_scale:
         limits = np.array([axes.get_ylim() for axes in panels])
