@@ -53,7 +53,7 @@ class Task:
         if code == 0 or not self._told_to_stop:
             try:
                 write_exit_code(file, code)
-            except OSError as error:  # the others go on; the executor misses this one's word after a while
+            except OSError as error:  # the others continue; the executor misses this one's word after a while
                 print(f"{file}: {error}", file=sys.stderr)
 
     def _stop(self, number: int, frame: object) -> None:

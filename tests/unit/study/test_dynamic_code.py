@@ -45,7 +45,10 @@ BESIDE = {
         "fedscape.__file__",
     },
     # Runs what Snakemake wrote of a script, whose digest the job has: here as in a process that starts by itself.
-    "jobs/fork_server.py": {"runpy"},
+    "jobs/fork_server.py": {
+        "runpy",
+        "sys.modules",
+    },  # it forgets its own modules, so that jobs read them anew
     "jobs/job.py": {"sys.modules"},  # whether torch is there; nothing is imported
     "data/datasets/sklearn_descriptions.py": {
         "importlib.resources"
