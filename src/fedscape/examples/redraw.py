@@ -31,7 +31,8 @@ def redraw(folders: Sequence[str], cores: str, only_page: bool = False) -> int:
     """Draw the examples in these folders, or in all of docs/examples that keep CSVs.
 
     cores: as for Snakemake. only_page: write index.html alone, from the figures and tables that are there.
-    Raises FedscapeError for an example that lacks a CSV, before any of it is drawn.
+    Raises FedscapeError for an example that lacks a CSV, before any of it is drawn; of all, one whose runs
+    are not all made yet is left as it is, in a line.
     """
     start = enter_repository()
     examples = [Example(Path(os.path.relpath(start / folder))) for folder in folders]
@@ -40,11 +41,11 @@ def redraw(folders: Sequence[str], cores: str, only_page: bool = False) -> int:
         if not examples:
             raise FedscapeError(f"{EXAMPLES}: no example keeps CSVs; `fedscape pack` brings them")
     for example in examples:
-        _redraw(example, cores, only_page)
+        _redraw(example, cores, only_page, may_lack=not folders)
     return 0
 
 
-def _redraw(example: Example, cores: str, only_page: bool) -> None:
+def _redraw(example: Example, cores: str, only_page: bool, may_lack: bool) -> None:
     name, scale = example.study_and_scale
     made_with = example.made_with()
     if made_with is None:
@@ -54,6 +55,13 @@ def _redraw(example: Example, cores: str, only_page: bool) -> None:
     jobs = drawing_jobs(study)
     needed = dict.fromkeys([*drawn_from(jobs), costs_csv(study)])
     missing = [path for path in needed if not example.kept(study, path).is_file()]
+    if missing and may_lack:
+        print(
+            printable(
+                f"{example.folder}: left as it is, {len(missing)} of {len(needed)} CSVs are not kept yet"
+            )
+        )
+        return
     if missing:
         reader = next((job.outputs[0] for job in jobs if missing[0] in job.inputs), PAGE)
         raise FedscapeError(

@@ -168,6 +168,18 @@ def test_a_csv_that_is_missing_ends_before_anything_is_drawn(clone, capsys):
     assert lost.relative_to(clone).as_posix() in message and "is drawn from it (1 of " in message
 
 
+def test_an_example_that_is_made_seed_by_seed_is_left_as_it_is_until_it_is_whole(clone, capsys):
+    make(clone, 0)
+    assert packed() == 0
+    before = kept(clone / "docs/examples/tiny-smoke")
+    capsys.readouterr()
+    for only_page in ([], ["--page"]):
+        assert main(["redraw", *only_page]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith("docs/examples/tiny-smoke: left as it is, ") and "not kept yet" in said
+    assert kept(clone / "docs/examples/tiny-smoke") == before
+
+
 def test_csvs_are_not_drawn_under_other_settings(clone, capsys):
     make(clone, 0, 1)
     assert packed() == 0
