@@ -111,3 +111,25 @@ def test_a_case_of_one_seed_reports_what_all_seeds_chose():
     assert value(0) == 0.61 and value(1) == 0.62
     assert value(0, choose=None) == pytest.approx((0.91 + 0.61) / 2)
     assert value(1, choose=None) == "diverged"
+
+
+def test_what_is_measured_over_the_last_fifth_is_chosen_by_it():
+    """Not by a last round in which the worse point happens to be ahead."""
+    frame = runs_frame(*points([[0.9], [0.6]], seeds=(0,)))
+    frame["test_accuracy"] = 0.0
+    rounds = pd.DataFrame(
+        [
+            {"run": run, "round": number, "validation_accuracy": validation, "test_accuracy": test}
+            for run, validations, test in zip(
+                frame["run"], ([0.3, 0.3, 0.9], [0.6] * 3), (0.4, 0.5), strict=True
+            )
+            for number, validation in zip((82, 91, 100), validations, strict=True)
+        ]
+    )
+
+    def value(which):
+        case = Case(0, list(frame["run"]), [], list(frame["run"]))
+        frames = {"runs": frame, "rounds": rounds}
+        return measured(frames, "", case, Plugin("final", {**FINAL, "rounds": which})).value
+
+    assert value("last-fifth") == 0.5 and value("last") == 0.0
