@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -68,6 +69,8 @@ def test_nothing_is_left_of_a_call_that_is_stopped(tmp_path, stop):
         [sys.executable, "-m", "snakemake", *SOURCES, "--cores", "2", "--config", "scale=smoke"],
         cwd=clone.folder, env={**os.environ, "OMP_NUM_THREADS": "1", SWITCH: "1"}, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        # Ctrl-C means nothing to what a shell has started in the background, as it may have started these tests.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as call:  # fmt: skip
         # The log of a job, written by a process that was forked.
         until(lambda: [*clone.folder.glob("results/pilot/smoke/logs/train/**/*.log")], "run")
