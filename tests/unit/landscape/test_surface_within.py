@@ -137,6 +137,18 @@ def test_held_out_points_are_drawn_with_equal_chances():
     assert abs(chi - freedom) < 5 * np.sqrt(2 * freedom)
 
 
+def test_where_hardly_any_points_are_left_all_are_evaluated():
+    """Fewer than 59 held out of them would promise less than 95 of 100."""
+    rest = np.zeros((20, 20), dtype=bool)
+    rest.flat[: 4 * within.CHECKS] = True
+    assert within.held_out(rest, seed=0, number=0).sum() == within.CHECKS
+    rest.flat[0] = False
+    np.testing.assert_array_equal(within.held_out(rest, seed=0, number=0), rest)
+    true = np.ones((13, 13, 1))
+    filled = within.fill_within(0.01, lambda _: true, (13, 13), seed=0)
+    assert not filled.points.any() and not filled.checks.any()
+
+
 def test_a_fill_of_which_a_twentieth_is_too_far_off_passes_in_a_twentieth_of_draws():
     draw = np.random.default_rng(1)
     passed = (draw.random((20_000, within.CHECKS)) > 0.05).all(axis=1).mean()
