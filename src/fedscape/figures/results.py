@@ -1,7 +1,7 @@
 """Final results of runs for figures: the runs that count, their names, and their values by seed."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -22,15 +22,20 @@ def rows_of(
     Raises FedscapeError for a column that is missing, or has no finite value in these rows.
     """
     ((name, table),) = frames.items()
-    for key in filter(None, (column, choose, *(rows or {}))):
-        if key not in table:
-            raise FedscapeError(f"{name} has no column {key}; it has {', '.join(table.columns)}")
+    check_columns(table, (column, choose, *(rows or {})), name)
     for key, value in (rows or {}).items():
         table = table[table[key].astype(str).isin(texts(value))]
     check_numbers(table, column, name)
     if not table[column].astype(float).map(math.isfinite).any():
         raise FedscapeError(f"column {column} of {name}: no finite value in the rows drawn")
     return table.assign(diverged=table.get("diverged", False))
+
+
+def check_columns(table: pd.DataFrame, columns: Iterable[str | None], name: str) -> None:
+    """Refuse a table that lacks one of these columns, None aside. name: of the table, to read."""
+    for column in filter(None, columns):
+        if column not in table:
+            raise FedscapeError(f"{name} has no column {column}; it has {', '.join(table.columns)}")
 
 
 def check_numbers(table: pd.DataFrame, column: str, name: str) -> None:

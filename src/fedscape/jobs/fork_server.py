@@ -7,7 +7,7 @@ here, nothing of this library or of a user's: these a job reads as they are when
 
 The descriptor is that of a socket, whose other end is `fedscape.jobs.forked`: the path of a script comes in,
 the number of the process that runs it goes out, with a pipe by which that is told to begin. So a job begins
-once, whenever the server may die. It ends with the other end.
+once, whenever the server may die. The server ends with the other end.
 """
 
 import atexit

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import ndtri
 
 from fedscape.settings.claims import Expectation
 from fedscape.tables.cases import Measured
-from fedscape.tables.estimate import CONFIDENCE, STUDENT, student_half_width
+from fedscape.tables.estimate import NORMAL_HALF_WIDTH, STUDENT, student_half_width
 
 MEASUREMENT = "measurement"  # an interval from standard errors of the values, not from seeds
 FEWEST_SEEDS = 3  # for an interval over seeds
@@ -121,8 +120,7 @@ def estimated(contrast: Contrast, values: Sequence[Mapping[int, Measured]]) -> E
         if not known.any() and count == 1:
             return Estimated(contrast, mean, None, None, "", count)
         variance = np.where(known, (weights * np.nan_to_num(errors)) ** 2, 0).sum()
-        deviations = float(ndtri((1 + CONFIDENCE) / 2))
-        half_width = max(deviations * math.sqrt(variance) / count, float(np.ptp(by_seed)) / 2)
+        half_width = max(NORMAL_HALF_WIDTH * math.sqrt(variance) / count, float(np.ptp(by_seed)) / 2)
         interval = MEASUREMENT
     return Estimated(contrast, mean, mean - half_width, mean + half_width, interval, count)
 

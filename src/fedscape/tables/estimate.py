@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 from scipy.stats import bootstrap
 
 from fedscape.jobs.streams import stream
@@ -21,6 +21,7 @@ from fedscape.tables.cases import DIVERGED, NOT_MEASURED, NOT_RUN_HERE
 from fedscape.tables.comparison import ranks
 
 CONFIDENCE = 0.95
+NORMAL_HALF_WIDTH = float(ndtri((1 + CONFIDENCE) / 2))  # of an interval of a normal value, in standard errors
 STUDENT, BOOTSTRAP = "student", "bootstrap"
 RESAMPLES = 9999  # as scipy has it; quantiles of 2.5 % then rest on 250 of them
 BOOTSTRAP_SEED = 0  # no setting: an interval is a function of its values

@@ -57,9 +57,9 @@ class MergeTree:
         return [self._filled(number, noise) for number in range(len(self.basins))]
 
     def _filled(self, number: int, noise: Sequence[float]) -> int:
-        """Where what is poured over a basin comes to rest.
+        """The lasting basin that a basin overflows into, or itself.
 
-        It does: on the way to the lower minimum whose basin this one has become a part of, saddles fall.
+        There is one: saddles fall on the way to the lower minimum of whose basin this one has become a part.
         """
         while self.basins[number].persistence <= noise[number]:
             number = self.basins[number].joins

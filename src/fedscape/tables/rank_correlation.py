@@ -4,12 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
 from scipy.stats import spearmanr
 
-from fedscape.tables.estimate import CONFIDENCE
-
-_DEVIATIONS = float(ndtri((1 + CONFIDENCE) / 2))  # half of an interval, in standard errors
+from fedscape.tables.estimate import NORMAL_HALF_WIDTH
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class RankCorrelation:
     @property
     def standard_error(self) -> float:
         """Of the longer half of the interval, as if rho were normal; NaN with fewer than four pairs."""
-        return max(self.rho - self.low, self.high - self.rho) / _DEVIATIONS
+        return max(self.rho - self.low, self.high - self.rho) / NORMAL_HALF_WIDTH
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> RankCorrelation:
@@ -46,6 +43,6 @@ def _interval(rho: float, pairs: int) -> tuple[float, float]:
         return math.nan, math.nan
     most = 1 - 12 / (pairs**3 - pairs)  # where two neighbours have changed places
     near = min(max(rho, -most), most)
-    half_width = _DEVIATIONS * math.sqrt((1 + near**2 / 2) / (pairs - 3))
+    half_width = NORMAL_HALF_WIDTH * math.sqrt((1 + near**2 / 2) / (pairs - 3))
     low, high = (math.tanh(math.atanh(near) + side * half_width) for side in (-1, 1))
     return min(low, rho), max(high, rho)

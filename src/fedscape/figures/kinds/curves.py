@@ -40,7 +40,7 @@ from fedscape.figures.layer_names import layer_names
 from fedscape.figures.layers import FLOORED, floor_note, without_noise
 from fedscape.figures.looks import line_looks, pair_looks, run_looks
 from fedscape.figures.panels import legend_below, panel_grid, surface_legend
-from fedscape.figures.results import check_numbers
+from fedscape.figures.results import check_columns, check_numbers
 from fedscape.figures.style import COLOURS, Look, graded_looks, plain_log_ticks, series_handle
 from fedscape.tables.layers import later_round
 
@@ -89,11 +89,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     """The figure. Raises FedscapeError for a column that is not there or has no values."""
     ((name, frame),) = frames.items()
     measure = settings.measure
-    for column in ("round", measure, *(settings.rows or {}), settings.lines):
-        if column and column not in frame:
-            raise FedscapeError(
-                f"measure {measure}: {name} has no column {column}; it has {', '.join(frame.columns)}"
-            )
+    columns = ("round", measure, *(settings.rows or {}), settings.lines)
+    check_columns(frame, columns, f"measure {measure}: {name}")
     frame = _matching_rows(frame, settings.rows or {}, name)
     check_numbers(frame, measure, name)
     if settings.log:  # a run that begins at 0 would be a line from far below

@@ -19,7 +19,7 @@ from fedscape.figures.axes import fit_labels, percent_ticks
 from fedscape.figures.labels import axis_label, texts
 from fedscape.figures.looks import value_looks
 from fedscape.figures.panels import legend_below, panel_grid
-from fedscape.figures.results import check_numbers, names_of
+from fedscape.figures.results import check_columns, check_numbers, names_of
 from fedscape.figures.style import plain_log_ticks, series_handle
 from fedscape.tables.rank_correlation import rank_correlation
 
@@ -51,9 +51,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     if not tables:
         raise FedscapeError("table runs: it is what is drawn against; name another one, such as curvature")
     ((name, table),) = tables
-    for column in (settings.measure, *settings.rows):
-        if column not in table:
-            raise FedscapeError(f"{name} has no column {column}; it has {', '.join(table.columns)}")
+    check_columns(table, (settings.measure, *settings.rows), name)
     check_numbers(table, settings.measure, name)
     for column, value in settings.rows.items():
         table = table[table[column].astype(str).isin(texts(value))]
