@@ -275,7 +275,7 @@ def main() -> None:
     parser.add_argument("--cifar", type=Path, help="folder of the prepared CIFAR-10 arrays")
     parser.add_argument("--side", type=int, default=DIGITS_SIDE, help="points per side on digits")
     parser.add_argument("--images", type=int, help="of the digits that are used; by default all")
-    parser.add_argument("--ways", nargs="+", default=[""], metavar="WORD", help="only those with one of these words")
+    parser.add_argument("--ways", nargs="+", default=[""], metavar="WORD", help="only those that have one")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.read()
