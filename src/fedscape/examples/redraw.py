@@ -34,6 +34,8 @@ def redraw(folders: Sequence[str], cores: str, only_page: bool = False) -> int:
     Raises FedscapeError for an example that lacks a CSV, before any of it is drawn; of all, one whose runs
     are not all made yet is left as it is, in a line.
     """
+    if cores != "all" and not (cores.isdecimal() and int(cores)):
+        raise FedscapeError(f"--cores: got {cores!r}; allowed: all, or a whole number from 1")
     start = enter_repository()
     examples = [Example(Path(os.path.relpath(start / folder))) for folder in folders]
     if not folders:

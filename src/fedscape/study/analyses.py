@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from fedscape.columns.column import File
+from fedscape.columns.kinds import FILES
 from fedscape.errors import FedscapeError
+from fedscape.plugins import Plugin
 from fedscape.study import curvature
 from fedscape.study.catalog import constant, plugin
 from fedscape.study.catalog import names as plugin_names
@@ -90,6 +93,8 @@ def _figure(
     allowed = constant("figure", kind.kind, "SOURCES")
     if source not in allowed:
         raise FedscapeError(f"{where}: kind {kind.kind} is drawn from {' or '.join(allowed)}, got {source}")
+    if source == "table":
+        _check_columns(kind, FILES[entry[source]], where)
     selection = names.selected(entry.get("where", {}), f"{where}.where")
     groups: tuple[str, ...] = ()
     if source in SECTION_OF_ENTRY:
@@ -112,6 +117,17 @@ def _figure(
             raise FedscapeError(f"{where}.width: a figure for the screen has none; say style: print")
         style["width"] = float(entry["width"])
     return Figure(kind, entry.get("title", ""), caption, source, entry[source], selection, groups, style)
+
+
+def _check_columns(kind: Plugin, table: File, where: str) -> None:
+    """Refuse columns in a figure's settings that its table does not have, before anything is trained."""
+    for key in constant("figure", kind.kind, "COLUMNS") or ():
+        if key not in kind.settings:
+            raise FedscapeError(f"figure kind {kind.kind}: COLUMNS: {unknown('setting', key, kind.settings)}")
+        named = kind.settings[key] or ()  # one name, or a map by names
+        for column in [named] if isinstance(named, str) else named:
+            if column not in table.columns:
+                raise FedscapeError(f"{where}.{key}: {unknown('column', column, table.columns)}")
 
 
 def _drawn(source: str, name: str, kind: str, analyses: Analyses, where: str) -> Analysis:

@@ -254,6 +254,9 @@ CONTRACTS: Mapping[str, Contract] = {
             "CONNECTION": Constant(
                 Literal["path", "curve", "layers"], "path", "the kind of connection that it draws"
             ),
+            "COLUMNS": Constant(
+                list[str], ("measure",), "its settings that name columns of the table that it is drawn from"
+            ),
             "RUNS": Constant(
                 bool, True, "it is given `tables/runs.csv` beside the table that it is drawn from"
             ),

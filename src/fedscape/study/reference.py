@@ -109,7 +109,8 @@ def page(name: str) -> str:
         ]
     elif content.entry:
         kinds = {key: role for role, _, key in content.roles}
-        parts.append(_keys(study["$defs"][content.entry]["properties"], kinds))
+        keys = study["$defs"][content.entry]["properties"]
+        parts += [_keys(keys, kinds), *_keys_within(keys)]
     if name == "methods":
         parts += _training()
     for role, heading, _ in content.roles:
@@ -183,6 +184,17 @@ def _keys(properties: dict, kinds: Mapping[str, str] = MappingProxyType({})) -> 
             words = "[measure](measures.md)"
         rows.append(_row(f"`{key}`", words, entry.get("description", "")))
     return "\n".join(["| key | may be | meaning |", "| --- | --- | --- |", *rows])
+
+
+def _keys_within(properties: dict) -> list[str]:
+    """Of each of a schema's keys that has keys of its own a table of these; of selections runs.md has it."""
+    definitions, parts = _schema("study")["$defs"], []
+    for key, entry in properties.items():
+        for option in entry.get("anyOf", [entry]):
+            name = option.get("$ref", "").rpartition("/")[2]
+            if name != "where" and "properties" in definitions.get(name, {}):
+                parts += [f"## Keys of `{key}`", _keys(definitions[name]["properties"])]
+    return parts
 
 
 def _linked(table: str) -> str:

@@ -264,3 +264,12 @@ def test_prose_is_not_lost_where_a_mark_is(mark):
     broken = "\n".join(line for line in lines if f"made: {mark}" not in line)
     with pytest.raises(FedscapeError, match=r"^x/README\.md: no '<!-- made: begin"):
         with_part(broken, "made", "two", PAGE)
+
+
+@pytest.mark.parametrize("cores", ["0", "-1", "two", ""])
+def test_cores_that_there_cannot_be_are_a_line(capsys, cores):
+    assert main(["redraw", f"--cores={cores}"]) == 1
+    assert (
+        capsys.readouterr().err
+        == f"fedscape: --cores: got {cores!r}; allowed: all, or a whole number from 1\n"
+    )

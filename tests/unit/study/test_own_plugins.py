@@ -96,6 +96,30 @@ def test_a_setting_is_checked_as_any_plugin_s(project):
     assert "models.my-perceptron: hidden must be >= 1, got 0" in refusal(read, project)
 
 
+def test_columns_of_a_figure_kind_are_settings_of_its_own(project):
+    kind = """from dataclasses import dataclass
+
+SOURCES = ("table",)
+COLUMNS = ("mesure",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    measure: str
+
+
+def draw(frames, settings, labels=()):
+    return None
+"""
+    write_project(project, {**PLUGINS, "figures/dots.py": kind})
+    study = project / "config" / "studies" / "mine.yaml"
+    study.write_text(STUDY.replace("kind: curves", "kind: dots"))
+    said = refusal(read, project)
+    assert said.endswith(
+        "figure kind dots: COLUMNS: unknown setting 'mesure'; did you mean 'measure'? allowed: measure"
+    )
+
+
 def test_other_files_are_the_user_s_business(project):
     (project / "plugins" / "README.md").write_text("# Mine")
     (project / "plugins" / "models" / "weights.txt").write_text("none")

@@ -63,6 +63,7 @@ CAPTION = (
     "whole; thin, and in band and bar, is what was measured."
 )
 SOURCES = ("table",)  # what a study file may draw it from
+COLUMNS = ("measure", "rows", "lines")
 
 
 @dataclass(frozen=True)

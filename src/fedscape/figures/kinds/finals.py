@@ -35,6 +35,7 @@ CAPTION = (
     "the axis is a run that diverged."
 )
 SOURCES = ("table",)  # what a study file may draw it from
+COLUMNS = ("column", "rows")
 
 
 @dataclass(frozen=True)

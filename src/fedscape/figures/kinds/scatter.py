@@ -30,6 +30,7 @@ CAPTION = (
     "its points, with a 95 % interval that takes runs for independent. Runs that diverged are left out."
 )
 SOURCES = ("table",)  # what a study file may draw it from
+COLUMNS = ("measure", "rows")
 RUNS = True
 
 
