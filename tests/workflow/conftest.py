@@ -7,12 +7,12 @@ from clone import Clone
 from cluster import running
 from xdist.scheduler import LoadFileScheduling
 
-# Files whose tests use one clone that takes minutes to fill.
+# Files whose tests use one clone that takes minutes to fill. Those with a SLURM, which mostly wait, make what they
+# need of `smoke` again: a minute, where beside all others of that clone they would keep one process for ten longer.
 SHARING = {
     **dict.fromkeys(("test_commands", "test_fedscape"), "made"),
-    **dict.fromkeys(
-        ("test_campaign", "test_cluster", "test_examples", "test_kill", "test_packs", "test_studies"), "smoke"
-    ),
+    **dict.fromkeys(("test_campaign", "test_kill", "test_studies"), "smoke"),
+    **dict.fromkeys(("test_cluster", "test_packs"), "slurm"),
 }
 
 
