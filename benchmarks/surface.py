@@ -231,7 +231,7 @@ def compare(case: Case, asked: argparse.Namespace, place: Place) -> None:
     table = Table(place, "", "points per second", "fedscape's speed over it", "smallest, largest")
     for name, times in seconds.items():
         ratios = times / seconds[REFERENCE]
-        rate = f"{case.side**2 / np.median(times):.3g}"
+        rate = f"{float(f'{case.side**2 / np.median(times):.3g}'):,g}"
         table.row(name, rate, f"{np.median(ratios):.2f}", f"{ratios.min():.2f}, {ratios.max():.2f}")
     if not loss_landscapes:
         print("(b) left out, not installed: pip install -r benchmarks/requirements-surface.txt")
