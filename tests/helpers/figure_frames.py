@@ -108,3 +108,23 @@ def barriers_frame(**names):
     ends = path_frame(**names).query("t == 0").drop(columns=["t", "loss", "error"])
     ends["sup"] = 0.25 * (1 + ends["seed"])
     return pd.concat([ends.assign(measure="loss"), ends.assign(measure="error", sup=0.125)])
+
+
+CURVE_PAIR = {"between": "runs", "round": 2, "to_round": 2, "client": -1, "to_client": -1, "form": "bezier"}
+
+
+def curve_frames(seeds=(0,), kept="trained", pair=CURVE_PAIR, **names):
+    """Curves whose rise, and barrier, is a fifth of the straight line's."""
+    straight, sup = path_frame(seeds=seeds, **names).assign(**pair), barriers_frame(seeds=seeds, **names)
+    straight["loss"] = straight["loss"].astype(float)
+    chord = straight["t"] + (straight["split"] == "test")
+    curve = straight.assign(loss=chord + (straight["loss"] - chord) / 5)
+    sup = sup.assign(**pair)
+    ends = [column for column in sup if column not in ("split", "measure", "sup")]
+    return {
+        "curve": pd.concat([straight.assign(line="straight"), curve.assign(line="curve")]),
+        "curve_barriers": pd.concat(
+            [sup.assign(line="straight"), sup.assign(line="curve", sup=sup["sup"] / 5)]
+        ),
+        "bends": sup[ends].drop_duplicates().assign(bend=0, kept=kept),
+    }

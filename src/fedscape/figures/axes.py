@@ -16,7 +16,7 @@ from fedscape.figures.style import plain_log_ticks
 
 MARGIN = 0.05  # share of a range that is left free at each end
 FEWEST_LETTERS = 20  # of a line of a vertical label
-LONGEST_LABEL = 1.1  # of a vertical axis or of a title, in heights or widths of its panel
+LONGEST_LABEL = 1.1  # of an axis or of a title, in heights or widths of its panel
 TICK_GAP = 1.3  # between two named ticks of a horizontal axis, in widths of the longest name
 
 
@@ -70,7 +70,7 @@ class RoundLocator(MaxNLocator):
 
 
 def fit_labels(figure: Figure) -> None:
-    """Vertical labels longer than their panels, and titles that touch, in more lines; call it last."""
+    """Labels longer than their panels, and titles that touch, in more lines; call it last."""
     figure.draw_without_rendering()
     titles = [axes.title for axes in figure.axes if axes.get_title()]
     extents = [title.get_window_extent() for title in titles]
@@ -79,8 +79,10 @@ def fit_labels(figure: Figure) -> None:
         if title.axes and any(extent.overlaps(other) for other in others):
             _break(title, extent.width / title.axes.bbox.width, 1)
     for axes in figure.axes:
-        label = axes.yaxis.label
-        _break(label, label.get_window_extent().height / axes.bbox.height, FEWEST_LETTERS)
+        along, up = axes.xaxis.label, axes.yaxis.label
+        # No longer than the panel: of the last one the page would cut off the end.
+        _break(along, LONGEST_LABEL * along.get_window_extent().width / axes.bbox.width, 1)
+        _break(up, up.get_window_extent().height / axes.bbox.height, FEWEST_LETTERS)
 
 
 def _break(text: Text, length: float, fewest: int) -> None:

@@ -10,6 +10,8 @@ from fedscape.columns.connectivity import TO_RUN
 from fedscape.columns.identity import IDENTITY, NAMES
 from fedscape.tables.comparison import method_of
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+"""A space at which `balanced` begins no line."""
 SAMPLES = {"train": "training samples", "test": "test samples"}
 NAMES_OF_PAIR = [*NAMES, *(column for column in TO_RUN if column != "to_seed")]
 

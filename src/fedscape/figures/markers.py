@@ -28,23 +28,21 @@ EMPTY = {"color": "none", "markerfacecolor": "white", "markeredgecolor": "black"
 def draw_models(
     axes: Axes, markers: pd.DataFrame, styles: Mapping[str, Look], norm: LogNorm, marked: int
 ) -> None:
-    """The models of each run: a line along its rounds, or one marker with the run's name beside it.
+    """The models of each run: a line along its rounds, or one marker, which `name_models` names.
 
     markers: columns run, seed, round, x, y, loss. marked: rounds of a line that get a marker. A run with
     several seeds is drawn as their mean by round, large, and as each seed, small. A mean is not a model: its
     fill is the mean of the seeds' losses.
     """
-    names = []
     for run, rows in markers.groupby("run", sort=False):
         look = styles[str(run)]
         seeds = [seed_rows.sort_values("round") for _, seed_rows in rows.groupby("seed")]
-        main = seeds[0] if len(seeds) == 1 else mean_of_seeds(rows)
+        main = _main(rows)
         for seed_rows in seeds if len(seeds) > 1 else ():
             _draw_seed(axes, seed_rows, main, look, norm)
         points, fills = main[["x", "y"]].to_numpy(), true_fills(main["loss"], norm)
         if len(main) == 1:
             draw_points(axes, points, fills, look.marker, FINAL, look.colour, zorder=5)
-            names.append((str(run), points[0], "black"))
         elif len(main):
             axes.plot(
                 *points.T, color=look.colour, linestyle=look.line, path_effects=halo_line(1.6), zorder=3
@@ -56,7 +54,26 @@ def draw_models(
             )
             draw_points(axes, points[:1], fills[:1], START, FIRST, "black", zorder=5)
             draw_points(axes, points[-1:], fills[-1:], END, LAST, look.colour, zorder=6)
-    name_points(axes, names, markers[["x", "y"]].to_numpy(float))
+
+
+def name_models(axes: Axes, markers: pd.DataFrame) -> None:
+    """The names of runs with one marker beside these. Call it when all else is drawn (`name_points`)."""
+    names = {}
+    for run, rows in markers.groupby("run", sort=False):
+        main = _main(rows)
+        if len(main) == 1:
+            names[str(run)] = np.vstack([points_of(main), points_of(rows)])
+    name_points(axes, names, points_of(markers))
+
+
+def points_of(markers: pd.DataFrame) -> np.ndarray:
+    """Where models are drawn: x and y [n, 2]."""
+    return markers[["x", "y"]].to_numpy(float)
+
+
+def _main(rows: pd.DataFrame) -> pd.DataFrame:
+    """The models that stand for a run, by round: its own, or the means of its seeds."""
+    return rows.sort_values("round") if rows["seed"].nunique() == 1 else mean_of_seeds(rows)
 
 
 def mean_of_seeds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -154,33 +171,45 @@ def draw_points(
     )
 
 
-def name_points(axes: Axes, names: Sequence[tuple[str, np.ndarray, str]], taken: np.ndarray) -> None:
-    """Names beside their markers, each on the side that is farthest from other markers and names.
+def name_points(
+    axes: Axes, names: Mapping[str, np.ndarray], taken: np.ndarray, colour: str = "black"
+) -> None:
+    """Names beside their markers, each on the side that is farthest from markers and other names.
 
-    A name that would hide another one or leave the axes on every side is left to the legend.
-    names: name, point and colour. taken: [points, 2], the markers that a name should not hide.
+    Call it when the figure has been laid out and all else is drawn. A name that on every side would hide
+    what is written already or an inset, leave the axes, or stand as near to another's marker as to its own is
+    left to the legend.
+    names: the markers [n, 2] of each, beside whose first it stands. taken: [m, 2], all markers.
     """
     low, high = (np.array(ends) for ends in zip(axes.get_xlim(), axes.get_ylim(), strict=True))
-    box = axes.get_window_extent()
-    size = np.array([box.width, box.height]) / axes.figure.dpi  # in inches, before the layout
+    box, dpi = axes.get_window_extent(), axes.figure.dpi
+    size = np.array([box.width, box.height]) / dpi  # in inches
     inches = size / (high - low)  # of a unit
-    markers = (taken - low) * inches
-    placed: list[tuple[np.ndarray, np.ndarray]] = []  # centres and half sizes of names
-    for name, point, colour in names:
-        anchor = (point - low) * inches
+    placed: list[tuple[np.ndarray, np.ndarray]] = []  # centres and half sizes of names, and of what is there
+    for artist in (*axes.child_axes, *axes.texts):
+        there = artist.get_window_extent()
+        centre = np.array([there.x0 + there.x1, there.y0 + there.y1]) / 2 - (box.x0, box.y0)
+        placed.append((centre / dpi, np.array([there.width, there.height]) / 2 / dpi))
+    own_gaps = NAME_OFFSET * np.linalg.norm(NAME_SIDES, axis=1)
+    for name, own in names.items():
+        anchor = (own[0] - low) * inches
         half = np.array([NAME_LETTER * len(name), NAME_HEIGHT]) / 2 * medium().letter
         centres = anchor + NAME_SIDES * (NAME_OFFSET + half)
-        others = [(marker, np.zeros(2)) for marker in markers if not np.allclose(marker, anchor)]
-        outside = np.maximum(0, np.maximum(half - centres, centres + half - size)).sum(axis=1)
-        to_names, to_markers = _gaps(centres, half, placed), _gaps(centres, half, others)
-        fits = (to_names > 0) & (outside < NAME_HEIGHT)
+        is_own = (np.linalg.norm(taken[:, None] - own[None], axis=2) == 0).any(axis=1)
+        to_names = _gaps(centres, half, placed)
+        to_own, to_others = (
+            _gaps(centres, half, [((point - low) * inches, np.zeros(2)) for point in points])
+            for points in (own[1:], taken[~is_own])
+        )
+        inside = ((half <= centres) & (centres + half <= size)).all(axis=1)
+        fits = inside & (to_names > 0) & (to_others >= np.minimum(own_gaps, NAME_HEIGHT))
         if not fits.any():
             continue
-        best = np.argmax(np.where(fits, np.minimum(to_names, to_markers) - 10 * outside, -np.inf))
+        best = np.argmax(np.where(fits, np.min([to_names, to_own, to_others], axis=0), -np.inf))
         placed.append((centres[best], half))
         side = NAME_SIDES[best]
         axes.annotate(
-            name, (point[0], point[1]), side * NAME_OFFSET * 72, textcoords="offset points",
+            name, (own[0][0], own[0][1]), side * NAME_OFFSET * 72, textcoords="offset points",
             path_effects=HALO, zorder=7, color=colour,
             ha=ALIGNED["ha"][int(side[0])], va=ALIGNED["va"][int(side[1])],
         )  # fmt: skip

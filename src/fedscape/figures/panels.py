@@ -13,12 +13,14 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 
+from fedscape.figures.labels import balanced
 from fedscape.figures.medium import medium
 from fedscape.figures.style import RC
 
 PER_ROW = 3
 POINTS = 72  # an inch
 NARROWEST, NARROWEST_SURFACE = 1.6, 1.9  # inches: of a panel in print
+TITLE_LETTER, TITLE_LINE = 0.105, 0.19  # inches: of a letter in a title, with its panel's margins; of a line
 SHRUNK = 0.6, 1.0  # height of a panel in print, as a share of that on a screen: lowest, highest
 ONE_SURFACE, SEVERAL_SURFACES = 4.8, 3.5  # width of a surface's panel in inches
 LABELS = 1.05, 0.95  # inches that labels and title take from a panel's width and height
@@ -46,7 +48,13 @@ def panel_grid(
     if width is not None:
         size = (width / columns, size[1] * float(np.clip(width / columns / size[0], *SHRUNK)))
     rows = -(-len(titles) // columns)
-    figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
+    # A title that is wider than its panel would take room from all of them.
+    letters = int(size[0] / TITLE_LETTER / medium().letter)
+    titles = ["\n".join(balanced(line, letters) for line in title.split("\n")) for title in titles]
+    height = size[1]
+    if width is not None:  # where panels are low already
+        height += TITLE_LINE * medium().letter * max(title.count("\n") for title in titles)
+    figure = Figure(figsize=(columns * size[0], rows * height), layout="constrained")
     panels = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
     for i, axes in enumerate(panels):
         if i >= len(titles):

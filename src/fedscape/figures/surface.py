@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from scipy.interpolate import PchipInterpolator
 
 from fedscape.errors import FedscapeError
-from fedscape.figures.labels import balanced
+from fedscape.figures.labels import NO_BREAK, balanced
 from fedscape.figures.medium import medium
 from fedscape.figures.style import log_steps, plain_log_ticks, scale_ends
 from fedscape.tables.surfaces import SMALLEST_LOSS, lattice, loss_ceiling, typical_models
@@ -37,7 +37,6 @@ EXTENDS = {
 FINE = 80  # points of a smooth surface along an axis, at least
 NOT_FINITE = "0.75"  # grey of models and ground without a finite loss
 HATCHING = {"facecolor": NOT_FINITE, "edgecolor": "0.45", "hatch": "////", "linewidth": 0}
-NO_BREAK = "\N{NO-BREAK SPACE}"
 LABEL_LETTER, FEWEST_LETTERS = 0.07, 16  # inches of a letter in an axis label; letters of its shortest line
 DISTANCE = "(L2 distance in parameter space)"
 # The words of an axis, by the column `axes`: what spans the plane.
@@ -245,8 +244,9 @@ def colour_bar(axes: Axes, surface: pd.DataFrame, markers: pd.DataFrame, norm: L
     if medium().in_print:
         medium().note("Colours: " + words.replace("\n", " ") + ".")
         words = "loss"
+    own = LogNorm(norm.vmin, norm.vmax)  # whatever is drawn later by a shared one would reset the ticks
     axes.figure.colorbar(
-        ScalarMappable(norm, SURFACE_COLOURS),
+        ScalarMappable(own, SURFACE_COLOURS),
         cax=axes,
         label=words,
         extend=EXTENDS[beyond],

@@ -7,6 +7,7 @@ from drawn_figures import ALPHA, LABELS, drawn, rounds_frame
 from figure_frames import (
     RUN,
     barriers_frame,
+    curve_frames,
     diverged_row,
     markers_frame,
     path_frame,
@@ -18,12 +19,15 @@ from matplotlib.collections import QuadMesh
 from matplotlib.text import Text
 from result_frames import results_frame
 
+from fedscape.columns.identity import IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.figures.draw import selected
 from fedscape.figures.end_names import spread
 from fedscape.figures.kinds import curves, partitions
 from fedscape.figures.labels import pair_labels, panel_titles, run_labels
+from fedscape.figures.medium import MM, Style, house_style, legible
 from fedscape.figures.style import log_steps, save
+from fedscape.plugins import Plugin
 
 
 def partition_frame(partition="iid", clients=4, classes=3):
@@ -41,6 +45,12 @@ def density_frame():
         for number in (0, 5) for i in range(20)
     ]  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def scatter_frames():
+    runs = results_frame({"iid": 0.9, "dir0.1": 0.7}, methods=("a", "b"))
+    keys = runs[IDENTITY]
+    return {"runs": runs, "curvature": keys.assign(quantity="worst", value=1 / runs["test_accuracy"])}
 
 
 KINDS = {
@@ -65,6 +75,8 @@ KINDS = {
     ),
     "ranking": ({}, {"runs": results_frame({"iid": 0.9}, methods=("a", "b", "c"))}),
     "partitions": ({}, {"partitions": pd.concat([partition_frame("iid"), partition_frame("dir0.1")])}),
+    "scatter": ({"rows": {"quantity": "worst"}, "panels": "partition"}, scatter_frames()),
+    "bend": ({}, curve_frames()),
     "spectrum": ({}, {"density": density_frame()}),
 }
 
@@ -78,6 +90,19 @@ def test_every_kind_draws_and_draws_the_same_bytes_again(tmp_path, kind):
     assert first[0].startswith(b"\x89PNG") and b"</svg>" in first[1][-20:]
     assert drawn(tmp_path, kind, *KINDS[kind], name="second") == first
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("width", [85.0, 170.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_print_nothing_is_cut_off_at_the_width_that_was_asked_for(kind, width):
+    settings, frames = KINDS[kind]
+    module, own = Plugin(kind, settings).load("figures.kinds")
+    with house_style(Style("print", width)):
+        figure = legible(module.draw(frames, own))
+        figure.draw_without_rendering()
+        box = figure.get_tightbbox()
+    assert figure.get_figwidth() * MM == pytest.approx(width)
+    assert box.x0 > -0.02 and box.x1 < figure.get_figwidth() + 0.02
 
 
 def test_a_png_has_200_dots_per_inch_and_no_clock_or_version(tmp_path):

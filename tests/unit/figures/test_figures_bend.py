@@ -3,29 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from figure_frames import barriers_frame, path_frame
+from figure_frames import CURVE_PAIR as PAIR
+from figure_frames import curve_frames as frames
 
 from fedscape.errors import FedscapeError
 from fedscape.figures.kinds import bend
-
-PAIR = {"between": "runs", "round": 2, "to_round": 2, "client": -1, "to_client": -1, "form": "bezier"}
-
-
-def frames(seeds=(0,), kept="trained", pair=PAIR, **names):
-    """Curves whose rise, and barrier, is a fifth of the straight line's."""
-    straight, sup = path_frame(seeds=seeds, **names).assign(**pair), barriers_frame(seeds=seeds, **names)
-    straight["loss"] = straight["loss"].astype(float)
-    chord = straight["t"] + (straight["split"] == "test")
-    curve = straight.assign(loss=chord + (straight["loss"] - chord) / 5)
-    sup = sup.assign(**pair)
-    ends = [column for column in sup if column not in ("split", "measure", "sup")]
-    return {
-        "curve": pd.concat([straight.assign(line="straight"), curve.assign(line="curve")]),
-        "curve_barriers": pd.concat(
-            [sup.assign(line="straight"), sup.assign(line="curve", sup=sup["sup"] / 5)]
-        ),
-        "bends": sup[ends].drop_duplicates().assign(bend=0, kept=kept),
-    }
 
 
 def draw(given=None, labels=(), **settings):

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from figure_frames import MARKER, diverged_row, markers_frame, surface_frame
+from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.patches import Rectangle
+from matplotlib.transforms import Bbox
 
 from fedscape.errors import FedscapeError
 from fedscape.figures.kinds import contour
@@ -247,24 +249,42 @@ class TestContour:
         figure = contour.draw(frames, contour.Settings(), labels)
         assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["IID", "dir0.1"]
 
-    def test_names_stay_inside_and_off_other_models(self):
+    def names(self, x: list[float], y: list[float]) -> tuple[Axes, dict[str, Bbox]]:
+        """The names beside three final models at these places, drawn, and their panel."""
         markers = markers_frame(["iid", "dir1.0", "dir0.5"], rounds=[3])
-        markers["x"], markers["y"] = [0.05, 5.95, 5.5], [10.02, 11.45, 11.1]
+        markers["x"], markers["y"] = x, y
         figure = self.draw(markers=markers, truth=False)
         figure.draw_without_rendering()
         axes = figure.axes[0]
-        box = axes.get_window_extent()
-        names = {
-            text.get_text(): text.get_window_extent()
-            for text in axes.texts
-            if text.get_text() in set(markers["partition"])
+        known = {*markers["partition"]}
+        return axes, {
+            text.get_text(): text.get_window_extent() for text in axes.texts if text.get_text() in known
         }
+
+    def test_names_stay_inside_and_off_other_models(self):
+        axes, names = self.names([0.05, 5.95, 5.5], [10.02, 11.3, 10.95])
+        box = axes.get_window_extent()
         assert len(names) == 3
         assert all(
             box.x0 <= name.x0 and name.x1 <= box.x1 and box.y0 <= name.y0 and name.y1 <= box.y1
             for name in names.values()
         )
         assert not names["dir1.0"].overlaps(names["dir0.5"])
+
+    @pytest.mark.parametrize("apart", [0.02, 0.1, 0.3, 1.0])
+    def test_a_name_is_nearer_to_its_own_model_or_left_to_the_legend(self, apart):
+        places = {"dir1.0": (3.0, 11.0), "dir0.5": (3.0 + apart, 11.0)}
+        axes, names = self.names([0.05, 3.0, 3.0 + apart], [10.02, 11.0, 11.0])
+        assert "iid" in names and (apart < 1 or len(names) == 3)
+        for name in places.keys() & names.keys():
+            box, own = names[name], places[name]
+            (other,) = {*places.values()} - {own}
+
+            def distance(place: tuple[float, float], box: Bbox = box) -> float:
+                x, y = axes.transData.transform(place)
+                return np.hypot(max(box.x0 - x, x - box.x1, 0), max(box.y0 - y, y - box.y1, 0))
+
+            assert distance(own) < distance(other)
 
     def test_an_interpolated_surface_says_so(self):
         surface = surface_frame(nx=20, ny=10)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from fedscape.errors import FedscapeError
 from fedscape.fields import LossOrError, Split
@@ -25,7 +26,8 @@ from fedscape.figures.labels import (
     rise_words,
 )
 from fedscape.figures.looks import nth_look
-from fedscape.figures.panels import panel_grid
+from fedscape.figures.medium import medium
+from fedscape.figures.panels import legend_below, panel_grid
 
 PANEL = 3.6, 3.2  # inches
 KEYS = ["to_seed", "round", "to_round", "client", "to_client", "form", "seed"]
@@ -60,28 +62,50 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     points, titles = _with_panels(points, labels)
     sup = frames["curve_barriers"]
     sup = sup[(sup["split"] == settings.split) & (sup["measure"] == settings.measure)]
-    figure, panels = panel_grid(
-        list(titles.values()),
-        PANEL,
-        "curve coefficient (0: first model, 1: second)",
-        loss_or_error_label(settings.measure, settings.split),
-    )
+    barriers = {
+        panel: _barriers(rows, sup, frames["bends"], settings)
+        for panel, rows in points.groupby("panel", sort=False)
+    }
+    coefficient = "curve coefficient"
+    if medium().in_print:  # where a panel is as narrow as a legend
+        titles = {panel: f"{title}\n{', '.join(barriers[panel].values())}" for panel, title in titles.items()}
+        medium().note("Numbers above panels are barriers. Coefficient 0 is the first model, 1 the second.")
+    else:
+        coefficient += " (0: first model, 1: second)"
+    vertical = loss_or_error_label(settings.measure, settings.split)
+    figure, panels = panel_grid(list(titles.values()), PANEL, coefficient, vertical)
     for axes, panel in zip(panels, titles, strict=True):
         rows = points[points["panel"] == panel]
-        names = [column for column in rows if column in sup and column not in ("line", "split")]
-        pairs = rows[names].drop_duplicates()
-        heights = pairs.merge(sup, on=names).groupby("line")["sup"].mean()
-        kept = pairs.merge(frames["bends"], on=[name for name in names if name in frames["bends"]])["kept"]
-        for number, line in enumerate(LINES):
-            name = f"{line}, barrier {rise_words(heights[line], settings.measure)}"
-            if line == "curve" and (kept == "straight").all():
-                name = f"{line}: {KEPT}"
-            _draw_line(axes, rows[rows["line"] == line], settings.measure, number, name)
+        for number, (line, words) in enumerate(barriers[panel].items()):
+            _draw_line(axes, rows[rows["line"] == line], settings.measure, number, words)
         axes.grid(True, axis="y")
-        axes.legend(fontsize=8)
+        if not medium().in_print:
+            axes.legend(fontsize=8)
+    if medium().in_print:
+        looks = map(nth_look, range(len(LINES)))
+        legend_below(
+            figure,
+            [
+                Line2D([], [], color=look.colour, linestyle=look.line, label=line)
+                for line, look in zip(LINES, looks, strict=True)
+            ],
+        )
     share_range(panels, points[settings.measure], settings.measure, settings.log)
     fit_labels(figure)
     return figure
+
+
+def _barriers(
+    rows: pd.DataFrame, sup: pd.DataFrame, bends: pd.DataFrame, settings: Settings
+) -> dict[str, str]:
+    """What is said of each line of a panel: how high its barrier is."""
+    names = [column for column in rows if column in sup and column not in ("line", "split")]
+    pairs = rows[names].drop_duplicates()
+    heights = pairs.merge(sup, on=names).groupby("line")["sup"].mean()
+    kept = pairs.merge(bends, on=[name for name in names if name in bends])["kept"]
+    barrier = " " if medium().in_print else ", barrier "
+    words = {line: f"{line}{barrier}{rise_words(heights[line], settings.measure)}" for line in LINES}
+    return words | ({"curve": f"curve: {KEPT}"} if (kept == "straight").all() else {})
 
 
 def _with_panels(points: pd.DataFrame, labels: Sequence[Mapping]) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -21,7 +21,7 @@ from fedscape.errors import FedscapeError
 from fedscape.figures.inset import draw_inset
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.looks import run_looks
-from fedscape.figures.markers import LAST, draw_models, legend_handles
+from fedscape.figures.markers import LAST, draw_models, legend_handles, name_models, points_of
 from fedscape.figures.medium import medium
 from fedscape.figures.panels import legend_below, surface_grid, surface_legend
 from fedscape.figures.style import Look, series_handle
@@ -76,6 +76,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
 
     truth = settings.truth and not medium().in_print and _is_worth_comparing(alive)
     figure, cells, bar = surface_grid(list(surfaces.values()), truth)
+    panels: dict[Axes, tuple[pd.DataFrame, pd.DataFrame]] = {}
     for (cell, below), (group, title) in zip(cells, titles.items(), strict=True):
         models = alive[alive["group"] == group]
         axes = figure.add_subplot(cell, title=title)
@@ -85,20 +86,26 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         draw_surface(axes, surfaces[group], norm, models)
         draw_models(axes, models, styles, norm, settings.marked_rounds)
         label_axes(axes, models)
-        if settings.inset:
-
-            def enlarge(inset: Axes, limits: Limits, surface=surfaces[group], models=models) -> None:
-                draw_surface(inset, surface, norm, models, limits)
-                draw_models(inset, models, styles, norm, settings.marked_rounds)
-
-            taken = models[["x", "y"]].to_numpy(float)
-            draw_inset(axes, _ends(models), LAST * medium().marker, taken, enlarge)
+        panels[axes] = models, surfaces[group]
         if below is not None:
             losses, residuals = map(figure.add_subplot, below)
             _compare(losses, residuals, models, styles)
     if len(drawn):
         colour_bar(figure.add_subplot(bar), drawn, alive, norm)
     surface_legend(figure, legend_handles(markers, drawn, styles, titles))
+    figure.draw_without_rendering()  # how large panels are decides what has room in them
+    for axes, (models, surface) in panels.items():
+
+        def draw_within(inset: Axes, limits: Limits, models=models, surface=surface) -> None:
+            draw_surface(inset, surface, norm, models, limits)
+            draw_models(inset, models, styles, norm, settings.marked_rounds)
+
+        size = LAST * medium().marker
+        places = _ends(models), size, points_of(models)
+        inset = draw_inset(axes, *places, draw_within) if settings.inset else None
+        if inset is not None:
+            name_models(inset, models)
+        name_models(axes, models)
     return figure
 
 

@@ -27,6 +27,7 @@ from fedscape.figures.markers import (
     diverged_names,
     draw_points,
     name_points,
+    points_of,
     true_fills,
 )
 from fedscape.figures.medium import medium
@@ -94,6 +95,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     steps = client_steps([rows for rows in own.values() if rows is not None], norm)
 
     figure, cells, bar = surface_grid(list(surfaces.values()), settings.truth and not medium().in_print)
+    panels: dict[Axes, tuple[pd.DataFrame, pd.DataFrame, int | None]] = {}
     for (cell, below), (group, title) in zip(cells, titles.items(), strict=True):
         models = alive[alive["group"] == group]
         axes = figure.add_subplot(cell)
@@ -110,16 +112,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         if overlaid is not None:
             draw_own(axes, overlaid, steps, NAMED)
         _draw_round(axes, models, named_client, norm)
-        if settings.inset:
-
-            def enlarge(
-                inset: Axes, limits: Limits, group=group, models=models, named_client=named_client
-            ) -> None:
-                draw_surface(inset, surfaces[group], norm, models, limits)
-                _draw_round(inset, models, named_client, norm)
-
-            ends = models.loc[models["role"] != "path", ["x", "y"]].to_numpy(float)
-            draw_inset(axes, ends, SIZES[CLIENT_MARKER] * medium().marker, ends, enlarge)
+        panels[axes] = models, surfaces[group], named_client
         if below is not None:
             losses, residuals = map(figure.add_subplot, below)
             compare_clients(losses, residuals, models[models["role"] != "path"], named_client, NAMED)
@@ -127,6 +120,21 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         colour_bar(figure.add_subplot(bar), drawn, alive, norm)
     handles = [] if alive.empty else _legend_handles(alive, any(rows is not None for rows in own.values()))
     surface_legend(figure, handles + common_handles(drawn, diverged_names(markers, titles)))
+    figure.draw_without_rendering()  # how large panels are decides what has room in them
+    for axes, (models, surface, named_client) in panels.items():
+
+        def draw_within(
+            inset: Axes, limits: Limits, models=models, surface=surface, named_client=named_client
+        ) -> None:
+            draw_surface(inset, surface, norm, models, limits)
+            _draw_round(inset, models, named_client, norm)
+
+        ends = models.loc[models["role"] != "path", ["x", "y"]].to_numpy(float)
+        size = SIZES[CLIENT_MARKER] * medium().marker
+        inset = draw_inset(axes, ends, size, ends, draw_within) if settings.inset else None
+        if inset is not None:
+            _name_client(inset, models, named_client)
+        _name_client(axes, models, named_client)
     return figure
 
 
@@ -169,9 +177,6 @@ def _draw_round(axes: Axes, markers: pd.DataFrame, named_client: int | None, nor
         axes.plot(
             *np.vstack([end, aggregate]).T, color=colour, linewidth=0.6, linestyle=(0, (2, 2)), zorder=2.9
         )
-        if is_named:
-            taken = markers[["x", "y"]].to_numpy(float)
-            name_points(axes, [(f"client {client:.0f}", end.to_numpy(), colour)], taken)
     rims = {"client": OTHERS, "start": "black", "aggregate": "black"}
     shapes = {"client": CLIENT_MARKER, "start": START_MARKER, "aggregate": AGGREGATE_MARKER}
     for zorder, (role, shape) in enumerate(shapes.items(), start=4):
@@ -185,6 +190,14 @@ def _draw_round(axes: Axes, markers: pd.DataFrame, named_client: int | None, nor
             size = SIZES[shape] + (2 if rim == NAMED else 0)
             fills = true_fills(models["loss"], norm)
             draw_points(axes, models[["x", "y"]].to_numpy(), fills, shape, size, rim, zorder=zorder)
+
+
+def _name_client(axes: Axes, markers: pd.DataFrame, client: int | None) -> None:
+    """The name of a client beside its model."""
+    models = markers[markers["role"] != "path"]
+    named = models[(models["role"] == "client") & (models["client"] == client)]
+    if len(named):
+        name_points(axes, {f"client {client}": points_of(named)}, points_of(models), NAMED)
 
 
 def _legend_handles(markers: pd.DataFrame, overlaid: bool) -> list[Artist]:

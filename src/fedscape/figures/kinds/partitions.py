@@ -47,7 +47,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
 
     figure, every_axes = panel_grid(list(panels), PANEL, "client", "class", share=False)
     classes: list[str] = []
-    for axes, (name, table) in zip(every_axes, panels.items(), strict=True):
+    for axes, table in zip(every_axes, panels.values(), strict=True):
         cell = axes.get_subplotspec()
         first = cell is None or cell.is_first_col()
         _draw_cells(axes, table, norm, settings.numbers)
@@ -57,8 +57,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         # A low strip of bars on top of the panel, which carries the title.
         strip = axes.inset_axes((0, 1.03, 1, 0.14), sharex=axes)
         _draw_totals(strip, table.sum(), totals)
+        strip.set_title(axes.get_title())
         axes.set_title("")
-        strip.set_title(name)
         if first:
             strip.set_ylabel("all", fontsize=7)
         else:

@@ -16,8 +16,9 @@ from fedscape.columns.identity import IDENTITY
 from fedscape.errors import FedscapeError
 from fedscape.fields import Result, RunKey
 from fedscape.figures.axes import fit_labels, percent_ticks
-from fedscape.figures.labels import axis_label, texts
+from fedscape.figures.labels import NO_BREAK, axis_label, texts
 from fedscape.figures.looks import value_looks
+from fedscape.figures.medium import medium
 from fedscape.figures.panels import legend_below, panel_grid
 from fedscape.figures.results import check_columns, check_numbers, names_of
 from fedscape.figures.style import plain_log_ticks, series_handle
@@ -101,5 +102,6 @@ def _words(rows: pd.DataFrame, settings: Settings) -> str:
     found = rank_correlation(rows["along"].to_numpy(float), rows[settings.column].to_numpy(float))
     if np.isnan(found.rho):
         return f"{found.pairs} runs"
-    interval = "" if np.isnan(found.low) else f"\n[{found.low:.2f}, {found.high:.2f}]"
-    return f"rank correlation {found.rho:.2f}{interval}, {found.pairs} runs"
+    interval = "" if np.isnan(found.low) else f"\n[{found.low:.2f},{NO_BREAK}{found.high:.2f}]"
+    name = "\N{GREEK SMALL LETTER RHO} =" if medium().in_print else "rank correlation"
+    return f"{name} {found.rho:.2f}{interval}, {found.pairs} runs"

@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
 from fedscape.fields import CurvatureData, CurvatureModel
+from fedscape.figures.axes import fit_labels
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.looks import line_looks, run_looks
 from fedscape.figures.panels import legend_below, panel_grid
@@ -78,6 +79,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             for line, look in styles.items()
         ]
         legend_below(figure, handles)
+    fit_labels(figure)
     return figure
 
 
