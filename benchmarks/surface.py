@@ -220,6 +220,8 @@ def timed(name: str, case: Case) -> tuple[float, np.ndarray]:
 def compare(case: Case, asked: argparse.Namespace, place: Place) -> None:
     """Print the table of one data set."""
     known = [name for name in WAYS if loss_landscapes or "loss-landscapes" not in name]
+    if strange := [word for word in asked.ways if not any(word in name for name in known)]:
+        raise SystemExit(f"--ways {strange[0]!r}: in the name of no way; there are {'; '.join(known)}")
     names = [name for name in known if name == REFERENCE or any(word in name for word in asked.ways)]
     ways = {name: Way(partial(timed, name, case), name not in GIVING_BACK) for name in names}
     turns = in_turns(ways, asked.repetitions, case.threads, together=asked.smallest)
@@ -275,7 +277,7 @@ def main() -> None:
     parser.add_argument("--cifar", type=Path, help="folder of the prepared CIFAR-10 arrays")
     parser.add_argument("--side", type=int, default=DIGITS_SIDE, help="points per side on digits")
     parser.add_argument("--images", type=int, help="of the digits that are used; by default all")
-    parser.add_argument("--ways", nargs="+", default=[""], metavar="WORD", help="only those that have one")
+    parser.add_argument("--ways", nargs="+", default=[""], metavar="WORD", help="of ways beside fedscape")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.read()

@@ -31,8 +31,8 @@ def redraw(folders: Sequence[str], cores: str, only_page: bool = False) -> int:
     """Draw the examples in these folders, or in all of docs/examples that keep CSVs.
 
     cores: as for Snakemake. only_page: write index.html alone, from the figures and tables that are there.
-    Raises FedscapeError for an example that lacks a CSV, before any of it is drawn; of all, one whose runs
-    are not all made yet is left as it is, in a line.
+    Raises FedscapeError for other cores, and for an example that lacks a CSV, before any of it is drawn; of
+    all, one whose runs are not all made yet is left as it is, in a line.
     """
     if cores != "all" and not (cores.isdecimal() and int(cores)):
         raise FedscapeError(f"--cores: got {cores!r}; allowed: all, or a whole number from 1")

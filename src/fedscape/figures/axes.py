@@ -16,7 +16,7 @@ from fedscape.figures.style import plain_log_ticks
 
 MARGIN = 0.05  # share of a range that is left free at each end
 FEWEST_LETTERS = 20  # of a line of a vertical label
-LONGEST_LABEL = 1.1  # of an axis or of a title, in heights or widths of its panel
+LONGEST_LABEL = 1.1  # of a vertical axis or of a title, in heights or widths of its panel
 TICK_GAP = 1.3  # between two named ticks of a horizontal axis, in widths of the longest name
 
 
@@ -81,15 +81,15 @@ def fit_labels(figure: Figure) -> None:
     for axes in figure.axes:
         along, up = axes.xaxis.label, axes.yaxis.label
         # No longer than the panel: of the last one the page would cut off the end.
-        _break(along, LONGEST_LABEL * along.get_window_extent().width / axes.bbox.width, 1)
+        _break(along, along.get_window_extent().width / axes.bbox.width, 1, longest=1.0)
         _break(up, up.get_window_extent().height / axes.bbox.height, FEWEST_LETTERS)
 
 
-def _break(text: Text, length: float, fewest: int) -> None:
-    """A text in lines that fit. length: in panels. fewest: letters of a line."""
-    if text.get_text() and length > LONGEST_LABEL:
+def _break(text: Text, length: float, fewest: int, longest: float = LONGEST_LABEL) -> None:
+    """A text in lines that fit. length, longest: in panels. fewest: letters of a line."""
+    if text.get_text() and length > longest:
         lines = text.get_text().split("\n")
-        letters = max(fewest, int(max(map(len, lines)) * LONGEST_LABEL / length))
+        letters = max(fewest, int(max(map(len, lines)) * longest / length))
         text.set_text("\n".join(fill(line, letters, break_long_words=False) for line in lines))
 
 

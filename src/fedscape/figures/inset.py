@@ -25,7 +25,7 @@ def draw_inset(
     """
     low, high = (np.array(ends) for ends in zip(axes.get_xlim(), axes.get_ylim(), strict=True))
     box = axes.get_window_extent()
-    inches = np.array([box.width, box.height]) / axes.figure.dpi  # before the layout, which changes it little
+    inches = np.array([box.width, box.height]) / axes.figure.dpi
     shares = (np.unique(points, axis=0) - low) / (high - low)
     members = crowd(shares * inches * 72, size)
     window = _window(shares[members]) if len(members) > 1 else None

@@ -11,14 +11,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fedscape.figures.medium import medium
-from fedscape.figures.style import HALO, Look, halo_line, series_handle
+from fedscape.figures.panels import text_inches
+from fedscape.figures.style import HALO, RC, Look, halo_line, series_handle
 from fedscape.figures.surface import HATCHING, NOT_FINITE, SURFACE_COLOURS
 
 RIM = 1.4  # points
 START, END = "h", "*"  # markers of a trajectory's ends; no run has these
 ROUND, FINAL, FIRST, LAST = 5.5, 11, 10, 14  # sizes in points: an inner round, a single final model, the ends
 OF_SEED = 0.5  # size of a seed's marker, as a share of the mean's
-NAME_LETTER, NAME_HEIGHT, NAME_OFFSET = 0.075, 0.14, 0.1  # inches: of a name's letters; from its marker
+NAME_HEIGHT, NAME_OFFSET = 0.14, 0.1  # inches: of a name on a screen; from its marker
 # Where a name may stand beside its marker, in units of x and y, the first ones preferred.
 NAME_SIDES = np.array([(1, 1), (-1, 1), (1, -1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1)])
 ALIGNED = {"ha": {1: "left", 0: "center", -1: "right"}, "va": {1: "bottom", 0: "center", -1: "top"}}
@@ -58,12 +59,13 @@ def draw_models(
 
 def name_models(axes: Axes, markers: pd.DataFrame) -> None:
     """The names of runs with one marker beside these. Call it when all else is drawn (`name_points`)."""
-    names = {}
-    for run, rows in markers.groupby("run", sort=False):
-        main = _main(rows)
-        if len(main) == 1:
-            names[str(run)] = np.vstack([points_of(main), points_of(rows)])
-    name_points(axes, names, points_of(markers))
+    runs = {
+        str(run): (points_of(_main(rows)), points_of(rows))
+        for run, rows in markers.groupby("run", sort=False)
+    }
+    names = {run: np.vstack([main, models]) for run, (main, models) in runs.items() if len(main) == 1}
+    if names:
+        name_points(axes, names, np.vstack([points for both in runs.values() for points in both]))
 
 
 def points_of(markers: pd.DataFrame) -> np.ndarray:
@@ -177,9 +179,10 @@ def name_points(
     """Names beside their markers, each on the side that is farthest from markers and other names.
 
     Call it when the figure has been laid out and all else is drawn. A name that on every side would hide
-    what is written already or an inset, leave the axes, or stand as near to another's marker as to its own is
-    left to the legend.
-    names: the markers [n, 2] of each, beside whose first it stands. taken: [m, 2], all markers.
+    what is written already or an inset, leave the axes, or stand nearer to another's marker than to its own
+    is left to the legend; so is one whose marker lies outside.
+    names: the markers [n, 2] of each, beside whose first it stands; one at the same place is its own. taken:
+    [m, 2], all markers.
     """
     low, high = (np.array(ends) for ends in zip(axes.get_xlim(), axes.get_ylim(), strict=True))
     box, dpi = axes.get_window_extent(), axes.figure.dpi
@@ -193,7 +196,7 @@ def name_points(
     own_gaps = NAME_OFFSET * np.linalg.norm(NAME_SIDES, axis=1)
     for name, own in names.items():
         anchor = (own[0] - low) * inches
-        half = np.array([NAME_LETTER * len(name), NAME_HEIGHT]) / 2 * medium().letter
+        half = np.array([text_inches(name, RC["font.size"]), NAME_HEIGHT * medium().letter]) / 2
         centres = anchor + NAME_SIDES * (NAME_OFFSET + half)
         is_own = (np.linalg.norm(taken[:, None] - own[None], axis=2) == 0).any(axis=1)
         to_names = _gaps(centres, half, placed)
@@ -203,7 +206,7 @@ def name_points(
         )
         inside = ((half <= centres) & (centres + half <= size)).all(axis=1)
         fits = inside & (to_names > 0) & (to_others >= np.minimum(own_gaps, NAME_HEIGHT))
-        if not fits.any():
+        if not (fits.any() and (anchor >= 0).all() and (anchor <= size).all()):
             continue
         best = np.argmax(np.where(fits, np.min([to_names, to_own, to_others], axis=0), -np.inf))
         placed.append((centres[best], half))

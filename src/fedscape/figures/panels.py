@@ -75,7 +75,7 @@ def legend_below(figure: Figure, handles: Sequence[Artist]) -> int:
 
 def legend_columns(names: Sequence[str], width: float) -> int:
     """The most columns in which a legend of these names fits a width in inches, at least one."""
-    widths = [medium().letter * LEGEND_HANDLE + _width(name) for name in names]
+    widths = [medium().letter * LEGEND_HANDLE + text_inches(name, RC["legend.fontsize"]) for name in names]
     for columns in range(len(names), 1, -1):
         # A legend is filled column by column, as evenly as possible.
         parts = np.array_split(widths, columns)
@@ -84,10 +84,10 @@ def legend_columns(names: Sequence[str], width: float) -> int:
     return 1
 
 
-def _width(name: str) -> float:
-    """Inches of a name in a legend."""
-    font = FontProperties(size=RC["legend.fontsize"] * medium().letter)
-    return float(TextPath((0, 0), name, prop=font).get_extents().width) / POINTS if name.strip() else 0.0
+def text_inches(text: str, points: float) -> float:
+    """How wide a text is. points: its size on a screen."""
+    font = FontProperties(size=points * medium().letter)
+    return float(TextPath((0, 0), text, prop=font).get_extents().width) / POINTS if text.strip() else 0.0
 
 
 def surface_grid(
