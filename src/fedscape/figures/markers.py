@@ -41,7 +41,7 @@ def draw_models(
         main = _main(rows)
         for seed_rows in seeds if len(seeds) > 1 else ():
             _draw_seed(axes, seed_rows, main, look, norm)
-        points, fills = main[["x", "y"]].to_numpy(), true_fills(main["loss"], norm)
+        points, fills = points_of(main), true_fills(main["loss"], norm)
         if len(main) == 1:
             draw_points(axes, points, fills, look.marker, FINAL, look.colour, zorder=5)
         elif len(main):
@@ -89,9 +89,9 @@ def mean_of_seeds(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _draw_seed(axes: Axes, rows: pd.DataFrame, mean: pd.DataFrame, look: Look, norm: LogNorm) -> None:
     """One of several seeds: a thin line with a small end, or a small marker joined to the mean."""
-    points, fills = rows[["x", "y"]].to_numpy(), true_fills(rows["loss"], norm)
+    points, fills = points_of(rows), true_fills(rows["loss"], norm)
     alone = len(rows) == 1
-    line = np.concatenate([mean[["x", "y"]].to_numpy()[-1:], points]) if alone else points
+    line = np.concatenate([points_of(mean)[-1:], points]) if alone else points
     axes.plot(
         *line.T, color=look.colour, linestyle="-", linewidth=0.7,
         path_effects=halo_line(0.7), zorder=2.8,
@@ -193,19 +193,20 @@ def name_points(
         there = artist.get_window_extent()
         centre = np.array([there.x0 + there.x1, there.y0 + there.y1]) / 2 - (box.x0, box.y0)
         placed.append((centre / dpi, np.array([there.width, there.height]) / 2 / dpi))
-    own_gaps = NAME_OFFSET * np.linalg.norm(NAME_SIDES, axis=1)
+    # From a name to its own marker; `_gaps` knows none above NAME_HEIGHT.
+    own_gaps = np.minimum(NAME_OFFSET * np.linalg.norm(NAME_SIDES, axis=1), NAME_HEIGHT)
     for name, own in names.items():
         anchor = (own[0] - low) * inches
         half = np.array([text_inches(name, RC["font.size"]), NAME_HEIGHT * medium().letter]) / 2
         centres = anchor + NAME_SIDES * (NAME_OFFSET + half)
-        is_own = (np.linalg.norm(taken[:, None] - own[None], axis=2) == 0).any(axis=1)
+        is_own = (taken[:, None] == own).all(axis=2).any(axis=1)
         to_names = _gaps(centres, half, placed)
         to_own, to_others = (
             _gaps(centres, half, [((point - low) * inches, np.zeros(2)) for point in points])
             for points in (own[1:], taken[~is_own])
         )
         inside = ((half <= centres) & (centres + half <= size)).all(axis=1)
-        fits = inside & (to_names > 0) & (to_others >= np.minimum(own_gaps, NAME_HEIGHT))
+        fits = inside & (to_names > 0) & (to_others >= own_gaps)
         if not (fits.any() and (anchor >= 0).all() and (anchor <= size).all()):
             continue
         best = np.argmax(np.where(fits, np.min([to_names, to_own, to_others], axis=0), -np.inf))

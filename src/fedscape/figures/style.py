@@ -125,11 +125,11 @@ def plain_log_ticks(axis: Axis, most: int) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def series_handle(name: str, look: Look, line: bool = True) -> Line2D:
-    """A series in a legend; without `line`, its marker alone."""
+def series_handle(name: str, look: Look, line: bool = True, marker: bool = True) -> Line2D:
+    """A series in a legend; without `line`, its marker alone, and the other way round."""
     return Line2D(
-        [], [], color=look.colour, linestyle=look.line if line else "none", marker=look.marker,
-        markerfacecolor="white", label=name,
+        [], [], color=look.colour, linestyle=look.line if line else "none",
+        marker=look.marker if marker else "none", markerfacecolor="white", label=name,
     )  # fmt: skip
 
 

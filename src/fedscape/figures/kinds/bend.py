@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from fedscape.errors import FedscapeError
 from fedscape.fields import LossOrError, Split
@@ -28,6 +27,7 @@ from fedscape.figures.labels import (
 from fedscape.figures.looks import nth_look
 from fedscape.figures.medium import medium
 from fedscape.figures.panels import legend_below, panel_grid
+from fedscape.figures.style import series_handle
 
 PANEL = 3.6, 3.2  # inches
 KEYS = ["to_seed", "round", "to_round", "client", "to_client", "form", "seed"]
@@ -79,17 +79,12 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         for number, (line, words) in enumerate(barriers[panel].items()):
             _draw_line(axes, rows[rows["line"] == line], settings.measure, number, words)
         axes.grid(True, axis="y")
-        if not medium().in_print:
-            axes.legend(fontsize=8)
     if medium().in_print:
-        looks = map(nth_look, range(len(LINES)))
-        legend_below(
-            figure,
-            [
-                Line2D([], [], color=look.colour, linestyle=look.line, label=line)
-                for line, look in zip(LINES, looks, strict=True)
-            ],
-        )
+        names = enumerate(LINES)
+        legend_below(figure, [series_handle(line, nth_look(i), marker=False) for i, line in names])
+    else:
+        for axes in panels:
+            axes.legend(fontsize=8)
     share_range(panels, points[settings.measure], settings.measure, settings.log)
     fit_labels(figure)
     return figure

@@ -101,8 +101,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             draw_models(inset, models, styles, norm, settings.marked_rounds)
 
         size = LAST * medium().marker
-        places = _ends(models), size, points_of(models)
-        inset = draw_inset(axes, *places, draw_within) if settings.inset else None
+        taken = points_of(models)
+        inset = draw_inset(axes, _ends(models), size, taken, draw_within) if settings.inset else None
         if inset is not None:
             name_models(inset, models)
         name_models(axes, models)

@@ -129,7 +129,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             draw_surface(inset, surface, norm, models, limits)
             _draw_round(inset, models, named_client, norm)
 
-        ends = models.loc[models["role"] != "path", ["x", "y"]].to_numpy(float)
+        ends = points_of(models[models["role"] != "path"])
         size = SIZES[CLIENT_MARKER] * medium().marker
         inset = draw_inset(axes, ends, size, ends, draw_within) if settings.inset else None
         if inset is not None:
@@ -169,7 +169,7 @@ def _draw_round(axes: Axes, markers: pd.DataFrame, named_client: int | None, nor
         is_named = client == named_client
         colour, raised = (NAMED, 0.2) if is_named else (OTHERS, 0)
         path = markers[(markers["role"] == "path") & (markers["client"] == client)]
-        path = path.sort_values("point")[["x", "y"]].to_numpy()
+        path = points_of(path.sort_values("point"))
         line = np.vstack([start, path, end])
         width = 1.6 if is_named else 0.9
         axes.plot(*line.T, color=colour, linewidth=width, path_effects=halo_line(width), zorder=3 + raised)
@@ -189,7 +189,7 @@ def _draw_round(axes: Axes, markers: pd.DataFrame, named_client: int | None, nor
                 continue
             size = SIZES[shape] + (2 if rim == NAMED else 0)
             fills = true_fills(models["loss"], norm)
-            draw_points(axes, models[["x", "y"]].to_numpy(), fills, shape, size, rim, zorder=zorder)
+            draw_points(axes, points_of(models), fills, shape, size, rim, zorder=zorder)
 
 
 def _name_client(axes: Axes, markers: pd.DataFrame, client: int | None) -> None:

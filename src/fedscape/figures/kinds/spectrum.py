@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
@@ -21,7 +20,7 @@ from fedscape.figures.axes import fit_labels
 from fedscape.figures.labels import panel_titles, run_labels
 from fedscape.figures.looks import line_looks, run_looks
 from fedscape.figures.panels import legend_below, panel_grid
-from fedscape.figures.style import plain_log_ticks
+from fedscape.figures.style import plain_log_ticks, series_handle
 
 LOWEST = 1e-6  # share of the highest density where the vertical axis ends: below lies the smoothing's tail
 PANEL = 3.6, 3.2  # inches
@@ -74,11 +73,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     panels[0].set_ylim(LOWEST * highest, 2 * highest)
     plain_log_ticks(panels[0].yaxis, most=9)
     if len(styles) > 1:
-        handles = [
-            Line2D([], [], color=look.colour, linestyle=look.line, label=line)
-            for line, look in styles.items()
-        ]
-        legend_below(figure, handles)
+        legend_below(figure, [series_handle(line, look, marker=False) for line, look in styles.items()])
     fit_labels(figure)
     return figure
 
