@@ -183,7 +183,7 @@ class TestScatter:
         assert [tuple(line.get_xydata()[0]) for line in axes.lines] == list(
             zip([1, 2, 3, 4, 5], [0.5, 0.9, 0.8, 0.7, 0.6], strict=True)
         )
-        assert axes.get_title() == "rank correlation 0.00\n[-0.88, 0.88], 5 runs"
+        assert axes.get_title() == "rank correlation 0.00\n[-0.88,\N{NO-BREAK SPACE}0.88], 5 runs"
         assert len(figure.legends[0].get_texts()) == 5
 
     def test_clients_are_one_point_and_runs_that_diverged_none(self):
