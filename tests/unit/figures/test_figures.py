@@ -267,6 +267,29 @@ class TestCurves:
         assert list(line.get_xdata()) == [0, 1, 2] and list(cross.get_xdata()) == [2]
         assert "diverged" in {text.get_text() for text in figure.legends[0].get_texts()}
 
+    def test_clients_that_take_part_in_other_rounds_are_one_line(self):
+        """Two of many clients a round, others in each round and at each seed: a mean over seeds of their means."""
+        values = {
+            (0, 0): {3: 0.1, 5: 0.3},
+            (0, 1): {2: 0.2, 7: 0.6},
+            (9, 0): {1: 0.5, 4: 0.7},
+            (9, 1): {0: 0.4, 6: 0.8},
+        }
+        frame = pd.concat(
+            [
+                rounds_frame(seeds=(seed,), partitions=["iid"]).query("round == 0").assign(
+                    round=at, client=client, test_accuracy=value
+                )
+                for (at, seed), clients in values.items()
+                for client, value in clients.items()
+            ]
+        )  # fmt: skip
+        axes = self.draw(frame).axes[0]
+        (line,), (band,) = axes.lines, axes.collections
+        assert list(line.get_xdata()) == [0, 9] and np.allclose(line.get_ydata(), [0.3, 0.6])
+        corners = band.get_paths()[0].vertices
+        assert np.isclose(corners[:, 1].max(), 0.8) and np.isclose(corners[:, 1].min(), 0.1)
+
     def test_a_panel_per_value(self):
         figure = self.draw(
             rounds_frame(inits=("random", "pretrained")), panels="init", measure="train_loss", log=True

@@ -234,13 +234,19 @@ def _vertical_label(frame: pd.DataFrame, settings: Settings) -> tuple[str, bool]
 def _means(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, bool]:
     """Mean, min and max over the seeds of one run, by round; whether some are barriers that are drawn as 0.
 
-    Of the rounds in which all seeds have a value.
+    Of the rounds in which all seeds have a value, and so have all of their clients that took part: these may
+    be others in every round.
     """
+    seeds = [column for column in ("seed", "to_seed") if column in rows]
 
     def over_seeds(column: str) -> pd.DataFrame:
-        values = rows.pivot(index="round", columns=_replicates(rows), values=column).astype(float)
-        values = values.replace([np.inf, -np.inf], np.nan).dropna()
-        return pd.DataFrame({name: getattr(values, name)(axis=1) for name in ("mean", "min", "max")})
+        values = rows[column].astype(float).replace([np.inf, -np.inf], np.nan)
+        by_seed = values.groupby([rows["round"], *(rows[seed] for seed in seeds)], dropna=False)
+        table = pd.DataFrame(
+            {name: by_seed.agg(name, skipna=False).unstack(seeds).agg(name, axis=1, skipna=False)
+             for name in ("mean", "min", "max")}
+        )  # fmt: skip
+        return table.dropna()
 
     means = over_seeds(measure)
     if "regime" not in rows or measure not in FLOORED or not (rows["measure"] == "loss").all():
