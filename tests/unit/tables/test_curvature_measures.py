@@ -92,13 +92,17 @@ def test_the_flatness_gap_in_all_its_forms():
     def gap(**settings):
         return measured("flatness-gap", frame(*rows), quantity="worst", radius=0.1, **settings)
 
-    assert gap() == 1 and gap(form="ratio") == 1.5
+    assert gap() == 1 and gap(form="ratio") == 1.5 and gap(form="log-ratio") == math.log(1.5)
     assert gap(data="own") == 2 and gap(clients="global") == -2
     assert gap(of="global") == 4
     assert math.isnan(measured("flatness-gap", frame(*rows)))
     eigenvalues = [curvature("eigenvalue", 8.0, of="mean"), *of_clients("eigenvalue", [2.0, 3.0], data="own")]
     eigenvalues = [{**row, "index": 1} for row in eigenvalues]
     assert measured("flatness-gap", frame(*eigenvalues)) == 5.5
+    for negative in (0, 1, 2):  # an eigenvalue: of the mean's, which a ratio may have, or of a client's
+        rows = [{**row, "value": -8.0} if i == negative else row for i, row in enumerate(eigenvalues)]
+        assert math.isnan(measured("flatness-gap", frame(*rows), form="log-ratio"))
+        assert math.isnan(measured("flatness-gap", frame(*rows), form="ratio")) == (negative > 0)
     with pytest.raises(ValueError, match="quantity worst needs a radius"):
         load("tables.measures", "flatness-gap").Settings(quantity="worst")
     with pytest.raises(ValueError, match="quantity trace has no radius"):

@@ -1,7 +1,7 @@
 """The flatness gap: how much sharper the mean of clients' models is than the models themselves.
 
 With H a sharpness, H_k that on client k's own samples, w_k its model and w the mean of these (or the global
-model, after the server's step), a difference or a ratio of two of
+model, after the server's step), a difference, a ratio or the logarithm of a ratio of two of
 
     H_k(w_k)   clients own     H(w_k)   clients global     H_k(w)   mean own     H(w)   mean global
 
@@ -12,6 +12,7 @@ alike, and only those that took part, so that bound need not hold between them. 
 where it is flat, a negative difference means sharper.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -35,7 +36,8 @@ class Settings:
     of: Literal["mean", "global"] = "mean"  # global: after the server's step, on all clients' samples
     data: CurvatureData = "global"  # of that model; own: mean over those of each client
     clients: CurvatureData = "own"  # of the clients' models
-    form: Literal["difference", "ratio"] = "difference"  # of the mean's, minus or over the clients'
+    # of the mean's, minus or over the clients'; log-ratio: its natural logarithm, which averages over seeds
+    form: Literal["difference", "ratio", "log-ratio"] = "difference"
 
     def __post_init__(self):
         if self.of == "global" and self.data == "own":
@@ -52,4 +54,6 @@ def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     clients = mean_curvature(frames["curvature"], columns, "clients", settings.clients, settings.at)
     if settings.form == "difference":
         return averaged - clients
-    return averaged / clients if clients > 0 else float("nan")
+    if not (clients > 0 and (averaged > 0 or settings.form == "ratio")):
+        return float("nan")
+    return averaged / clients if settings.form == "ratio" else math.log(averaged / clients)
