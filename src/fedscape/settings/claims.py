@@ -1,28 +1,48 @@
 """What claims and tables measure on which runs, and what claims expect: as jobs take it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from itertools import chain
 from typing import Any, Literal
 
 from fedscape.plugins import Plugin
 
 Compared = Literal["values", "ratio", "difference", "gains"]
 Must = Literal["increasing", "decreasing", "above", "below", "agree"]
+Learned = Literal["all", "any"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """What one number is measured on: runs of one seed, by their paths."""
+    """What one number is measured on: runs, by their paths."""
 
-    seed: int
+    seeds: Sequence[int]  # of the runs: one, but where a claim takes all of them together
     runs: Sequence[str]
     groups: Sequence[str]  # of the plane, connection or curvature that the runs belong to
     needs: Sequence[str]  # runs that must not have diverged: these, and the first ones on each plane
 
+    @property
+    def seed(self) -> int:
+        """Of its runs, the first where there are several."""
+        return self.seeds[0]
+
+    @classmethod
+    def together(cls, cases: Sequence["Case"]) -> "Case":
+        """All the runs of several cases as one."""
+        return cls(
+            *(
+                tuple(dict.fromkeys(chain.from_iterable(getattr(case, field.name) for case in cases)))
+                for field in fields(cls)
+            )
+        )
+
 
 @dataclass(frozen=True)
 class Side:
-    """One of the things that a claim compares: a case of each seed that all of them have, in one order."""
+    """One of the things that a claim compares: a case of each seed that all of them have, in one order.
+
+    Or a single case of all these seeds together.
+    """
 
     where: Mapping[str, Sequence]  # as the study asks for the runs, names written out
     has_runs: bool  # whether this scale has all its runs at any seed
@@ -68,7 +88,8 @@ class Claim:
     name: str  # the section's entry; empty if there is none
     sides: Sequence[Side]
     expect: Expectation
-    learned: bool = False  # whether it says nothing of runs that learned nothing
+    # whether it says nothing of a case of which not all runs learned something, or not any; None: it does
+    learned: Learned | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Claim":
@@ -88,7 +109,7 @@ class Claim:
     @property
     def seeds(self) -> list[int]:
         """The seeds that all sides have, on which they are compared."""
-        return [case.seed for case in self.sides[0].cases]
+        return [seed for case in self.sides[0].cases for seed in case.seeds]
 
     @property
     def cases(self) -> list[Case]:

@@ -31,7 +31,7 @@ class Members:
     def case(self) -> Case:
         """These members as a job takes them; their runs are of one seed."""
         return Case(
-            seed=self.runs[0].seed,
+            seeds=(self.runs[0].seed,),
             runs=tuple(run.path for run in self.runs),
             groups=self.groups,
             needs=tuple(run.path for run in self.needs),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 from fedscape.errors import FedscapeError
-from fedscape.settings.claims import Case, Claim, Expectation, Side
+from fedscape.settings.claims import Case, Claim, Expectation, Learned, Side
 from fedscape.study.cases import Members, check_analysis, measure_of, members_of
 from fedscape.study.grid import Run, matching
 from fedscape.study.problems import Problems
@@ -14,7 +14,8 @@ from fedscape.study.stages.tables import sources_of
 from fedscape.study.study import Analyses, Figure, Study
 from fedscape.study.types import unknown
 
-_OWN_KEYS = ("claim", "source", "where", "cases", "expect", "learned", "figure")
+_LEARNED: Mapping[object, Learned | None] = {False: None, True: "all", "any": "any"}
+_OWN_KEYS = ("claim", "source", "where", "cases", "expect", "learned", "seeds", "figure")
 
 
 def build_claims(
@@ -45,9 +46,9 @@ def build_claims(
             measure=measure,
             section=section,
             name=name,
-            sides=_sides(wheres, by_seed),
+            sides=_sides(wheres, by_seed, together="seeds" in entry),
             expect=Expectation.of(entry["expect"]),
-            learned=entry.get("learned", False),
+            learned=_LEARNED[entry.get("learned", False)],
         )
 
     claims = tuple(
@@ -137,13 +138,16 @@ def _is_whole(members: Members, where: dict[str, list]) -> bool:
     return bool(members.runs) and combinations.issuperset(product(*(where[key] for key in keys)))
 
 
-def _sides(wheres: Sequence[dict[str, list]], by_seed: Sequence[dict[int, Case]]) -> tuple[Side, ...]:
-    """The sides of a claim, with the cases of the seeds that all of them have."""
+def _sides(
+    wheres: Sequence[dict[str, list]], by_seed: Sequence[dict[int, Case]], together: bool
+) -> tuple[Side, ...]:
+    """The sides of a claim, with the cases of the seeds that all of them have, or with one of all these."""
     seeds = [seed for seed in by_seed[0] if all(seed in cases for cases in by_seed)]
-    return tuple(
-        Side(where, has_runs=bool(cases), cases=tuple(cases[seed] for seed in seeds))
-        for where, cases in zip(wheres, by_seed, strict=True)
-    )
+    sides = []
+    for where, has_cases in zip(wheres, by_seed, strict=True):
+        cases = tuple(has_cases[seed] for seed in seeds)
+        sides.append(Side(where, bool(has_cases), (Case.together(cases),) if together and cases else cases))
+    return tuple(sides)
 
 
 def _check_expectation(expect: Mapping, cases: int, where: str) -> None:

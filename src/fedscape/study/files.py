@@ -136,7 +136,8 @@ def _message(error: ValidationError) -> str:
     if rule in ("pattern", "propertyNames"):
         return refused_name(value)
     if rule == "enum":
-        return unknown("value", value, allowed)
+        spelled = [one if isinstance(one, str) else json.dumps(one) for one in allowed]  # as YAML has them
+        return unknown("value", value, spelled)
     if rule in _SIGNS:
         return f"{shown(value)}, must be {_SIGNS[rule]} {allowed}"
     if rule in ("minItems", "minLength", "minProperties"):

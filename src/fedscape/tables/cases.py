@@ -10,7 +10,7 @@ import pandas as pd
 from fedscape.columns.identity import NAMES
 from fedscape.columns.kinds import FILES
 from fedscape.plugins import Plugin
-from fedscape.settings.claims import Case, Claim
+from fedscape.settings.claims import Case, Claim, Learned
 from fedscape.settings.tables import TableColumn
 from fedscape.tables.comparison import best_grid_points
 from fedscape.tables.course import ends, has_learned
@@ -42,14 +42,14 @@ def read_frames(csvs: Mapping[str, Sequence[str | Path]]) -> dict[str, pd.DataFr
 
 
 def measured(
-    frames: Mapping[str, pd.DataFrame], name: str, case: Case, measure: Plugin, learned: bool = False
+    frames: Mapping[str, pd.DataFrame], name: str, case: Case, measure: Plugin, learned: Learned | None = None
 ) -> Measured:
     """The measure of one case.
 
     frames: as `read_frames` gives them, all that the measure reads. name: of the plane, connection or
     curvature that it is taken on. measure: with a setting `choose`, of each grid only the best point is left,
     by the rounds that are measured.
-    learned: whether the runs must have learned anything.
+    learned: whether `all` of the runs must have learned something, or `any` of them; None: none need to.
     A run that diverged is measured nowhere: its last finite model compares with nothing.
     """
     if not case.runs:
@@ -63,7 +63,8 @@ def measured(
         return Measured(DIVERGED)
     if learned:
         rounds = frames["rounds"]
-        if not all(has_learned(rounds[rounds["run"] == run]) for run in case.runs):
+        have_learned = [has_learned(rounds[rounds["run"] == run]) for run in case.runs]
+        if not (all(have_learned) if learned == "all" else any(have_learned)):
             return Measured(LEARNED_NOTHING)
     plugin, settings = measure.load("tables.measures")
     rows = {source: _narrowed(frames[source], source, name, case) for source in plugin.SOURCES}

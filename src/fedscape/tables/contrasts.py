@@ -105,24 +105,30 @@ def contrasts(expect: Expectation, means: Sequence[float]) -> list[Contrast]:
     ]
 
 
-def estimated(contrast: Contrast, values: Sequence[Mapping[int, Measured]]) -> Estimated:
-    """The contrast over the seeds of values, which all cases share; all values are numbers."""
-    seeds = list(values[0])
+def estimated(
+    contrast: Contrast, values: Sequence[Mapping[int, Measured]], seeds: int | None = None
+) -> Estimated:
+    """The contrast over the seeds of values, which all cases share; all values are numbers.
+
+    seeds: that a single value of each case is of, where it is of several together; its standard error then
+        says how far they vary.
+    """
+    keys = list(values[0])
     weights = np.array(contrast.weights)
-    table = np.array([[case[seed].value for case in values] for seed in seeds])  # [seeds, cases]
+    table = np.array([[case[key].value for case in values] for key in keys])  # [seeds, cases]
     by_seed = table @ weights
-    mean, count = float(by_seed.mean()), len(seeds)
+    mean, count = float(by_seed.mean()), len(keys)
     if count >= FEWEST_SEEDS:
         half_width, interval = student_half_width(by_seed), STUDENT
     else:
-        errors = np.array([[case[seed].standard_error for case in values] for seed in seeds])
+        errors = np.array([[case[key].standard_error for case in values] for key in keys])
         known = ~np.isnan(errors) & (weights != 0)
         if not known.any() and count == 1:
-            return Estimated(contrast, mean, None, None, "", count)
+            return Estimated(contrast, mean, None, None, "", seeds or count)
         variance = np.where(known, (weights * np.nan_to_num(errors)) ** 2, 0).sum()
         half_width = max(NORMAL_HALF_WIDTH * math.sqrt(variance) / count, float(np.ptp(by_seed)) / 2)
         interval = MEASUREMENT
-    return Estimated(contrast, mean, mean - half_width, mean + half_width, interval, count)
+    return Estimated(contrast, mean, mean - half_width, mean + half_width, interval, seeds or count)
 
 
 def compares_nothing(contrast: Contrast, values: Sequence[Mapping[int, Measured]]) -> bool:

@@ -104,7 +104,7 @@ def test_a_case_of_one_seed_reports_what_all_seeds_chose():
         return measured(
             {"runs": frame, "rounds": frame.iloc[:0]},
             "",
-            Case(seed, runs, [], runs),
+            Case((seed,), runs, [], runs),
             Plugin("final", {**FINAL, **settings}),
         ).value
 
@@ -128,7 +128,7 @@ def test_what_is_measured_over_the_last_fifth_is_chosen_by_it():
     )
 
     def value(which):
-        case = Case(0, list(frame["run"]), [], list(frame["run"]))
+        case = Case((0,), list(frame["run"]), [], list(frame["run"]))
         frames = {"runs": frame, "rounds": rounds}
         return measured(frames, "", case, Plugin("final", {**FINAL, "rounds": which})).value
 

@@ -1,5 +1,8 @@
 """The table of claims: values of their cases, what diverged or is missing, and the page to read."""
 
+import math
+
+import numpy as np
 import pandas as pd
 import pytest
 from claim_frames import curvature, markers, surface
@@ -31,13 +34,13 @@ def case(*partitions, groups=(), needs=(), seeds=(0,), run=True):
 
     def of(seed):
         runs = [path_of(one, seed) for one in partitions]
-        return Case(seed, runs, groups, [*runs, *(path_of(one, seed) for one in needs)])
+        return Case((seed,), runs, groups, [*runs, *(path_of(one, seed) for one in needs)])
 
     where = {"init": ["random"], "partition": list(partitions)}
     return Side(where, has_runs=run, cases=[of(seed) for seed in seeds] if run else [])
 
 
-def claim(sides, expect, section="", name="", learned=False):
+def claim(sides, expect, section="", name="", learned=None):
     """A claim but for its measure, as a job takes it."""
     return {
         "text": "It, so", "source": "Figure 3a", "section": section, "name": name, "sides": sides,
@@ -190,13 +193,50 @@ def test_a_claim_on_runs_that_learned_nothing_is_not_measurable(tested):
     expect = {"difference": {"below": 1}}
     others = ("dir1.0", "dir0.5", "dir0.1")
     rows, _ = tested(
-        *((claim([case("iid"), case(one)], expect, learned=True), FINAL) for one in others),
+        *((claim([case("iid"), case(one)], expect, learned="all"), FINAL) for one in others),
+        (claim([case("iid", "dir1.0"), case("iid", "dir1.0")], expect, learned="all"), FINAL),
+        (claim([case("iid", "dir1.0"), case("iid", "dir1.0")], expect, learned="any"), FINAL),
+        (claim([case("dir1.0"), case("dir1.0")], expect, learned="any"), FINAL),
         (claim([case("iid"), case("dir1.0")], expect), FINAL),
         runs=runs,
         rounds=courses,
     )
-    assert [row["verdict"] for row in rows] == ["not measurable", "holds", "holds", "holds"]
+    assert [row["verdict"] for row in rows] == [
+        "not measurable", "holds", "holds", "not measurable", "holds", "not measurable", "holds",
+    ]  # fmt: skip
     assert rows[0]["values"] == "1;learned nothing"
+
+
+def test_a_claim_may_take_its_seeds_together(tested, tmp_path):
+    """Kendall's tau of means over three seeds, with the jackknife's interval, beside the mean of their own."""
+    random = {  # by seed, of four methods; from pre-trained weights they are in order at each
+        0: [0.10, 0.30, 0.20, 0.40], 1: [0.20, 0.10, 0.30, 0.40], 2: [0.10, 0.25, 0.30, 0.27],
+    }  # fmt: skip
+    starts = {"random": random, "pretrained": {seed: [0.1, 0.2, 0.3, 0.4] for seed in random}}
+    runs = [
+        {"init": init, "method": f"m{i}", "seed": seed, "test_accuracy": accuracy}
+        for init, of_seeds in starts.items()
+        for seed, accuracies in of_seeds.items()
+        for i, accuracy in enumerate(accuracies)
+    ]
+    paths = {
+        seed: [f"digits/convnet/iid/{r['init']}/{r['method']}/seed{seed}" for r in runs if r["seed"] == seed]
+        for seed in random
+    }
+    of_seeds = [Case((seed,), of_seed, [], of_seed) for seed, of_seed in paths.items()]
+    where = {"init": ["random", "pretrained"]}
+    sides = [Side(where, True, [Case.together(of_seeds)]), Side(where, True, of_seeds)]
+    agreement = {"kind": "rank-agreement"}
+    rows, page = tested(*((claim([side], {"below": 0.9}), agreement) for side in sides), runs=runs)
+    assert [row["values"] for row in rows] == ["1", "0.6667"] and [row["seeds"] for row in rows] == ["3", "3"]
+    assert [row["verdict"] for row in rows] == ["does not hold, within noise", "holds"]
+    found = pd.read_csv(tmp_path / "contrasts.csv").iloc[0]
+    without_one = np.array([1, 2 / 3, 1])  # a seed: only without the second one are two methods turned
+    error = math.sqrt(2 / 3 * ((without_one - without_one.mean()) ** 2).sum())
+    student = 4.302653  # of two degrees of freedom
+    assert found["high"] - found["mean"] == pytest.approx(student * error, rel=1e-5)
+    assert (found["interval"], found["seeds"]) == ("measurement", 3) and "of the measurement, 3 seeds" in page
+    assert list(pd.read_csv(tmp_path / "claim-values.csv")["seed"]) == [0, 0, 1, 2]
 
 
 def test_diverged_missing_and_absent_runs_have_no_value(tested):

@@ -24,7 +24,7 @@ FINAL = {"kind": "final", "column": "test_accuracy"}
 
 def cell(partition, *seeds, groups=()):
     runs = {seed: [f"digits/convnet/{partition}/random/fedavg/seed{seed}"] for seed in seeds}
-    return [Case(seed, run, groups, run) for seed, run in runs.items()]
+    return [Case((seed,), run, groups, run) for seed, run in runs.items()]
 
 
 def column(label, measure=FINAL, section="", name="", **settings):

@@ -2,18 +2,21 @@
 
 1: the same order; 0: no relation; -1: the reverse. Noise reorders methods that are as good as each other,
 which pulls tau towards 0, so pairs of methods that are within `tie` under either circumstance are left out.
-Runs of several data sets, models, ... are compared among their like, and the taus averaged.
+Runs of several data sets, models, ... are compared among their like, and the taus averaged. Of several seeds
+(a claim's `seeds: together`) orders are those of means over them, which are less noisy than a seed's.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from fedscape.fields import Choose, Circumstance, Result, ResultRounds
 from fedscape.tables.comparison import by_seed, ordered_agreement, settings_beside, with_methods
 from fedscape.tables.course import ends
+from fedscape.tables.estimate import NORMAL_HALF_WIDTH, student_half_width
 
 SOURCES = ("runs", "rounds")
 SEVERAL = True  # runs of one seed make one value
@@ -42,13 +45,37 @@ class Settings:
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean of the taus; NaN if a run was not measured, there are not two orders, or too few pairs."""
+    return _agreement(_by_seed(frames, settings), settings)
+
+
+def standard_error(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
+    """Over seeds, by the jackknife; NaN for a single one, and where without one of them no pair is left.
+
+    Tukey's pseudo-values n t - (n - 1) t_j, of all n seeds and of all but j (Efron & Tibshirani, An
+    Introduction to the Bootstrap, 1993, chapter 11), are taken for independent. A normal interval of the
+    standard error that is given is their Student's.
+    """
+    values, anyhow = _by_seed(frames, settings), replace(settings, fewest=1)
+    if (seeds := values.shape[1]) < 2:
+        return float("nan")
+    without_one = np.array([_agreement(values.drop(columns=seed), anyhow) for seed in values])
+    pseudo_values = -(seeds - 1) * without_one  # but for a constant
+    return student_half_width(pseudo_values) / NORMAL_HALF_WIDTH
+
+
+def _by_seed(frames: Mapping[str, pd.DataFrame], settings: Settings) -> pd.DataFrame:
+    """The result by data set, model, ..., method and circumstance (rows) and seed (columns)."""
     runs = with_methods(ends(frames, settings.column, settings.rounds))
-    beside = settings_beside(runs, settings.between, "method")
-    keys = [*beside, "method", settings.between]
-    means = by_seed(runs, settings.column, keys).mean(axis=1, skipna=False)
-    orders = means.unstack(settings.between)  # a row per method, a column per circumstance
+    keys = [*settings_beside(runs, settings.between, "method"), "method", settings.between]
+    return by_seed(runs, settings.column, keys)
+
+
+def _agreement(values: pd.DataFrame, settings: Settings) -> float:
+    """Of means over seeds. values: as `_by_seed` gives them."""
+    orders = values.mean(axis=1, skipna=False).unstack(settings.between)  # a row per method
     if orders.shape[1] != 2:
         return float("nan")
+    beside = [name for name in orders.index.names if name != "method"]
     groups = orders.groupby(beside) if beside else [(None, orders)]
     taus = []
     for _, order in groups:
