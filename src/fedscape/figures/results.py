@@ -10,25 +10,50 @@ from fedscape.errors import FedscapeError
 from fedscape.figures.labels import texts, value_names
 from fedscape.tables.cases import DIVERGED
 from fedscape.tables.comparison import best_grid_points
+from fedscape.tables.course import ends
+from fedscape.tables.read import run_paths
+
+_RESULTS = ("runs", "rounds")
 
 Values = dict[int, float | str]  # by seed; a word where a number is missing
 
 
 def rows_of(
-    frames: Mapping[str, pd.DataFrame], column: str, rows: Mapping | None, choose: str | None
+    frames: Mapping[str, pd.DataFrame],
+    column: str,
+    rows: Mapping | None,
+    choose: str | None,
+    rounds: str = "last",
 ) -> pd.DataFrame:
-    """The rows of the one table with these values (column -> value or list), with `diverged` filled in.
+    """The rows of a table with these values (column -> value or list), with `diverged` filled in.
 
+    frames: the table and, for the last fifth of runs, `rounds` after it. rounds: what `column` and `choose`
+    of runs are of: the `last` round, or on average the `last-fifth`.
     Raises FedscapeError for a column that is missing, or has no finite value in these rows.
     """
-    ((name, table),) = frames.items()
+    name, table = next(iter(frames.items()))
     check_columns(table, (column, choose, *(rows or {})), name)
+    if rounds != "last":
+        if name != "runs":
+            raise FedscapeError(f"rounds {rounds}: of table runs, and this is {name}")
+        table = with_ends(frames, [column, *([choose] if choose else [])], rounds)
     for key, value in (rows or {}).items():
         table = table[table[key].astype(str).isin(texts(value))]
     check_numbers(table, column, name)
     if not table[column].astype(float).map(math.isfinite).any():
         raise FedscapeError(f"column {column} of {name}: no finite value in the rows drawn")
     return table.assign(diverged=table.get("diverged", False))
+
+
+def of_rounds(words: str, rounds: str) -> str:
+    """The words for a column, with the rounds that it is of."""
+    return words if rounds == "last" else f"{words},\nmean of the last fifth"
+
+
+def with_ends(frames: Mapping[str, pd.DataFrame], columns: Iterable[str], rounds: str) -> pd.DataFrame:
+    """Runs with columns as they are in the `last` round, or on average over the `last-fifth` of `rounds`."""
+    of_runs = {name: frame.assign(run=run_paths(frame)) for name, frame in frames.items() if name in _RESULTS}
+    return frames["runs"].assign(**{column: ends(of_runs, column, rounds)[column] for column in columns})
 
 
 def check_columns(table: pd.DataFrame, columns: Iterable[str | None], name: str) -> None:

@@ -236,7 +236,9 @@ CONTRACTS: Mapping[str, Contract] = {
         "a figure kind",
         {
             "draw": Function(
-                ("frames", "settings", "labels"), "the figure, of CSVs by what they hold", required=True
+                ("frames", "settings", "labels"),
+                "the figure, of CSVs by what they hold, first the table that it is drawn from",
+                required=True,
             ),
             "diagnostics": Function(
                 ("frames", "settings", "labels"),
@@ -257,8 +259,10 @@ CONTRACTS: Mapping[str, Contract] = {
             "COLUMNS": Constant(
                 list[str], ("measure",), "its settings that name columns of the table that it is drawn from"
             ),
-            "RUNS": Constant(
-                bool, True, "it is given `tables/runs.csv` beside the table that it is drawn from"
+            "BESIDE": Constant(
+                list[Literal["runs", "rounds"]],
+                ("runs",),
+                "tables that it is given beside the one that it is drawn from",
             ),
         },
     ),

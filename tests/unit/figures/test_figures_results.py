@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from result_frames import results_frame
-from run_frames import runs_frame
+from run_frames import rounds_frame, runs_frame
 from scipy import stats
 
 from fedscape.errors import FedscapeError
@@ -29,8 +29,18 @@ def sweep(values, name="local_epochs", **names):
     ]  # fmt: skip
 
 
-def draw(kind, frame, labels=(), **settings):
-    return kind.draw({"runs": frame}, kind.Settings(**settings), labels)
+def draw(kind, frame, labels=(), beside=None, **settings):
+    return kind.draw({"runs": frame, **(beside or {})}, kind.Settings(**settings), labels)
+
+
+def wandering(*runs):
+    """Runs that end at 50 % in their last round, and their ten rounds; of each its names, and rounds 9 and 10."""
+    rounds = [
+        rounds_frame([0.0] * 9 + ends, column, **names)
+        for names, ends in runs
+        for column in ("test_accuracy", "validation_accuracy")
+    ]
+    return runs_frame(*(names for names, _ in runs)), {"rounds": pd.concat(rounds)}
 
 
 def heights(axes):
@@ -60,6 +70,23 @@ class TestFinals:
         )
         (bars,) = figure.axes[0].containers[0].lines[2]
         assert np.allclose(bars.get_segments()[0][:, 1], [0.9, 0.91])
+
+    def test_runs_that_wander_end_where_their_last_fifth_is_on_average(self):
+        """And the point of a grid is chosen by what is drawn."""
+        frame, rounds = wandering(
+            ({"partition": "iid", "method": "a.g1"}, [0.7, 0.5]), ({"partition": "iid", "method": "a.g2"}, [0.8, 0.6]),
+            ({"partition": "dir0.1", "method": "a.g1"}, [0.2, 0.6]), ({"partition": "dir0.1", "method": "a.g2"}, [0.2, 0.1]),
+        )  # fmt: skip
+        settings = {"along": "partition", "choose": "validation_accuracy"}
+        figure = draw(finals, frame, beside=rounds, rounds="last-fifth", **settings)
+        assert np.allclose(heights(figure.axes[0])[0][:, 1], [0.7, 0.4])
+        assert figure.axes[0].get_ylabel() == "test accuracy (%),\nmean of the last fifth"
+        at_the_end = draw(finals, frame, beside=rounds, **settings)
+        assert np.allclose(heights(at_the_end.axes[0])[0][:, 1], 0.5)
+        assert at_the_end.axes[0].get_ylabel() == "test accuracy (%)"
+        with pytest.raises(FedscapeError, match="rounds last-fifth: of table runs, and this is curvature"):
+            settings = finals.Settings("method", column="test_accuracy", rounds="last-fifth")
+            finals.draw({"curvature": frame, **rounds}, settings)
 
     def test_a_setting_of_a_grid_is_a_line_over_numbers(self):
         frame = runs_frame(*sweep([10, 2, 1]), *sweep([1, 2, 10], init="pretrained"))
@@ -145,6 +172,24 @@ class TestRanking:
         assert axes.get_title() == "Kendall's τ = -0.33"
         assert [text.get_text() for text in axes.get_xticklabels()] == ["from scratch", "pretrained"]
         assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the best on top
+
+    def test_pairs_that_nearly_tie_do_not_count_for_tau(self):
+        accuracies = {
+            "random": (0.9, 0.8, 0.6),
+            "pretrained": (0.5, 0.7, 0.65),
+        }  # b and c tie from the second
+        rows = [
+            {"method": method, "init": init, "test_accuracy": value}
+            for init, values in accuracies.items()
+            for method, value in zip("abc", values, strict=True)
+        ]
+        titles = [draw(ranking, runs_frame(*rows), tie=tie).axes[0].get_title() for tie in (0, 0.08, 0.3)]
+        assert titles == ["Kendall's τ = -0.33", "Kendall's τ = -1.00 (pairs more than 8 points apart)", ""]
+
+    def test_ranks_are_of_the_last_fifth_where_asked_for(self):
+        frame, rounds = wandering(({"method": "a"}, [0.1, 0.5]), ({"method": "b"}, [0.8, 0.6]))
+        texts = draw(ranking, frame, beside=rounds, rounds="last-fifth").axes[0].texts
+        assert [text.get_text() for text in texts] == ["70.0  b", "30.0  a"]
 
     def test_names_stand_beside_both_ends_with_their_means(self):
         texts = [

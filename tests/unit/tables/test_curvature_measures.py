@@ -190,6 +190,17 @@ class TestScatter:
         assert axes.get_title() == "rank correlation 0.00\n[-0.88,\N{NO-BREAK SPACE}0.88], 5 runs"
         assert len(figure.legends[0].get_texts()) == 5
 
+    def test_results_are_of_the_last_fifth_where_asked_for(self):
+        frames = methods([1.0, 2.0, 3.0], [0.5, 0.9, 0.8])
+        rounds = pd.concat(
+            frames["runs"].assign(round=number, test_accuracy=frames["runs"]["test_accuracy"] - 0.1 * (number == 9))
+            for number in range(11)
+        )  # fmt: skip
+        given = {"curvature": frames["curvature"], "runs": frames["runs"], "rounds": rounds}
+        (axes,) = scatter.draw(given, scatter.Settings(rows=WORST, rounds="last-fifth")).axes
+        assert np.allclose([line.get_ydata()[0] for line in axes.lines], [0.45, 0.85, 0.75])
+        assert axes.get_ylabel().endswith("mean of the last fifth")
+
     def test_clients_are_one_point_and_runs_that_diverged_none(self):
         frames = methods([1.0, 2.0, 3.0], [0.5, 0.9, 0.8])
         clients = pd.concat(

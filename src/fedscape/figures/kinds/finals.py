@@ -1,9 +1,10 @@
 """Results of runs: a column of a table along another one, or along a setting that a grid tries out.
 
-Frames: `runs` (tables/runs.csv), or another table of which `rows` leaves one row per run, such as a round of
-curvature.csv. Runs that differ only in their seed are one point, their mean, with its 95 % interval. Names
-stand side by side; numbers, such as local epochs, are joined by a line. Where a seed diverged there is no
-mean, since that of the others would flatter, but a cross on the axis.
+Frames: first `runs` (tables/runs.csv), or another table of which `rows` leaves one row per run, such as a
+round of curvature.csv; then, for the last fifth of runs, `rounds`. Runs that differ only in their seed are
+one point, their mean, with its 95 % interval. Names stand side by side; numbers, such as local epochs, are
+joined by a line. Where a seed diverged there is no mean, since that of the others would flatter, but a cross
+on the axis.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,12 +17,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fedscape.fields import Choose, RunKey
+from fedscape.fields import Choose, ResultRounds, RunKey
 from fedscape.figures.axes import fit_labels, percent_ticks
 from fedscape.figures.labels import axis_label
 from fedscape.figures.looks import nth_look, value_looks
 from fedscape.figures.panels import legend_below, panel_grid
-from fedscape.figures.results import Values, along, best_points, by_keys, names_of, rows_of
+from fedscape.figures.results import Values, along, best_points, by_keys, names_of, of_rounds, rows_of
 from fedscape.figures.style import Look, plain_log_ticks, series_handle
 from fedscape.tables.cases import DIVERGED
 from fedscape.tables.estimate import estimate
@@ -36,6 +37,7 @@ CAPTION = (
 )
 SOURCES = ("table",)  # what a study file may draw it from
 COLUMNS = ("column", "rows")
+BESIDE = ("rounds",)
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Settings:
 
     # a column of runs.csv such as partition or method, or a setting in a grid such as local_epochs
     along: str
-    column: str = "test_accuracy"  # of runs.csv: of the last round's global model
+    column: str = "test_accuracy"  # of the table; of runs.csv, of the global model
+    rounds: ResultRounds = "last"  # of runs.csv which of them; of the last fifth the mean
     # which rows of the table are drawn: column -> value or list of values; null: all
     rows: dict | None = None
     lines: RunKey | None = None  # a series for each value
@@ -60,7 +63,7 @@ class Settings:
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure. Raises FedscapeError for missing columns or settings, and for runs that look alike."""
-    runs = rows_of(frames, settings.column, settings.rows, settings.choose)
+    runs = rows_of(frames, settings.column, settings.rows, settings.choose, settings.rounds)
     positions, numeric = along(runs, settings.along)
     runs = best_points(runs.assign(along=positions), settings.choose, ["along"] if numeric else [])
     names = names_of(runs, labels)
@@ -106,7 +109,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
 def _vertical_label(runs: pd.DataFrame, settings: Settings) -> str:
     """The label of the vertical axis; for curvature.csv, which holds several quantities, the one drawn."""
     one_quantity = settings.column == "value" and "quantity" in runs and runs["quantity"].nunique() == 1
-    return axis_label(runs["quantity"].iloc[0] if one_quantity else settings.column)
+    words = axis_label(runs["quantity"].iloc[0] if one_quantity else settings.column)
+    return of_rounds(words, settings.rounds)
 
 
 def _size(names: Collection[Sequence[str]], series: int) -> tuple[float, float]:

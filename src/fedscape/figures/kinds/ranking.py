@@ -1,9 +1,10 @@
 """The order of methods under two or more circumstances, such as two starts: each a line from rank to rank.
 
-Frames: `runs` (tables/runs.csv). A method's rank is that of its mean over seeds, 1 for the best. The bar
-beside it, with the method's marker, is its 95 % interval, by the percentile bootstrap over seeds, which is
-too narrow for few of them; bars stand in lanes, the best method's next to the lines. Beside a name stands the
-mean. Between two circumstances Kendall's tau says how far the orders agree: 1 for the same.
+Frames: `runs` (tables/runs.csv) and, for the last fifth of them, `rounds`. A method's rank is that of its
+mean over seeds, 1 for the best. The bar beside it, with the method's marker, is its 95 % interval, by the
+percentile bootstrap over seeds, which is too narrow for few of them; bars stand in lanes, the best method's
+next to the lines. Beside a name stands the mean. Between two circumstances Kendall's tau says how far the
+orders agree: 1 for the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,14 +16,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from fedscape.fields import Choose, Circumstance, Result
+from fedscape.fields import Choose, Circumstance, Result, ResultRounds
 from fedscape.figures.axes import fit_labels
 from fedscape.figures.labels import axis_label
 from fedscape.figures.looks import value_looks
 from fedscape.figures.panels import panel_grid
-from fedscape.figures.results import best_points, by_keys, names_of, rows_of
+from fedscape.figures.results import Values, best_points, by_keys, names_of, rows_of
 from fedscape.figures.style import Look
-from fedscape.tables.comparison import best_of, rank_agreement
+from fedscape.tables.comparison import best_of, ordered_agreement, rank_agreement
 from fedscape.tables.estimate import Estimate, estimate, ranked
 
 ROW, MARGIN = 0.19, 0.95  # inches: of a method; above and below all of them
@@ -37,22 +38,27 @@ CAPTION = (
     "rank; Kendall's tau says how far two orders agree."
 )
 SOURCES = ("table",)  # what a study file may draw it from
+BESIDE = ("rounds",)
 
 
 @dataclass(frozen=True)
 class Settings:
     """Ranked by what, under which circumstances."""
 
-    column: Result = "test_accuracy"  # of the last round's global model; the lowest loss is best
+    column: Result = "test_accuracy"  # of the global model; the lowest loss is best
+    rounds: ResultRounds = "last"  # which of them; of the last fifth the mean
     between: Circumstance = "init"  # from left to right, as in `where`
     panels: Circumstance | None = None  # a panel per value of this column
     # of a method with a grid, only the point with the best mean of this over seeds; null: all points
     choose: Choose = None
+    # pairs of methods whose means are this close or closer, under either circumstance, do not count for tau
+    tie: float = 0.0
 
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure. Raises FedscapeError for missing columns, and for runs that look alike."""
-    runs = best_points(rows_of(frames, settings.column, None, settings.choose), settings.choose)
+    runs = rows_of(frames, settings.column, None, settings.choose, settings.rounds)
+    runs = best_points(runs, settings.choose)
     names = names_of(runs, labels)
     runs = runs.assign(
         panel=names[settings.panels] if settings.panels else "",
@@ -98,7 +104,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
                 means = dict(zip(items, map(estimate, values_at[title][stop]), strict=True))
                 _draw_names(axes, stop + side * gutter, side, ranks[stop], means, settings.column)
         _name_axes(axes, stops, len(items), gutter + letters * LETTER / BETWEEN)
-        axes.set_title(", ".join(filter(None, [axes.get_title(), _agreement(ranks)])))
+        agreement = _agreement(values_at[title], items, settings)
+        axes.set_title(", ".join(filter(None, [axes.get_title(), agreement])))
     fit_labels(figure)
     for axes in panels:
         _make_room(axes, len(stops) - 1, gutter)
@@ -192,10 +199,21 @@ def _widest(axes: Axes, texts: Sequence[Text]) -> float:
     return max((text.get_window_extent().width for text in texts), default=0.0) / axes.bbox.width
 
 
-def _agreement(ranks: Sequence[Mapping[str, Estimate]]) -> str:
-    """How far two orders agree about the methods that have a rank in both."""
-    if len(ranks) != 2:
+def _agreement(values: Sequence[Sequence[Values]], items: Sequence[str], settings: Settings) -> str:
+    """How far two orders agree about the methods that have a mean in both.
+
+    values: of each circumstance, by seed of each of the items.
+    """
+    if len(values) != 2:
         return ""
-    items = [item for item in ranks[0] if all(rank_of[item].mean is not None for rank_of in ranks)]
-    tau = rank_agreement(*(np.array([rank_of[item].mean for item in items]) for rank_of in ranks))
-    return f"Kendall's τ = {tau:.2f}" if np.isfinite(tau) else ""
+    means = [[estimate(by_seed).mean for by_seed in column] for column in values]
+    both = [pair for pair in zip(*means, strict=True) if None not in pair]
+    first, second = np.array(both, dtype=float).reshape(-1, 2).T
+    if not settings.tie:
+        tau, apart = rank_agreement(first, second), ""
+    else:
+        tau = ordered_agreement(first, second, settings.tie, fewest=1)
+        percent = settings.column.endswith("accuracy")
+        tie = f"{100 * settings.tie:g} points" if percent else f"{settings.tie:g}"
+        apart = f" (pairs more than {tie} apart)"
+    return f"Kendall's τ = {tau:.2f}{apart}" if np.isfinite(tau) else ""

@@ -1,8 +1,9 @@
 """A measure of models' curvature against a result of their runs, one point per run.
 
-Frames: `runs` (tables/runs.csv) and one other with a row per run, or several of which the mean counts: rows
-of curvature.csv that `rows` selects, of one quantity. Runs of a method have one look. Above each panel stands
-Spearman's rank correlation of its points with its 95 % interval. Runs that diverged are left out.
+Frames: first one with a row per run, or several of which the mean counts: rows of curvature.csv that `rows`
+selects, of one quantity; then `runs` (tables/runs.csv) and, for the last fifth of them, `rounds`. Runs of a
+method have one look. Above each panel stands Spearman's rank correlation of its points with its 95 %
+interval. Runs that diverged are left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +15,13 @@ from matplotlib.figure import Figure
 
 from fedscape.columns.identity import IDENTITY
 from fedscape.errors import FedscapeError
-from fedscape.fields import Result, RunKey
+from fedscape.fields import Result, ResultRounds, RunKey
 from fedscape.figures.axes import fit_labels, percent_ticks
 from fedscape.figures.labels import NO_BREAK, axis_label, texts
 from fedscape.figures.looks import value_looks
 from fedscape.figures.medium import medium
 from fedscape.figures.panels import legend_below, panel_grid
-from fedscape.figures.results import check_columns, check_numbers, names_of
+from fedscape.figures.results import check_columns, check_numbers, names_of, of_rounds, with_ends
 from fedscape.figures.style import plain_log_ticks, series_handle
 from fedscape.tables.rank_correlation import rank_correlation
 
@@ -32,7 +33,7 @@ CAPTION = (
 )
 SOURCES = ("table",)  # what a study file may draw it from
 COLUMNS = ("measure", "rows")
-RUNS = True
+BESIDE = ("runs", "rounds")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Settings:
 
     rows: dict  # which rows of the table: column -> value or list of values, such as quantity and radius
     measure: str = "value"  # column of the table, along the horizontal axis
-    column: Result = "test_accuracy"  # of runs.csv: of the last round's global model
+    column: Result = "test_accuracy"  # of runs.csv: of the global model
+    rounds: ResultRounds = "last"  # which of them; of the last fifth the mean
     looks: RunKey = "method"  # what points have a look of their own by
     panels: RunKey | None = None  # a panel per value of this column
     log: bool = False  # logarithmic horizontal axis
@@ -49,10 +51,9 @@ class Settings:
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure. Raises FedscapeError for columns that are missing, and where no run has both values."""
-    tables = [(name, frame) for name, frame in frames.items() if name != "runs"]
-    if not tables:
+    name, table = next(iter(frames.items()))
+    if name == "runs":
         raise FedscapeError("table runs: it is what is drawn against; name another one, such as curvature")
-    ((name, table),) = tables
     check_columns(table, (settings.measure, *settings.rows), name)
     check_numbers(table, settings.measure, name)
     for column, value in settings.rows.items():
@@ -60,7 +61,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     if "quantity" in table and table["quantity"].nunique() > 1:
         found = ", ".join(sorted(table["quantity"].unique()))
         raise FedscapeError(f"rows: {name} has several quantities ({found}); name one")
-    runs = frames["runs"]
+    runs = with_ends(frames, [settings.column], settings.rounds)
     runs = runs[~runs["diverged"].astype(str).str.lower().eq("true")]
     means = table.groupby(IDENTITY, sort=False)[settings.measure].agg(lambda each: each.mean(skipna=False))
     points = runs.merge(means.rename("along").reset_index(), on=IDENTITY)
@@ -78,7 +79,8 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     titles = [f"{panel}\n{words}" if panel else words for panel, words in correlations.items()]
     one = "quantity" in table and settings.measure == "value"
     horizontal = axis_label(table["quantity"].iloc[0] if one else settings.measure)
-    figure, panels = panel_grid(titles, SIZE, horizontal, axis_label(settings.column), False)
+    vertical = of_rounds(axis_label(settings.column), settings.rounds)
+    figure, panels = panel_grid(titles, SIZE, horizontal, vertical, False)
     for axes, panel in zip(panels, correlations, strict=True):
         for look, rows in points[points["panel"] == panel].groupby("look", sort=False):
             axes.plot(

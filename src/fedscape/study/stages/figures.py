@@ -32,8 +32,8 @@ def _inputs(study: Study, wildcards: Wildcards) -> Files:
         runs = figure_runs(study, figure)
         return {"partitions": list(dict.fromkeys(PARTITION.file(study, run.names, "counts") for run in runs))}
     if figure.source == "table":
-        results = ["runs"] if constant("figure", figure.kind.kind, "RUNS") else []
-        return {name: [f"{study.folder}/tables/{name}.csv"] for name in (figure.name, *results)}
+        beside = constant("figure", figure.kind.kind, "BESIDE") or ()
+        return {name: [f"{study.folder}/tables/{name}.csv"] for name in (figure.name, *beside)}
     if figure.source == "plane":
         drawn = _OF_PLANE
     elif figure.source == "connectivity":
