@@ -11,6 +11,7 @@ from fedscape.errors import FedscapeError
 from fedscape.figures.barrier_cells import barrier_colours
 from fedscape.figures.kinds import curves, heatmap, profile
 from fedscape.figures.labels import barrier_label
+from fedscape.figures.medium import Style, house_style
 
 ARROW = "\N{RIGHTWARDS ARROW}"
 
@@ -149,6 +150,19 @@ class TestHeatmap:
         assert [text.get_text() for text in figure.axes[0].texts] == ["0.0"] * 3 + ["\N{MINUS SIGN}2.5"]
         assert not self.draw(layers_frame(ranks), numbers=False).axes[0].texts
         assert not self.draw(layers_frame(ranks, rounds=range(60))).axes[0].texts
+
+    @pytest.mark.parametrize(("width", "below"), [(85, True), (170, False)])
+    def test_panels_in_a_column_are_as_wide_as_their_titles_and_have_the_colours_below(self, width, below):
+        names = dict(zip(NAMES, [f"layer{i}.0.downsample.0" for i in range(4)], strict=True))
+        frame = layers_frame(ranks).replace({"layer": names})
+        with house_style(Style("print", width)):
+            figure = self.draw(frame, regimes=["shallow", "deep"])
+            figure.draw_without_rendering()
+            left, right, bar = figure.axes
+            titles = [axes.title.get_window_extent() for axes in (left, right)]
+        assert not titles[0].overlaps(titles[1])
+        assert (bar.get_position().y1 < left.get_position().y0) == below
+        assert (bar.get_position().x0 > right.get_position().x1) == (not below)
 
     def test_names_are_thinned_where_there_are_many(self):
         names = [f"layer{i}" for i in range(100)]

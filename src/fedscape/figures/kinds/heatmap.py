@@ -34,6 +34,7 @@ from fedscape.figures.layers import (
     with_panels,
     with_steps,
 )
+from fedscape.figures.medium import medium
 from fedscape.figures.panels import PER_ROW, panel_grid, surface_legend
 from fedscape.figures.surface import HATCHING
 from fedscape.tables.layers import SINGLE, later_round, of_rests
@@ -42,8 +43,9 @@ CELL = 0.36, 0.165  # inches
 WIDTHS, HEIGHTS = (0.8, 4.0), (1.2, 5.4)  # inches of a panel's cells together: smallest, largest
 LETTER, LETTER_OF_LABEL, LINE = 0.062, 0.08, 0.16  # inches: of a layer's name, of a label; a title's line
 MARGINS = 0.35, 0.55  # inches beside and below the cells, without names
-BAR = 1.0, 0.15  # inches: width of the colour bar with its words, and without
+BAR = 1.0, 0.15  # inches: of the colour bar with its words, and without
 NARROWEST_TITLE = 26  # letters
+NARROW = 4.7  # inches of a figure in print that has its colour bar below
 NAME = 0.115  # inches of a layer's name, with its distance from the next
 
 CAPTION = (
@@ -129,14 +131,18 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             axes.set_ylabel(row_labels[i])
         if settings.numbers and largest:
             write_numbers(axes, grid, 0.01 if percent else 1, largest, cell, norm, colours)
+    # In a column of a journal, beside it, it would leave panels narrower than their titles.
+    below = medium().in_print and figure.get_figwidth() < NARROW
+    figure.set_figheight(figure.get_figheight() + BAR[0] * below)
+    length = figure.get_figwidth() if below else figure.get_figheight()
     bar = figure.colorbar(
-        ScalarMappable(norm, colours), ax=panels, extend=exceeded, fraction=0.05, pad=0.01,
-        aspect=figure.get_figheight() / BAR[1],
+        ScalarMappable(norm, colours), ax=panels, extend=exceeded, fraction=0.05, pad=0.04 if below else 0.01,
+        aspect=length / BAR[1], location="bottom" if below else "right",
     )  # fmt: skip
     if percent:
-        percent_ticks(bar.ax.yaxis)
+        percent_ticks(bar.ax.xaxis if below else bar.ax.yaxis)
     label = barrier_label(settings.column, settings.measure, settings.split)
-    bar.set_label(fill(label, int(size[1] / LETTER_OF_LABEL)) + floor_note(floored))
+    bar.set_label(fill(label, int((length if below else size[1]) / LETTER_OF_LABEL)) + floor_note(floored))
     if any(not np.isfinite(grid).all(axis=None) for grid in grids):
         surface_legend(figure, [Patch(**HATCHING, label="no value")])
     fit_labels(figure)
