@@ -44,7 +44,7 @@ class Contrasts:
     """ends of the 95 % interval; empty where nothing is known of the noise"""
     interval: Text
     """`student`: Student's t over three seeds or more; `measurement`: normal, from the standard errors of the
-    values, of fewer seeds or of seeds that are taken together"""
+    values, of fewer seeds; `together`: normal, from that of one value of all seeds"""
     seeds: Whole
     """how many seeds"""
 
@@ -56,7 +56,7 @@ class ClaimValues:
     case: Index
     """of the claim; place of the case in it, from 1"""
     value: Number
-    """of the measure, for this seed, or in the row of the first for all that a claim takes together"""
+    """of the measure, for this seed; for all seeds taken together, in the row of the first"""
     standard_error: Number
     """of the value, from the measurement itself; empty where it is not known"""
     note: Text

@@ -1,4 +1,4 @@
-"""Final results of runs for figures: the runs that count, their names, and their values by seed."""
+"""Results of runs for figures: the runs that count, their names, and their values by seed or over seeds."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,8 +50,11 @@ def of_rounds(words: str, rounds: str) -> str:
     return words if rounds == "last" else f"{words},\nmean of the last fifth"
 
 
-def with_ends(frames: Mapping[str, pd.DataFrame], columns: Iterable[str], rounds: str) -> pd.DataFrame:
+def with_ends(frames: Mapping[str, pd.DataFrame], columns: Sequence[str], rounds: str) -> pd.DataFrame:
     """Runs with columns as they are in the `last` round, or on average over the `last-fifth` of `rounds`."""
+    if rounds == "last":
+        return frames["runs"]
+    check_columns(frames["rounds"], columns, "rounds")
     of_runs = {name: frame.assign(run=run_paths(frame)) for name, frame in frames.items() if name in _RESULTS}
     return frames["runs"].assign(**{column: ends(of_runs, column, rounds)[column] for column in columns})
 
@@ -101,6 +104,21 @@ def names_of(runs: pd.DataFrame, labels: Sequence[Mapping]) -> dict[str, pd.Seri
 def best_points(runs: pd.DataFrame, choose: str | None, within: Sequence[str] = ()) -> pd.DataFrame:
     """Of each grid the runs of its best point only; all runs where `choose` is None."""
     return best_grid_points(runs, choose, within) if choose else runs
+
+
+def over_seeds(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Mean, min and max of a column over the seeds of one run or pair, by round, columns of these names.
+
+    Of the rounds in which all seeds have a value, as have all clients that took part, in each round others.
+    """
+    seeds = [name for name in ("seed", "to_seed") if name in rows]
+    values = rows[column].astype(float).replace([math.inf, -math.inf], math.nan)
+    by_seed = values.groupby([rows["round"], *(rows[name] for name in seeds)], dropna=False)
+    table = {
+        name: by_seed.agg(name, skipna=False).unstack(seeds).agg(name, axis=1, skipna=False)
+        for name in ("mean", "min", "max")
+    }
+    return pd.DataFrame(table).dropna()
 
 
 def by_keys(runs: pd.DataFrame, column: str, keys: Sequence[str]) -> dict[tuple, Values]:

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 from fedscape.errors import FedscapeError
+from fedscape.plugins import Plugin
 from fedscape.settings.claims import Case, Claim, Expectation, Learned, Side
 from fedscape.study.cases import Members, check_analysis, measure_of, members_of
+from fedscape.study.catalog import constant
+from fedscape.study.catalog import names as plugin_names
 from fedscape.study.grid import Run, matching
 from fedscape.study.problems import Problems
 from fedscape.study.selection import Names, check_choice, check_names
@@ -38,6 +41,8 @@ def build_claims(
             )
         check_choice(measure.settings, content, key)
         _check_expectation(entry["expect"], len(entry["cases"]), f"{key}.expect")
+        if "seeds" in entry:
+            _check_together(measure, len(entry["cases"]), f"{key}.seeds")
         wheres = _wheres(entry.get("where", {}), entry["cases"], names, key)
         by_seed = [_cases(where, section, name, analyses, runs, names.every["seed"]) for where in wheres]
         return Claim(
@@ -148,6 +153,15 @@ def _sides(
         cases = tuple(has_cases[seed] for seed in seeds)
         sides.append(Side(where, bool(has_cases), (Case.together(cases),) if together and cases else cases))
     return tuple(sides)
+
+
+def _check_together(measure: Plugin, cases: int, where: str) -> None:
+    """Refuse seeds together where nothing would be known of their noise."""
+    if not constant("measure", measure.kind, "TOGETHER"):
+        able = ", ".join(kind for kind in plugin_names("measure") if constant("measure", kind, "TOGETHER"))
+        raise FedscapeError(f"{where}: measure {measure.kind} is of a seed; together are those of {able}")
+    if cases > 1:
+        raise FedscapeError(f"{where}: together are those of one case, got {cases}")
 
 
 def _check_expectation(expect: Mapping, cases: int, where: str) -> None:

@@ -286,6 +286,9 @@ CONTRACTS: Mapping[str, Contract] = {
                 "trace",
                 "what it reads of a curvature: an entry that measures none is refused at `-n`",
             ),
+            "TOGETHER": Constant(
+                bool, True, "its standard error is over the seeds of a case: claims may take them together"
+            ),
             "SEVERAL": Constant(
                 bool, True, "one value of a seed's several runs; its setting `choose` works by itself"
             ),

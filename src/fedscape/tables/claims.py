@@ -14,6 +14,7 @@ from fedscape.settings.claims import Claim, Expectation
 from fedscape.tables.cases import NOT_RUN, NOT_RUN_HERE, Measured, measure_words, measured, read_frames
 from fedscape.tables.contrasts import (
     MEASUREMENT,
+    TOGETHER,
     Estimated,
     compares_nothing,
     contrasts,
@@ -36,7 +37,7 @@ _METHOD = (
     "noise*: the interval of what decides includes the threshold. How far numbers vary from seed to seed is "
     "not known of fewer than three."
 )
-_INTERVALS = {STUDENT: "Student's", MEASUREMENT: "of the measurement"}
+_INTERVALS = {STUDENT: "Student's", MEASUREMENT: "of the measurement", TOGETHER: "over seeds, taken together"}
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,8 @@ def decide(
 ) -> Decision:
     """The verdict on values by seed, of each case, for the seeds that all have; never by a tie.
 
-    has_runs: whether the scale has runs of each case at any seed. seeds: that the values are of, should they
-    be of several together. A claim that compares several things holds
+    has_runs: whether the scale has runs of each case at any seed. seeds: how many the values rest on, where
+    one is of several. A claim that compares several things holds
     if all of them are as expected. It does so within noise where the 95 % interval of one includes its
     threshold, and fails within noise where the interval of each that fails does.
     """

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau, rankdata
+from scipy.stats import rankdata
 
 from fedscape.columns.identity import NAMES
 
@@ -79,11 +79,6 @@ def best_of(column: str) -> str:
 def ranks(values: np.ndarray, best: str) -> np.ndarray:
     """Ranks along the first axis, 1 for the `highest` or the `lowest`; equals share the mean of theirs."""
     return rankdata(-values if best == "highest" else values, axis=0)
-
-
-def rank_agreement(left: np.ndarray, right: np.ndarray) -> float:
-    """Kendall's tau-b between two values [n] of each item; NaN for fewer than two, or if all are equal."""
-    return float(kendalltau(left, right).statistic) if len(left) > 1 else float("nan")
 
 
 def ordered_agreement(left: np.ndarray, right: np.ndarray, tie: float, fewest: int) -> float:

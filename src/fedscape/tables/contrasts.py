@@ -4,7 +4,8 @@ Values are paired by seed: a contrast is taken seed by seed, so that what a seed
 data, its start) cancels. Its 95 % interval is Student's over seeds, mean -+ t_{n-1} s / sqrt(n), where there
 are three or more; fewer do not show how far seeds vary, and the interval is that of the measurement alone:
 the standard errors of the values, where their measure knows them, as independent and normal. Of two seeds it
-reaches at least from one to the other, so that two which contradict each other are sure of nothing.
+reaches at least from one to the other, so that two which contradict each other are sure of nothing. A claim
+may also have a single value of all its seeds together, whose measure knows how far it varies over them.
 """
 
 import math
@@ -19,6 +20,7 @@ from fedscape.tables.cases import Measured
 from fedscape.tables.estimate import NORMAL_HALF_WIDTH, STUDENT, student_half_width
 
 MEASUREMENT = "measurement"  # an interval from standard errors of the values, not from seeds
+TOGETHER = "together"  # one from the standard error over seeds of a single value of them all
 FEWEST_SEEDS = 3  # for an interval over seeds
 _COMPARED = {  # in words, of two cases and of more
     "ratio": ("second / first", "last / each other"),
@@ -54,7 +56,7 @@ class Estimated:
     mean: float
     low: float | None  # ends of the 95 % interval; None where nothing is known of its noise
     high: float | None
-    interval: str  # STUDENT, MEASUREMENT, or empty
+    interval: str  # STUDENT, MEASUREMENT, TOGETHER, or empty
     seeds: int
 
     @property
@@ -110,8 +112,7 @@ def estimated(
 ) -> Estimated:
     """The contrast over the seeds of values, which all cases share; all values are numbers.
 
-    seeds: that a single value of each case is of, where it is of several together; its standard error then
-        says how far they vary.
+    seeds: how many the values rest on, where one is of several; its standard error is then over these.
     """
     keys = list(values[0])
     weights = np.array(contrast.weights)
@@ -127,7 +128,7 @@ def estimated(
             return Estimated(contrast, mean, None, None, "", seeds or count)
         variance = np.where(known, (weights * np.nan_to_num(errors)) ** 2, 0).sum()
         half_width = max(NORMAL_HALF_WIDTH * math.sqrt(variance) / count, float(np.ptp(by_seed)) / 2)
-        interval = MEASUREMENT
+        interval = TOGETHER if seeds and seeds > count else MEASUREMENT
     return Estimated(contrast, mean, mean - half_width, mean + half_width, interval, seeds or count)
 
 

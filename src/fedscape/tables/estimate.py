@@ -76,29 +76,44 @@ def student_half_width(values: np.ndarray) -> float:
     return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * values.std(ddof=1) / math.sqrt(n))
 
 
+def comparable_means(rows: Sequence[Mapping[int, float | str]]) -> list[float | None]:
+    """Means of rows over the seeds with which all that have a number have one; None for one without.
+
+    So each seed compares all of them. rows: of each, the values by seed as for `estimate`.
+    """
+    having, table = _compared(rows)
+    means = iter(table.mean(axis=1).tolist() if table.size else ())
+    return [next(means, None) if has else None for has in having]
+
+
 def ranked(rows: Sequence[Mapping[int, float | str]], best: str) -> list[Estimate]:
     """The rank of each row by its mean, 1 for the `highest` or the `lowest`, with bootstrap intervals.
 
-    rows: of each, the values by seed as for `estimate`. Means and intervals are over the seeds with which all
-    rows that have a number have one, so that each seed compares all of them.
+    rows: of each, the values by seed as for `estimate`. Means are the `comparable_means`; intervals are of
+    the same seeds.
     """
-    numbers = [{seed: value for seed, value in row.items() if not isinstance(value, str)} for row in rows]
-    having = [row for row in numbers if row]
-    seeds = sorted(set.intersection(*map(set, having))) if having else []
-    table = np.array([[row[seed] for seed in seeds] for row in having])
-    places = iter(ranks(table.mean(axis=1), best) if seeds else ())
-    ends = rank_intervals(table, best, CONFIDENCE) if seeds else None
+    having, table = _compared(rows)
+    places = iter(ranks(table.mean(axis=1), best) if table.size else ())
+    ends = rank_intervals(table, best, CONFIDENCE) if table.size else None
     intervals = iter(ends if ends is not None else ())
     estimates = []
-    for row, own in zip(rows, numbers, strict=True):
+    for row, has in zip(rows, having, strict=True):
         diverged = list(row.values()).count(DIVERGED)
-        if not own or not seeds:
-            estimates.append(Estimate(diverged=diverged, note=NOT_MEASURED if own else _why_none(row)))
+        if not has or not table.size:
+            estimates.append(Estimate(diverged=diverged, note=NOT_MEASURED if has else _why_none(row)))
             continue
         low, high = map(float, next(intervals)) if ends is not None else (None, None)
         how = BOOTSTRAP if ends is not None else ""
-        estimates.append(Estimate(float(next(places)), low, high, how, len(seeds), diverged))
+        estimates.append(Estimate(float(next(places)), low, high, how, table.shape[1], diverged))
     return estimates
+
+
+def _compared(rows: Sequence[Mapping[int, float | str]]) -> tuple[list[bool], np.ndarray]:
+    """Which rows have a number, and those [having, seeds] of the seeds that all of them have."""
+    numbers = [{seed: value for seed, value in row.items() if not isinstance(value, str)} for row in rows]
+    having = [row for row in numbers if row]
+    seeds = sorted(set.intersection(*map(set, having))) if having else []
+    return [bool(row) for row in numbers], np.array([[row[seed] for seed in seeds] for row in having])
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, confidence: float) -> tuple[float, float] | None:

@@ -49,8 +49,8 @@ def density_frame():
 
 def scatter_frames():
     runs = results_frame({"iid": 0.9, "dir0.1": 0.7}, methods=("a", "b"))
-    keys = runs[IDENTITY]
-    return {"runs": runs, "curvature": keys.assign(quantity="worst", value=1 / runs["test_accuracy"])}
+    curvature = runs[IDENTITY].assign(quantity="worst", value=1 / runs["test_accuracy"])
+    return {"curvature": curvature, "runs": runs}
 
 
 KINDS = {
@@ -268,12 +268,17 @@ class TestCurves:
         assert "diverged" in {text.get_text() for text in figure.legends[0].get_texts()}
 
     def test_clients_that_take_part_in_other_rounds_are_one_line(self):
-        """Two of many clients a round, others in each round and at each seed: a mean over seeds of their means."""
+        """Some of many clients, others in each round and at each seed: a mean over seeds of means over them.
+
+        Where a client has no value, the round has none.
+        """
         values = {
             (0, 0): {3: 0.1, 5: 0.3},
             (0, 1): {2: 0.2, 7: 0.6},
             (9, 0): {1: 0.5, 4: 0.7},
-            (9, 1): {0: 0.4, 6: 0.8},
+            (9, 1): {0: 0.4, 6: 0.8, 8: 0.6},
+            (10, 0): {0: 0.5, 1: np.nan},
+            (10, 1): {2: 0.5, 3: 0.5},
         }
         frame = pd.concat(
             [

@@ -186,10 +186,34 @@ class TestRanking:
         titles = [draw(ranking, runs_frame(*rows), tie=tie).axes[0].get_title() for tie in (0, 0.08, 0.3)]
         assert titles == ["Kendall's τ = -0.33", "Kendall's τ = -1.00 (pairs more than 8 points apart)", ""]
 
+    def test_tau_is_of_the_ranks_that_are_drawn(self):
+        """Where a method diverged with a seed, all are ranked by the others alone."""
+        values = {
+            "a": {"random": (0.5, 0.5, None), "pretrained": (0.4, 0.4, 0.4)},
+            "b": {"random": (0.4, 0.4, 0.9), "pretrained": (0.5, 0.5, 0.5)},
+        }
+        rows = [
+            {"method": method, "init": init, "seed": seed, "test_accuracy": value or 0.1, "diverged": value is None}
+            for method, starts in values.items() for init, accuracies in starts.items() for seed, value in enumerate(accuracies)
+        ]  # fmt: skip
+        (axes,) = draw(ranking, runs_frame(*rows)).axes
+        lines = [list(line.get_ydata()) for line in axes.lines if len(line.get_xdata()) == 2]
+        assert lines[:2] == [[1, 2], [2, 1]] and axes.get_title() == "Kendall's τ = -1.00"
+
+    def test_settings_that_cannot_be_are_refused(self):
+        for settings, message in (
+            ({"tie": -1.0}, "tie must be"), ({"fewest": 0}, "fewest must be"),
+            ({"column": "best_test_accuracy", "rounds": "last-fifth"}, "which is of one round"),
+        ):  # fmt: skip
+            with pytest.raises(ValueError, match=message):
+                ranking.Settings(**settings)
+
     def test_ranks_are_of_the_last_fifth_where_asked_for(self):
         frame, rounds = wandering(({"method": "a"}, [0.1, 0.5]), ({"method": "b"}, [0.8, 0.6]))
         texts = draw(ranking, frame, beside=rounds, rounds="last-fifth").axes[0].texts
         assert [text.get_text() for text in texts] == ["70.0  b", "30.0  a"]
+        with pytest.raises(FedscapeError, match="rounds has no column test_loss"):
+            draw(finals, frame, beside=rounds, along="method", column="test_loss", rounds="last-fifth")
 
     def test_names_stand_beside_both_ends_with_their_means(self):
         texts = [

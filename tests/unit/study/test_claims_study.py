@@ -158,18 +158,34 @@ def test_sides_are_compared_on_the_seeds_that_all_of_them_have(campaign):
     assert farther.seeds == [0, 1, 2]
 
 
+AGREEMENT = """
+  - claim: Another order
+    source: Figure 4
+    measure: rank-agreement
+    between: partition
+    choose: null
+    where: {partition: [iid, dir0.1]}
+    cases: [{method: [fedavg.g1, fedavg.g2]}]
+    expect: {below: 1}
+    seeds: together
+    learned: any
+scales:
+"""
+
+
 def test_seeds_may_be_taken_together(campaign):
     seeds = ("datasets: [digits]\n", "datasets: [digits]\nseeds: [0, 1, 2]\n")
-    some = ("runs: [{}]\n", "runs: [{partition: [iid, dir0.1]}, {partition: dir1.0, seed: [1, 2]}]\n")
-    together = ("{order: increasing}\n", "{order: increasing}\n    seeds: together\n    learned: any\n")
-    each, of_both = (
-        campaign(seeds, some, *more).get("pilot", "paper").claims[0] for more in ((), [together])
+    some = ("runs: [{}]\n", "runs: [{partition: [iid, dir1.0]}, {partition: dir0.1, seed: [1, 2]}]\n")
+    alone = ("    seeds: together\n    learned: any\n", "")
+    (*_, together), (*_, each) = (
+        campaign(seeds, some, ("\nscales:\n", text)).get("pilot", "paper").claims
+        for text in (AGREEMENT, AGREEMENT.replace(*alone))
     )
-    assert of_both.seeds == each.seeds == [1, 2] and (each.learned, of_both.learned) == (None, "any")
-    for side, both in zip(each.sides, of_both.sides, strict=True):
-        (case,) = both.cases
-        assert case.runs == tuple(run for one in side.cases for run in one.runs) == case.needs
-        assert case.seeds == (1, 2) and case.seed == 1
+    assert together.seeds == each.seeds == [1, 2] and (each.learned, together.learned) == (None, "any")
+    (side,), (of_both,) = each.sides, together.sides
+    (case,) = of_both.cases
+    assert case.runs == tuple(run for one in side.cases for run in one.runs) == case.needs
+    assert case.seeds == (1, 2) and case.seed == 1
 
 
 def plain(claims):
@@ -214,6 +230,8 @@ REFUSED = {
     "an order of one": (("expect: {above: 0}}\n  - {claim: F", "expect: {order: increasing}}\n  - {claim: F"), "claims[1].expect.order: needs two cases or more, got 1"),
     "a ratio of one": (("expect: {above: 0}}\n  - {claim: F", "expect: {ratio: {below: 2}}}\n  - {claim: F"), "claims[1].expect.ratio: needs two cases or more, got 1"),
     "seeds one by one": (("{order: increasing}\n", "{order: increasing}\n    seeds: each\n"), "claims.0.seeds: unknown value 'each'; allowed: together"),
+    "seeds together of any measure": (("{order: increasing}\n", "{order: increasing}\n    seeds: together\n"), "claims[0].seeds: measure final is of a seed; together are those of rank-agreement"),
+    "seeds together of two cases": (("\nscales:\n", AGREEMENT.replace("}]\n    expect", "}, {}]\n    expect")), "claims[3].seeds: together are those of one case, got 2"),
     "another way to learn": (("{order: increasing}\n", "{order: increasing}\n    learned: some\n"), "claims.0.learned: unknown value 'some'; allowed: true, false, any"),
     "a key twice": (("where: {method: fedavg}", "where: {method: fedavg, partition: iid}"), "claims[0].cases[0].partition: `where` names partition too; keep one of them"),
     "a plane of another kind": (("measure: deviation", "measure: off-centre"), "claims[2].plane: kind off-centre does not measure planes of kind trajectory; allowed: clients"),

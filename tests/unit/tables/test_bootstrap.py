@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fedscape.tables.comparison import best_of, rank_agreement, ranks
+from fedscape.tables.comparison import best_of, ranks
 from fedscape.tables.estimate import mean_interval, rank_intervals
 
 
@@ -58,15 +58,3 @@ def test_seeds_are_drawn_for_all_methods_alike():
     seeds = np.array([0.1, 0.9, 0.4, 0.6])
     found = rank_intervals(np.array([seeds + 0.01, seeds]), "highest", 0.95)
     assert found.tolist() == [[1, 1], [2, 2]]
-
-
-def test_kendalls_tau_in_closed_form():
-    order = np.arange(6.0)
-    assert rank_agreement(order, order) == pytest.approx(1)
-    assert rank_agreement(order, order[::-1]) == pytest.approx(-1)
-    swapped = order.copy()
-    swapped[[2, 3]] = swapped[[3, 2]]
-    assert rank_agreement(order, swapped) == pytest.approx(
-        1 - 4 / (6 * 5)
-    )  # one of 15 pairs is the other way round
-    assert np.isnan(rank_agreement(order[:1], order[:1])) and np.isnan(rank_agreement(order, np.zeros(6)))

@@ -1,8 +1,5 @@
 """The table of claims: values of their cases, what diverged or is missing, and the page to read."""
 
-import math
-
-import numpy as np
 import pandas as pd
 import pytest
 from claim_frames import curvature, markers, surface
@@ -208,7 +205,7 @@ def test_a_claim_on_runs_that_learned_nothing_is_not_measurable(tested):
 
 
 def test_a_claim_may_take_its_seeds_together(tested, tmp_path):
-    """Kendall's tau of means over three seeds, with the jackknife's interval, beside the mean of their own."""
+    """Kendall's tau of means over three seeds, beside the mean of their own."""
     random = {  # by seed, of four methods; from pre-trained weights they are in order at each
         0: [0.10, 0.30, 0.20, 0.40], 1: [0.20, 0.10, 0.30, 0.40], 2: [0.10, 0.25, 0.30, 0.27],
     }  # fmt: skip
@@ -231,11 +228,8 @@ def test_a_claim_may_take_its_seeds_together(tested, tmp_path):
     assert [row["values"] for row in rows] == ["1", "0.6667"] and [row["seeds"] for row in rows] == ["3", "3"]
     assert [row["verdict"] for row in rows] == ["does not hold, within noise", "holds"]
     found = pd.read_csv(tmp_path / "contrasts.csv").iloc[0]
-    without_one = np.array([1, 2 / 3, 1])  # a seed: only without the second one are two methods turned
-    error = math.sqrt(2 / 3 * ((without_one - without_one.mean()) ** 2).sum())
-    student = 4.302653  # of two degrees of freedom
-    assert found["high"] - found["mean"] == pytest.approx(student * error, rel=1e-5)
-    assert (found["interval"], found["seeds"]) == ("measurement", 3) and "of the measurement, 3 seeds" in page
+    assert found["low"] < 0.9 < found["high"] and (found["interval"], found["seeds"]) == ("together", 3)
+    assert "over seeds, taken together, 3 seeds" in page
     assert list(pd.read_csv(tmp_path / "claim-values.csv")["seed"]) == [0, 0, 1, 2]
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from claim_frames import measured
+from claim_frames import measured, standard_error
 from run_frames import rounds_frame, runs_frame
+from scipy import stats
 
 from fedscape.evaluation.update_statistics import UpdateStatistics
 
@@ -82,6 +83,30 @@ def test_rank_agreement_needs_two_orders_of_the_same_methods():
     assert math.isnan(measured("rank-agreement", {"runs": runs_frame(*rows[:3])}))
     assert math.isnan(measured("rank-agreement", {"runs": runs_frame(*rows[:-1])}))
     assert math.isnan(measured("rank-agreement", {"runs": runs_frame(*rows, {"init": "third"})}))
+
+
+def test_the_noise_of_rank_agreement_is_that_of_means_over_seeds():
+    """Of two methods tau is 1 or -1, by the normal chance that neither or both orders turn."""
+    seeds = {  # by start and seed, of two methods; what a seed adds to both, 10 and 30, is no noise
+        "random": [(0.0, 3.0), (10.0, 9.0), (30.0, 32.0)], "pretrained": [(0.0, 2.0), (10.0, 9.5), (30.0, 30.5)],
+    }  # fmt: skip
+    rows = [
+        {"init": init, "method": f"m{i}", "seed": seed, "test_accuracy": value}
+        for init, values in seeds.items()
+        for seed, pair in enumerate(values)
+        for i, value in enumerate(pair)
+    ]
+    assert measured("rank-agreement", {"runs": runs_frame(*rows)}) == 1
+    stays = []
+    for values in seeds.values():
+        steps = np.array([second - first for first, second in values])
+        # Half of the variance of steps is each method's; of the difference of two means, a third of all of it.
+        stays.append(stats.norm.cdf(steps.mean() / np.sqrt(steps.var(ddof=1) / 3)))
+    plus = stays[0] * stays[1] + (1 - stays[0]) * (1 - stays[1])
+    assert standard_error("rank-agreement", {"runs": runs_frame(*rows)}) == pytest.approx(
+        2 * math.sqrt(plus * (1 - plus)), rel=0.1
+    )
+    assert math.isnan(standard_error("rank-agreement", {"runs": runs_frame(*rows[:2], *rows[6:8])}))
 
 
 def test_statistics_over_rounds_leave_out_the_start():

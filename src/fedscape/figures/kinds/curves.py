@@ -2,12 +2,13 @@
 
 Frames: one, under any name, with a row per run and round: rounds.csv, drift.csv, or those that `rows` selects
 of curvature.csv and, with a row per pair of models, layers.csv and distances.csv. Runs that differ only in
-their seed are one line, their mean; so are pairs that differ only in their seeds, in their clients, or in the
-end that supplies the layers that are not averaged. Up to three lines of a panel lie in bands from the
-smallest value to the largest; beside more of them, whose bands would blend, stands a bar for the last round.
-The mean is drawn where all have a value: once a run has diverged, the mean of the others would flatter. A
-cross marks that round. A smoothed mean ends where its window does; what was measured stays behind it, and
-bands, bars and ends are of that. Lines of a single panel that are many have their names at their ends.
+their seed are one line, their mean over seeds of the means over a round's clients; so are pairs that differ
+only in their seeds, in their clients, or in the end that supplies the layers that are not averaged. Up to
+three lines of a panel lie in bands from the smallest value to the largest; beside more of them, whose bands
+would blend, stands a bar for the last round. The mean is drawn where all have a value: once a run has
+diverged, the mean of the others would flatter. A cross marks that round. A smoothed mean ends where its
+window does; what was measured stays behind it, and bands, bars and ends are of that. Lines of a single panel
+that are many have their names at their ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +41,7 @@ from fedscape.figures.layer_names import layer_names
 from fedscape.figures.layers import FLOORED, floor_note, without_noise
 from fedscape.figures.looks import line_looks, pair_looks, run_looks
 from fedscape.figures.panels import legend_below, panel_grid, surface_legend
-from fedscape.figures.results import check_columns, check_numbers
+from fedscape.figures.results import check_columns, check_numbers, over_seeds
 from fedscape.figures.style import COLOURS, Look, graded_looks, plain_log_ticks, series_handle
 from fedscape.tables.layers import later_round
 
@@ -232,26 +233,11 @@ def _vertical_label(frame: pd.DataFrame, settings: Settings) -> tuple[str, bool]
 
 
 def _means(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, bool]:
-    """Mean, min and max over the seeds of one run, by round; whether some are barriers that are drawn as 0.
-
-    Of the rounds in which all seeds have a value, and so have all of their clients that took part: these may
-    be others in every round.
-    """
-    seeds = [column for column in ("seed", "to_seed") if column in rows]
-
-    def over_seeds(column: str) -> pd.DataFrame:
-        values = rows[column].astype(float).replace([np.inf, -np.inf], np.nan)
-        by_seed = values.groupby([rows["round"], *(rows[seed] for seed in seeds)], dropna=False)
-        table = pd.DataFrame(
-            {name: by_seed.agg(name, skipna=False).unstack(seeds).agg(name, axis=1, skipna=False)
-             for name in ("mean", "min", "max")}
-        )  # fmt: skip
-        return table.dropna()
-
-    means = over_seeds(measure)
+    """Mean, min and max over a run's seeds, by round; whether some are barriers that are drawn as 0."""
+    means = over_seeds(rows, measure)
     if "regime" not in rows or measure not in FLOORED or not (rows["measure"] == "loss").all():
         return means, False
-    return without_noise(means, over_seeds("barrier"))
+    return without_noise(means, over_seeds(rows, "barrier"))
 
 
 def smoothed(values: pd.Series, window: int) -> pd.Series:

@@ -7,6 +7,7 @@ next to the lines. Beside a name stands the mean. Between two circumstances Kend
 orders agree: 1 for the same.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,10 +22,10 @@ from fedscape.figures.axes import fit_labels
 from fedscape.figures.labels import axis_label
 from fedscape.figures.looks import value_looks
 from fedscape.figures.panels import panel_grid
-from fedscape.figures.results import Values, best_points, by_keys, names_of, rows_of
+from fedscape.figures.results import Values, best_points, by_keys, names_of, of_rounds, rows_of
 from fedscape.figures.style import Look
-from fedscape.tables.comparison import best_of, ordered_agreement, rank_agreement
-from fedscape.tables.estimate import Estimate, estimate, ranked
+from fedscape.tables.comparison import best_of, ordered_agreement
+from fedscape.tables.estimate import Estimate, comparable_means, estimate, ranked
 
 ROW, MARGIN = 0.19, 0.95  # inches: of a method; above and below all of them
 BETWEEN, LETTER, AXIS = 1.8, 0.066, 0.6  # inches: between two circumstances; of a letter; left of all
@@ -53,6 +54,15 @@ class Settings:
     choose: Choose = None
     # pairs of methods whose means are this close or closer, under either circumstance, do not count for tau
     tie: float = 0.0
+    fewest: int = 1  # pairs that must be left for a tau
+
+    def __post_init__(self):
+        if not 0 <= self.tie < math.inf:
+            raise ValueError(f"tie must be >= 0 and finite, got {self.tie}")
+        if self.fewest < 1:
+            raise ValueError(f"fewest must be >= 1, got {self.fewest}")
+        if self.column == "best_test_accuracy" and self.rounds != "last":
+            raise ValueError("rounds must be last with column best_test_accuracy, which is of one round")
 
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
@@ -80,7 +90,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     lanes = max(len(_with_bars(ranks)) for panel_ranks in ranks_at.values() for ranks in panel_ranks)
     gutter = GAP + min(LANES, LANE * lanes) if lanes else 0.0
     width = BETWEEN * (max(1, len(stops) - 1) + 2 * gutter) + 2 * letters * LETTER + AXIS
-    vertical = "rank (bars: 95 %)" if lanes else "rank"
+    vertical = of_rounds("rank (bars: 95 %)" if lanes else "rank", settings.rounds)
     size = (width, ROW * len(items) + MARGIN)
     figure, panels = panel_grid(
         titles if len(titles) > 1 else [""], size, axis_label(settings.between), vertical, False, per_row=2
@@ -104,7 +114,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
                 means = dict(zip(items, map(estimate, values_at[title][stop]), strict=True))
                 _draw_names(axes, stop + side * gutter, side, ranks[stop], means, settings.column)
         _name_axes(axes, stops, len(items), gutter + letters * LETTER / BETWEEN)
-        agreement = _agreement(values_at[title], items, settings)
+        agreement = _agreement(values_at[title], settings)
         axes.set_title(", ".join(filter(None, [axes.get_title(), agreement])))
     fit_labels(figure)
     for axes in panels:
@@ -199,21 +209,19 @@ def _widest(axes: Axes, texts: Sequence[Text]) -> float:
     return max((text.get_window_extent().width for text in texts), default=0.0) / axes.bbox.width
 
 
-def _agreement(values: Sequence[Sequence[Values]], items: Sequence[str], settings: Settings) -> str:
+def _agreement(values: Sequence[Sequence[Values]], settings: Settings) -> str:
     """How far two orders agree about the methods that have a mean in both.
 
-    values: of each circumstance, by seed of each of the items.
+    values: of each circumstance, by seed of each method.
     """
     if len(values) != 2:
         return ""
-    means = [[estimate(by_seed).mean for by_seed in column] for column in values]
-    both = [pair for pair in zip(*means, strict=True) if None not in pair]
-    first, second = np.array(both, dtype=float).reshape(-1, 2).T
-    if not settings.tie:
-        tau, apart = rank_agreement(first, second), ""
-    else:
-        tau = ordered_agreement(first, second, settings.tie, fewest=1)
-        percent = settings.column.endswith("accuracy")
-        tie = f"{100 * settings.tie:g} points" if percent else f"{settings.tie:g}"
-        apart = f" (pairs more than {tie} apart)"
-    return f"Kendall's τ = {tau:.2f}{apart}" if np.isfinite(tau) else ""
+    pairs = [pair for pair in zip(*map(comparable_means, values), strict=True) if None not in pair]
+    first, second = np.array(pairs, dtype=float).reshape(-1, 2).T
+    tau = ordered_agreement(first, second, settings.tie, settings.fewest)
+    if not np.isfinite(tau):
+        return ""
+    percent = settings.column.endswith("accuracy")
+    tie = f"{100 * settings.tie:g} points" if percent else f"{settings.tie:g}"
+    apart = f" (pairs more than {tie} apart)" if settings.tie else ""
+    return f"Kendall's τ = {tau:.2f}{apart}"

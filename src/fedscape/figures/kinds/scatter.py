@@ -48,6 +48,10 @@ class Settings:
     panels: RunKey | None = None  # a panel per value of this column
     log: bool = False  # logarithmic horizontal axis
 
+    def __post_init__(self):
+        if self.column == "best_test_accuracy" and self.rounds != "last":
+            raise ValueError("rounds must be last with column best_test_accuracy, which is of one round")
+
 
 def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequence[Mapping] = ()) -> Figure:
     """The figure. Raises FedscapeError for columns that are missing, and where no run has both values."""

@@ -14,12 +14,16 @@ import numpy as np
 import pandas as pd
 
 from fedscape.fields import Choose, Circumstance, Result, ResultRounds
+from fedscape.jobs.streams import stream
 from fedscape.tables.comparison import by_seed, ordered_agreement, settings_beside, with_methods
 from fedscape.tables.course import ends
-from fedscape.tables.estimate import NORMAL_HALF_WIDTH, student_half_width
+from fedscape.tables.estimate import BOOTSTRAP_SEED
 
 SOURCES = ("runs", "rounds")
 SEVERAL = True  # runs of one seed make one value
+TOGETHER = True
+
+DRAWS = 1000  # of means, for a standard error
 
 
 @dataclass(frozen=True)
@@ -45,40 +49,47 @@ class Settings:
 
 def value(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
     """Mean of the taus; NaN if a run was not measured, there are not two orders, or too few pairs."""
-    return _agreement(_by_seed(frames, settings), settings)
+    taus = [_tau(table.mean(axis=2), settings) for table in _tables(frames, settings)]
+    return sum(taus) / len(taus) if taus else float("nan")
 
 
 def standard_error(frames: Mapping[str, pd.DataFrame], settings: Settings) -> float:
-    """Over seeds, by the jackknife; NaN for a single one, and where without one of them no pair is left.
+    """Over seeds, by the parametric bootstrap; NaN for a single seed.
 
-    Tukey's pseudo-values n t - (n - 1) t_j, of all n seeds and of all but j (Efron & Tibshirani, An
-    Introduction to the Bootstrap, 1993, chapter 11), are taken for independent. A normal interval of the
-    standard error that is given is their Student's.
+    Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 6: how tau varies where the means have
+    normal noise of variance s^2 / seeds, s^2 being that of results under a circumstance about what the method
+    and the seed add to theirs. (What a seed adds to all methods alike, such as a hard partition, reorders
+    none.) Leaving out or resampling seeds would not do: of few, orders are often all the same.
     """
-    values, anyhow = _by_seed(frames, settings), replace(settings, fewest=1)
-    if (seeds := values.shape[1]) < 2:
-        return float("nan")
-    without_one = np.array([_agreement(values.drop(columns=seed), anyhow) for seed in values])
-    pseudo_values = -(seeds - 1) * without_one  # but for a constant
-    return student_half_width(pseudo_values) / NORMAL_HALF_WIDTH
+    errors, settings = [], replace(settings, fewest=1)
+    for table in _tables(frames, settings):
+        _, methods, seeds = table.shape
+        if methods < 2 or seeds < 2:
+            return float("nan")
+        rest = table - table.mean(axis=2, keepdims=True) - table.mean(axis=1, keepdims=True)
+        rest += table.mean(axis=(1, 2), keepdims=True)
+        variances = np.square(rest).sum(axis=(1, 2)) / ((methods - 1) * (seeds - 1))
+        drawn = stream(BOOTSTRAP_SEED, "bootstrap").standard_normal((DRAWS, 2, methods))
+        noise = np.sqrt(variances / seeds)[:, np.newaxis] * drawn
+        errors.append(float(np.nanstd([_tau(table.mean(axis=2) + one, settings) for one in noise], ddof=1)))
+    return math.hypot(*errors) / len(errors) if errors else float("nan")
 
 
-def _by_seed(frames: Mapping[str, pd.DataFrame], settings: Settings) -> pd.DataFrame:
-    """The result by data set, model, ..., method and circumstance (rows) and seed (columns)."""
+def _tau(means: np.ndarray, settings: Settings) -> float:
+    """Of the orders of means [2, methods]."""
+    return ordered_agreement(*means, settings.tie, settings.fewest)
+
+
+def _tables(frames: Mapping[str, pd.DataFrame], settings: Settings) -> list[np.ndarray]:
+    """Results [2, methods, seeds] under both circumstances, of each data set, model, ...; else none."""
     runs = with_methods(ends(frames, settings.column, settings.rounds))
-    keys = [*settings_beside(runs, settings.between, "method"), "method", settings.between]
-    return by_seed(runs, settings.column, keys)
-
-
-def _agreement(values: pd.DataFrame, settings: Settings) -> float:
-    """Of means over seeds. values: as `_by_seed` gives them."""
-    orders = values.mean(axis=1, skipna=False).unstack(settings.between)  # a row per method
-    if orders.shape[1] != 2:
-        return float("nan")
-    beside = [name for name in orders.index.names if name != "method"]
-    groups = orders.groupby(beside) if beside else [(None, orders)]
-    taus = []
-    for _, order in groups:
-        first, second = order.to_numpy(dtype=float).T
-        taus.append(ordered_agreement(first, second, settings.tie, settings.fewest))
-    return sum(taus) / len(taus) if taus else float("nan")
+    beside = settings_beside(runs, settings.between, "method")
+    values = by_seed(runs, settings.column, [*beside, settings.between, "method"])
+    tables = []
+    for _, group in values.groupby(beside) if beside else [(None, values)]:
+        under = [rows.droplevel([*beside, settings.between]) for _, rows in group.groupby(settings.between)]
+        if len(under) != 2:
+            return []
+        methods = under[0].index.union(under[1].index)
+        tables.append(np.stack([rows.reindex(methods).to_numpy(float) for rows in under]))
+    return tables
