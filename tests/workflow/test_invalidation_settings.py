@@ -156,6 +156,7 @@ EDITS = {
     "the words of a claim": (*study({"claims/0/claim": "Truly, the final loss rises"}), CLAIMS),
     "what a claim expects": (*study({"claims/1/expect": {"above": 2}}), CLAIMS),
     "what a claim is measured on": (*study({"claims/8/cases": [{"partition": "dir0.3", "init": "random"}]}), CLAIMS),
+    "what a claim asks of its runs": (*study_with({"claims/0/learned": "any"}), CLAIMS),
     "a measure of a table": (*study({"tables/readings/columns/1/at": "last"}), {"table": {"tables/readings.csv"}}),
     # runs
     "an added run": (
