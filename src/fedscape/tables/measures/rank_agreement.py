@@ -77,7 +77,8 @@ def standard_error(frames: Mapping[str, pd.DataFrame], settings: Settings) -> fl
 
 def _tau(means: np.ndarray, settings: Settings) -> float:
     """Of the orders of means [2, methods]."""
-    return ordered_agreement(*means, settings.tie, settings.fewest)
+    first, second = means
+    return ordered_agreement(first, second, settings.tie, settings.fewest)
 
 
 def _tables(frames: Mapping[str, pd.DataFrame], settings: Settings) -> list[np.ndarray]:
