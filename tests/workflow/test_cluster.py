@@ -415,7 +415,9 @@ class Stopped:
 
         try:
             wait_for(
-                lambda: any("round 1/" in training_log(self.clone, run) for run in runs),
+                # Some way on: Snakemake's handler takes a lock that its scheduler has while it selects jobs, which it
+                # does once the run is submitted. A signal in just that moment would make it wait for itself.
+                lambda: any("round 20/" in training_log(self.clone, run) for run in runs),
                 "a run to train", (self.clone.folder / "snakemake.out").read_text, PATIENCE,
             )  # fmt: skip
             driver.send_signal(number)

@@ -71,7 +71,7 @@ def without(package: str, smoke, *arguments: str, check: bool = True):
         "import importlib.util as util, pkgutil; find, modules = util.find_spec, pkgutil.iter_modules;"
         f"util.find_spec = lambda name, *rest: None if name == '{package}' else find(name, *rest);"
         f"pkgutil.iter_modules = lambda *rest: (one for one in modules(*rest) if one.name != '{package}');"
-        f"from snakemake.cli import main; main({[*arguments, '-n', 'pilot', '--config', 'scale=smoke']})"
+        f"from snakemake.cli import main; main({[*arguments, '-n', '-F', 'pilot', '--config', 'scale=smoke']})"
     )
     return smoke._run(["-c", hidden], check, {})
 
@@ -138,6 +138,8 @@ def test_a_site_is_named_in_one_place(planned):
 def test_a_clone_goes_by_its_own_library_whichever_the_console_came_from(smoke):
     shown = '\nimport fedscape.study.build\nprint("library:", fedscape.study.build.__file__)\n\n\nrule all:'
     with smoke.edited("Snakefile", lambda text: text.replace("\nrule all:", shown)):
-        said = smoke.snakemake("-n", "pilot", "--config", "scale=smoke", PYTHONPATH=str(ROOT / "src")).stdout
+        said = smoke.snakemake(
+            "-n", "-F", "pilot", "--config", "scale=smoke", PYTHONPATH=str(ROOT / "src")
+        ).stdout
     assert f"library: {smoke.folder / 'src/fedscape/study/build.py'}\n" in said
     assert "in all; this was a dry run" in said, "the console of another clone is good enough"

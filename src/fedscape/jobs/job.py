@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from fedscape.columns.identity import IDENTITY
 from fedscape.errors import FedscapeError
+from fedscape.files import remove_leftovers
 from fedscape.jobs.recorded import void_records
 from fedscape.jobs.unrecorded import keep_notes
 from fedscape.settings.plain import Settings, from_plain
@@ -138,6 +139,8 @@ def _logged(snakemake, folder: Path) -> Iterator[JobContext]:
     with Path(snakemake.log[0]).open("w", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
         with suppress(OSError):
             fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # while it holds, `fedscape status` says running
+            for path in snakemake.output:  # of jobs that were killed: with the lock, nobody else writes these
+                remove_leftovers(path)
         logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
         keep_freed_memory()
         names = snakemake.wildcards

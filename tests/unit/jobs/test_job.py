@@ -1,6 +1,7 @@
 """What a job says when it fails: one line where the user can mend something, else a traceback in its log."""
 
 import errno
+import fcntl
 import io
 import os
 from pathlib import Path
@@ -185,6 +186,24 @@ def test_a_job_begins_by_making_its_records_void(monkeypatch):
     with job(snakemake):
         assert all(record_of(output).is_void for output in snakemake.output)
     assert all(record_of(output).is_void for output in snakemake.output)  # until Snakemake replaces them
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_what_a_killed_job_was_writing_is_removed_by_the_next(tmp_path, monkeypatch, runs):
+    """And by none that is started beside the one that writes it."""
+    monkeypatch.setattr("fedscape.jobs.job.keep_freed_memory", lambda: None)
+    snakemake = SimpleNamespace(
+        output=[str(tmp_path / "figure.png")], log=[str(tmp_path / "job.log")], threads=1, input=InputFiles(), wildcards={}, rule="figure",
+        params=Params(fromdict={"settings": []}),
+    )  # fmt: skip
+    left, other = tmp_path / ".figure.png.579.tmp", tmp_path / ".figure.png.svg"
+    left.touch()
+    other.touch()
+    with Path(snakemake.log[0]).open("w") as log:
+        if runs:
+            fcntl.flock(log, fcntl.LOCK_EX)
+        with job(snakemake):
+            assert left.exists() == runs and other.exists()
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
