@@ -13,8 +13,6 @@ from fedscape.tables.comparison import best_grid_points
 from fedscape.tables.course import ends
 from fedscape.tables.read import run_paths
 
-_RESULTS = ("runs", "rounds")
-
 Values = dict[int, float | str]  # by seed; a word where a number is missing
 
 
@@ -55,7 +53,7 @@ def with_ends(frames: Mapping[str, pd.DataFrame], columns: Sequence[str], rounds
     if rounds == "last":
         return frames["runs"]
     check_columns(frames["rounds"], columns, "rounds")
-    of_runs = {name: frame.assign(run=run_paths(frame)) for name, frame in frames.items() if name in _RESULTS}
+    of_runs = {name: frames[name].assign(run=run_paths(frames[name])) for name in ("runs", "rounds")}
     return frames["runs"].assign(**{column: ends(of_runs, column, rounds)[column] for column in columns})
 
 

@@ -9,7 +9,7 @@ from fedscape.plugins import Plugin
 
 Compared = Literal["values", "ratio", "difference", "gains"]
 Must = Literal["increasing", "decreasing", "above", "below", "agree"]
-Learned = Literal["all", "any"]
+Learned = bool | Literal["any"]
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,7 @@ class Claim:
     name: str  # the section's entry; empty if there is none
     sides: Sequence[Side]
     expect: Expectation
-    # whether it says nothing of a case of which not all runs learned something, or not any; None: it does
-    learned: Learned | None = None
+    learned: Learned = False  # whether it says nothing of runs that learned nothing; any: of which none did
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Claim":

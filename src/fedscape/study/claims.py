@@ -5,7 +5,7 @@ from itertools import product
 
 from fedscape.errors import FedscapeError
 from fedscape.plugins import Plugin
-from fedscape.settings.claims import Case, Claim, Expectation, Learned, Side
+from fedscape.settings.claims import Case, Claim, Expectation, Side
 from fedscape.study.cases import Members, check_analysis, measure_of, members_of
 from fedscape.study.catalog import constant
 from fedscape.study.catalog import names as plugin_names
@@ -17,7 +17,6 @@ from fedscape.study.stages.tables import sources_of
 from fedscape.study.study import Analyses, Figure, Study
 from fedscape.study.types import unknown
 
-_LEARNED: Mapping[object, Learned | None] = {False: None, True: "all", "any": "any"}
 _OWN_KEYS = ("claim", "source", "where", "cases", "expect", "learned", "seeds", "figure")
 
 
@@ -53,7 +52,7 @@ def build_claims(
             name=name,
             sides=_sides(wheres, by_seed, together="seeds" in entry),
             expect=Expectation.of(entry["expect"]),
-            learned=_LEARNED[entry.get("learned", False)],
+            learned=entry.get("learned", False),
         )
 
     claims = tuple(

@@ -28,8 +28,9 @@ class Measured:
     """The value of a measure, or a word that says why there is none."""
 
     value: float | str
-    # from the measurement itself; NaN where it is not known, or there is none
+    # from the measurement itself, or over the seeds of a value of several; NaN where not known, or no value
     standard_error: float = math.nan
+    seeds: int = 1  # that the value is of
 
 
 def read_frames(csvs: Mapping[str, Sequence[str | Path]]) -> dict[str, pd.DataFrame]:
@@ -42,14 +43,14 @@ def read_frames(csvs: Mapping[str, Sequence[str | Path]]) -> dict[str, pd.DataFr
 
 
 def measured(
-    frames: Mapping[str, pd.DataFrame], name: str, case: Case, measure: Plugin, learned: Learned | None = None
+    frames: Mapping[str, pd.DataFrame], name: str, case: Case, measure: Plugin, learned: Learned = False
 ) -> Measured:
     """The measure of one case.
 
     frames: as `read_frames` gives them, all that the measure reads. name: of the plane, connection or
     curvature that it is taken on. measure: with a setting `choose`, of each grid only the best point is left,
     by the rounds that are measured.
-    learned: whether `all` of the runs must have learned something, or `any` of them; None: none need to.
+    learned: whether all of the runs must have learned something, or `any` of them.
     A run that diverged is measured nowhere: its last finite model compares with nothing.
     """
     if not case.runs:
@@ -63,17 +64,16 @@ def measured(
         return Measured(DIVERGED)
     if learned:
         rounds = frames["rounds"]
-        have_learned = [has_learned(rounds[rounds["run"] == run]) for run in case.runs]
-        if not (all(have_learned) if learned == "all" else any(have_learned)):
+        enough = any if learned == "any" else all
+        if not enough(has_learned(rounds[rounds["run"] == run]) for run in case.runs):
             return Measured(LEARNED_NOTHING)
     plugin, settings = measure.load("tables.measures")
     rows = {source: _narrowed(frames[source], source, name, case) for source in plugin.SOURCES}
     value = plugin.value(rows, settings)
     if not math.isfinite(value):
         return Measured(NOT_MEASURED)
-    return Measured(
-        value, plugin.standard_error(rows, settings) if hasattr(plugin, "standard_error") else math.nan
-    )
+    error = plugin.standard_error(rows, settings) if hasattr(plugin, "standard_error") else math.nan
+    return Measured(value, error, len(case.seeds))
 
 
 def measure_words(what: Claim | TableColumn, measure: Plugin) -> str:

@@ -110,7 +110,7 @@ def make_claims(
             }
             for side in claim.sides
         ]
-        decision = decide(sides, claim.expect, [side.has_runs for side in claim.sides], len(claim.seeds))
+        decision = decide(sides, claim.expect, [side.has_runs for side in claim.sides])
         tested.append(_tested(claim, sides, decision))
         contrast_rows += [keys | _contrast_row(contrast) for contrast in decision.contrasts]
         value_rows += [
@@ -129,15 +129,11 @@ def make_claims(
 
 
 def decide(
-    sides: Sequence[Mapping[int, Measured]],
-    expect: Expectation,
-    has_runs: Sequence[bool],
-    seeds: int | None = None,
+    sides: Sequence[Mapping[int, Measured]], expect: Expectation, has_runs: Sequence[bool]
 ) -> Decision:
     """The verdict on values by seed, of each case, for the seeds that all have; never by a tie.
 
-    has_runs: whether the scale has runs of each case at any seed. seeds: how many the values rest on, where
-    one is of several. A claim that compares several things holds
+    has_runs: whether the scale has runs of each case at any seed. A claim that compares several things holds
     if all of them are as expected. It does so within noise where the 95 % interval of one includes its
     threshold, and fails within noise where the interval of each that fails does.
     """
@@ -151,7 +147,7 @@ def decide(
     means = [_mean(side) for side in sides]
     if divides_by_nothing(expect, means):
         return Decision(NOT_MEASURABLE, note="a ratio to what is not above 0")
-    estimates = [estimated(contrast, sides, seeds) for contrast in contrasts(expect, means)]
+    estimates = [estimated(contrast, sides) for contrast in contrasts(expect, means)]
     if any(compares_nothing(estimate.contrast, sides) for estimate in estimates):
         return Decision(NOT_MEASURABLE, estimates, "0 beside 0")
     failing = [estimate for estimate in estimates if not estimate.passes]

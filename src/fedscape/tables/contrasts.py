@@ -107,29 +107,25 @@ def contrasts(expect: Expectation, means: Sequence[float]) -> list[Contrast]:
     ]
 
 
-def estimated(
-    contrast: Contrast, values: Sequence[Mapping[int, Measured]], seeds: int | None = None
-) -> Estimated:
-    """The contrast over the seeds of values, which all cases share; all values are numbers.
-
-    seeds: how many the values rest on, where one is of several; its standard error is then over these.
-    """
-    keys = list(values[0])
+def estimated(contrast: Contrast, values: Sequence[Mapping[int, Measured]]) -> Estimated:
+    """The contrast over the seeds of values, which all cases share; all values are numbers."""
+    seeds = list(values[0])
     weights = np.array(contrast.weights)
-    table = np.array([[case[key].value for case in values] for key in keys])  # [seeds, cases]
+    table = np.array([[case[seed].value for case in values] for seed in seeds])  # [seeds, cases]
     by_seed = table @ weights
-    mean, count = float(by_seed.mean()), len(keys)
+    mean, count = float(by_seed.mean()), len(seeds)
+    rests_on = sum(value.seeds for value in values[0].values())
     if count >= FEWEST_SEEDS:
         half_width, interval = student_half_width(by_seed), STUDENT
     else:
-        errors = np.array([[case[key].standard_error for case in values] for key in keys])
+        errors = np.array([[case[seed].standard_error for case in values] for seed in seeds])
         known = ~np.isnan(errors) & (weights != 0)
         if not known.any() and count == 1:
-            return Estimated(contrast, mean, None, None, "", seeds or count)
+            return Estimated(contrast, mean, None, None, "", rests_on)
         variance = np.where(known, (weights * np.nan_to_num(errors)) ** 2, 0).sum()
         half_width = max(NORMAL_HALF_WIDTH * math.sqrt(variance) / count, float(np.ptp(by_seed)) / 2)
-        interval = TOGETHER if seeds and seeds > count else MEASUREMENT
-    return Estimated(contrast, mean, mean - half_width, mean + half_width, interval, seeds or count)
+        interval = TOGETHER if rests_on > count else MEASUREMENT
+    return Estimated(contrast, mean, mean - half_width, mean + half_width, interval, rests_on)
 
 
 def compares_nothing(contrast: Contrast, values: Sequence[Mapping[int, Measured]]) -> bool:

@@ -181,7 +181,7 @@ def test_seeds_may_be_taken_together(campaign):
         campaign(seeds, some, ("\nscales:\n", text)).get("pilot", "paper").claims
         for text in (AGREEMENT, AGREEMENT.replace(*alone))
     )
-    assert together.seeds == each.seeds == [1, 2] and (each.learned, together.learned) == (None, "any")
+    assert together.seeds == each.seeds == [1, 2] and (each.learned, together.learned) == (False, "any")
     (side,), (of_both,) = each.sides, together.sides
     (case,) = of_both.cases
     assert case.runs == tuple(run for one in side.cases for run in one.runs) == case.needs

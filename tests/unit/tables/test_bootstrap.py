@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fedscape.tables.comparison import best_of, ranks
+from fedscape.tables.comparison import best_of, ordered_agreement, ranks
 from fedscape.tables.estimate import mean_interval, rank_intervals
 
 
@@ -58,3 +58,16 @@ def test_seeds_are_drawn_for_all_methods_alike():
     seeds = np.array([0.1, 0.9, 0.4, 0.6])
     found = rank_intervals(np.array([seeds + 0.01, seeds]), "highest", 0.95)
     assert found.tolist() == [[1, 1], [2, 2]]
+
+
+def test_kendalls_tau_in_closed_form():
+    def tau(left, right):
+        return ordered_agreement(left, right, tie=0, fewest=1)
+
+    order = np.arange(6.0)
+    assert tau(order, order) == pytest.approx(1)
+    assert tau(order, order[::-1]) == pytest.approx(-1)
+    swapped = order.copy()
+    swapped[[2, 3]] = swapped[[3, 2]]
+    assert tau(order, swapped) == pytest.approx(1 - 4 / (6 * 5))  # one of 15 pairs is the other way round
+    assert np.isnan(tau(order[:1], order[:1])) and np.isnan(tau(order, np.zeros(6)))

@@ -63,7 +63,7 @@ def standard_error(frames: Mapping[str, pd.DataFrame], settings: Settings) -> fl
     """
     errors, settings = [], replace(settings, fewest=1)
     for table in _tables(frames, settings):
-        _, methods, seeds = table.shape
+        means, (_, methods, seeds) = table.mean(axis=2), table.shape
         if methods < 2 or seeds < 2:
             return float("nan")
         rest = table - table.mean(axis=2, keepdims=True) - table.mean(axis=1, keepdims=True)
@@ -71,7 +71,7 @@ def standard_error(frames: Mapping[str, pd.DataFrame], settings: Settings) -> fl
         variances = np.square(rest).sum(axis=(1, 2)) / ((methods - 1) * (seeds - 1))
         drawn = stream(BOOTSTRAP_SEED, "bootstrap").standard_normal((DRAWS, 2, methods))
         noise = np.sqrt(variances / seeds)[:, np.newaxis] * drawn
-        errors.append(float(np.nanstd([_tau(table.mean(axis=2) + one, settings) for one in noise], ddof=1)))
+        errors.append(float(np.nanstd([_tau(means + one, settings) for one in noise], ddof=1)))
     return math.hypot(*errors) / len(errors) if errors else float("nan")
 
 
