@@ -49,28 +49,29 @@ def import_packages() -> None:
 
 def serve(channel: socket.socket) -> str | None:
     """Answer until the other end is closed; the path of its script in a process that is to run one."""
-    while script := channel.recv(LONGEST).decode():
-        (told, tell), (allowed, allow) = os.pipe(), os.pipe()
-        # A process between the two ends at once, and so hands the job to the process that asked for it.
-        if between := os.fork():
-            os.close(tell)
-            os.close(allowed)
-            with os.fdopen(told) as number:
-                answer = number.read()
-            with suppress(ChildProcessError):  # where nobody wants to hear of children
-                os.waitpid(between, 0)
-            socket.send_fds(channel, [answer.encode()], [allow])
-            os.close(allow)
-        elif job := os.fork():
-            os.write(tell, str(job).encode())
-            os._exit(0)
-        else:
-            for end in (told, tell, allow):
-                os.close(end)
-            with os.fdopen(allowed, "rb") as permission:
-                if not permission.read():
-                    os._exit(1)  # nobody was told of this job, which therefore starts by itself
-            return script
+    with suppress(ConnectionError):  # Snakemake was killed, with an answer unread or waiting for one
+        while script := channel.recv(LONGEST).decode():
+            (told, tell), (allowed, allow) = os.pipe(), os.pipe()
+            # A process between the two ends at once, and so hands the job to the process that asked for it.
+            if between := os.fork():
+                os.close(tell)
+                os.close(allowed)
+                with os.fdopen(told) as number:
+                    answer = number.read()
+                with suppress(ChildProcessError):  # where nobody wants to hear of children
+                    os.waitpid(between, 0)
+                socket.send_fds(channel, [answer.encode()], [allow])
+                os.close(allow)
+            elif job := os.fork():
+                os.write(tell, str(job).encode())
+                os._exit(0)
+            else:
+                for end in (told, tell, allow):
+                    os.close(end)
+                with os.fdopen(allowed, "rb") as permission:
+                    if not permission.read():
+                        os._exit(1)  # nobody was told of this job, which therefore starts by itself
+                return script
     return None
 
 

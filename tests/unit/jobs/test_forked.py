@@ -259,6 +259,26 @@ def test_closing_ends_the_server_and_no_job(own):
     assert isinstance(later, subprocess.Popen) and later.wait() == 0
 
 
+ALONE = """
+import socket, sys
+from fedscape.jobs.fork_server import serve
+server, snakemake = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+{"unread": server, "asked": snakemake}[sys.argv[1]].send(b"script.py")
+snakemake.close()
+assert serve(server) is None
+"""
+
+
+@pytest.mark.parametrize("left", ["unread", "asked"])
+def test_a_server_whose_snakemake_was_killed_ends_without_a_word(left):
+    """With an answer that it had not read, or before it got one."""
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, left], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(SRC)}, timeout=PATIENCE,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 OTHER = """
 import os, subprocess, sys
 sys.path.insert(0, sys.argv[1])
