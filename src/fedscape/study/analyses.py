@@ -95,6 +95,7 @@ def _figure(
         raise FedscapeError(f"{where}: kind {kind.kind} is drawn from {' or '.join(allowed)}, got {source}")
     if source == "table":
         _check_columns(kind, FILES[entry[source]], where)
+        _check_rounds(kind, entry[source], where)
     selection = names.selected(entry.get("where", {}), f"{where}.where")
     groups: tuple[str, ...] = ()
     if source in SECTION_OF_ENTRY:
@@ -128,6 +129,20 @@ def _check_columns(kind: Plugin, table: File, where: str) -> None:
         for column in [named] if isinstance(named, str) else named:
             if column not in table.columns:
                 raise FedscapeError(f"{where}.{key}: {unknown('column', column, table.columns)}")
+
+
+def _check_rounds(kind: Plugin, table: str, where: str) -> None:
+    """Refuse a mean over the last fifth of rounds of what is not of runs, or has no column in rounds.csv."""
+    if kind.settings.get("rounds") != "last-fifth":
+        return
+    if "runs" not in (table, *(constant("figure", kind.kind, "BESIDE") or ())):
+        raise FedscapeError(
+            f"{where}.rounds: last-fifth is of table runs, and this is {table}; allowed: last"
+        )
+    for key in ("column", "choose"):
+        column = kind.settings.get(key)
+        if column and column not in FILES["rounds"].columns:
+            raise FedscapeError(f"{where}.{key}: {column} is not by round, and rounds is last-fifth")
 
 
 def _drawn(source: str, name: str, kind: str, analyses: Analyses, where: str) -> Analysis:

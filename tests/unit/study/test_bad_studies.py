@@ -160,6 +160,20 @@ def test_a_wrong_value_is_named_with_its_place(repository, place, value, message
     assert said.startswith("config/studies/pilot.yaml") and message in said
 
 
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"table": "curvature", "column": "value"}, "ends.rounds: last-fifth is of table runs, and this is curvature; allowed: last"),
+        ({"table": "runs", "column": "best_test_accuracy"}, "ends.column: best_test_accuracy is not by round, and rounds is last-fifth"),
+    ],
+)  # fmt: skip
+def test_a_mean_over_rounds_is_of_what_has_rounds(repository, entry, message):
+    ends = {"kind": "finals", "along": "partition", "rounds": "last-fifth"}
+    assert repository.read({**STUDY, "figures": {"ends": {**ends, "table": "runs"}}}).every
+    said = refusal(repository.read, {**STUDY, "figures": {"ends": {**ends, **entry}}})
+    assert said.endswith(f": figures.{message}")
+
+
 @pytest.mark.parametrize(("section", "name"), [*product(SECTIONS, ["../x"]), *product(["partitions"], NAMES)])
 def test_a_name_cannot_leave_its_folder(repository, section, name):
     study = {**STUDY, section: {**STUDY[section], name: SECTIONS[section]}}
