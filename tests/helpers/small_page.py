@@ -53,9 +53,24 @@ def small_page(folder: Path, labels=LABELS, title: str = "A study", verdicts=VER
         "table": "one",
         "source": "Table 1",
         "column": "accuracy",
-        "half_width": 0.02,
+        "interval": "student",
+        "seeds": 3,
     }
-    frames["table"] = pd.DataFrame([{**cell, "row": "A", "mean": 0.9}, {**cell, "row": "B", "mean": 0.8312}])
+    frames["table"] = pd.DataFrame(
+        [
+            {**cell, "row": "A", "mean": 0.9, "low": 0.88, "high": 0.92, "published": 0.95},
+            {**cell, "row": "B", "mean": 0.8312, "low": 0.8112, "high": 0.8512},
+            {**cell, "column": "rank", "interval": "bootstrap", "row": "A", "mean": 1, "low": 1, "high": 2},
+            {
+                **cell,
+                "column": "rank",
+                "interval": "",
+                "row": "B",
+                "seeds": 0,
+                "note": "not run at this scale",
+            },
+        ]
+    )
     sources = {name: [write_table(folder / f"{name}.csv", frame, name)] for name, frame in frames.items()}
     study = PageStudy(
         "s", "quick", title, labels=labels, claim_figures=[[], [], []], tables={"one": "Accuracy"}

@@ -27,6 +27,7 @@ from fedscape.tables.claims import (
     NOT_MEASURABLE,
 )
 from fedscape.tables.read import joined, read_table
+from fedscape.tables.table import PERCENT, PUBLISHED, estimate_of, estimate_words, seed_words
 
 THUMBNAIL = (640, 400)  # pixels, at most
 VERDICTS = {
@@ -221,23 +222,33 @@ def _runs(runs: pd.DataFrame, labels: Sequence[Mapping]) -> dict:
 
 
 def _table(table: pd.DataFrame, titles: Mapping[str, str]) -> dict:
-    rows = []
-    columns = table["column"].drop_duplicates().tolist()
-    for label, cells in table.groupby("row", sort=False):
-        row: list[tuple[str, float | None]] = [(str(label), None)]  # text, and the number to sort by
-        for cell in cells.set_index("column").loc[columns].to_dict("records"):
-            ours = cell["note"] if pd.isna(cell["mean"]) else f"{cell['mean']:.4g}"
-            if pd.notna(cell["half_width"]):
-                ours += f" ± {cell['half_width']:.2g}"
-            published = "" if pd.isna(cell["published"]) else f"{cell['published']:g}"
-            mean = None if pd.isna(cell["mean"]) else float(cell["mean"])
-            row += [(ours if pd.notna(ours) else "", mean), (published, None)]
-        rows.append(row)
+    """What the table's page in Markdown says, each number of ours with what it is sorted by."""
+    by_row = table.set_index(["row", "column"])
+    labels = table["row"].drop_duplicates().tolist()
     heads = [{"word": "", "number": False}]
-    for column in columns:
-        heads += [{"word": column, "number": True}, {"word": "paper", "number": True}]
+    columns: list[list[tuple[str, float | None]]] = [[(label, None) for label in labels]]
+    estimates = []
+    for column in table["column"].drop_duplicates():
+        cells = [by_row.loc[(label, column)] for label in labels]
+        ours = [estimate_of(cell) for cell in cells]
+        estimates += ours
+        published = [None if pd.isna(cell["published"]) else float(cell["published"]) for cell in cells]
+        measured = any(own.mean is not None or own.note for own in ours)
+        if measured:
+            heads.append({"word": column, "number": True})
+            percent = str(cells[0]["unit"]) == PERCENT  # empty: as a missing value
+            columns.append([(estimate_words(own, percent), own.mean) for own in ours])
+        if any(number is not None for number in published):
+            heads.append({"word": PUBLISHED if measured else f"{column} ({PUBLISHED})", "number": True})
+            columns.append([("" if number is None else f"{number:g}", number) for number in published])
     name = str(table["table"].iloc[0])
-    return {"title": titles.get(name, name), "source": table["source"].iloc[0], "heads": heads, "rows": rows}
+    return {
+        "title": titles.get(name, name),
+        "source": table["source"].iloc[0],
+        "heads": heads,
+        "rows": list(zip(*columns, strict=True)),
+        "seeds": seed_words(estimates),
+    }
 
 
 def _costs(costs: pd.DataFrame) -> dict:

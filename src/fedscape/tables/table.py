@@ -15,6 +15,7 @@ from fedscape.tables.cases import NOT_MEASURED, measure_words, measured, read_fr
 from fedscape.tables.estimate import BOOTSTRAP, STUDENT, Estimate, estimate, ranked
 from fedscape.tables.markdown import escaped, markdown_table
 
+PERCENT = "%"  # in the column `unit`
 PUBLISHED = "paper"  # head of a column of published numbers
 INTERVALS = {
     STUDENT: "± half-width of its 95 % interval (Student's t)",
@@ -63,7 +64,7 @@ def make_table(
             "row": label,
             "column": column.label,
             "measure": column_words(column),
-            "unit": "%" if column.percent else "",
+            "unit": PERCENT if column.percent else "",
             "mean": cell.ours.mean,
             "half_width": cell.ours.half_width,
             "low": cell.ours.low,
@@ -110,7 +111,7 @@ def table_page(table: PaperTable, cells: Sequence[Sequence[Cell]], study: str, s
         f"# {escaped(source + table.title)}",
         f"study {study}, scale {scale}",
         markdown_table(["", *heads], lines, texts=1),
-        _seed_words([cell.ours for row in cells for cell in row]),
+        seed_words([cell.ours for row in cells for cell in row]),
         _measure_words(table.columns),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -127,6 +128,24 @@ def estimate_words(estimate: Estimate, percent: bool) -> str:
         ends = [f"{end:.1f}" if percent else f"{end:.4g}" for end in (estimate.low, estimate.high)]
         text += f" [{', '.join(ends)}]"
     return text + (f" ({estimate.diverged} diverged)" if estimate.diverged else "")
+
+
+def estimate_of(row: Mapping | pd.Series) -> Estimate:
+    """The estimate that a row of the CSV holds."""
+
+    def number(name: str) -> float | None:
+        return None if pd.isna(row[name]) else float(row[name])
+
+    def word(name: str) -> str:
+        return "" if pd.isna(row[name]) else str(row[name])
+
+    def count(name: str) -> int:
+        return 0 if pd.isna(row[name]) else int(row[name])
+
+    return Estimate(
+        number("mean"), number("low"), number("high"), word("interval"), count("seeds"),
+        count("diverged_seeds"), word("note"),
+    )  # fmt: skip
 
 
 def published_words(numbers: Sequence[float | None], decimals: int | None = None) -> list[str]:
@@ -184,7 +203,8 @@ def _ratio(value: float | str, base: float | str) -> float | str:
     return value / base if base else NOT_MEASURED
 
 
-def _seed_words(cells: Sequence[Estimate]) -> str:
+def seed_words(cells: Sequence[Estimate]) -> str:
+    """Of how many seeds numbers are, and what stands beside them."""
     seeds = sorted({cell.seeds for cell in cells if cell.seeds})
     if not seeds:
         return ""

@@ -1,5 +1,7 @@
 """What a page says in words about claims and costs."""
 
+import re
+
 import pytest
 from run_frames import runs_frame
 from small_page import small_page
@@ -7,6 +9,19 @@ from small_page import small_page
 from fedscape.errors import FedscapeError
 from fedscape.pages.study_page import cost_words, thumbnail
 from fedscape.tables.cases import NOT_RUN_HERE
+
+
+def test_tables_say_what_their_pages_in_markdown_do(tmp_path):
+    page = small_page(tmp_path).read_text(encoding="utf-8")
+    table = page[page.index('<section id="tables">') :]
+    heads = re.findall("<th [^>]*>(.*?)</th>", table)[:4]
+    rows = [re.findall("<td[^>]*>(.*?)</td>", row) for row in re.findall("<tr>(<td.*)</tr>", table)[:2]]
+    assert heads == ["", "accuracy", "paper", "rank"]  # nothing is published of ranks
+    assert rows == [
+        ["A", "0.9 ± 0.02", "0.95", "1 [1, 2]"],
+        ["B", "0.8312 ± 0.02", "", "not run at this scale"],
+    ]
+    assert "Ours: mean over 3 seeds ± half-width of its 95 % interval" in table
 
 
 @pytest.mark.parametrize(
