@@ -11,7 +11,7 @@ from fedscape.study.catalog import constant, plugin
 from fedscape.study.catalog import names as plugin_names
 from fedscape.study.connections import check_connection_kind
 from fedscape.study.contracts import FIGURE_SOURCES
-from fedscape.study.grid import Member, Run, grouped, matching, runs_of
+from fedscape.study.grid import RUN_KEYS, Member, Run, grouped, matching, runs_of
 from fedscape.study.limits import MOST_JOBS, check_count
 from fedscape.study.problems import Problems
 from fedscape.study.selection import Names, check_choice, subset_of
@@ -60,12 +60,20 @@ def _jobs(section: Section, entries: Mapping[str, Analysis]) -> int:
 
 
 def build_figures(
-    content: dict, analyses: Analyses, runs: tuple[Run, ...], names: Names, where: str
+    content: dict,
+    analyses: Analyses,
+    runs: tuple[Run, ...],
+    names: Names,
+    methods: Mapping[str, AnyMethod],
+    where: str,
 ) -> Named[Figure]:
     """Every figure, with its one source and the groups that it draws; all that are wrong are told."""
     problems = Problems()
     figures = Named(
-        (name, problems.of(_figure, entry, content, analyses, runs, names, f"{where}: figures.{name}"))
+        (
+            name,
+            problems.of(_figure, entry, content, analyses, runs, names, methods, f"{where}: figures.{name}"),
+        )
         for name, entry in content.get("figures", {}).items()
     )
     problems.tell()
@@ -79,7 +87,13 @@ def build_figures(
 
 
 def _figure(
-    entry: dict, content: dict, analyses: Analyses, runs: tuple[Run, ...], names: Names, where: str
+    entry: dict,
+    content: dict,
+    analyses: Analyses,
+    runs: tuple[Run, ...],
+    names: Names,
+    methods: Mapping[str, AnyMethod],
+    where: str,
 ) -> Figure:
     sources = [key for key in FIGURE_SOURCES if key in entry]
     if len(sources) != 1:
@@ -110,6 +124,9 @@ def _figure(
                 raise FedscapeError(f"{where}.partitions: {unknown('partition', partition, known)}")
     if (source in SECTION_OF_ENTRY and not groups) or not matching(runs, selection):
         raise FedscapeError(f"{where}.where: selects no run")
+    if source == "table":
+        drawn = {run.method: methods[run.method] for run in matching(runs, selection)}
+        _check_varied(kind, _tried(drawn, content) if entry[source] == "runs" else {}, where)
     words = (constant("figure", kind.kind, "CAPTION"), entry.get("caption"))
     caption = " ".join(filter(None, words))
     style = {"use": entry.get("style", "print" if "width" in entry else "screen")}
@@ -129,6 +146,28 @@ def _check_columns(kind: Plugin, table: File, where: str) -> None:
         for column in [named] if isinstance(named, str) else named:
             if column not in table.columns:
                 raise FedscapeError(f"{where}.{key}: {unknown('column', column, table.columns)}")
+
+
+def _tried(methods: Mapping[str, AnyMethod], content: dict) -> dict[str, list[str]]:
+    """The settings that each method tries out in a grid; imported ones have none."""
+    return {
+        name: list(content["methods"].get(method.base, {}).get("grid", {}))
+        for name, method in methods.items()
+    }
+
+
+def _check_varied(kind: Plugin, grids: Mapping[str, Sequence[str]], where: str) -> None:
+    """Refuse settings that name neither what every run has nor what every method drawn tries out.
+
+    grids: the settings that each method drawn tries out; empty where the table does not have them.
+    """
+    for key in constant("figure", kind.kind, "VARIED") or ():
+        if key not in kind.settings:
+            raise FedscapeError(f"figure kind {kind.kind}: VARIED: {unknown('setting', key, kind.settings)}")
+        value = kind.settings[key]
+        tried = sorted(set.intersection(*map(set, grids.values()))) if grids else []
+        if value not in (*RUN_KEYS, *tried):
+            raise FedscapeError(f"{where}.{key}: {unknown('name', value, [*RUN_KEYS, *tried])}")
 
 
 def _check_rounds(kind: Plugin, table: str, where: str) -> None:

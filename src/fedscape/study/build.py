@@ -102,7 +102,7 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Datase
     analyses = problems.of(build_analyses, content, runs, all_names, methods, partitions, where)
     problems.tell()
     _check_names([name, scale], runs, analyses, where)
-    figures = problems.of(build_figures, content, analyses, runs, all_names, where)
+    figures = problems.of(build_figures, content, analyses, runs, all_names, methods, where)
     claims = problems.of(build_claims, content, runs, analyses, all_names, where)
     tables = problems.of(build_tables, content, runs, analyses, all_names, where)
     problems.tell()

@@ -259,6 +259,11 @@ CONTRACTS: Mapping[str, Contract] = {
             "COLUMNS": Constant(
                 list[str], ("measure",), "its settings that name columns of the table that it is drawn from"
             ),
+            "VARIED": Constant(
+                list[str],
+                ("along",),
+                "its settings that name what tells runs apart: of their names, or a setting in a grid",
+            ),
             "BESIDE": Constant(
                 list[Literal["runs", "rounds"]],
                 ("runs",),

@@ -174,6 +174,25 @@ def test_a_mean_over_rounds_is_of_what_has_rounds(repository, entry, message):
     assert said.endswith(f": figures.{message}")
 
 
+def test_what_tells_runs_apart_is_a_name_of_theirs_or_a_setting_that_all_of_them_try_out(repository):
+    def study(along, table="runs", **where):
+        return {
+            **STUDY,
+            "figures": {"ends": {"kind": "finals", "table": table, "along": along, "where": where}},
+        }
+
+    def allowed(*tried):
+        return ", ".join(["allowed: dataset, model, partition, init, method, seed", *tried])
+
+    assert repository.read(study("lr", method="tuned")).every  # it has a grid, fedavg has none
+    said = refusal(repository.read, study("lr"))
+    assert said.endswith(f"figures.ends.along: unknown name 'lr'; {allowed()}")
+    said = refusal(repository.read, study("lrr", method="tuned"))
+    assert said.endswith(f"figures.ends.along: unknown name 'lrr'; did you mean 'lr'? {allowed('lr')}")
+    said = refusal(repository.read, study("lr", table="rounds", method="tuned"))
+    assert said.endswith(f"figures.ends.along: unknown name 'lr'; {allowed()}")
+
+
 @pytest.mark.parametrize(("section", "name"), [*product(SECTIONS, ["../x"]), *product(["partitions"], NAMES)])
 def test_a_name_cannot_leave_its_folder(repository, section, name):
     study = {**STUDY, section: {**STUDY[section], name: SECTIONS[section]}}

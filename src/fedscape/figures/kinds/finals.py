@@ -37,6 +37,7 @@ CAPTION = (
 )
 SOURCES = ("table",)  # what a study file may draw it from
 COLUMNS = ("column", "rows")
+VARIED = ("along",)
 BESIDE = ("rounds",)
 
 
@@ -44,7 +45,7 @@ BESIDE = ("rounds",)
 class Settings:
     """Which result, along what, and how it is laid out."""
 
-    # a column of runs.csv such as partition or method, or a setting in a grid such as local_epochs
+    # a name of runs, such as partition or method, or a setting in a grid, such as local_epochs
     along: str
     column: str = "test_accuracy"  # of the table; of runs.csv, of the global model
     rounds: ResultRounds = "last"  # of runs.csv which of them; of the last fifth the mean
