@@ -5,6 +5,7 @@ where the policy itself changes the models' own loss, a line says so. The residu
 distance from the plane's centre that lies off the plane (0: on it).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib
@@ -115,8 +116,7 @@ def compare_clients(
         plain_log_ticks(losses.yaxis, most=4)
     clients = [(i, f"{client:.0f}") for i, client in enumerate(rows["client"]) if not pd.isna(client)]
     width = losses.get_window_extent().width / losses.figure.dpi  # before the layout, which changes it little
-    most = min(MOST_NAMED_CLIENTS, max(2, int(width / NUMBER)))
-    step = -(-len(clients) // most)
+    step = math.ceil(max(len(clients) / MOST_NAMED_CLIENTS, NUMBER * len(rows) / width))
     ticks = dict(clients[::step])
     for axes in (losses, residuals):
         axes.set_xticks(list(ticks), list(ticks.values()))

@@ -66,5 +66,15 @@ def test_clients_of_a_round_share_a_panel_and_each_round_has_one():
     assert all(len(axes.collections) == 2 for axes in figure.axes)
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_no_line_runs_through_a_legend(log):
+    figure = draw(split="test", log=log)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        box = axes.get_legend().get_window_extent()
+        highest = max(axes.transData.transform(line.get_xydata())[:, 1].max() for line in axes.lines)
+        assert highest < box.y0
+
+
 def test_a_log_axis():
     assert draw(split="test", log=True).axes[0].get_yscale() == "log"

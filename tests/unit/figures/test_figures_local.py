@@ -1,5 +1,7 @@
 """One round on a surface: which client's own surface is overlaid, and where the lines go."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,6 +118,19 @@ def test_truth_panels_show_each_client_true_and_shown():
 def test_many_clients_are_not_all_numbered():
     _, losses, *_ = draw(round_frames(clients=25, own=False, paths=0)).axes
     assert [label.get_text() for label in losses.get_xticklabels()] == [str(n) for n in range(0, 25, 3)]
+
+
+def test_numbers_of_clients_in_narrow_panels_do_not_touch():
+    frames = [round_frames(group=name, method=name, clients=5) for name in ("a", "b")]
+    both = {name: pd.concat([one[name] for one in frames]) for name in frames[0]}
+    figure = draw({name: frame.assign(client=frame["client"] + 10) for name, frame in both.items()})
+    figure.draw_without_rendering()
+    numbered = [axes.get_xticklabels() for axes in figure.axes if axes.get_xlabel().startswith("client")]
+    assert len(numbered) == 4
+    for labels in numbered:
+        boxes = [label.get_window_extent() for label in labels if label.get_text()]
+        gaps = [right.x0 - left.x1 for left, right in pairwise(boxes)]
+        assert min(gaps) > boxes[0].height / 3
 
 
 def test_runs_that_diverged_are_panels_that_say_so():

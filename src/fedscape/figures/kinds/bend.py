@@ -30,6 +30,7 @@ from fedscape.figures.panels import legend_below, panel_grid
 from fedscape.figures.style import series_handle
 
 PANEL = 3.6, 3.2  # inches
+LEGEND = 0.2  # of a panel's range that a legend of two lines needs above it
 KEYS = ["to_seed", "round", "to_round", "client", "to_client", "form", "seed"]
 """What tells apart the pairs of a panel, and the curves between them."""
 LINES = "straight", "curve"
@@ -82,12 +83,21 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     if medium().in_print:
         names = enumerate(LINES)
         legend_below(figure, [series_handle(line, nth_look(i), marker=False) for i, line in names])
-    else:
-        for axes in panels:
-            axes.legend(fontsize=8)
     share_range(panels, points[settings.measure], settings.measure, settings.log)
+    if not medium().in_print:
+        _legends_above_lines(panels)
     fit_labels(figure)
     return figure
+
+
+def _legends_above_lines(panels: Sequence[Axes]) -> None:
+    """A legend at the top of each panel, and room for it, since a line may rise anywhere below."""
+    scale = panels[0].yaxis.get_transform()
+    low, high = scale.transform(panels[0].get_ylim())
+    (top,) = scale.inverted().transform([high + LEGEND * (high - low)])
+    for axes in panels:
+        axes.set_ylim(top=top)
+        axes.legend(fontsize=8, loc="upper right")
 
 
 def _barriers(
