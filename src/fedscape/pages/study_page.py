@@ -18,6 +18,7 @@ from fedscape.columns.identity import NAMES
 from fedscape.figures.labels import run_labels
 from fedscape.files import read_json, reading, write_text
 from fedscape.pages import explorer
+from fedscape.pages.paper_table import paper_table
 from fedscape.tables.cases import NOT_RUN_HERE
 from fedscape.tables.claims import (
     FAILS,
@@ -27,7 +28,6 @@ from fedscape.tables.claims import (
     NOT_MEASURABLE,
 )
 from fedscape.tables.read import joined, read_table
-from fedscape.tables.table import PERCENT, PUBLISHED, estimate_of, estimate_words, seed_words
 
 THUMBNAIL = (640, 400)  # pixels, at most
 VERDICTS = {
@@ -115,7 +115,7 @@ def make_page(
         sections=_sections(study, shown, claims),
         figures=[_figure(path, study.figures) for path in sources.get("figure", ())],
         runs=_runs(runs, study.labels),
-        tables=[_table(read_table(path, "table"), study.tables) for path in sources.get("table", ())],
+        tables=[paper_table(read_table(path, "table"), study.tables) for path in sources.get("table", ())],
         costs=_costs(costs),
         cost_words=cost_words(costs, made),
         command=f"snakemake {study.name} --cores all --config scale={study.scale}",
@@ -219,36 +219,6 @@ def _runs(runs: pd.DataFrame, labels: Sequence[Mapping]) -> dict:
     columns = ["run", *(name for name in (*NAMES, "seed") if runs[name].nunique() > 1)]
     columns += [column for column in RUN_COLUMNS if column in runs and runs[column].notna().any()]
     return _content(named[columns])
-
-
-def _table(table: pd.DataFrame, titles: Mapping[str, str]) -> dict:
-    """What the table's page in Markdown says, each number of ours with what it is sorted by."""
-    by_row = table.set_index(["row", "column"])
-    labels = table["row"].drop_duplicates().tolist()
-    heads = [{"word": "", "number": False}]
-    columns: list[list[tuple[str, float | None]]] = [[(label, None) for label in labels]]
-    estimates = []
-    for column in table["column"].drop_duplicates():
-        cells = [by_row.loc[(label, column)] for label in labels]
-        ours = [estimate_of(cell) for cell in cells]
-        estimates += ours
-        published = [None if pd.isna(cell["published"]) else float(cell["published"]) for cell in cells]
-        measured = any(own.mean is not None or own.note for own in ours)
-        if measured:
-            heads.append({"word": column, "number": True})
-            percent = str(cells[0]["unit"]) == PERCENT  # empty: as a missing value
-            columns.append([(estimate_words(own, percent), own.mean) for own in ours])
-        if any(number is not None for number in published):
-            heads.append({"word": PUBLISHED if measured else f"{column} ({PUBLISHED})", "number": True})
-            columns.append([("" if number is None else f"{number:g}", number) for number in published])
-    name = str(table["table"].iloc[0])
-    return {
-        "title": titles.get(name, name),
-        "source": table["source"].iloc[0],
-        "heads": heads,
-        "rows": list(zip(*columns, strict=True)),
-        "seeds": seed_words(estimates),
-    }
 
 
 def _costs(costs: pd.DataFrame) -> dict:

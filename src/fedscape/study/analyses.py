@@ -1,6 +1,7 @@
 """Analyses and figures of a study: which runs each one takes, in which groups."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from fedscape.columns.column import File
 from fedscape.columns.kinds import FILES
@@ -64,16 +65,22 @@ def build_figures(
     analyses: Analyses,
     runs: tuple[Run, ...],
     names: Names,
-    methods: Mapping[str, AnyMethod],
+    tried: Mapping[str, Sequence[str]],
     where: str,
 ) -> Named[Figure]:
-    """Every figure, with its one source and the groups that it draws; all that are wrong are told."""
+    """Every figure, with its one source and the groups that it draws; all that are wrong are told.
+
+    tried: of each method the settings that it tries out in a grid.
+    """
     problems = Problems()
+
+    def figure(entry: dict, key: str) -> Figure:
+        built = _figure(entry, content, analyses, runs, names, key)
+        _check_varied(built, runs, tried, key)
+        return built
+
     figures = Named(
-        (
-            name,
-            problems.of(_figure, entry, content, analyses, runs, names, methods, f"{where}: figures.{name}"),
-        )
+        (name, problems.of(figure, entry, f"{where}: figures.{name}"))
         for name, entry in content.get("figures", {}).items()
     )
     problems.tell()
@@ -87,13 +94,7 @@ def build_figures(
 
 
 def _figure(
-    entry: dict,
-    content: dict,
-    analyses: Analyses,
-    runs: tuple[Run, ...],
-    names: Names,
-    methods: Mapping[str, AnyMethod],
-    where: str,
+    entry: dict, content: dict, analyses: Analyses, runs: tuple[Run, ...], names: Names, where: str
 ) -> Figure:
     sources = [key for key in FIGURE_SOURCES if key in entry]
     if len(sources) != 1:
@@ -124,9 +125,6 @@ def _figure(
                 raise FedscapeError(f"{where}.partitions: {unknown('partition', partition, known)}")
     if (source in SECTION_OF_ENTRY and not groups) or not matching(runs, selection):
         raise FedscapeError(f"{where}.where: selects no run")
-    if source == "table":
-        drawn = {run.method: methods[run.method] for run in matching(runs, selection)}
-        _check_varied(kind, _tried(drawn, content) if entry[source] == "runs" else {}, where)
     words = (constant("figure", kind.kind, "CAPTION"), entry.get("caption"))
     caption = " ".join(filter(None, words))
     style = {"use": entry.get("style", "print" if "width" in entry else "screen")}
@@ -137,37 +135,36 @@ def _figure(
     return Figure(kind, entry.get("title", ""), caption, source, entry[source], selection, groups, style)
 
 
+def _declared(kind: Plugin, constant_name: str) -> Iterator[tuple[str, Any]]:
+    """Names and values of the settings that a constant of a figure kind lists; it may list no others."""
+    for key in constant("figure", kind.kind, constant_name) or ():
+        if key not in kind.settings:
+            raise FedscapeError(
+                f"figure kind {kind.kind}: {constant_name}: {unknown('setting', key, kind.settings)}"
+            )
+        yield key, kind.settings[key]
+
+
 def _check_columns(kind: Plugin, table: File, where: str) -> None:
     """Refuse columns in a figure's settings that its table does not have, before anything is trained."""
-    for key in constant("figure", kind.kind, "COLUMNS") or ():
-        if key not in kind.settings:
-            raise FedscapeError(f"figure kind {kind.kind}: COLUMNS: {unknown('setting', key, kind.settings)}")
-        named = kind.settings[key] or ()  # one name, or a map by names
+    for key, value in _declared(kind, "COLUMNS"):
+        named = value or ()  # one name, or a map by names
         for column in [named] if isinstance(named, str) else named:
             if column not in table.columns:
                 raise FedscapeError(f"{where}.{key}: {unknown('column', column, table.columns)}")
 
 
-def _tried(methods: Mapping[str, AnyMethod], content: dict) -> dict[str, list[str]]:
-    """The settings that each method tries out in a grid; imported ones have none."""
-    return {
-        name: list(content["methods"].get(method.base, {}).get("grid", {}))
-        for name, method in methods.items()
-    }
-
-
-def _check_varied(kind: Plugin, grids: Mapping[str, Sequence[str]], where: str) -> None:
-    """Refuse settings that name neither what every run has nor what every method drawn tries out.
-
-    grids: the settings that each method drawn tries out; empty where the table does not have them.
-    """
-    for key in constant("figure", kind.kind, "VARIED") or ():
-        if key not in kind.settings:
-            raise FedscapeError(f"figure kind {kind.kind}: VARIED: {unknown('setting', key, kind.settings)}")
-        value = kind.settings[key]
-        tried = sorted(set.intersection(*map(set, grids.values()))) if grids else []
-        if value not in (*RUN_KEYS, *tried):
-            raise FedscapeError(f"{where}.{key}: {unknown('name', value, [*RUN_KEYS, *tried])}")
+def _check_varied(
+    figure: Figure, runs: Sequence[Run], tried: Mapping[str, Sequence[str]], where: str
+) -> None:
+    """Refuse settings that name neither what runs have nor what all methods drawn try out in a grid."""
+    for key, value in _declared(figure.kind, "VARIED"):
+        allowed = list(RUN_KEYS)
+        if (figure.source, figure.name) == ("table", "runs"):  # the one table that says what was tried out
+            drawn = {run.method for run in matching(runs, figure.where)}
+            allowed += sorted(set.intersection(*(set(tried[method]) for method in drawn)))
+        if value not in allowed:
+            raise FedscapeError(f"{where}.{key}: {unknown('name', value, allowed)}")
 
 
 def _check_rounds(kind: Plugin, table: str, where: str) -> None:

@@ -21,7 +21,7 @@ from fedscape.study.limits import (
     check_name,
     check_selections,
 )
-from fedscape.study.methods import build_methods, grid_value, kept_moment
+from fedscape.study.methods import build_methods, grid_value, kept_moment, tried_settings
 from fedscape.study.own_modules import KIND, check_class
 from fedscape.study.problems import Problems
 from fedscape.study.selection import Names, subset_of
@@ -102,7 +102,8 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Datase
     analyses = problems.of(build_analyses, content, runs, all_names, methods, partitions, where)
     problems.tell()
     _check_names([name, scale], runs, analyses, where)
-    figures = problems.of(build_figures, content, analyses, runs, all_names, methods, where)
+    tried = tried_settings(methods, content)
+    figures = problems.of(build_figures, content, analyses, runs, all_names, tried, where)
     claims = problems.of(build_claims, content, runs, analyses, all_names, where)
     tables = problems.of(build_tables, content, runs, analyses, all_names, where)
     problems.tell()
@@ -129,7 +130,7 @@ def build_study(name: str, scale: str, content: dict, known: Mapping[str, Datase
         labels=[
             {**label, "where": all_names.written_out(label["where"])} for label in content.get("labels", [])
         ],
-        grids=_grids(methods, content),
+        grids=_grids(methods, tried),
     )
 
 
@@ -195,16 +196,13 @@ def _init(entry: dict, methods: Mapping[str, AnyMethod], where: str) -> Init:
     return Init(start, entry.get("seed"))
 
 
-def _grids(methods: Mapping[str, AnyMethod], content: dict) -> dict[str, str]:
+def _grids(methods: Mapping[str, AnyMethod], tried: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """The values of each grid point, to read: `lr=0.1;mu=1.0`."""
-    texts = {}
-    for name, method in methods.items():
-        if isinstance(method, ImportedMethod):
-            continue
-        keys = content["methods"][method.base].get("grid", {})
-        if keys:
-            texts[name] = ";".join(f"{key}={_spelled(grid_value(method, key))}" for key in keys)
-    return texts
+    return {
+        name: ";".join(f"{key}={_spelled(grid_value(method, key))}" for key in tried[name])
+        for name, method in methods.items()
+        if not isinstance(method, ImportedMethod) and tried[name]
+    }
 
 
 def _spelled(value: object) -> str:

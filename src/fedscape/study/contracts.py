@@ -260,9 +260,7 @@ CONTRACTS: Mapping[str, Contract] = {
                 list[str], ("measure",), "its settings that name columns of the table that it is drawn from"
             ),
             "VARIED": Constant(
-                list[str],
-                ("along",),
-                "its settings that name what tells runs apart: of their names, or a setting in a grid",
+                list[str], ("along",), "its settings that name a column of runs' names or a setting in a grid"
             ),
             "BESIDE": Constant(
                 list[Literal["runs", "rounds"]],

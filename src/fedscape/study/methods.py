@@ -59,6 +59,14 @@ def check_no_point(name: str, where: str) -> None:
         raise FedscapeError(f"{where}: names that end in .g and a number are those of grid points")
 
 
+def tried_settings(methods: Mapping[str, AnyMethod], content: dict) -> dict[str, list[str]]:
+    """Of each method the settings that it tries out in a grid; imported ones have none."""
+    return {
+        name: list(content["methods"].get(method.base, {}).get("grid", ()))
+        for name, method in methods.items()
+    }
+
+
 def grid_value(method: Method, key: str) -> object:
     """The value that a method has of a setting, by its name in a `grid`."""
     if key.startswith(_OF_SERVER):

@@ -96,15 +96,14 @@ def column_words(column: TableColumn) -> str:
 
 def table_page(table: PaperTable, cells: Sequence[Sequence[Cell]], study: str, scale: str) -> str:
     """Markdown text. cells: [rows][columns]."""
-    heads, printed = [], []  # of the columns of the page: ours, the paper's, or both side by side
+    heads, printed = [], []
     for j, column in enumerate(table.columns):
-        ours, published = [row[j].ours for row in cells], [row[j].published for row in cells]
-        if column.measure is not None:
-            heads.append(column.label)
-            printed.append([estimate_words(estimate, column.percent) for estimate in ours])
-        if any(number is not None for number in published):
-            heads.append(PUBLISHED if column.measure is not None else f"{column.label} ({PUBLISHED})")
-            printed.append(published_words(published, RATIO_DECIMALS if column.over else None))
+        own, published = [row[j].ours for row in cells], [row[j].published for row in cells]
+        ours = None if column.measure is None else [estimate_words(cell, column.percent) for cell in own]
+        theirs = published_words(published, RATIO_DECIMALS if column.over else None)
+        for head, texts in side_by_side(column.label, ours, theirs):
+            heads.append(head)
+            printed.append(texts)
     lines = [[label, *(texts[i] for texts in printed)] for i, label in enumerate(table.rows)]
     source = f"{table.source}: " if table.source else ""
     parts = [
@@ -130,22 +129,27 @@ def estimate_words(estimate: Estimate, percent: bool) -> str:
     return text + (f" ({estimate.diverged} diverged)" if estimate.diverged else "")
 
 
-def estimate_of(row: Mapping | pd.Series) -> Estimate:
-    """The estimate that a row of the CSV holds."""
+def side_by_side(
+    label: str, ours: Sequence[str] | None, published: Sequence[str]
+) -> list[tuple[str, Sequence[str]]]:
+    """What a page has for one column of a table, each with its head: ours, the paper's, or both.
 
-    def number(name: str) -> float | None:
-        return None if pd.isna(row[name]) else float(row[name])
+    ours: None for a column that has published numbers only. published: empty words where there is none.
+    """
+    columns = [] if ours is None else [(label, ours)]
+    if any(published):
+        columns.append((f"{label} ({PUBLISHED})" if ours is None else PUBLISHED, published))
+    return columns
 
-    def word(name: str) -> str:
-        return "" if pd.isna(row[name]) else str(row[name])
 
-    def count(name: str) -> int:
-        return 0 if pd.isna(row[name]) else int(row[name])
-
-    return Estimate(
-        number("mean"), number("low"), number("high"), word("interval"), count("seeds"),
-        count("diverged_seeds"), word("note"),
+def cell_of(row: pd.Series) -> Cell:
+    """The cell that a row of the CSV holds."""
+    there = row.dropna()
+    ours = Estimate(
+        there.get("mean"), there.get("low"), there.get("high"), there.get("interval", ""),
+        int(there.get("seeds", 0)), int(there.get("diverged_seeds", 0)), there.get("note", ""),
     )  # fmt: skip
+    return Cell(ours, there.get("published"))
 
 
 def published_words(numbers: Sequence[float | None], decimals: int | None = None) -> list[str]:

@@ -80,11 +80,11 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         for number, (line, words) in enumerate(barriers[panel].items()):
             _draw_line(axes, rows[rows["line"] == line], settings.measure, number, words)
         axes.grid(True, axis="y")
+    share_range(panels, points[settings.measure], settings.measure, settings.log)
     if medium().in_print:
         names = enumerate(LINES)
         legend_below(figure, [series_handle(line, nth_look(i), marker=False) for i, line in names])
-    share_range(panels, points[settings.measure], settings.measure, settings.log)
-    if not medium().in_print:
+    else:
         _legends_above_lines(panels)
     fit_labels(figure)
     return figure
