@@ -64,7 +64,7 @@ def _provenance(example: Example, trained: Mapping, drawn: Mapping) -> str:
         counts = read_table(claims, "claims")["verdict"].value_counts()
         most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         words = "; ".join(f"{verdict}: {count}" for verdict, count in most_first)
-        lines.append(f"**{counts.sum()} claims of the paper.** {escaped(words)}.")
+        lines.append(f"**{counts.sum()} claims.** {escaped(words)}.")
     return "\n\n".join(lines)
 
 
@@ -103,7 +103,7 @@ def _results(example: Example, study: Study) -> str:
         # Without the title and up to the next heading: verdicts, and the table of claims.
         _, *paragraphs = claims.read_text(encoding="utf-8").partition("\n## ")[0].rstrip().split("\n\n")
         parts += [
-            "## The paper's claims",
+            "## Claims",
             *paragraphs,
             "What was measured: [tables/claims.md](tables/claims.md).",
         ]

@@ -172,7 +172,7 @@ def claims_page(tested: Sequence[Tested], study: str, scale: str, verdicts: Sequ
     ]
     return "\n\n".join(
         [
-            "# The paper's claims, tested on our numbers",
+            "# Claims, tested on our numbers",
             f"study {study}, scale {scale}",
             f"{len(tested)} {claims}; {counted}.",
             _METHOD,

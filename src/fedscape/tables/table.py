@@ -1,5 +1,6 @@
 """One table of the paper: our numbers with an interval over seeds, its numbers beside, and a page to read."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from fedscape.columns.tables import TABLE_CSV
 from fedscape.files import write_text
 from fedscape.settings.claims import Case
 from fedscape.settings.tables import PaperTable, TableColumn
-from fedscape.tables.cases import NOT_MEASURED, measure_words, measured, read_frames
+from fedscape.tables.cases import NOT_MEASURED, NOT_RUN_HERE, measure_words, measured, read_frames
 from fedscape.tables.estimate import BOOTSTRAP, STUDENT, Estimate, estimate, ranked
 from fedscape.tables.markdown import escaped, markdown_table
 
@@ -22,6 +23,7 @@ INTERVALS = {
     BOOTSTRAP: "[ends of its 95 % interval, by the percentile bootstrap over seeds]",
 }
 RATIO_DECIMALS = 2  # of a published number over another
+MOST_DECIMALS, LARGEST = 6, 1e6  # of a number that is written without a power of ten
 Values = Mapping[int, float | str]
 """Of a cell by seed: numbers, or words in their place."""
 
@@ -96,6 +98,9 @@ def column_words(column: TableColumn) -> str:
 
 def table_page(table: PaperTable, cells: Sequence[Sequence[Cell]], study: str, scale: str) -> str:
     """Markdown text. cells: [rows][columns]."""
+    left_out = not_run(table.rows, cells)
+    shown = [label for label in table.rows if label not in left_out]
+    cells = [row for label, row in zip(table.rows, cells, strict=True) if label in shown]
     heads, printed = [], []
     for j, column in enumerate(table.columns):
         own, published = [row[j].ours for row in cells], [row[j].published for row in cells]
@@ -104,12 +109,13 @@ def table_page(table: PaperTable, cells: Sequence[Sequence[Cell]], study: str, s
         for head, texts in side_by_side(column.label, ours, theirs):
             heads.append(head)
             printed.append(texts)
-    lines = [[label, *(texts[i] for texts in printed)] for i, label in enumerate(table.rows)]
+    lines = [[label, *(texts[i] for texts in printed)] for i, label in enumerate(shown)]
     source = f"{table.source}: " if table.source else ""
     parts = [
         f"# {escaped(source + table.title)}",
         f"study {study}, scale {scale}",
         markdown_table(["", *heads], lines, texts=1),
+        escaped(not_run_words(left_out)),
         seed_words([cell.ours for row in cells for cell in row]),
         _measure_words(table.columns),
     ]
@@ -120,13 +126,44 @@ def estimate_words(estimate: Estimate, percent: bool) -> str:
     """`52.9 ± 0.4` or `52.9 [52.4, 53.2]`, and what is left out of it; or the word why there is none."""
     if estimate.mean is None:
         return estimate.note
-    text = f"{estimate.mean:.1f}" if percent else f"{estimate.mean:.4g}"
+    decimals = 1 if percent else None
     if estimate.half_width is not None:
-        text += f" ± {estimate.half_width:.1f}" if percent else f" ± {estimate.half_width:.2g}"
-    elif estimate.low is not None:
-        ends = [f"{end:.1f}" if percent else f"{end:.4g}" for end in (estimate.low, estimate.high)]
-        text += f" [{', '.join(ends)}]"
+        numbers = estimate.mean, estimate.half_width
+        text = " ± ".join(_rounded(numbers, 1 if percent else _decimals(estimate.half_width)))
+    elif estimate.low is not None and estimate.high is not None:
+        mean, *ends = _rounded((estimate.mean, estimate.low, estimate.high), decimals)
+        text = f"{mean} [{', '.join(ends)}]"
+    else:
+        (text,) = _rounded((estimate.mean,), decimals)
     return text + (f" ({estimate.diverged} diverged)" if estimate.diverged else "")
+
+
+def _decimals(half_width: float) -> int | None:
+    """Decimals that leave an interval's half-width two digits, and its mean as much; -1: tens."""
+    return 1 - math.floor(math.log10(half_width)) if half_width > 0 else None
+
+
+def _rounded(numbers: Sequence[float], decimals: int | None) -> list[str]:
+    """Numbers to read; to four digits each without decimals, or with more than anybody reads."""
+    if decimals is None or decimals > MOST_DECIMALS or max(map(abs, numbers)) >= LARGEST:
+        return [f"{number:.4g}" for number in numbers]
+    return [f"{round(number, decimals):z.{max(decimals, 0)}f}" for number in numbers]
+
+
+def not_run(labels: Sequence[str], cells: Sequence[Sequence[Cell]]) -> list[str]:
+    """The rows of which nothing was run here or is published; none where that is all of them."""
+    empty = [
+        label
+        for label, row in zip(labels, cells, strict=True)
+        if all(cell.ours.mean is None and cell.published is None for cell in row)
+        and {cell.ours.note for cell in row} - {""} == {NOT_RUN_HERE}
+    ]
+    return empty if len(empty) < len(labels) else []
+
+
+def not_run_words(labels: Sequence[str]) -> str:
+    """What is said of rows that are left out; empty where none is."""
+    return f"{NOT_RUN_HERE.capitalize()}: {', '.join(labels)}." if labels else ""
 
 
 def side_by_side(

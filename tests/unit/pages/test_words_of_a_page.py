@@ -18,8 +18,8 @@ def test_tables_say_what_their_pages_in_markdown_do(tmp_path):
     rows = [re.findall("<td[^>]*>(.*?)</td>", row) for row in re.findall("<tr>(<td.*)</tr>", table)[:2]]
     assert heads == ["", "accuracy", "paper", "rank"]  # nothing is published of ranks
     assert rows == [
-        ["A", "0.9 ± 0.02", "0.95", "1 [1, 2]"],
-        ["B", "0.8312 ± 0.02", "", "not run at this scale"],
+        ["A", "0.900 ± 0.020", "0.95", "1 [1, 2]"],
+        ["B", "0.831 ± 0.020", "", "not run at this scale"],
     ]
     assert "Ours: mean over 3 seeds ± half-width of its 95 % interval" in table
 
@@ -41,7 +41,7 @@ def test_hours_are_of_what_the_runs_were_trained_on(devices, unit):
 
 def test_claims_that_were_not_run_are_not_called_tested(tmp_path):
     page = small_page(tmp_path, verdicts=("holds", NOT_RUN_HERE, "not measurable"))
-    assert "3 claims of the paper, 2 of them tested on these runs." in page.read_text(encoding="utf-8")
+    assert "3 claims, 2 of them tested on these runs." in page.read_text(encoding="utf-8")
 
 
 def test_a_damaged_picture_is_one_line(tmp_path):

@@ -12,8 +12,8 @@ from fedscape.columns.runs import QUALITY, TIMING_CSV
 from fedscape.plugins import Plugin
 from fedscape.settings.claims import Case
 from fedscape.settings.tables import PaperTable, TableColumn
-from fedscape.tables.estimate import estimate, ranked
-from fedscape.tables.table import make_table, published_words
+from fedscape.tables.estimate import STUDENT, Estimate, estimate, ranked
+from fedscape.tables.table import estimate_words, make_table, published_words
 
 NAMES = {
     "study": "pilot", "scale": "smoke", "dataset": "digits", "model": "convnet", "partition": "iid", "init": "random",
@@ -124,6 +124,41 @@ def test_diverged_runs_print_the_word(made):
     assert [row["diverged_seeds"] for row in rows] == ["1", "1"]
 
 
+@pytest.mark.parametrize(
+    ("mean", "half_width", "words"),
+    [
+        (616.74, 400.2, "620 ± 400"),
+        (1.2861, 3.04, "1.3 ± 3.0"),
+        (42.67, 9.96, "42.7 ± 10.0"),
+        (0.77491, 0.00183, "0.7749 ± 0.0018"),
+        (-0.0119, 1.12, "0.0 ± 1.1"),
+        (0.25, 0.0, "0.25 ± 0"),
+        (3.4567e-7, 1.2e-8, "3.457e-07 ± 1.2e-08"),
+        (15434567.0, 1234.0, "1.543e+07 ± 1234"),
+    ],
+)
+def test_a_mean_has_the_digits_that_its_interval_leaves_it(mean, half_width, words):
+    assert estimate_words(Estimate(mean, mean - half_width, mean + half_width, STUDENT, 3), False) == words
+
+
+def test_rows_of_which_nothing_is_run_or_published_are_named_below(made):
+    rows, lines, page = made(
+        ["A", "B", "C", "D"],
+        [column("IID"), column("H_T", measure=None)],
+        [[cell("iid", 0), []], [[], []], [[], []], [[], []]],
+        published=[[None, None], [None, 6240], [None, None], [None, None]],
+        runs=[{"test_accuracy": 0.5}],
+    )
+    assert len(rows) == 8
+    assert [cells_of(line) for line in lines[2:]] == [
+        ["A", "0.5", ""],
+        ["B", "not run at this scale", "6240"],
+    ]
+    assert "\n\nNot run at this scale: C, D.\n\n" in page
+    _, lines, page = made(["A"], [column("IID")], [[[]]], runs=[{}])
+    assert cells_of(lines[2]) == ["A", "not run at this scale"] and "Not run" not in page
+
+
 def test_published_numbers_have_the_decimals_that_the_paper_prints():
     assert published_words([52.9, 53.0, None, 53]) == ["52.9", "53.0", "", "53.0"]
     assert published_words([297, 15434]) == ["297", "15434"]
@@ -139,7 +174,8 @@ def test_a_column_without_a_measure_is_published_only(made):
         runs=[{}],
     )
     assert cells_of(lines[0]) == ["", "H_T (paper)", "IID"]
-    assert [cells_of(line)[1] for line in lines[2:]] == ["6240", ""]
+    assert [cells_of(line)[:2] for line in lines[2:]] == [["A", "6240"]]
+    assert "Not run at this scale: B." in page
     assert [(row["measure"], row["mean"], row["note"]) for row in rows[::2]] == [("", "", "")] * 2
     assert "- H_T: published only" in page and "- IID: final (column test_accuracy)" in page
 
@@ -168,7 +204,8 @@ def test_ratios_are_taken_seed_by_seed_and_of_published_numbers_alike(made):
     assert [row["mean"] for row in rows] == ["1", "2", ""]  # (3 / 1 + 4 / 4) / 2, not 16 / 3 over 5 / 2
     assert rows[1]["seeds"] == "2"
     assert float(rows[1]["published"]) == pytest.approx(418 / 142)
-    assert [cells_of(line)[2] for line in lines[2:]] == ["1.00", "2.94", ""]
+    assert [cells_of(line)[2] for line in lines[2:]] == ["1.00", "2.94"]
+    assert "Not run at this scale: None." in page
     assert "cost (column median_training_seconds), over that of FedAvg" in page
 
 
@@ -188,15 +225,15 @@ def test_bootstrap_intervals_and_ranks_of_rows(made):
     )
     # Of two seeds, a quarter of the resamples have one of them alone: the ends are the seeds themselves.
     assert [cells_of(line)[1] for line in lines[2:]] == [
-        "60.0 [50.0, 70.0]", "62.5 [60.0, 65.0]", "90.0 [90.0, 90.0]", "not run at this scale",
+        "60.0 [50.0, 70.0]", "62.5 [60.0, 65.0]", "90.0 [90.0, 90.0]",
     ]  # fmt: skip
     # By the mean A is behind B; in seed 1 alone it is before it.
     assert [cells_of(line)[2] for line in lines[2:]] == [
         "3 [2, 3]",
         "2 [2, 3]",
         "1 [1, 1]",
-        "not run at this scale",
     ]
+    assert "Not run at this scale: D." in page
     assert [rows[0][key] for key in ("half_width", "low", "high", "interval")] == [
         "",
         "50",
