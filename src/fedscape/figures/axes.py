@@ -1,7 +1,6 @@
 """Ranges, ticks and labels of axes: what figures that are compared share, and words that fit their panels."""
 
 from collections.abc import Sequence
-from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from fedscape.figures.labels import texts
+from fedscape.figures.labels import balanced, texts
 from fedscape.figures.style import plain_log_ticks
 
 MARGIN = 0.05  # share of a range that is left free at each end
@@ -79,18 +78,24 @@ def fit_labels(figure: Figure) -> None:
         if title.axes and any(extent.overlaps(other) for other in others):
             _break(title, extent.width / title.axes.bbox.width, 1)
     for axes in figure.axes:
-        along, up = axes.xaxis.label, axes.yaxis.label
+        along = axes.xaxis.label
         # No longer than the panel: of the last one the page would cut off the end.
         _break(along, along.get_window_extent().width / axes.bbox.width, 1, longest=1.0)
-        _break(up, up.get_window_extent().height / axes.bbox.height, FEWEST_LETTERS)
+        fit_vertical_label(axes)
+
+
+def fit_vertical_label(axes: Axes) -> None:
+    """The label of a vertical axis in more lines where it is longer than its panel, as that is laid out."""
+    label = axes.yaxis.label
+    _break(label, label.get_window_extent().height / axes.bbox.height, FEWEST_LETTERS)
 
 
 def _break(text: Text, length: float, fewest: int, longest: float = LONGEST_LABEL) -> None:
     """A text in lines that fit. length, longest: in panels. fewest: letters of a line."""
     if text.get_text() and length > longest:
-        lines = text.get_text().split("\n")
-        letters = max(fewest, int(max(map(len, lines)) * longest / length))
-        text.set_text("\n".join(fill(line, letters, break_long_words=False) for line in lines))
+        longest_line = max(map(len, text.get_text().split("\n")))
+        letters = max(fewest, int(longest_line * longest / length))
+        text.set_text(balanced(text.get_text(), letters))
 
 
 def thin_ticks(axes: Axes) -> None:

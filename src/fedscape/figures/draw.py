@@ -75,7 +75,8 @@ def write_figure(
     """
     plugin = load("figures.kinds", content.kind)
     tables = {name: _read(files, name) for name, files in content.frames.items()}
-    selection = {name: selected(table, content.where) for name, table in tables.items()}
+    labels = Labels.of(content.labels)
+    selection = {name: selected(labels.in_order(table), content.where) for name, table in tables.items()}
     # Where all runs of a plane diverged, its surface has no rows to begin with: that can be drawn.
     empty = [name for name, rows in selection.items() if rows.empty and not tables[name].empty]
     if empty or all(table.empty for table in tables.values()):
@@ -83,7 +84,7 @@ def write_figure(
         raise FedscapeError(
             f"figure {paths[0]}: no rows in {', '.join(empty or tables)} for where: {conditions}"
         )
-    arguments = selection, plugin.Settings(**content.settings), Labels.of(content.labels)
+    arguments = selection, plugin.Settings(**content.settings), labels
     with house_style(style) as medium:
         try:
             figure = plugin.draw(*arguments)

@@ -73,6 +73,8 @@ _WORDS = {
         "middle-out": "middle-out cumulation", "outside-in": "outside-in cumulation",
     },
     "rest": {"from": "rest: first model", "to": "rest: second model"},
+    "of": {"client": "clients' models", "mean": "their mean", "global": "global model"},
+    "data": {"own": "own samples", "global": "all samples"},
 }  # fmt: skip
 
 
@@ -114,20 +116,24 @@ def rise_words(rise: float, measure: str, sign: str = "") -> str:
 
 def value_word(value: object, column: str) -> str:
     """The words for a value of a column in a legend or a title."""
-    return _WORDS.get(column, {}).get(str(value), _word(value, column))
+    word = f"seed {value}" if column == "seed" else str(value)
+    return _WORDS.get(column, {}).get(word, word)
 
 
 def balanced(text: str, letters: int) -> str:
-    """A text in lines of at most `letters`: as few as `textwrap.fill` needs, and about equally long.
+    """A text in lines of at most `letters`: of each of its own lines as few as can be, about equally long.
 
     So that no line holds a single word where another one has room for it.
     """
 
-    def lines(width: int) -> list[str]:
-        return wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    def lines(line: str, width: int) -> list[str]:
+        return wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
 
-    fewest = len(lines(letters))
-    return "\n".join(lines(next(width for width in range(1, letters + 1) if len(lines(width)) == fewest)))
+    def even(line: str) -> list[str]:
+        fewest = len(lines(line, letters))
+        return next(broken for width in range(1, letters + 1) if len(broken := lines(line, width)) == fewest)
+
+    return "\n".join(broken for line in text.split("\n") for broken in even(line))
 
 
 def words_of(column: str) -> list[str]:
@@ -267,7 +273,7 @@ def _title(row: pd.Series, columns: Sequence[str], labels: Sequence[Mapping]) ->
     """The values of the columns; the first label that fits replaces those that it is about."""
     label = next((label for label in labels if _label_names(row.to_frame().T, [label]).notna().all()), None)
     covered = set(label["where"]) if label else set()
-    words = [_word(row[column], column) for column in columns if column not in covered]
+    words = [value_word(row[column], column) for column in columns if column not in covered]
     return ", ".join([label["label"], *words] if label else words)
 
 
@@ -277,12 +283,8 @@ def texts(value: object) -> list[str]:
 
 
 def _joined(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
-    words = [frame[column].map(lambda value, column=column: _word(value, column)) for column in columns]
+    words = [frame[column].map(lambda value, column=column: value_word(value, column)) for column in columns]
     names = words[0]
     for word in words[1:]:
         names = names + ", " + word
     return names
-
-
-def _word(value: object, column: str) -> str:
-    return f"seed {value}" if column == "seed" else str(value)

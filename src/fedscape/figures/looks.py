@@ -63,6 +63,24 @@ class Labels(Sequence[Mapping]):
     def __len__(self) -> int:
         return len(self.entries)
 
+    def in_order(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows in the order in which the study declares names, where a CSV has that of the alphabet.
+
+        Of pairs, that of their first runs. Rows that no number tells apart stay in the order that they have.
+        """
+        known: dict[str, dict[str, int]] = {}
+        for (column, value), (number, _) in self.numbers.items():
+            known.setdefault(column, {})[value] = number
+        columns = [column for column in NAMES if column in known]
+        ranks = {
+            name: frame[name].astype(str).map(known[name.removeprefix("to_")])
+            for name in (*columns, *(f"to_{column}" for column in columns))
+            if name in frame
+        }
+        if not ranks:
+            return frame
+        return frame.loc[pd.DataFrame(ranks).sort_values(list(ranks)).index]
+
 
 @dataclass(frozen=True, order=True)
 class _Rank:

@@ -175,12 +175,12 @@ def draw_points(
 
 def name_points(
     axes: Axes, names: Mapping[str, np.ndarray], taken: np.ndarray, colour: str = "black"
-) -> None:
+) -> list[str]:
     """Names beside their markers, each on the side that is farthest from markers and other names.
 
-    Call it when the figure has been laid out and all else is drawn. A name that on every side would hide
-    what is written already or an inset, leave the axes, or stand nearer to another's marker than to its own
-    is left to the legend; so is one whose marker lies outside.
+    Returns those that have a place. Call it when the figure has been laid out and all else is drawn. A name
+    that on every side would hide what is written already or an inset, leave the axes, or stand nearer to
+    another's marker than to its own is left to the legend; so is one whose marker lies outside.
     names: the markers [n, 2] of each, beside whose first it stands; one at the same place is its own. taken:
     [m, 2], all markers.
     """
@@ -188,6 +188,7 @@ def name_points(
     box, dpi = axes.get_window_extent(), axes.figure.dpi
     size = np.array([box.width, box.height]) / dpi  # in inches
     inches = size / (high - low)  # of a unit
+    written: list[str] = []
     placed: list[tuple[np.ndarray, np.ndarray]] = []  # centres and half sizes of names, and of what is there
     for artist in (*axes.child_axes, *axes.texts):
         there = artist.get_window_extent()
@@ -211,12 +212,14 @@ def name_points(
             continue
         best = np.argmax(np.where(fits, np.min([to_names, to_own, to_others], axis=0), -np.inf))
         placed.append((centres[best], half))
+        written.append(name)
         side = NAME_SIDES[best]
         axes.annotate(
             name, (own[0][0], own[0][1]), side * NAME_OFFSET * 72, textcoords="offset points",
             path_effects=HALO, zorder=7, color=colour,
             ha=ALIGNED["ha"][int(side[0])], va=ALIGNED["va"][int(side[1])],
         )  # fmt: skip
+    return written
 
 
 def _gaps(

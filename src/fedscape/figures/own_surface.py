@@ -18,27 +18,30 @@ NUMBER_BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0
 
 
 def chosen_surface(
-    surface: pd.DataFrame, overall: pd.DataFrame, group: str, client: int | None
+    surface: pd.DataFrame, overall: pd.DataFrame, models: pd.DataFrame, client: int | None
 ) -> pd.DataFrame | None:
-    """The rows of one client's own surface in a group; None where no client of the group has one.
+    """The rows of one client's own surface in a group; None where no client of the round has one.
 
-    client: its number, or None for the client whose own lowest point lies farthest from that of all clients
-    together (`overall`). A client without samples has a surface without losses and is passed over.
+    models: the group's markers. client: one that took part in the round, or None for the one of these whose
+    own lowest point lies farthest from that of all clients together (`overall`). A client without samples
+    has a surface without losses and is passed over.
     """
-    rows = surface[(surface["group"] == group) & surface["client"].notna()]
-    rows = rows[np.isfinite(rows["loss"].astype(float))]
+    took_part = models.loc[models["role"] == "client", "client"]
+    in_group = surface["group"].isin(models["group"])
+    rows = surface[in_group & surface["client"].isin(took_part) & np.isfinite(surface["loss"].astype(float))]
     clients = {int(number): rows[rows["client"] == number] for number in sorted(rows["client"].unique())}
     if client is not None and len(overall):
         if client not in clients:
             known = ", ".join(map(str, clients)) or "none: set client_losses for its plane"
-            raise FedscapeError(f"client {client}: no surface of its own in group {group}; clients: {known}")
+            where = f"in the round of group {overall['group'].iloc[0]}"
+            raise FedscapeError(f"client {client}: no surface of its own {where}; clients: {known}")
     elif clients and np.isfinite(overall["loss"].astype(float)).any():
         middle = lowest_point(overall)
         client = max(clients, key=lambda number: np.linalg.norm(lowest_point(clients[number]) - middle))
     if client not in clients:
         return None
     # Rows without a finite loss, too: the lattice is a whole rectangle.
-    return surface[(surface["group"] == group) & (surface["client"] == client)]
+    return surface[in_group & (surface["client"] == client)]
 
 
 def lowest_point(surface: pd.DataFrame) -> np.ndarray:

@@ -50,7 +50,7 @@ def panel_grid(
     rows = -(-len(titles) // columns)
     # A title that is wider than its panel would take room from all of them.
     letters = int(size[0] / TITLE_LETTER / medium().letter)
-    titles = ["\n".join(balanced(line, letters) for line in title.split("\n")) for title in titles]
+    titles = [balanced(title, letters) for title in titles]
     height = size[1]
     if width is not None:  # where panels are low already
         height += TITLE_LINE * medium().letter * max(title.count("\n") for title in titles)

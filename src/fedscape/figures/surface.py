@@ -9,10 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.contour import ContourSet
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 from matplotlib.patches import Rectangle
 from scipy.interpolate import PchipInterpolator
 
 from fedscape.errors import FedscapeError
+from fedscape.figures.axes import fit_vertical_label
 from fedscape.figures.labels import NO_BREAK, balanced
 from fedscape.figures.medium import medium
 from fedscape.figures.style import log_steps, plain_log_ticks, scale_ends
@@ -216,7 +219,7 @@ def label_axes(axes: Axes, markers: pd.DataFrame) -> None:
             explained, short = f", {percent} of squared distance from centre", f" ({percent})"
         text = words.format(nth=nth, explained=explained, short=short, curvature=first[f"curvature_{side}"])
         letters = max(FEWEST_LETTERS, int(lengths[side] / LABEL_LETTER / medium().letter))
-        axis.set_label_text("\n".join(balanced(line, letters) for line in text.splitlines()))
+        axis.set_label_text(balanced(text, letters))
 
 
 def say_diverged(axes: Axes, runs: Iterable[str]) -> None:
@@ -229,7 +232,9 @@ def say_diverged(axes: Axes, runs: Iterable[str]) -> None:
     )  # fmt: skip
 
 
-def colour_bar(axes: Axes, surface: pd.DataFrame, markers: pd.DataFrame, norm: LogNorm) -> None:
+def colour_bar(
+    figure: Figure, cell: SubplotSpec, surface: pd.DataFrame, markers: pd.DataFrame, norm: LogNorm
+) -> None:
     """The shared colour bar, which says how losses were measured; pointed where some lie beyond its ends.
 
     surface, markers: the rows of all panels.
@@ -245,13 +250,16 @@ def colour_bar(axes: Axes, surface: pd.DataFrame, markers: pd.DataFrame, norm: L
         medium().note("Colours: " + words.replace("\n", " ") + ".")
         words = "loss"
     own = LogNorm(norm.vmin, norm.vmax)  # whatever is drawn later by a shared one would reset the ticks
-    axes.figure.colorbar(
+    axes = figure.add_subplot(cell)
+    figure.colorbar(
         ScalarMappable(own, SURFACE_COLOURS),
         cax=axes,
         label=words,
         extend=EXTENDS[beyond],
     )
     plain_log_ticks(axes.yaxis, most=LINES)
+    figure.draw_without_rendering()
+    fit_vertical_label(axes)
 
 
 def interpolation_note(surface: pd.DataFrame) -> str:

@@ -26,7 +26,7 @@ def lines_of(axes, colour):
 class TestChosen:
     def choose(self, frames, client=None):
         surface = frames["surface"]
-        rows = chosen_surface(surface, surface[surface["client"].isna()], "all", client)
+        rows = chosen_surface(surface, surface[surface["client"].isna()], frames["markers"], client)
         return None if rows is None else set(rows["client"])
 
     def test_the_client_whose_lowest_point_is_farthest_from_that_of_all(self):
@@ -40,11 +40,19 @@ class TestChosen:
     def test_the_one_that_is_asked_for(self):
         assert self.choose(round_frames(), client=0) == {0}
         with pytest.raises(
-            FedscapeError, match=r"client 9: no surface of its own in group all; clients: 0, 1, 2, 3"
+            FedscapeError,
+            match=r"client 9: no surface of its own in the round of group all; clients: 0, 1, 2, 3",
         ):
             self.choose(round_frames(), client=9)
         with pytest.raises(FedscapeError, match="set client_losses"):
             self.choose(round_frames(own=False), client=0)
+
+    def test_one_that_took_part_in_the_round(self):
+        frames = round_frames(clients=4)
+        frames["markers"] = frames["markers"][frames["markers"]["client"] != 3]
+        assert self.choose(frames) == {2}
+        with pytest.raises(FedscapeError, match=r"clients: 0, 1, 2$"):
+            self.choose(frames, client=3)
 
     def test_none_where_there_is_none(self):
         assert self.choose(round_frames(own=False)) is None
@@ -92,7 +100,19 @@ def test_the_clients_lines_are_lines_of_its_own_loss():
             assert np.abs(reached - level).max() < 0.13
     (cross,) = [line for line in lines_of(axes, local.NAMED) if line.get_marker() == "x"]
     assert np.allclose(cross.get_xydata(), [centre])
-    assert "client 2" in {text.get_text() for text in axes.texts}
+    assert "client 2" in {text.get_text() for text in axes.texts} and axes.get_title() == "round 4"
+
+
+def test_a_client_whose_name_has_no_room_beside_it_is_named_in_the_title():
+    frames = round_frames(clients=9, paths=0)
+    angles = np.pi / 4 * np.arange(8)  # the others all around it, so that each side is nearer to one of them
+    around = 0.1 * np.column_stack([np.cos(angles), np.sin(angles)])
+    is_client = frames["markers"]["role"] == "client"
+    frames["markers"].loc[is_client, ["x", "y"]] = np.array([1.0, 0.0]) + np.insert(around, 2, 0, axis=0)
+    axes = draw(frames, client=2, inset=False).axes[0]
+    assert axes.get_title() == "round 4 (client 2)" and "client 2" not in {
+        text.get_text() for text in axes.texts
+    }
 
 
 def test_panels_are_on_one_scale_with_the_same_lines_and_named():

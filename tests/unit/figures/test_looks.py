@@ -5,12 +5,14 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 import yaml
+from drawn_figures import drawn, rounds_frame
 from edited_study import ROOT, reader
 from figure_frames import RUN
 from matplotlib.colors import to_rgb
 
 from fedscape.columns.identity import NAMES
 from fedscape.errors import FedscapeError
+from fedscape.figures import draw
 from fedscape.figures.draw import selected
 from fedscape.figures.labels import pair_labels, run_labels
 from fedscape.figures.looks import (
@@ -22,7 +24,7 @@ from fedscape.figures.looks import (
     sequence_colour,
     value_looks,
 )
-from fedscape.figures.style import BLACK, COLOURS
+from fedscape.figures.style import BLACK, COLOURS, save
 from fedscape.plugins import Plugin
 from fedscape.study.campaign import Campaign
 from fedscape.study.looks import evenness
@@ -273,3 +275,46 @@ class TestRunLooks:
         assert set(looks) == set(pd.concat(pair_labels(frame))) == {"iid", "iid, other seed"}
         assert looks["iid"].colour == looks["iid, other seed"].colour
         assert looks["iid"].line != looks["iid, other seed"].line
+
+
+NUMBERS = (
+    ("partition", "dir0.6", 0, None), ("partition", "dir0.1", 1, None),
+    ("method", "b", 0, None), ("method", "a", 1, None),
+)  # fmt: skip
+
+
+class TestOrder:
+    def test_rows_have_the_order_of_the_study(self):
+        labels = Labels.of((), NUMBERS)
+        frame = pd.DataFrame(
+            [(partition, method, round_) for partition in ("*", "dir0.1", "dir0.6") for method in "abc" for round_ in (0, 1)],
+            columns=["partition", "method", "round"],
+        )  # fmt: skip
+        ordered = labels.in_order(frame)
+        assert list(dict.fromkeys(zip(ordered["partition"], ordered["method"], strict=True))) == [
+            (partition, method) for partition in ("dir0.6", "dir0.1", "*") for method in "bac"
+        ]
+        assert list(ordered["round"]) == [0, 1] * 9
+        assert Labels.of(()).in_order(frame).equals(frame)
+
+    def test_pairs_have_that_of_their_first_runs(self):
+        labels = Labels.of((), NUMBERS)
+        pairs = [("a", "a"), ("a", "b"), ("b", "a"), ("b", "b")]
+        ordered = labels.in_order(pd.DataFrame(pairs, columns=["method", "to_method"]))
+        assert list(ordered.itertuples(index=False, name=None)) == [
+            ("b", "b"),
+            ("b", "a"),
+            ("a", "b"),
+            ("a", "a"),
+        ]
+
+    def test_panels_follow_it(self, tmp_path, monkeypatch):
+        figures = []
+        monkeypatch.setattr(
+            draw, "save", lambda figure, *paths: figures.append(figure) or save(figure, *paths)
+        )
+        labels = Labels.of((), [["partition", "iid", 0, None], ["partition", "dir0.1", 1, None]])
+        partitions = ("dir0.1", "iid")  # as the alphabet has them
+        settings = {"measure": "test_accuracy", "panels": "partition"}
+        drawn(tmp_path, "curves", settings, {"rounds": rounds_frame(partitions=partitions)}, labels=labels)
+        assert [axes.get_title() for axes in figures[0].axes] == ["iid", "dir0.1"]

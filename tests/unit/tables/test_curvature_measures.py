@@ -263,7 +263,7 @@ def test_curves_of_a_sharpness_tell_models_samples_and_radii_apart():
     (axes,) = curves.draw(given, settings).axes
     ends = [line.get_ydata().tolist() for line in axes.lines]
     assert sorted(ends) == [[2, 2], [5, 5], [6, 6]]
-    assert "rise of the loss" in axes.get_ylabel()
+    assert "rise of the loss" in axes.get_ylabel().replace("\n", " ")
     other = given["curvature"].assign(radius=0.2)
     both = {"curvature": pd.concat([given["curvature"], other])}
     assert len(curves.draw(both, settings).axes[0].lines) >= 6

@@ -91,7 +91,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             losses, residuals = map(figure.add_subplot, below)
             _compare(losses, residuals, models, styles)
     if len(drawn):
-        colour_bar(figure.add_subplot(bar), drawn, alive, norm)
+        colour_bar(figure, bar, drawn, alive, norm)
     surface_legend(figure, legend_handles(markers, drawn, styles, titles))
     figure.draw_without_rendering()  # how large panels are decides what has room in them
     for axes, (models, surface) in panels.items():

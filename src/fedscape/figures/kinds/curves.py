@@ -13,7 +13,6 @@ that are many have their names at their ends.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -30,6 +29,7 @@ from fedscape.figures.labels import (
     BARRIERS,
     WHOLE,
     axis_label,
+    balanced,
     barrier_label,
     pair_names,
     panel_titles,
@@ -114,7 +114,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     window = _window(settings.smooth, int(frame["round"].max()))
     vertical, percent = _vertical_label(frame, settings)
     if window > 1:
-        vertical += f"\n(mean of {window} rounds; thin: every one)"
+        vertical += f"\n(mean of {window} rounds; thin: each)"
     at_ends = len(titles) == 1 and len(styles) > MOST_IN_LEGEND
     width = 4.6 if len(titles) == 1 else 3.6
     names = LETTER * max(map(len, styles))
@@ -229,7 +229,7 @@ def _vertical_label(frame: pd.DataFrame, settings: Settings) -> tuple[str, bool]
         (quantity,), splits = frame["measure"].unique(), frame["split"].unique()
         words = barrier_label(measure, quantity, splits[0] if len(splits) == 1 else None)
         percent = quantity == "error" and measure != "ratio"
-    return fill(words, LABEL_LETTERS), percent
+    return balanced(words, LABEL_LETTERS), percent
 
 
 def _means(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, bool]:

@@ -66,7 +66,7 @@ CLIENTS = True  # only planes of one round's clients
 class Settings:
     """Whose own surface is overlaid, and what stands beside."""
 
-    client: int | None = None  # whose own loss is drawn; null: the client whose lowest point is farthest off
+    client: int | None = None  # whose own loss is drawn; null: the round's whose lowest point is farthest off
     # loss where the colours end; null: the highest but for the highest hundredth, at most the larger of 10
     # and 10 times the worst model's, where models above 10 times their median are left out
     highest_loss: float | None = None
@@ -89,7 +89,10 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
     titles = panel_titles(markers, "group", labels)
     markers = markers.assign(run=run_labels(markers, within=["group"], labels=labels))
     surfaces = global_surfaces(surface, markers)
-    own = {group: chosen_surface(surface, surfaces[group], group, settings.client) for group in surfaces}
+    own = {
+        group: chosen_surface(surface, rows, alive[alive["group"] == group], settings.client)
+        for group, rows in surfaces.items()
+    }
     drawn = pd.concat(surfaces.values())
     norm = loss_scale(drawn, alive, settings.highest_loss)
     steps = client_steps([rows for rows in own.values() if rows is not None], norm)
@@ -117,7 +120,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
             losses, residuals = map(figure.add_subplot, below)
             compare_clients(losses, residuals, models[models["role"] != "path"], named_client, NAMED)
     if len(drawn):
-        colour_bar(figure.add_subplot(bar), drawn, alive, norm)
+        colour_bar(figure, bar, drawn, alive, norm)
     handles = [] if alive.empty else _legend_handles(alive, any(rows is not None for rows in own.values()))
     surface_legend(figure, handles + common_handles(drawn, diverged_names(markers, titles)))
     figure.draw_without_rendering()  # how large panels are decides what has room in them
@@ -132,9 +135,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
         ends = points_of(models[models["role"] != "path"])
         size = SIZES[CLIENT_MARKER] * medium().marker
         inset = draw_inset(axes, ends, size, ends, draw_within) if settings.inset else None
-        if inset is not None:
-            _name_client(inset, models, named_client)
-        _name_client(axes, models, named_client)
+        _name_client([axes] if inset is None else [axes, inset], models, named_client)
     return figure
 
 
@@ -153,7 +154,7 @@ def diagnostics(
     figure, rows_of_panels = truth_grid([titles[group] for group in groups])
     surfaces = global_surfaces(surface, markers)
     for (losses, residuals), (group, models) in zip(rows_of_panels, groups.items(), strict=True):
-        own = chosen_surface(surface, surfaces[group], group, settings.client)
+        own = chosen_surface(surface, surfaces[group], models, settings.client)
         named_client = None if own is None else int(own["client"].iloc[0])
         compare_clients(losses, residuals, models, named_client, NAMED)
     return figure
@@ -192,12 +193,16 @@ def _draw_round(axes: Axes, markers: pd.DataFrame, named_client: int | None, nor
             draw_points(axes, points_of(models), fills, shape, size, rim, zorder=zorder)
 
 
-def _name_client(axes: Axes, markers: pd.DataFrame, client: int | None) -> None:
-    """The name of a client beside its model."""
+def _name_client(panels: Sequence[Axes], markers: pd.DataFrame, client: int | None) -> None:
+    """The name of a client beside its model, in a panel and its inset; where none has room, in the title."""
     models = markers[markers["role"] != "path"]
     named = models[(models["role"] == "client") & (models["client"] == client)]
-    if len(named):
-        name_points(axes, {f"client {client}": points_of(named)}, points_of(models), NAMED)
+    if named.empty:
+        return
+    name = f"client {client}"
+    written = [name_points(axes, {name: points_of(named)}, points_of(models), NAMED) for axes in panels]
+    if not any(written):
+        panels[0].set_title(f"{panels[0].get_title()} ({name})".lstrip())
 
 
 def _legend_handles(markers: pd.DataFrame, overlaid: bool) -> list[Artist]:

@@ -224,4 +224,4 @@ def _agreement(values: Sequence[Sequence[Values]], settings: Settings) -> str:
     percent = settings.column.endswith("accuracy")
     tie = f"{100 * settings.tie:g} points" if percent else f"{settings.tie:g}"
     apart = f" (pairs more than {tie} apart)" if settings.tie else ""
-    return f"Kendall's τ = {tau:.2f}{apart}"
+    return f"Kendall's τ = {tau:z.2f}{apart}"

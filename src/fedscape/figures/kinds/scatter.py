@@ -108,6 +108,6 @@ def _words(rows: pd.DataFrame, settings: Settings) -> str:
     found = rank_correlation(rows["along"].to_numpy(float), rows[settings.column].to_numpy(float))
     if np.isnan(found.rho):
         return f"{found.pairs} runs"
-    interval = "" if np.isnan(found.low) else f"\n[{found.low:.2f},{NO_BREAK}{found.high:.2f}]"
+    interval = "" if np.isnan(found.low) else f"\n[{found.low:z.2f},{NO_BREAK}{found.high:z.2f}]"
     name = "\N{GREEK SMALL LETTER RHO} =" if medium().in_print else "rank correlation"
-    return f"{name} {found.rho:.2f}{interval}, {found.pairs} runs"
+    return f"{name} {found.rho:z.2f}{interval}, {found.pairs} runs"
