@@ -26,6 +26,7 @@ from fedscape.figures.style import plain_log_ticks, series_handle
 from fedscape.tables.rank_correlation import rank_correlation
 
 SIZE = (3.6, 3.2)  # inches of a panel
+MARGIN = 0.1  # of its range: a low panel in print cuts off no marker
 
 CAPTION = (
     "One point per run, those of a method alike. Above each panel stands Spearman's rank correlation over "
@@ -92,6 +93,7 @@ def draw(frames: Mapping[str, pd.DataFrame], settings: Settings, labels: Sequenc
                 marker=looks[str(look)].marker, linestyle="none", markerfacecolor="white",
             )  # fmt: skip
         axes.grid(True)
+        axes.margins(MARGIN)
         if settings.log:
             axes.set_xscale("log")
             plain_log_ticks(axes.xaxis, most=6)
