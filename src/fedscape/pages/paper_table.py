@@ -42,10 +42,11 @@ def paper_table(table: pd.DataFrame, titles: Mapping[str, str]) -> dict:
             heads.append({"word": head, "number": True})
             columns.append(list(zip(texts, numbers, strict=True)))
     estimates = [cell.ours for row in cells.values() for cell in row.values()]
-    name = str(table["table"].iloc[0])
+    first = table.iloc[0].fillna("")
+    name = str(first["table"])
     return {
         "title": titles.get(name, name),
-        "source": table["source"].iloc[0],
+        "source": first["source"],
         "heads": heads,
         "rows": list(zip(*columns, strict=True)),
         "notes": list(filter(None, [not_run_words(left_out), seed_words(estimates)])),

@@ -2,13 +2,17 @@
 
 import re
 
+import pandas as pd
 import pytest
 from run_frames import runs_frame
 from small_page import small_page
+from table_files import write_table
 
 from fedscape.errors import FedscapeError
+from fedscape.pages.paper_table import paper_table
 from fedscape.pages.study_page import cost_words, thumbnail
 from fedscape.tables.cases import NOT_RUN_HERE
+from fedscape.tables.read import read_table
 
 
 def test_tables_say_what_their_pages_in_markdown_do(tmp_path):
@@ -22,6 +26,22 @@ def test_tables_say_what_their_pages_in_markdown_do(tmp_path):
         ["B", "0.831 ± 0.020", "", "not run at this scale"],
     ]
     assert "Ours: mean over 3 seeds ± half-width of its 95 % interval" in table
+
+
+def test_a_table_of_no_paper_has_no_source_and_names_rows_that_were_not_run(tmp_path):
+    rows = [{"table": "own", "row": row, "column": "accuracy", "seeds": 0} for row in "AB"]
+    rows = [{**rows[0], "mean": 0.5, "seeds": 1}, {**rows[1], "note": NOT_RUN_HERE}]
+    table = read_table(write_table(tmp_path / "own.csv", pd.DataFrame(rows), "table"), "table")
+    assert paper_table(table, {"own": "Ours"}) == {
+        "title": "Ours",
+        "source": "",
+        "heads": [{"word": "", "number": False}, {"word": "accuracy", "number": True}],
+        "rows": [(("A", None), ("0.5", 0.5))],
+        "notes": [
+            "Not run at this scale: B.",
+            "Ours: one seed; how far it varies from seed to seed is not known.",
+        ],
+    }
 
 
 @pytest.mark.parametrize(
