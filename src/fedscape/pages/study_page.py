@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from fedscape.columns.identity import NAMES
 from fedscape.figures.labels import run_labels
+from fedscape.figures.looks import Labels
 from fedscape.files import read_json, reading, write_text
 from fedscape.pages import explorer
 from fedscape.pages.paper_table import paper_table
@@ -81,10 +82,12 @@ def make_page(
     sources: files by what they hold: `runs`, `claims`, `contrasts`, `costs`, `table`, `markers`, `surface`,
     `layers`, `density` (CSVs), `run` (run.json of every run), `figure` (PNG).
     """
+    labels = Labels.of(study.labels)
     frames = {
-        name: joined(sources.get(name, ()), name) for name in ("markers", "surface", "layers", "density")
+        name: labels.in_order(joined(sources.get(name, ()), name))
+        for name in ("markers", "surface", "layers", "density")
     }
-    runs = read_table(sources["runs"][0], "runs")
+    runs = labels.in_order(read_table(sources["runs"][0], "runs"))
     costs = read_table(sources["costs"][0], "costs")
     claims = _claims(study, sources)
     made = [read_json(path) for path in sources.get("run", ())]
